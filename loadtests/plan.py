@@ -1,0 +1,296 @@
+"""Everything that one load test needs, read and checked before the first byte is sent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests import guard
+from loadtests.client import Client
+from loadtests.dialect import Dialect, load
+from loadtests.driver import Limits
+from loadtests.faults import InputError
+from loadtests.guard import LOCAL_HOSTS, Caps
+from loadtests.schedule import Schedule, cut, in_flight_cap, parse_window, read_trace
+from loadtests.verdict import PEAK_METRICS, QUANTILES
+from sim.clock import DURATION_RULE, duration_ms
+from sim.tables import ENDPOINTS
+
+SPARE_FILES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked load test of one target."""
+
+    run_dir: Path
+    out_dir: Path
+    url: str
+    allowed: frozenset[str]
+    schedule: Schedule
+    dialect: Dialect
+    dialect_name: str
+    limits: Limits
+    objectives: Mapping[str, Mapping[str, float | None]]
+    peaks_per_s: Mapping[str, float | None]
+    scenario: str
+    prefix: str
+    reconcile: bool
+    plots: bool
+
+    def client(self) -> Client:
+        """Return a client of the target, its name resolved now. Raises InputError when it cannot be."""
+        host, port, address = guard.resolve(self.url)
+        scheme = self.url.partition(":")[0].lower()
+        return Client(scheme=scheme, host=host, port=port, address=address, concurrency=self.limits.in_flight)
+
+
+def add_arguments(add: Callable[..., Any]) -> None:
+    """Add the load test's options by a parser's ``add_argument``; values stay text until ``make_plan`` reads them."""
+    add(
+        "--window",
+        default="60 s",
+        metavar="LENGTH|START/LENGTH",
+        help='what to replay: "60 s", the busiest of that length, or 2026-01-12T14:05/60s (default: 60 s)',
+    )
+    add("--speedup", default="1", metavar="X", help="send X times as fast as predicted (default: 1)")
+    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host that may be loaded besides this machine",
+    )
+    add("--out", default="", metavar="DIR", help="where the results go, absent or empty (default: RUN/loadtest/TIME)")
+    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
+    add(
+        "--in-flight",
+        default="",
+        metavar="N",
+        help="requests under way at most; an arrival above is shed and the run is "
+        "invalid (default: peak rate x time-out)",
+    )
+    add(
+        "--max-rate",
+        default="2000",
+        metavar="N",
+        help="refuse a schedule with more requests in a second (default: 2000)",
+    )
+    add("--max-requests", default="500000", metavar="N", help="refuse a schedule with more requests (default: 500000)")
+    add("--max-duration", default="30 min", metavar="TIME", help="refuse a longer schedule (default: 30 min)")
+    add(
+        "--abort-failure-share",
+        default="0.5",
+        metavar="S",
+        help="end early when more than this share of the requests of 5 s failed (default: 0.5)",
+    )
+    add("--no-reconcile", action="store_true", help="do not ask the server afterwards what it holds")
+    add("--no-plots", action="store_true", help="write no plots")
+
+
+def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
+    """Return the plan of a load test of ``url`` with the arrivals of the run folder ``run``.
+
+    Raises InputError with every fault found; nothing has been written or sent then.
+    """
+    run_dir = Path(run)
+    if not run_dir.is_dir():
+        raise InputError([f"RUN: got {run}; must be the folder of a run"])
+    faults: list[str] = []
+
+    def attempt(step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except InputError as error:
+            faults.extend(error.faults)
+        except ValueError as error:
+            faults.append(str(error))
+        return None
+
+    allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
+    faults.extend(guard.check_url(url, allowed))
+    dialect = attempt(lambda: load(options.dialect, environ))
+    numbers = attempt(lambda: _numbers(options))
+    facts = attempt(lambda: _facts(run_dir))
+    out_dir = attempt(lambda: _out_dir(run_dir, options.out))
+    schedule = attempt(lambda: _schedule(run_dir, options))
+    limits: Any = None
+    if numbers and schedule:
+        limits = attempt(lambda: _limits(numbers, schedule))
+        caps = Caps(int(numbers["max_rate"]), int(numbers["max_requests"]), numbers["max_duration"])
+        faults.extend(guard.check_caps(schedule, caps))
+    if faults:
+        raise InputError(faults)
+    return Plan(
+        run_dir=run_dir,
+        out_dir=out_dir,
+        url=url.rstrip("/"),
+        allowed=allowed,
+        schedule=schedule,
+        dialect=dialect,
+        dialect_name=options.dialect,
+        limits=limits,
+        prefix=f"ws-{secrets.token_hex(5)}-",
+        reconcile=not options.no_reconcile,
+        plots=not options.no_plots,
+        **facts,
+    )
+
+
+def check_target(plan: Plan) -> None:
+    """Ask the target whether it is a test system. Raises InputError when it is not, or not there."""
+    faults = guard.check_url(plan.url, plan.allowed)
+    if faults:
+        raise InputError(faults)
+    client = plan.client()
+    try:
+        guard.check_health(client, plan.dialect, plan.url)
+    finally:
+        client.close()
+
+
+def _schedule(run_dir: Path, options: argparse.Namespace) -> Schedule:
+    faults = []
+    try:
+        window = parse_window(options.window)
+    except ValueError as error:
+        faults.append(f"--window: got {options.window}; {error}")
+    try:
+        speedup = float(options.speedup)
+    except ValueError:
+        faults.append(f"--speedup: got {options.speedup}; must be a number above 0")
+    try:
+        trace = read_trace(run_dir / "arrivals.parquet")
+    except InputError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise InputError(faults)
+    return cut(trace, window, speedup)
+
+
+def _numbers(options: argparse.Namespace) -> dict[str, float]:
+    """Return the options that are numbers, times in seconds."""
+    rules: dict[str, tuple[Callable[[str], float], str]] = {
+        "timeout": (_seconds, DURATION_RULE),
+        "max_duration": (_seconds, DURATION_RULE),
+        "max_rate": (_count, "must be a whole number above 0"),
+        "max_requests": (_count, "must be a whole number above 0"),
+        "in_flight": (lambda text: _count(text) if text else 0, "must be a whole number above 0"),
+        "abort_failure_share": (_share, "must be a share above 0 and at most 1"),
+    }
+    numbers, faults = {}, []
+    for name, (parse, rule) in rules.items():
+        text = getattr(options, name)
+        try:
+            numbers[name] = parse(text)
+        except ValueError:
+            faults.append(f"--{name.replace('_', '-')}: got {text}; {rule}")
+    if faults:
+        raise InputError(faults)
+    return numbers
+
+
+def _seconds(text: str) -> float:
+    ms = duration_ms(text)
+    if ms <= 0:
+        raise ValueError(text)
+    return ms / 1000
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise ValueError(text)
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise ValueError(text)
+    return share
+
+
+def _limits(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
+    cap = int(numbers["in_flight"]) or in_flight_cap(schedule, numbers["timeout"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = cap + SPARE_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        most = hard - SPARE_FILES
+        raise InputError([f"--timeout: got {cap} requests under way at worst; must be at most {most} (open files)"])
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return Limits(in_flight=cap, timeout_s=numbers["timeout"], abort_failure_share=numbers["abort_failure_share"])
+
+
+def _facts(run_dir: Path) -> dict[str, Any]:
+    """Return name, objectives and predicted peaks of the run."""
+    faults: list[str] = []
+    tables = {}
+    for name, key in (("run.json", "scenario"), ("metrics.json", "metrics")):
+        try:
+            tables[key] = _json(run_dir / name)
+        except InputError as error:
+            faults.extend(error.faults)
+            continue
+        if not isinstance(tables[key].get(key), dict):
+            faults.append(f"{run_dir / name}: {key}: got nothing; must be a table")
+    if faults:
+        raise InputError(faults)
+    run, metrics = tables["scenario"], tables["metrics"]["metrics"]
+    objectives = run["scenario"].get("objectives") or {}
+    faults = [f"{run_dir / 'run.json'}: scenario.objectives{fault}" for fault in _objective_faults(objectives)]
+    if faults:
+        raise InputError(faults)
+    peaks = {name: (metrics.get(name) or {}).get("p95") for name in PEAK_METRICS}
+    name = str(run.get("name") or run_dir.parent.name)
+    return {"objectives": objectives, "peaks_per_s": peaks, "scenario": name}
+
+
+def _objective_faults(objectives: object) -> list[str]:
+    if not isinstance(objectives, dict):
+        return [f": got {objectives!r}; must be a table"]
+    faults = []
+    known = [*(f"{name}_ms" for name in QUANTILES), "error_share"]
+    for endpoint, limits in objectives.items():
+        if endpoint not in ENDPOINTS or not isinstance(limits, dict):
+            faults.append(f".{endpoint}: got {limits!r}; must be a table with the name of an endpoint")
+            continue
+        for key, value in limits.items():
+            if key not in known:
+                faults.append(f".{endpoint}.{key}: got {value!r}; must be one of {', '.join(known)}")
+            elif value is not None and not _is_number(value):
+                faults.append(f".{endpoint}.{key}: got {value!r}; must be a number, 0 or more, or null")
+    return faults
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError([f"{path}: got no JSON; must be the file that a run writes"]) from None
+    if not isinstance(value, dict):
+        raise InputError([f"{path}: got {type(value).__name__}; must be a JSON object"])
+    return value
+
+
+def _out_dir(run_dir: Path, out: str) -> Path:
+    if not out:
+        return run_dir / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
+    path = Path(out)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError([f"--out: got {out}; must be absent or an empty folder"])
+    return path

@@ -1,0 +1,39 @@
+"""The staging exchange as an ASGI application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from loadtests.staging.admin_api import ADMIN_ROUTES
+from loadtests.staging.errors import ApiError
+from loadtests.staging.exchange_api import EXCHANGE_ROUTES
+from loadtests.staging.service import Service
+from loadtests.staging.settings import Secrets, Settings
+from loadtests.staging.tickets_api import TICKET_ROUTES
+from loadtests.staging.web import show_api_error, show_fault, show_http_error
+
+
+def make_app(*, settings: Settings, secrets: Secrets, path: Path) -> Starlette:
+    """Return the application on the database at ``path``, whose tables are created if needed.
+
+    Raises sqlite3.Error or ValueError when the file cannot be used.
+    """
+    service = Service(settings=settings, secrets=secrets, path=path)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = Starlette(
+        routes=[*EXCHANGE_ROUTES, *TICKET_ROUTES, *ADMIN_ROUTES],
+        exception_handlers={ApiError: show_api_error, HTTPException: show_http_error, Exception: show_fault},
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    return app

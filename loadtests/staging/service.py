@@ -1,0 +1,76 @@
+"""What the endpoints share: settings, secrets, the lanes to the database, the capacities and the paying worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from starlette.requests import Request
+
+from loadtests.staging.database import Lane, connect
+from loadtests.staging.payments import PaymentWorker
+from loadtests.staging.schema import create_schema
+from loadtests.staging.settings import Secrets, Settings
+from loadtests.staging.station import RateLimit, Station
+
+
+class Service:
+    """The state of one staging exchange on one database file."""
+
+    def __init__(self, *, settings: Settings, secrets: Secrets, path: Path) -> None:
+        """Create the tables in ``path`` if needed and prepare the lanes; nothing runs before ``running``."""
+        self.settings = settings
+        self.secrets = secrets
+        open_db = partial(
+            connect, path, busy_timeout_ms=settings.busy_timeout_ms, synchronous=settings.synchronous.upper()
+        )
+        with contextlib.closing(open_db()) as db:
+            create_schema(db)
+        self.writes = Lane(open_db=open_db, begin="BEGIN IMMEDIATE", queue_limit=settings.write_queue_limit)
+        self.reads = Lane(open_db=open_db, begin="BEGIN", queue_limit=settings.write_queue_limit)
+        self.admin_reads = Lane(open_db=open_db, begin="BEGIN", queue_limit=settings.write_queue_limit)
+        self.withdrawal_station = self._station(settings.withdrawal_capacity_per_s)
+        self.ticket_station = self._station(settings.ticket_capacity_per_s)
+        self.read_station = self._station(settings.read_capacity_per_s)
+        self.ticket_rate_limit = RateLimit(settings.ticket_rate_limit_per_min)
+        self._payments: asyncio.Task[None] | None = None
+
+    def _station(self, capacity_per_s: float | None) -> Station:
+        settings = self.settings
+        return Station(capacity_per_s=capacity_per_s, slots=settings.service_slots, queue_limit=settings.queue_limit)
+
+    def is_paying(self) -> bool:
+        """Return whether the paying worker is at work."""
+        return self._payments is not None and not self._payments.done()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the lanes and the paying worker; at the end finish what waits and fold the WAL into the file."""
+        lanes = (self.reads, self.admin_reads, self.writes)  # the write lane ends last, and checkpoints
+        for lane in lanes:
+            lane.start()
+        self._payments = asyncio.create_task(PaymentWorker(lane=self.writes, settings=self.settings).run())
+        self._payments.add_done_callback(_log_failure)
+        try:
+            yield
+        finally:
+            self._payments.cancel()
+            await asyncio.gather(self._payments, return_exceptions=True)
+            for lane in lanes:
+                lane.stop()
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that the request's application runs on."""
+    service: Service = request.app.state.service
+    return service
+
+
+def _log_failure(payments: asyncio.Task[None]) -> None:
+    """Log why the paying worker ended, unless it was told to; the health check shows it from then on."""
+    if not payments.cancelled() and (error := payments.exception()) is not None:
+        logging.getLogger(__name__).error("the paying worker failed", exc_info=error)

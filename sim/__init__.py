@@ -1,0 +1,32 @@
+"""withstand: what a bad day does to a crypto exchange's support desk.
+
+``from sim import load, run, compare`` is the public face; the names are imported on first use, so that
+importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.compare import compare
+    from sim.run import Run, run
+    from sim.scenario import Scenario, load
+
+__all__ = ["Run", "Scenario", "compare", "load", "run"]
+_HOME = {
+    "load": "sim.scenario",
+    "Scenario": "sim.scenario",
+    "run": "sim.run",
+    "Run": "sim.run",
+    "compare": "sim.compare",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'sim' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

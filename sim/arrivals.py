@@ -1,0 +1,127 @@
+"""What the endpoints will get: the busiest hour of one replication, request by request.
+
+The pipeline knows counts by the minute; here they are spread over their minutes (a Poisson process given its count
+is uniform), and each request gets a customer, an amount and the seed of its payload.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sim.clock import MINUTE_MS
+from sim.estimate import Estimate
+from sim.facts import Facts
+from sim.laws import lognormal
+from sim.tables import ARRIVALS, ENDPOINTS
+
+WINDOW_MINUTES = 60
+PEAKS = ("withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s")
+_MINUTE_STRIDE = 1 << 24
+
+
+def p95_replication(peaks: list[float | None]) -> int:
+    """Return the number of the replication at the 95 % quantile of the peak rate: the order statistic above 0.95 n."""
+    values = np.array([-1.0 if peak is None else peak for peak in peaks])
+    return int(np.argsort(values, kind="stable")[min(int(0.95 * len(values)), len(values) - 1)])
+
+
+def busiest_hour(facts: Facts) -> tuple[int, int]:
+    """Return the minutes of the run, first and after the last, of the clock hour around the busiest minute."""
+    total = sum(facts.measured_requests.values())
+    first = facts.from_ms // MINUTE_MS
+    busiest = first + int(np.argmax(total))
+    begin = min(max(busiest - WINDOW_MINUTES // 2, first), facts.to_ms // MINUTE_MS - WINDOW_MINUTES)
+    return begin, begin + WINDOW_MINUTES
+
+
+def arrivals(facts: Facts, window: tuple[int, int]) -> pl.DataFrame:
+    """Return the requests of a window of minutes, in order of due time (``sim.tables.ARRIVALS``)."""
+    parts = [_endpoint(facts, name, window) for name in ENDPOINTS]
+    table = pl.concat(parts).sort("due_us", "endpoint", maintain_order=True)
+    return table.with_row_index("idx").select(pl.col("idx").cast(pl.Int64), *[c.name for c in ARRIVALS[1:]])
+
+
+def _endpoint(facts: Facts, name: str, window: tuple[int, int]) -> pl.DataFrame:
+    begin, end = window
+    counts = facts.requests[name][begin:end]
+    minute = np.repeat(np.arange(begin, end), counts)
+    position = np.arange(len(minute)) - np.repeat(np.cumsum(counts) - counts, counts)
+    ordinals = minute.astype(np.int64) * _MINUTE_STRIDE + position
+    if name == "ticket":
+        due_us, kind = _tickets(facts, window)
+    else:
+        u = facts.streams.uniforms(name, "due", ordinals)
+        due_us = (minute - begin) * MINUTE_MS * 1000 + np.floor(u * MINUTE_MS * 1000).astype(np.int64)
+        kind = _assets(facts, ordinals) if name == "withdrawal" else np.full(len(ordinals), "")
+    people = facts.world.scenario.population
+    customers = people.registered if people else max(len(ordinals), 1)
+    return pl.DataFrame(
+        {
+            "due_us": due_us,
+            "endpoint": np.full(len(ordinals), name),
+            "kind": kind,
+            "customer": np.floor(facts.streams.uniforms(name, "customer", ordinals) * customers).astype(np.int64),
+            "amount": _cents(facts, ordinals) if name == "withdrawal" else np.zeros(len(ordinals), dtype=np.int64),
+            "payload_seed": np.floor(facts.streams.uniforms(name, "payload", ordinals) * 2.0**53).astype(np.int64),
+        },
+        schema={c.name: c.dtype for c in ARRIVALS[1:]},
+    )
+
+
+def _tickets(facts: Facts, window: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Return the times of the tickets of a window, each as the model opened it, and their categories."""
+    opened = facts.outcome.opened_ms
+    people = facts.root & facts.has_legs
+    names = np.array(facts.demand.categories)
+    times = [opened[people], *facts.bot_opened_ms]
+    numbers = [facts.demand.category[people], *(np.full(len(t), i) for i, t in enumerate(facts.bot_opened_ms))]
+    at, category = np.concatenate(times), np.concatenate(numbers)
+    inside = (at >= window[0] * MINUTE_MS) & (at < window[1] * MINUTE_MS)
+    order = np.argsort(at[inside], kind="stable")
+    return (at[inside][order] - window[0] * MINUTE_MS) * 1000, names[category[inside][order]]
+
+
+def _assets(facts: Facts, ordinals: NDArray[np.int64]) -> NDArray[np.str_]:
+    money = facts.world.scenario.withdrawals
+    if money is None:
+        return np.full(len(ordinals), "")
+    edges = np.cumsum(list(money.assets.values()))[:-1]
+    u = facts.streams.uniforms("withdrawal", "asset", ordinals)
+    return np.array(list(money.assets))[np.searchsorted(edges, u, side="right")]
+
+
+def _cents(facts: Facts, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return lognormal amounts in cents, at least 1."""
+    money = facts.world.scenario.withdrawals
+    if money is None:
+        return np.zeros(len(ordinals), dtype=np.int64)
+    u = facts.streams.uniforms("withdrawal", "amount", ordinals)
+    cents = lognormal(money.amount_mean_usd * 100, float(np.sqrt(np.log1p(money.amount_cv**2))), u)
+    return np.maximum(np.rint(cents), 1).astype(np.int64)
+
+
+def header(facts: Facts, window: tuple[int, int], peaks: dict[str, Estimate], model_sha256: str) -> dict[str, str]:
+    """Return the trace's header: which model, seed, replication and window, and what was predicted for it."""
+    scenario = facts.world.scenario
+    begin, end = window
+    start = datetime.combine(scenario.start, time(), UTC) + timedelta(milliseconds=begin * MINUTE_MS)
+    per_minute = {name: facts.requests[name][begin:end] for name in ENDPOINTS}
+    predicted = {
+        "per_minute": {name: counts.tolist() for name, counts in per_minute.items()},
+        "peak_per_s": {name: int(counts.max()) / 60 for name, counts in per_minute.items()},
+        "whole_run_peak_per_s": {name: {"p50": peaks[name].p50, "p95": peaks[name].p95} for name in PEAKS},
+    }
+    return {
+        "scenario": scenario.title,
+        "seed": str(facts.streams.seed),
+        "replication": str(facts.streams.replication),
+        "model_sha256": model_sha256,
+        "window_start_utc": start.isoformat().replace("+00:00", "Z"),
+        "window_ms": str((end - begin) * MINUTE_MS),
+        "predicted": json.dumps(predicted, separators=(",", ":")),
+    }

@@ -1,0 +1,102 @@
+"""The commands and their options. Nothing heavy is imported here: ``withstand --help`` must answer at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+
+CHILDREN = {"staging": "staging", "loadtest": "run"}
+"""Commands that run as ``python -m loadtests NAME``: the load test's patching of sockets stays out of the model."""
+
+_ABOUT = """Predict what a bad day does to a crypto exchange's support desk, and prove on staging that the
+endpoints survive it."""
+_CODES = """exit codes: 0 passed; 1 an expectation, threshold or check failed; 2 bad input, nothing written;
+            3 the load test is invalid (the generator fell short); 4 an internal law broke"""
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of every command; ``options.start`` names the module and function that runs it."""
+    top = ArgumentParser(
+        prog="withstand", description=_ABOUT, epilog=_CODES, formatter_class=RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, start: str, text: str, example: str) -> ArgumentParser:
+        one = commands.add_parser(
+            name, help=text, description=text, epilog=f"example: {example}",
+            formatter_class=RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        one.set_defaults(start=start)
+        return one
+
+    demo = command("demo", "demo:demo", "the whole idea in one go: predict, replay, judge", "withstand demo")
+    _add_repetition(demo)
+    demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
+    _add_run(run)
+    check = command("check", "run:check", "check scenario files", "withstand check my_scenario.toml")
+    check.add_argument("files", nargs="+", metavar="FILE", help="scenario files, or names of the catalogue")
+    command("list", "show:catalogue", "list the scenarios of the catalogue", "withstand list")
+    show = command("show", "show:show", "print the numbers of a run", "withstand show results/quiet_week/*")
+    show.add_argument("run", metavar="RUN", help="run folder")
+    show.add_argument("--all", action="store_true", help="every metric, by team and category too")
+    compare = command(
+        "compare", "show:compare", "compare runs with the first, metric by metric",
+        "withstand compare results/a results/b",
+    )  # fmt: skip
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="run folders, two or more; the first is the base")
+    compare.add_argument("--metric", action="append", default=[], metavar="NAME", help="only these metrics")
+    command("selfcheck", "check:selfcheck", "compare the model with exact queueing answers", "withstand selfcheck")
+    hazards = command(
+        "hazards", "run:hazard_lines", "set complaint hazards from p_public_if_unresolved",
+        "withstand hazards scenarios/baseline.toml --replications 20",
+    )  # fmt: skip
+    _add_scenario(hazards)
+    command("schema", "show:schema", "print the JSON Schema of scenarios, for editors", "withstand schema > s.json")
+    for name in CHILDREN:
+        commands.add_parser(name, help=_CHILD_HELP[name], add_help=False)
+    return top
+
+
+_CHILD_HELP = {
+    "staging": "start the reference exchange back end on this machine",
+    "loadtest": "replay a run's arrivals against a test system",
+}
+
+
+def _add_repetition(to: ArgumentParser) -> None:
+    to.add_argument("--replications", type=_whole(1), default=20, metavar="N", help="replications (default 20)")
+    to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed (default 1)")
+    to.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: one for each core)")
+    to.add_argument("--quiet", action="store_true", help="print nothing but faults")
+
+
+def _add_scenario(to: ArgumentParser) -> None:
+    to.add_argument("scenario", metavar="SCENARIO", help="scenario file, or a name of the catalogue")
+    to.add_argument(
+        "--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="change one value; repeatable"
+    )
+    _add_repetition(to)
+
+
+def _add_run(to: ArgumentParser) -> None:
+    _add_scenario(to)
+    to.add_argument("--engine", choices=("auto", "simpy"), default="auto", help="engine (default auto)")
+    to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
+    to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
+    to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    to.add_argument("--tickets", choices=("first", "all"), default="first", help="replications whose tickets are kept")
+
+
+def _whole(least: int):  # type: ignore[no-untyped-def]
+    """Return an argument type: a whole number of at least ``least``."""
+
+    def whole(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise ArgumentTypeError(f"got {text}; must be a whole number, {least} or more")
+        return value
+
+    return whole

@@ -1,0 +1,109 @@
+"""``withstand run``, ``check`` and ``hazards``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+
+from sim.cli.text import cores, metric_table, progress
+from sim.expect import Expectation
+from sim.folder import default_folder, must_be_free, write_run
+from sim.run import Run
+from sim.run import run as simulate
+from sim.scenario import Scenario, ScenarioFaults, load
+
+
+def run(options: Namespace) -> int:
+    """Simulate a scenario, write its folder and print its numbers; 1 when an expectation failed."""
+    sets = [*options.sets, *candle_sets(options)]
+    scenario = load(options.scenario, sets=sets)
+    if options.out:
+        must_be_free(Path(options.out))
+    done = simulated(scenario, options)
+    folder = Path(options.out) if options.out else default_folder(done.name, done.seed, done.started)
+    write_run(done, folder, source=options.scenario, sets=sets, all_tickets=options.tickets == "all")
+    judged = done.expectations()
+    if not options.quiet:
+        for note in done.notes:
+            print(f"note: {note}")
+        print(metric_table(done.metrics))
+        for one in judged:
+            print(expectation_line(one, judged=not sets))
+        print(f"written: {folder} (open {folder / 'report.html'})")
+    return 1 if not sets and not all(one.passed for one in judged) else 0
+
+
+def candle_sets(options: Namespace) -> list[str]:
+    """Return ``--candles FILE --from DATE`` as the settings that they stand for."""
+    if (options.candles is None) != (options.begin is None):
+        given, lacking = ("--candles", "--from") if options.begin is None else ("--from", "--candles")
+        raise ScenarioFaults([f"command line: {lacking}: got nothing; must be given with {given}"])
+    if options.candles is None:
+        return []
+    return [f"market.candles={_quoted(options.candles)}", f"market.begin={_quoted(options.begin)}"]
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def simulated(scenario: Scenario, options: Namespace) -> Run:
+    """Return the run of a scenario, with a progress bar."""
+    name = Path(options.scenario).stem
+    with progress(options.replications, f"simulating {name}", quiet=options.quiet) as tick:
+        return simulate(
+            scenario,
+            replications=options.replications,
+            seed=options.seed,
+            engine=getattr(options, "engine", "auto"),
+            jobs=options.jobs or min(cores(), options.replications),
+            name=name,
+            tick=tick,
+        )
+
+
+def expectation_line(one: Expectation, *, judged: bool) -> str:
+    """Return an expectation and its verdict in one line."""
+    verdict = ("passed" if one.passed else "FAILED") if judged else "not judged (the scenario was changed)"
+    return f"expect {one.metric} {one.limit}: {one.measured}; {verdict}"
+
+
+def check(options: Namespace) -> int:
+    """Check scenario files, all faults of all files at once."""
+    from sim.market import market_of
+    from sim.scenario.provenance import missing, provenance_of
+
+    faults: list[str] = []
+    for name in options.files:
+        try:
+            scenario = load(name)
+            market = market_of(scenario)
+            kinds = Counter(one.kind for one in provenance_of(name).values())
+            bare = missing(name)
+        except ScenarioFaults as refused:
+            faults += refused.faults
+            continue
+        print(f"{name}: {scenario.title}: no fault")
+        print(f"  numbers: {', '.join(f'{kinds[kind]} {kind}' for kind in sorted(kinds))}, {len(bare)} without a word")
+        for path in bare[:5]:
+            print(f"  without source or assumption: {path}")
+        for note in market.notes:
+            print(f"  note: {note}")
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+    return 2 if faults else 0
+
+
+def hazard_lines(options: Namespace) -> int:
+    """Print the complaint hazards that yield each category's p_public_if_unresolved, as lines to paste."""
+    from sim.hazards import hazards
+
+    scenario = load(options.scenario, sets=options.sets)
+    with progress(options.replications, "calibrating", quiet=options.quiet) as tick:
+        found = hazards(scenario, replications=options.replications, seed=options.seed, tick=tick)
+    for name, hazard in found.items():
+        print(f"categories.{name}.complaint_hazard_per_hour = {hazard:.5f}")
+    return 0

@@ -1,0 +1,72 @@
+"""``withstand list``, ``show``, ``compare`` and ``schema``: what is there, in plain text."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from sim.cli.text import HEADLINE, columns, metric_table
+from sim.scenario.faults import ScenarioFaults
+
+
+def catalogue(options: Namespace) -> int:
+    """Print the scenarios of the catalogue with their titles."""
+    from sim.scenario.catalogue import names, story
+
+    print(columns([(name, story(name).title) for name in names()]))
+    return 0
+
+
+def show(options: Namespace) -> int:
+    """Print the numbers of a run folder, and the verdicts of its load tests."""
+    from sim.saved import read_run
+
+    saved = read_run(Path(options.run))
+    info = saved.info
+    print(f"{info['title']}: {info['replications']} replications from seed {info['seed']}, {info['started_utc']}")
+    print(metric_table(saved.metrics, everything=options.all))
+    for one in info["expect"]:
+        print(f"expect {one['metric']} {one['limit']}: {one['verdict']}")
+    for verdict in saved.verdicts():
+        print(f"load test {verdict.parent.name}: {_verdict_words(verdict)}")
+    return 0
+
+
+def _verdict_words(path: Path) -> str:
+    verdict = json.loads(path.read_text(encoding="utf-8"))
+    failed = [one["name"] for one in verdict["thresholds"] if not one["passed"]]
+    words = "passed" if not failed else f"failed ({', '.join(failed)})"
+    return words if verdict["valid"] else f"{words}; invalid: {'; '.join(verdict['reasons'])}"
+
+
+def compare(options: Namespace) -> int:
+    """Print the differences of runs to the first, paired where they met the same customers."""
+    from sim.compare import compare as compared
+    from sim.saved import read_run
+
+    if len(options.runs) < 2:
+        raise ScenarioFaults(["command line: RUN: got 1 run; must be 2 or more, the first being the base"])
+    runs = [read_run(Path(path)) for path in options.runs]
+    known = list(runs[0].metrics)
+    unknown = [name for name in options.metric if name not in known]
+    if unknown:
+        raise ScenarioFaults(
+            [f"command line: --metric: got {name}; must be a metric of {options.runs[0]}" for name in unknown]
+        )
+    names = options.metric or [name for name in HEADLINE if name in known]
+    for path, other in zip(options.runs[1:], runs[1:], strict=True):
+        table = compared(runs[0], other)
+        print(f"{path} less {options.runs[0]}: {table.how}")
+        rows = [("metric", "base", "other", "difference ± 95 % half-width", "")]
+        rows += [table.row(name) for name in names if name in table.differences]
+        print(columns(rows))
+    return 0
+
+
+def schema(options: Namespace) -> int:
+    """Print the JSON Schema of scenarios."""
+    from sim.scenario.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+    return 0

@@ -1,0 +1,214 @@
+"""Arrival-rate curves: how many requests to expect by when, and when the n-th is due.
+
+A curve is a rate that is constant between edges. The model and the load test use this one module, so that
+what is predicted and what is sent come from the same mathematics.
+
+    rate r(t)                      cumulative R(t)
+    per hour                       arrivals
+      |      ______                  |            ____ R(end) = total
+      |     |      |                 |          _/
+      |_____|      |                 |       __/
+      |            |______           |  ____/
+      +-----------------------> t    +-----------------------> t
+      e0    e1     e2     e3         e0    e1     e2    e3
+
+    R(t) = integral from e0 to t of r(s) ds                 expected arrivals in [e0, t)
+         = C[i] + (t - e[i]) * r[i] / H                     for e[i] <= t < e[i+1]
+    R^-1(x) = e[i] + (x - C[i]) * H / r[i]                  for C[i] < x <= C[i+1]
+
+    t, e[i]  milliseconds since the scenario's start
+    r[i]     arrivals per hour on [e[i], e[i+1])
+    C[i]     arrivals expected before e[i];  C[0] = 0
+    H        3,600,000 milliseconds per hour
+
+Arrivals of a Poisson process with rate r(t) are R^-1 of the arrivals of a unit-rate process: inversion, which
+keeps common random numbers aligned where thinning does not (Cinlar 1975, Introduction to Stochastic
+Processes, ch. 4.7). Of evenly paced arrivals number n, from 0, is due at R^-1(n + 1/2); vegeta's lib/pacer.go
+solves the same integral for linear and sine rates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.clock import HOUR_MS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A piecewise constant arrival rate, 0 outside its edges.
+
+    ``edges_ms``: n + 1 whole milliseconds since the start, 0 or more, strictly increasing.
+    ``rate_per_hour``: n rates, one for each piece [edges_ms[i], edges_ms[i + 1]), finite, 0 or more.
+    Both are copied and made read-only. Raises ValueError, every fault in its message, when they are not so.
+    """
+
+    edges_ms: Ints
+    rate_per_hour: Floats
+    cum: Floats = field(init=False, repr=False)
+    """Expected arrivals before each edge; n + 1 of them, from 0 to ``total``."""
+
+    def __post_init__(self) -> None:
+        edges, rates = np.asarray(self.edges_ms), np.asarray(self.rate_per_hour)
+        faults = _faults(edges, rates)
+        if faults:
+            raise ValueError("; ".join(faults))
+        edges, rates = edges.astype(np.int64), rates.astype(np.float64)
+        with np.errstate(over="ignore"):
+            cum = np.concatenate(([0.0], np.cumsum(np.diff(edges) * rates / HOUR_MS)))
+        if not np.isfinite(cum[-1]):
+            raise ValueError("rate_per_hour: the total is infinite; rates and span must give a finite total")
+        for name, value in (("edges_ms", edges), ("rate_per_hour", rates), ("cum", cum)):
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @property
+    def total(self) -> float:
+        """Expected arrivals over the whole curve."""
+        return float(self.cum[-1])
+
+    def cumulative(self, t_ms: ArrayLike) -> Floats:
+        """Return R(t): the arrivals expected in [first edge, t). 0 before the curve, ``total`` after it."""
+        edges = self.edges_ms
+        t = np.clip(np.asarray(t_ms, dtype=np.float64), edges[0], edges[-1])
+        i = np.minimum(np.searchsorted(edges, t, side="right") - 1, len(self.rate_per_hour) - 1)
+        value = self.cum[i] + (t - edges[i]) * self.rate_per_hour[i] / HOUR_MS
+        # Rounding may lift the last instant of a piece above the next piece's start: R must not decrease.
+        return np.minimum(value, self.cum[i + 1])
+
+    def inverse(self, count: ArrayLike) -> Floats:
+        """Return R^-1(x) in ms: the smallest t with R(t) >= x, so the start of a flat stretch, never its end.
+
+        The first edge for x <= 0, infinity for x above ``total``. ``cumulative(inverse(x))`` is x to 1e-9
+        relative, or as near as the resolution of a float64 time allows.
+        """
+        x = np.asarray(count, dtype=np.float64)
+        if np.isnan(x).any():
+            raise ValueError("count: got nan; must be a number of arrivals")
+        # C[i] < x <= C[i + 1], so piece i has a rate above 0.
+        i = np.clip(np.searchsorted(self.cum, x, side="left") - 1, 0, len(self.rate_per_hour) - 1)
+        beyond = x > self.cum[-1]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            t = self.edges_ms[i] + (x - self.cum[i]) * HOUR_MS / self.rate_per_hour[i]
+        t = np.where(x <= 0.0, self.edges_ms[0], np.minimum(t, self.edges_ms[i + 1]))
+        return np.where(beyond, np.inf, t)[()]
+
+    def rate_at(self, t_ms: ArrayLike) -> Floats:
+        """Return r(t) per hour; the piece that starts at t decides, and outside the edges the rate is 0."""
+        t = np.asarray(t_ms)
+        i = np.searchsorted(self.edges_ms, t, side="right") - 1
+        inside = (i >= 0) & (t < self.edges_ms[-1])
+        return np.where(inside, self.rate_per_hour[np.clip(i, 0, len(self.rate_per_hour) - 1)], 0.0)[()]
+
+    def mean_between(self, a_ms: ArrayLike, b_ms: ArrayLike) -> Floats:
+        """Return the arrivals expected in [a, b): the mean of a Poisson count there. Negative when b < a."""
+        return self.cumulative(b_ms) - self.cumulative(a_ms)
+
+    def scaled(self, factor: float) -> Curve:
+        """Return the curve with every rate multiplied by ``factor`` (finite, 0 or more; else ValueError)."""
+        if not (np.isfinite(factor) and factor >= 0):
+            raise ValueError(f"factor: got {factor}; must be a finite number, 0 or more")
+        return Curve(self.edges_ms, self.rate_per_hour * factor)
+
+    def times(self, other: Curve) -> Curve:
+        """Return the product with another step function, whose values are read as plain factors.
+
+        The result spans this curve. Raises ValueError when ``other`` does not cover it: a missing factor is
+        not 0.
+        """
+        first, last = self.edges_ms[0], self.edges_ms[-1]
+        if other.edges_ms[0] > first or other.edges_ms[-1] < last:
+            span = f"{other.edges_ms[0]} to {other.edges_ms[-1]} ms"
+            raise ValueError(f"other: got edges from {span}; must cover {first} to {last} ms")
+        inner = other.edges_ms[(other.edges_ms > first) & (other.edges_ms < last)]
+        edges = np.union1d(self.edges_ms, inner)
+        return Curve(edges, self.rate_at(edges[:-1]) * other.rate_at(edges[:-1]))
+
+
+def _faults(edges: NDArray[Any], rates: NDArray[Any]) -> list[str]:
+    """Return every reason why these cannot be a curve's edges and rates."""
+    if edges.ndim != 1 or len(edges) < 2 or edges.dtype.kind not in "iu":
+        return [f"edges_ms: got {edges.dtype} {edges.shape}; must be 2 or more whole milliseconds in a row"]
+    if rates.shape != (len(edges) - 1,) or rates.dtype.kind not in "iuf":
+        return [f"rate_per_hour: got {rates.dtype} {rates.shape}; must be {len(edges) - 1} numbers in a row"]
+    faults = []
+    if edges[0] < 0:
+        faults.append(f"edges_ms: got {edges[0]} first; must be 0 ms or more")
+    if not (edges[1:] > edges[:-1]).all():
+        faults.append("edges_ms: got edges out of order; must strictly increase")
+    bad = rates[~(np.isfinite(rates) & (rates >= 0))]
+    if bad.size:
+        faults.append(f"rate_per_hour: got {bad[0]}; must be a finite rate per hour, 0 or more")
+    return faults
+
+
+def paced(curve: Curve) -> Ints:
+    """Return the due times, in whole ms rounded down, of evenly paced arrivals: R^-1(i + 1/2), i = 0, 1, ...
+
+    There are as many as the total rounded to the nearest whole number, halves down: one that falls on the last
+    edge is no longer due.
+    """
+    middle = np.arange(int(np.ceil(curve.total))) + 0.5
+    due = np.floor(curve.inverse(middle[middle < curve.total])).astype(np.int64)
+    return np.minimum(due, curve.edges_ms[-1] - 1)
+
+
+def poisson_count(mean: ArrayLike, u: ArrayLike) -> Ints:
+    """Return Poisson counts by inversion: the smallest k >= 0 with P(N <= k) >= u, for u in [0, 1).
+
+        P(N <= k) = Q(k + 1, m)      m  mean, arrivals;  Q  regularised upper incomplete gamma function
+
+    ``mean`` and ``u`` broadcast. For a fixed u the count grows with the mean, so that a busier plan never has
+    fewer arrivals. The upper half is compared by its tail, 1 - u, which a float64 holds exactly; k can only be
+    wrong where u lies within the rounding of Q of a step. Source: Devroye 1986, Non-Uniform Random Variate
+    Generation, ch. III.2; the search starts from the Cornish-Fisher expansion (Abramowitz and Stegun 26.2).
+    Raises ValueError for a mean that is not in [0, 1e12] or a u that is not in [0, 1).
+    """
+    from scipy.special import ndtri
+
+    m, v = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(u, dtype=np.float64))
+    if not ((m >= 0) & (m <= 1e12)).all():
+        raise ValueError("mean: must be a number of arrivals in [0, 1e12]")
+    if not ((v >= 0) & (v < 1)).all():
+        raise ValueError("u: must be in [0, 1)")
+    shape, m, v = m.shape, m.ravel(), v.ravel()
+    live = (m > 0) & (v > 0)
+    k = np.zeros(m.shape, dtype=np.float64)
+    m, v = m[live], v[live]
+    z = ndtri(v)
+    start = np.maximum(np.floor(m + z * np.sqrt(m) + (z * z - 1.0) / 6.0), 0.0)
+    k[live] = _walk(start, m, v)
+    return k.astype(np.int64).reshape(shape)[()]
+
+
+def _walk(k: Floats, m: Floats, u: Floats) -> Floats:
+    """Return, from a good guess k, the smallest k >= 0 with P(N <= k) >= u."""
+    up = np.flatnonzero(~_reached(k, m, u))
+    down = np.setdiff1d(np.arange(len(k)), up, assume_unique=True)
+    while up.size:
+        k[up] += 1.0
+        up = up[~_reached(k[up], m[up], u[up])]
+    down = down[k[down] > 0]
+    while down.size:
+        down = down[_reached(k[down] - 1.0, m[down], u[down])]
+        k[down] -= 1.0
+        down = down[k[down] > 0]
+    return k
+
+
+def _reached(k: Floats, m: Floats, u: Floats) -> NDArray[np.bool_]:
+    """Return whether P(N <= k) >= u, by the smaller of the two tails."""
+    from scipy.special import gammainc, gammaincc
+
+    upper = u > 0.5
+    reached = np.empty(len(k), dtype=bool)
+    reached[upper] = gammainc(k[upper] + 1.0, m[upper]) <= 1.0 - u[upper]
+    reached[~upper] = gammaincc(k[~upper] + 1.0, m[~upper]) >= u[~upper]
+    return reached

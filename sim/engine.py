@@ -1,0 +1,489 @@
+"""The SimPy model: the readable definition of the desk.
+
+``simulate`` is a deterministic function of drawn demand, desk and level rules. Within one instant: work done, shift
+change, live levels, complaint, opening or return from a pause, each by row number; then the decision, once; patience
+is lost last. SimPy's event priority carries phase and row. Arrivals, shifts and the minute are processes; a piece of
+work is one event with one callback; patience and complaints need no events.
+"""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from collections.abc import Callable, Generator, Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+from simpy.events import Event
+
+from sim.clock import MINUTE_MS, NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
+from sim.demand import CANDIDATE, Demand
+from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules, step
+from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.staffing import AGE_PRIORITY, LEAVE, Desk
+
+_ROW_BITS = 40
+_UNSTRETCHED = 1000
+Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
+Callbacks = list[Callable[[Event], None]]
+
+
+def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+    """Return what became of every ticket of ``demand`` at ``desk``.
+
+    ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
+    ``complain_from_opening`` starts complaint clocks at opening, where levels listen to complaints.
+    """
+    floor = _Desk(demand, desk)
+    floor.env.process(floor.arrivals())
+    floor.env.process(floor.shifts())
+    if rules is not None:
+        floor.minute = _Minute(floor, rules, complain_from_opening)
+        floor.env.process(floor.minute.clock())
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is garbage before the end, and looking for it costs a tenth of the time
+    try:
+        floor.env.run(until=desk.horizon_ms)
+    finally:
+        if collecting:
+            gc.enable()
+    return floor.result()
+
+
+class _Due(Event):
+    """An event that is certain to happen, as SimPy's Timeout is, with callbacks that many events share."""
+
+    def __init__(self, env: simpy.Environment, callbacks: Callbacks, value: Any) -> None:
+        self.env, self.callbacks, self._value, self._ok = env, callbacks, value, True
+
+
+class _Clock(simpy.Environment):
+    """SimPy's environment on integer milliseconds, with events at a time, in a phase, by row."""
+
+    _now: int
+
+    def at(self, time_ms: int, phase: int, row: int, callbacks: Callbacks, value: Any = None) -> _Due:
+        """Schedule an event: SimPy orders by time, then priority (phase and row), then insertion."""
+        event = _Due(self, callbacks, value)
+        heappush(self._queue, (time_ms, (phase << _ROW_BITS) + row, next(self._eid), event))  # type: ignore[misc]
+        return event
+
+
+class _Desk:
+    """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
+
+    def __init__(self, demand: Demand, desk: Desk) -> None:
+        self.env = _Clock(initial_time=0)
+        self.agenda = self.env._queue  # never empty: the horizon stands in it
+        self.demand, self.desk = demand, desk
+        self.minute: _Minute | None = None
+        n, legs = demand.rows, len(demand.leg_queue)
+        self.first_leg, self.handle_ms = demand.legs_from.tolist(), demand.leg_handle_ms.tolist()
+        self.pause_ms, self.queue_of = demand.leg_pause_ms.tolist(), demand.leg_queue.tolist()
+        self.drawn_ms, self.priority = demand.opened_ms.tolist(), demand.priority.tolist()
+        self.patience_ms, self.after_ms = demand.patience_ms.tolist(), demand.after_ms.tolist()
+        self.chase, self.reopen, self.parent = demand.chase.tolist(), demand.reopen.tolist(), demand.parent.tolist()
+        self.opened, self.closed = [NEVER] * n, [NEVER] * n
+        self.left: set[int] = set()
+        self.moved: dict[int, int] = {}
+        self.leg = self.first_leg[:n]  # the leg that each ticket is on, or goes to next
+        self.entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
+        self.team_of = [-1] * legs
+        self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
+        self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
+        self.slots, self.busy, self.free = [0] * len(desk.teams), [0] * len(desk.teams), [0] * len(desk.teams)
+        self.leaving_ms = self._leaving().tolist()
+        self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
+        self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
+        self._skills()
+        self.deciding = False
+        self._done: Callbacks = [self.on_done]
+        self._back: Callbacks = [self.on_back]
+        self._child: Callbacks = [self.on_child]
+        self._admitted: Callbacks = [self.on_admitted]
+        self._aged: Callbacks = [self.on_age]
+        self._decided: Callbacks = [self.on_decide]
+
+    def _leaving(self) -> NDArray[np.int64]:
+        """Return the patience of those who leave for good when it ends: those whose first queue says so."""
+        demand = self.demand
+        first, some = demand.legs_from[:-1], np.diff(demand.legs_from) > 0
+        leaves = np.zeros(demand.rows, dtype=bool)
+        leaves[some] = np.array(self.desk.patience_to)[demand.leg_queue[first[some]]] == LEAVE
+        return np.where(leaves, demand.patience_ms, NEVER)
+
+    def _skills(self) -> None:
+        """Set up who takes what: by queue (rank, preference, team), the best first; by team (rank, queue)."""
+        desk = self.desk
+        teams, queues = range(len(desk.teams)), range(len(desk.queues))
+        self.takers = [
+            sorted((desk.ranks[t][q], desk.prefers[q][t], t) for t in teams if desk.ranks[t][q] >= 0) for q in queues
+        ]
+        self.teams_of = [[team for _, _, team in takers] for takers in self.takers]
+        self.takes = [sorted((desk.ranks[t][q], q) for q in queues if desk.ranks[t][q] >= 0) for t in teams]
+
+    # --- time ---------------------------------------------------------------------------------------------
+
+    def arrivals(self) -> Generator[Event, Any, None]:
+        """Process: open the drawn tickets, each at its time. The next event stands before the ticket opens."""
+        roots = np.flatnonzero((self.demand.kind != CANDIDATE) & (self.demand.parent < 0)).tolist()
+        drawn, at, open_ticket = self.drawn_ms, self.env.at, self.open
+        upcoming = at(drawn[roots[0]], PHASE_OPEN, roots[0], []) if roots else None
+        for row, following in zip(roots, [*roots[1:], None], strict=True):
+            yield upcoming
+            if following is not None:
+                upcoming = at(drawn[following], PHASE_OPEN, following, [])
+            open_ticket(row)
+
+    def shifts(self) -> Generator[Event, Any, None]:
+        """Process: set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
+        for time_ms, team, agents in self.desk.shifts.tolist():
+            yield self.env.at(time_ms, PHASE_SHIFT, team, [])
+            self.slots[team] = agents * self.desk.concurrency[team]
+            self.free[team] = self.slots[team] - self.busy[team]
+            if self.free[team] > 0:
+                self.decide_soon()
+
+    def on_done(self, event: Event) -> None:
+        """Work done: free the slot, then close the ticket or send it on."""
+        row: int = event._value
+        leg, now = self.leg[row], self.env._now
+        team = self.team_of[leg]
+        self.busy[team] -= 1
+        self.free[team] += 1
+        self.leg_end[leg] = now
+        if self.minute is not None and leg == self.first_leg[row]:
+            self.minute.first_handled(row)
+        quiet = self.agenda[0][0] > now and not self.deciding
+        if leg + 1 == self.first_leg[row + 1]:
+            self.close(row)
+        else:
+            self.leg[row] = leg + 1
+            queue, pause_ms = self.queue_of[leg + 1], self.pause_ms[leg]
+            if quiet and pause_ms == 0 and self.desk.ranks[team][queue] < 0:
+                self.wait(row, leg + 1, queue)  # nothing else is due and this team cannot take it: no event needed
+            else:
+                self.env.at(now + pause_ms, PHASE_OPEN, row, self._back, row)
+                quiet = quiet and pause_ms > 0
+        if self.free[team] > 0:
+            if quiet:
+                self.serve_with(team)
+            else:
+                self.decide_soon()
+
+    def on_back(self, event: Event) -> None:
+        """Return from a pause (or at once, where there was none): wait for the next leg."""
+        row: int = event._value
+        leg = self.leg[row]
+        self.wait(row, leg, self.queue_of[leg])
+
+    def on_child(self, event: Event) -> None:
+        """Open a chase unless its parent is resolved by now; a reopening opens in any case."""
+        row: int = event._value
+        parent = self.parent[row]
+        if self.chase[parent] != row or not self.resolved(parent):
+            self.open(row)
+
+    def on_admitted(self, event: Event) -> None:
+        """Open a candidate that the live level has admitted."""
+        self.open(event._value)
+
+    # --- tickets ------------------------------------------------------------------------------------------
+
+    def open(self, row: int) -> None:
+        """Open a ticket now and let it wait for its first leg; without legs the bot ends it."""
+        now = self.env._now
+        self.opened[row] = now
+        leg = self.first_leg[row]
+        if leg == self.first_leg[row + 1]:
+            ended = now + int(self.demand.bot_ms[row])
+            if ended < self.desk.horizon_ms:
+                self.closed[row] = ended
+            return
+        child = self.chase[row]
+        if child >= 0:
+            self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
+        if self.minute is not None:
+            self.minute.opened(row)
+        self.wait(row, leg, self.queue_of[leg])
+
+    def close(self, row: int) -> None:
+        """Resolve a ticket now; one that will be reopened comes back as its child."""
+        now = self.env._now
+        self.closed[row] = now
+        child = self.reopen[row]
+        if child >= 0:
+            self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
+
+    def resolved(self, row: int) -> bool:
+        """Return whether a ticket has been resolved by now."""
+        return self.closed[row] <= self.env._now and row not in self.left
+
+    def deadline(self, row: int) -> int:
+        """Return when the customer of a waiting ticket leaves for good: only the first leg has an end."""
+        if self.leaving_ms[row] == NEVER or self.leg[row] != self.first_leg[row]:
+            return NEVER
+        return self.opened[row] + self.leaving_ms[row]
+
+    def wait(self, row: int, leg: int, queue: int) -> None:
+        """Put a ticket into a queue now; where nothing else is due and a slot is free it starts at once."""
+        now = self.env._now
+        if self.entered[leg] == NEVER:
+            self.entered[leg] = now
+        line, teams = self.lines[queue], self.teams_of[queue]
+        quiet = self.agenda[0][0] > now and not self.deciding
+        if quiet and not line:
+            for team in teams:
+                if self.free[team] > 0:
+                    self.start(row, leg, team)
+                    return
+        place = (self.priority[row], now, row)
+        self.standing[row] = place
+        heappush(line, place)
+        if not quiet:
+            self.decide_soon()
+        elif len(line) > 1:  # who stands before may have left
+            self.serve(queue)
+        if self.restless[queue] and self.standing[row] is place:
+            self._grow_old(row, queue, now)
+
+    def _grow_old(self, row: int, queue: int, entered: int) -> None:
+        """Schedule what a long wait in this queue will do to a ticket."""
+        impatient = self.patience_ms[row] != NEVER and self.leg[row] == self.first_leg[row]
+        if impatient and self.desk.patience_to[queue] != LEAVE:
+            due = max(self.opened[row] + self.patience_ms[row], entered + 1)
+            self.env.at(due, PHASE_OPEN, row, self._aged, (row, queue, entered, None))
+        for number, (after_ms, _, _) in enumerate(self.desk.ages[queue]):
+            self.env.at(entered + after_ms, PHASE_OPEN, row, self._aged, (row, queue, entered, number))
+
+    def on_age(self, event: Event) -> None:
+        """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept)."""
+        row, queue, entered, number = event._value
+        standing, leg = self.standing[row], self.leg[row]
+        if standing is None or standing[1] != entered or self.queue_of[leg] != queue:
+            return
+        if number is None:
+            self.moved[row] = self.env._now
+            to = self.desk.patience_to[queue]
+        else:
+            _, kind, to = self.desk.ages[queue][number]
+            if kind == AGE_PRIORITY:
+                moved = (to, entered, row)
+                self.standing[row] = moved
+                heappush(self.lines[queue], moved)
+                return
+        self.queue_of[leg] = to
+        self.wait(row, leg, to)
+
+    # --- decisions ----------------------------------------------------------------------------------------
+
+    def head(self, queue: int) -> Waiter | None:
+        """Return who stands first in a queue; stale places and customers who have left are dropped on the way."""
+        line, standing = self.lines[queue], self.standing
+        while line:
+            place = line[0]
+            row = place[2]
+            if standing[row] is place:
+                if self.leaving_ms[row] == NEVER or self.deadline(row) >= self.env._now:
+                    return place
+                self.leave(row)
+            heappop(line)
+        return None
+
+    def leave(self, row: int) -> None:
+        """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
+        self.closed[row] = self.deadline(row)
+        self.left.add(row)
+        self.standing[row] = None
+
+    def start(self, row: int, leg: int, team: int) -> None:
+        """Begin work. The handling time is stretched once, by the number then held by each agent."""
+        now = self.env._now
+        busy = self.busy[team] + 1
+        self.busy[team] = busy
+        self.free[team] -= 1
+        handle_ms = self.handle_ms[leg]
+        if not self.plain[team]:
+            held = -(-busy * self.desk.concurrency[team] // self.slots[team])  # busy / agents on duty, rounded up
+            handle_ms = max(handle_ms * self.desk.stretch_permille[team][held - 1] // _UNSTRETCHED, 1)
+        self.leg_start[leg], self.team_of[leg] = now, team
+        self.env.at(now + handle_ms, PHASE_DONE, row, self._done, row)
+
+    def start_first(self, team: int, queue: int, place: Waiter) -> None:
+        """Begin work on the first of a queue."""
+        heappop(self.lines[queue])
+        row = place[2]
+        self.standing[row] = None
+        self.start(row, self.leg[row], team)
+
+    def serve(self, queue: int) -> None:
+        """Decide for one queue: the only one that can have both a waiter and a free team."""
+        for team in self.teams_of[queue]:
+            while self.free[team] > 0:
+                place = self.head(queue)
+                if place is None:
+                    return
+                self.start_first(team, queue, place)
+
+    def serve_with(self, team: int) -> None:
+        """Decide for one team: the only one that can have both a free slot and a waiter."""
+        while self.free[team] > 0:
+            best: tuple[int, Waiter, int] | None = None
+            for rank, queue in self.takes[team]:
+                if best is not None and rank > best[0]:
+                    break
+                place = self.head(queue)
+                if place is not None and (best is None or place < best[1]):
+                    best = (rank, place, queue)
+            if best is None:
+                return
+            self.start_first(team, best[2], best[1])
+
+    def decide_soon(self) -> None:
+        """Decide once, when all else that is due at this instant has happened."""
+        if not self.deciding:
+            self.deciding = True
+            self.env.at(self.env._now, PHASE_DECIDE, 0, self._decided)
+
+    def on_decide(self, event: Event) -> None:
+        """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+        self.deciding = False
+        while True:
+            best = min(self._pairs(), default=None)
+            if best is None:
+                return
+            _, place, _, team, queue = best
+            self.start_first(team, queue, place)
+
+    def _pairs(self) -> Iterable[tuple[int, Waiter, int, int, int]]:
+        """Yield (rank, first waiter, the queue's preference, team, queue) of each pair that can start."""
+        for queue, takers in enumerate(self.takers):
+            for rank, preference, team in takers:
+                if self.free[team] > 0:
+                    place = self.head(queue)
+                    if place is None:
+                        break
+                    yield rank, place, preference, team, queue
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def result(self) -> Outcome:
+        """Return the tables; waiters whose patience ended before the horizon are flushed as left."""
+        for row, place in enumerate(self.standing):
+            if place is not None and self.deadline(row) < self.desk.horizon_ms:
+                self.leave(row)
+        closed, start, end = _column(self.closed), _column(self.leg_start), _column(self.leg_end)
+        outcome = np.where(closed < NEVER, RESOLVED, OPEN)
+        outcome[list(self.left)] = LEFT
+        moved = np.full(self.demand.rows, NEVER)
+        moved[list(self.moved)] = list(self.moved.values())
+        minute = self.minute
+        return Outcome(
+            opened_ms=_column(self.opened),
+            first_start_ms=self._of_first_leg(start),
+            first_end_ms=self._of_first_leg(end),
+            closed_ms=closed,
+            outcome=outcome,
+            moved_ms=moved,
+            leg_entered_ms=_column(self.entered),
+            leg_start_ms=start,
+            leg_end_ms=end,
+            leg_queue=_column(self.queue_of),
+            leg_team=_column(self.team_of),
+            level_ints=np.array(minute.ints if minute else [], dtype=np.int64).reshape(len(INT_NAMES), -1),
+            level_floats=np.array(minute.floats if minute else [], dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
+            refused=tuple(minute.refused) if minute else (0.0,) * len(LEVEL_COLUMN),
+        )
+
+    def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a time of each ticket's first leg; NEVER for tickets without legs."""
+        first, last = self.demand.legs_from[:-1], self.demand.legs_from[1:]
+        out = np.full(self.demand.rows, NEVER)
+        out[first < last] = by_leg[first[first < last]]
+        return out
+
+
+def _column(values: list[int]) -> NDArray[np.int64]:
+    """Return a list as an array; the standard library's array is the fastest way there."""
+    return np.frombuffer(array("q", values), dtype=np.int64) if values else np.zeros(0, dtype=np.int64)
+
+
+class _Minute:
+    """The minute clock: it steps the live levels and admits the coming minute's candidates under them."""
+
+    def __init__(self, floor: _Desk, rules: LevelRules, at_opening: bool) -> None:
+        self.floor, self.rules, self.at_opening = floor, rules, at_opening
+        demand = floor.demand
+        minutes = floor.desk.horizon_ms // MINUTE_MS
+        self.horizon_ms = floor.desk.horizon_ms
+        self.auto, self.review = demand.flow.withdrawals_auto.tolist(), demand.flow.withdrawals_review.tolist()
+        self.ints = [[0] * minutes for _ in INT_NAMES]
+        self.floats = [[0.0] * minutes for _ in FLOAT_NAMES]
+        self.complain_after, self.target = demand.complaint_after_ms.tolist(), demand.target_ms.tolist()
+        self.silent = [NEVER] * demand.rows  # when an unanswered ticket's complaint clock starts
+        self.due: list[list[tuple[int, int, bool]]] = [[] for _ in range(minutes)]  # by minute: see _note
+        self.refused = [0.0] * len(LEVEL_COLUMN)
+        self.candidates = self._candidates(minutes)
+
+    def _candidates(self, minutes: int) -> list[tuple[int, list[int], list[int], list[float]]]:
+        """Return for each stream its level column, first candidate of each minute, rows and marks in order of time."""
+        demand, out = self.floor.demand, []
+        for stream, column in LEVEL_COLUMN.items():
+            rows = np.flatnonzero((demand.stream == stream) & (demand.kind == CANDIDATE))
+            first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
+            out.append((column, first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
+        return out
+
+    def clock(self) -> Generator[Event, Any, None]:
+        """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
+        floor = self.floor
+        for minute in range(len(self.due)):
+            yield floor.env.at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
+            complaints = self.posted(self.due[minute - 1]) if minute and self.due[minute - 1] else 0
+            step(minute, complaints, self.auto, self.review, self.ints, self.floats, self.rules)
+            for stream, (column, first, rows, marks) in enumerate(self.candidates):
+                level = self.floats[column][minute]
+                if level <= 0.0:
+                    continue
+                begin, end = first[minute], first[minute + 1]
+                if level > 1.0:
+                    self.refused[stream] += (level - 1.0) * (end - begin)
+                for i in range(begin, end):
+                    if marks[i] < level:
+                        floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor._admitted, rows[i])
+
+    def opened(self, row: int) -> None:
+        """Note when the customer of a ticket just opened will complain if nobody answers."""
+        floor, after = self.floor, self.complain_after[row]
+        if after == NEVER:
+            return
+        now = floor.env._now
+        silent = now if self.at_opening else min(self.target[row] + now, floor.deadline(row))
+        self.silent[row] = silent
+        if silent < self.horizon_ms:
+            self._note(row, silent + after, from_silence=True)
+
+    def first_handled(self, row: int) -> None:
+        """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
+        floor, after = self.floor, self.complain_after[row]
+        several = floor.first_leg[row] + 1 < floor.first_leg[row + 1]
+        in_time = floor.leg_start[floor.first_leg[row]] <= self.silent[row]
+        if after != NEVER and several and in_time and not self.at_opening:
+            self._note(row, floor.env._now + after, from_silence=False)
+
+    def _note(self, row: int, time_ms: int, *, from_silence: bool) -> None:
+        if time_ms < self.horizon_ms:
+            self.due[time_ms // MINUTE_MS].append((row, time_ms, from_silence))
+
+    def posted(self, due: list[tuple[int, int, bool]]) -> int:
+        """Return how many of the noted complaints were made: the clock had started and nothing was resolved."""
+        floor, count = self.floor, 0
+        for row, time_ms, from_silence in due:
+            if from_silence and not self.at_opening and floor.leg_start[floor.first_leg[row]] <= self.silent[row]:
+                continue  # answered in time
+            if floor.closed[row] > time_ms or row in floor.left:
+                count += 1
+        return count

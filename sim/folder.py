@@ -1,0 +1,205 @@
+"""A run's folder: written beside its place and renamed when whole, so that what looks whole is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sim import tables
+from sim.arrivals import arrivals, busiest_hour, header
+from sim.estimate import Estimate
+from sim.expect import Expectation, judge
+from sim.scenario.faults import ScenarioFaults
+from sim.scenario.intake import from_resolved, resolved
+from sim.scenario.model import Scenario
+from sim.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
+from sim.ticket_table import ticket_table
+
+if TYPE_CHECKING:
+    from sim.run import Run
+
+_PACKAGES = ("withstand", "numpy", "polars", "scipy", "simpy")
+
+
+def must_be_free(folder: Path) -> None:
+    """Raise ScenarioFaults unless a run folder can be written there: absent, or an empty folder."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists():
+        got = "a folder with files in it" if folder.is_dir() else "a file"
+        raise ScenarioFaults([f"{folder}: --out: got {got}; must be absent or an empty folder"])
+    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ScenarioFaults(
+            [f"{folder}: --out: got {nearest}, where nothing can be written; must be a folder of yours"]
+        )
+
+
+def default_folder(name: str, seed: int, started: datetime) -> Path:
+    """Return the place of a run that names none: ``results/<scenario>/<time>-<seed>``."""
+    return Path("results") / name / f"{started:%Y%m%dT%H%M%S}-{seed}"
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``folder`` at the end, or is removed when anything goes wrong."""
+    must_be_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if folder.is_dir():
+            folder.rmdir()
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_run(
+    run: Run, folder: Path, *, source: str | None = None, sets: Sequence[str] = (), all_tickets: bool = False
+) -> Path:
+    """Write everything of a run into ``folder`` and return it.
+
+    ``source`` is the scenario's file or catalogue name, for the origin of its numbers; ``sets`` what was changed.
+    Raises ScenarioFaults when the folder is taken or cannot be written.
+    """
+    from sim.plots import figures, save
+
+    with whole(folder) as place:
+        info = describe(run, source=source, sets=sets)
+        _json(place / "run.json", info)
+        _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
+        tables.write(run.series, place / "series.parquet", SERIES)
+        tables.write(replication_table(run), place / "replications.parquet", REPLICATIONS)
+        kept = range(len(run.replications)) if all_tickets else range(1)
+        tickets = pl.concat([ticket_table(run.facts(number)) for number in kept])
+        tables.write(tickets, place / "tickets.parquet", TICKETS)
+        peak = run.peak_facts()
+        window = busiest_hour(peak)
+        trace = header(peak, window, run.metrics, run.sha256)
+        tables.write(arrivals(peak, window), place / "arrivals.parquet", ARRIVALS, header=trace)
+        (place / "plots").mkdir()
+        save(figures(run.series, run.metrics, run.scenario), place / "plots")
+        page = report_page(place, info, run.scenario, run.metrics, run.series)
+        (place / "report.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+def report_page(
+    folder: Path,
+    info: Mapping[str, Any],
+    scenario: Scenario,
+    metrics: Mapping[str, Estimate],
+    series: pl.DataFrame,
+    *,
+    verdict: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the report of a run whose plots lie in ``folder``."""
+    from sim.report import report_html
+    from sim.scenario.provenance import provenance_of
+
+    return report_html(
+        run_info=info,
+        scenario=scenario,
+        series=series,
+        metrics=metrics,
+        plots=sorted((folder / "plots").iterdir()),
+        expectations=None if info["sets"] else judge(scenario.expect, metrics),
+        provenance=provenance_of(info["source"]) if info["source"] else None,
+        verdict=verdict,
+    )
+
+
+def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
+    """Write the report of a saved run anew, with the verdict of a load test in it."""
+    from sim.saved import read_run
+
+    saved = read_run(folder)
+    scenario = from_resolved(saved.info["scenario"], file=str(folder / "run.json"))
+    series = tables.read(folder / "series.parquet", SERIES)
+    page = report_page(folder, saved.info, scenario, saved.metrics, series, verdict=verdict)
+    fresh = folder / ".report.partial"
+    fresh.write_text(page, encoding="utf-8")
+    fresh.replace(folder / "report.html")
+
+
+def describe(run: Run, *, source: str | None, sets: Sequence[str]) -> dict[str, Any]:
+    """Return what ``run.json`` holds: enough to do the run again."""
+    return {
+        "name": run.name,
+        "title": run.scenario.title,
+        "seed": run.seed,
+        "replications": len(run.replications),
+        "engine": run.engine,
+        "source": source,
+        "sets": list(sets),
+        "scenario": resolved(run.scenario),
+        "scenario_sha256": run.sha256,
+        "started_utc": run.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "finished_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "versions": versions(),
+        "commit": _commit(),
+        "notes": list(run.notes),
+        "expect": [_judged(one, judged=not sets) for one in run.expectations()],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the figures depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _judged(one: Expectation, *, judged: bool) -> dict[str, Any]:
+    verdict = ("passed" if one.passed else "failed") if judged else "not judged"
+    return {"metric": one.metric, "limit": one.limit, "mean": one.measured.mean, "verdict": verdict}
+
+
+def _commit() -> str | None:
+    """Return the commit of the source tree, marked when it has changes; None outside a checkout."""
+    source = Path(__file__).resolve().parent.parent
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _json(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def replication_table(run: Run) -> pl.DataFrame:
+    """Return every metric of every replication, long (``sim.tables.REPLICATIONS``)."""
+    names = list(run.replications[0].metrics)
+    parts = [
+        pl.DataFrame(
+            {"replication": [one.number] * len(names), "name": names, "value": [one.metrics[n] for n in names]},
+            schema={column.name: column.dtype for column in REPLICATIONS},
+        )
+        for one in run.replications
+    ]
+    return pl.concat(parts)

@@ -1,0 +1,80 @@
+"""Set the complaint hazards once: each category's hazard such that a scenario yields its ``p_public_if_unresolved``.
+
+With D the times for which the complaint clocks of a category ran, in hours, and n its escalated tickets, the hazard h
+solves sum(1 - exp(-h D)) = n p: the expected number of complaints of a constant hazard (complaint-hazard oracle).
+Nothing else in the model depends on h while no live level listens to complaints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.clock import HOUR_MS, NEVER
+from sim.demand import CHASE
+from sim.engine import simulate
+from sim.facts import Facts
+from sim.outcome import LEFT, clock_start_ms
+from sim.scenario.model import Scenario
+from sim.streams import Streams
+from sim.world import World, build
+
+
+def hazards(
+    scenario: Scenario, *, replications: int, seed: int, tick: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """Return the hazard per hour of each category that has a ``p_public_if_unresolved``; ``tick`` after each run."""
+    world = build(scenario)
+    clocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scenario.categories}
+    escalated = dict.fromkeys(scenario.categories, 0)
+    for replication in range(replications):
+        demand = world.demand(seed=seed, replication=replication)
+        outcome = simulate(demand, world.desk, world.rules)
+        facts = Facts(world, demand, outcome, Streams(seed, replication))
+        hours = _clock_hours(world, facts)
+        for number, name in enumerate(scenario.categories):
+            mine = demand.category == number
+            clocks[name].append(hours[mine & (hours > 0)])
+            escalated[name] += int((facts.escalated & mine).sum())
+        tick()
+    found = {}
+    for name, category in scenario.categories.items():
+        if category.p_public_if_unresolved is not None:
+            found[name] = solve(np.concatenate(clocks[name]), category.p_public_if_unresolved * escalated[name])
+    return found
+
+
+def solve(clock_hours: NDArray[np.float64], complaints: float) -> float:
+    """Return h with sum(1 - exp(-h D)) = complaints, by bisection; raises ValueError where none is high enough."""
+    from scipy.optimize import brentq
+
+    if complaints == 0:
+        return 0.0
+    if complaints >= (clock_hours > 0).sum():
+        raise ValueError("p_public_if_unresolved: got more complaints than tickets whose complaint clock ran")
+
+    def excess(h: float) -> float:
+        return float(-np.expm1(-h * clock_hours).sum() - complaints)
+
+    high = 1e-6
+    while excess(high) < 0:
+        high *= 2
+    return float(brentq(excess, 0.0, high, xtol=1e-15, rtol=1e-12))
+
+
+def _clock_hours(world: World, facts: Facts) -> NDArray[np.float64]:
+    """Return for how many measured hours each row's complaint clock ran; 0 where it did not."""
+    outcome = facts.outcome
+    start = clock_start_ms(
+        facts.demand,
+        opened_ms=outcome.opened_ms,
+        first_start_ms=outcome.first_start_ms,
+        first_end_ms=outcome.first_end_ms,
+        left_ms=np.where(outcome.outcome == LEFT, outcome.closed_ms, NEVER),
+        at_opening=world.scenario.complaints.clock == "opening",
+    )
+    end = np.clip(outcome.resolved_ms, facts.from_ms, facts.to_ms)
+    ran = np.where(facts.demand.kind == CHASE, 0, end - np.clip(start, facts.from_ms, facts.to_ms))
+    return np.maximum(ran, 0) / HOUR_MS

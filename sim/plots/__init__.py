@@ -1,0 +1,59 @@
+"""The pictures of a run. This package alone of ``sim`` imports matplotlib, and only when something is drawn.
+
+Figures are drawn with the Agg canvas and without pyplot, so threads do not meet in its global state. Nothing here is
+random, and nothing is computed beyond putting the given series together for display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sim.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sim.estimate import Estimate
+
+NAMES = ("overview", "backlog", "complaints", "waits", "staffing", "endpoints")
+"""The figures, in the order in which a report shows them."""
+
+
+def overview(series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> Figure:
+    """Return the page for a manager: the findings in words and a panel for each subject that the run has."""
+    from sim.plots.page import draw
+    from sim.plots.view import View
+
+    return draw(View(series, metrics, scenario))
+
+
+def figures(series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> dict[str, Figure]:
+    """Return the figures of ``NAMES`` by name, without those whose subject the run does not have."""
+    from sim.plots import backlog, complaints, endpoints, page, staffing, waits
+    from sim.plots.view import View
+
+    view = View(series, metrics, scenario)
+    drawn = {"overview": page.draw(view)}
+    for name, module in (
+        ("backlog", backlog),
+        ("complaints", complaints),
+        ("waits", waits),
+        ("staffing", staffing),
+        ("endpoints", endpoints),
+    ):
+        figure = module.draw(view)
+        if figure is not None:
+            drawn[name] = figure
+    return drawn
+
+
+def save(figures: Mapping[str, Figure], folder: str | Path) -> list[Path]:
+    """Write each figure as ``<name>.png`` (150 dpi) and ``<name>.svg``; return the paths."""
+    from sim.plots.files import write
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return [path for name, figure in figures.items() for path in write(figure, Path(folder) / name)]

@@ -1,0 +1,233 @@
+"""The page for a manager: the main numbers, and a panel for each subject that the run has."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from sim.plots import backlog, complaints, findings, waits
+from sim.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    PALE,
+    RED,
+    SKY,
+    WIDTH_IN,
+    area_key,
+    centres,
+    draw_band,
+    line_key,
+    linear_axis,
+    new_figure,
+    panel,
+    positive_range,
+    shade_shocks,
+    time_axis,
+)
+from sim.plots.view import (
+    View,
+    band,
+    coarse,
+    estimate_text,
+    humane,
+    percent,
+    quantile_text,
+    share_text,
+    spread_text,
+    wait_text,
+)
+from sim.statistics import half_width
+
+_HEIGHT_IN = 8.27
+_MOST_ROWS = 9
+Panel = Callable[[Axes, View], None]
+
+
+def draw(view: View) -> Figure:
+    """Return the overview."""
+    figure = new_figure(_HEIGHT_IN)
+    figure.suptitle(
+        "\n".join(textwrap.wrap(view.scenario.title, 75)[:2]), x=0.015, y=0.985, ha="left", va="top", fontsize=17,
+        fontweight="bold",
+    ).set_in_layout(False)  # fmt: skip
+    why = "\n".join(textwrap.wrap(view.scenario.why, 150)[:2])
+    figure.text(0.015, 0.938, why, fontsize=10, color=GREY, va="top").set_in_layout(False)
+    _tiles(figure, view)
+    drawn = _panels(view)
+    columns = min(3, len(drawn)) or 1
+    rows = -(-len(drawn) // columns)
+    for number, one in enumerate(drawn):
+        axis = figure.add_subplot(rows, columns, number + 1)
+        one(axis, view)
+    figure.text(0.015, 0.008, _small_print(view), fontsize=7.5, color=GREY, va="bottom").set_in_layout(False)
+    figure.tight_layout(rect=(0.005, 0.03, 0.995, 0.785), h_pad=1.6, w_pad=1.2)
+    return figure
+
+
+def _small_print(view: View) -> str:
+    if view.replications == 1:
+        return "One replication: lines have no band, and nothing tells how far the numbers could be off."
+    return (
+        f"Lines and bars: mean of {view.replications} replications; bands and whiskers: 5–95 % of them; "
+        "±: half-width of the 95 % confidence interval of the mean. Yellow: shock, paler as it fades. Times in UTC."
+    )
+
+
+def _tiles(figure: Figure, view: View) -> None:
+    """Write the main numbers, large, in one row."""
+    found = _main_numbers(view)
+    width = 0.985 / len(found)
+    size = min(18.0, 72 * WIDTH_IN * width * 0.92 / (0.72 * max(len(value) for value, _ in found)))
+    for number, (value, label) in enumerate(found):
+        x = 0.015 + width * number
+        figure.text(x, 0.87, value, fontsize=size, fontweight="bold", va="center", color=BLUE).set_in_layout(False)
+        text = "\n".join(textwrap.wrap(label, int(158 * width)))
+        figure.text(x, 0.848, text, fontsize=8.5, va="top", linespacing=1.2).set_in_layout(False)
+
+
+def _main_numbers(view: View) -> list[tuple[str, str]]:
+    get = view.metrics.get
+    found = [(estimate_text(get("tickets_new_per_day")), "tickets opened a day")]
+    if (peak := get("backlog_peak")) is not None:
+        found.append((estimate_text(peak), "open tickets at the peak"))
+    drain = get("drain_days")
+    if drain is not None and view.scenario.warmup_days >= 2:
+        never = f"; {drain.undefined} of {drain.total} replications do not" if drain.undefined else ""
+        days = "Not" if drain.mean is None else f"{estimate_text(drain)} days"
+        found.append((days, f"to drain, from the peak{never}"))
+    if (within := get("within_target_share")) is not None and within.mean is not None:
+        found.append((humane(within), f"{within.unit} answered in time"))
+    if complaints.has_complaints(view):
+        direct = get("complaints_direct_per_day")
+        found.append((estimate_text(direct), "direct public complaints a day"))
+    if findings.active_endpoints(view) and (rate := get("requests_peak_per_s")) is not None:
+        found.append((f"{estimate_text(rate)}/s", "requests in the busiest minute"))
+    return found
+
+
+def _panels(view: View) -> list[Panel]:
+    """Return the panels whose subject the run has."""
+    found: list[tuple[bool, Panel]] = [
+        (view.get("all", "new_tickets") is not None, _demand),
+        (view.get("all", "n_backlog") is not None, _backlog),
+        (bool(waits.queues_with_waits(view)), _waits),
+        (complaints.has_complaints(view), _complaints),
+        (bool(view.entities("team", "agents_needed")), _staff),
+        (bool(findings.active_endpoints(view)), _endpoints),
+    ]
+    return [one for there, one in found if there]
+
+
+def _title(axis: Axes, text: str, unit: str) -> None:
+    panel(axis, "", unit)
+    axis.set_title("\n".join(textwrap.wrap(text, 43)), loc="left", fontsize=9, fontweight="bold")
+
+
+def _demand(axis: Axes, view: View) -> None:
+    step, new = view.step_h, view.of("all", "new_tickets")
+    shade_shocks(axis, view)
+    drawn = band(coarse(new, step))
+    draw_band(axis, centres(view, step), drawn, BLACK, width=1.1)
+    human = view.get("all", "new_human")
+    if human is not None:
+        people = coarse(human, step).mean(axis=0)
+        axis.fill_between(centres(view, step), 0, people, color=ORANGE, alpha=0.9, lw=0)
+    _title(axis, f"Demand: up to {spread_text(new.max(axis=1))} tickets opened in an hour", "tickets/h")
+    linear_axis(axis, 1.1 * float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
+    axis.legend(
+        handles=[line_key(BLACK, "all"), area_key(ORANGE, "handled by people")],
+        fontsize=7.5,
+        frameon=False,
+        loc="upper right",
+    )
+    time_axis(axis, view, narrow=True)
+
+
+def _backlog(axis: Axes, view: View) -> None:
+    backlog.draw_on(axis, view, view.of("all", "n_backlog"), BLACK)
+    _title(axis, findings.backlog(view), "tickets")
+    time_axis(axis, view, narrow=True)
+
+
+def _complaints(axis: Axes, view: View) -> None:
+    complaints.draw_on(axis, view)
+    _title(axis, findings.complaints(view), complaints.unit(view))
+    axis.legend(
+        handles=[area_key(ORANGE, "reducible"), area_key(BLUE, "floor")], fontsize=7.5, frameon=False, loc="upper right"
+    )
+    time_axis(axis, view, narrow=True)
+
+
+def _rows(axis: Axes, texts: list[str]) -> None:
+    """Make room for a row for each text, and write it above its row."""
+    axis.set_yticks([])
+    axis.set_ylim(len(texts) - 0.55, -0.75)
+    for row, text in enumerate(texts):
+        axis.text(0.01, row - 0.26, text, fontsize=8, va="bottom", transform=axis.get_yaxis_transform())
+    axis.grid(visible=False, axis="y")
+    axis.tick_params(left=False)
+
+
+def _waits(axis: Axes, view: View) -> None:
+    queues = [q for q in waits.queues_with_waits(view) if view.get(f"queue:{q}", "target_min") is not None][:_MOST_ROWS]
+    missed = [findings.missed_share(view, queue) for queue in queues]
+    texts = []
+    for queue, share in zip(queues, missed, strict=True):
+        target = wait_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]))
+        longest = wait_text(float(np.nanmax(waits.median_wait(view, queue).middle)))
+        texts.append(f"{queue}, target {target}: {share_text(share)}; longest {longest}")
+    _title(axis, findings.waits(view), "")
+    axis.barh(range(len(queues)), [100 * float(share.mean()) for share in missed], height=0.4, color=SKY)
+    _rows(axis, texts)
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("median over target, % of the hours in which it is known", fontsize=8)
+
+
+def _staff(axis: Axes, view: View) -> None:
+    worst = {team: float(findings.daily_load(view, team).max()) for team in view.entities("team", "agents_needed")}
+    teams = sorted(worst, key=lambda team: -worst[team])[:_MOST_ROWS]
+    most = max([1.0, *(worst[team] for team in teams if np.isfinite(worst[team]))]) * 110
+    load = {team: findings.run_load(view, team) for team in teams}
+    texts = [f"{team}: worst day {percent(worst[team])}" for team in teams]
+    texts = [
+        f"{text}, whole run {share_text(load[team])}" if len(load[team]) else f"{text}, nobody on duty"
+        for text, team in zip(texts, teams, strict=True)
+    ]
+    high = [min(100 * worst[team], most) for team in teams]
+    _title(axis, findings.staffing(view), "")
+    axis.barh(range(len(teams)), high, height=0.4, color=[RED if value > 100 else SKY for value in high])
+    axis.vlines([100] * len(teams), np.arange(len(teams)) - 0.24, np.arange(len(teams)) + 0.24, color=BLACK, lw=1.5)
+    _rows(axis, texts)
+    axis.set_xlim(0, most)
+    axis.set_xlabel("load on the worst day, % of the agents on duty", fontsize=8)
+
+
+def _endpoints(axis: Axes, view: View) -> None:
+    names = findings.active_endpoints(view)
+    peaks = [findings.endpoint_peaks(view, name) for name in names]
+    calm = [float(np.median(view.of(f"endpoint:{name}", "rate_per_s"))) for name in names]
+    texts = [f"{findings.ENDPOINT_NAMES[n]}: {spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
+    low, high = positive_range(np.concatenate([calm, *peaks]))
+    _title(axis, findings.endpoints(view), "")
+    axis.set_xscale("log")
+    for row, (usual, peak) in enumerate(zip(calm, peaks, strict=True)):
+        most = float(np.quantile(peak, 0.95))
+        axis.plot([max(usual, low / 2), most], [row, row], color=SKY, lw=4, solid_capstyle="butt")
+        axis.plot(usual, row, marker="o", color="white", mec=BLACK, ms=6)
+        axis.plot(float(peak.mean()), row, marker="D", color=BLUE, ms=6)
+        if len(peak) > 1:
+            texts[row] += f", 95 % below {quantile_text(most, half_width(peak))}"
+            axis.plot(most, row, marker="|", color=BLACK, ms=10, mew=2)
+    _rows(axis, texts)
+    axis.set_xlim(low / 2, high * 2)
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("requests/s: ○ usual hour, ◆ busiest minute, | its 95 %", fontsize=8)
+    axis.grid(axis="x", color=PALE, lw=0.6)

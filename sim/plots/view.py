@@ -1,0 +1,207 @@
+"""A run as the pictures see it: the hourly series by entity and name, put together for display. No matplotlib here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sim.estimate import Estimate
+from sim.scenario.model import Scenario
+from sim.statistics import half_width, significant
+
+Floats = NDArray[np.float64]
+_FINE = 450
+"""Most points of a line: a picture that is 2,000 pixels wide shows no more, and its SVG stays small."""
+_STEPS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A series over replications: the middle, and the 5 and 95 % quantiles (None with one replication)."""
+
+    middle: Floats
+    low: Floats | None
+    high: Floats | None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A shock of the scenario in calendar time: full strength from ``start`` to ``end``, then halving."""
+
+    name: str
+    start: datetime
+    end: datetime
+    half_life: timedelta
+    price_change: float
+
+
+class View:
+    """The series, metrics and scenario of a run, and how to look things up in them."""
+
+    def __init__(self, series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> None:
+        self.metrics, self.scenario = metrics, scenario
+        self.replications = series["replication"].n_unique()
+        ordered = series.sort("replication", "time", maintain_order=True)
+        parts = ordered.partition_by("entity", "name", as_dict=True, maintain_order=True)
+        self._values = {
+            (str(entity), str(name)): part["value"].to_numpy().astype(np.float64).reshape(self.replications, -1)
+            for (entity, name), part in parts.items()
+        }
+        stamps = ordered["time"].unique().sort()
+        self.start: datetime = stamps[0]
+        self.hours = len(stamps)
+
+    def get(self, entity: str, name: str) -> Floats | None:
+        """Return a series as replications x hours, NaN where it has no value; None when the run has no such series."""
+        return self._values.get((entity, name))
+
+    def of(self, entity: str, name: str) -> Floats:
+        """Return a series that the run has. Raises KeyError when it has not."""
+        return self._values[entity, name]
+
+    def entities(self, kind: str, name: str) -> list[str]:
+        """Return the entities of a kind, such as ``team``, that have a series, without the kind."""
+        return [e.split(":", 1)[1] for e, n in self._values if e.startswith(f"{kind}:") and n == name]
+
+    @property
+    def end(self) -> datetime:
+        """Return the end of the run."""
+        return self.start + timedelta(hours=self.hours)
+
+    @property
+    def step_h(self) -> int:
+        """Return the hours that one point of a line stands for, so that a line has at most some 450 points."""
+        return next((h for h in _STEPS_H if self.hours / h <= _FINE), 168 * math.ceil(self.hours / 168 / _FINE))
+
+    def phases(self) -> list[Phase]:
+        """Return the shocks that begin within the run, the earliest first."""
+        found = []
+        for name, shock in self.scenario.shocks.items():
+            begin = self.start + timedelta(milliseconds=shock.at)
+            end = begin + timedelta(milliseconds=shock.length)
+            if begin < self.end:
+                fading = timedelta(milliseconds=shock.half_life)
+                found.append(Phase(name, begin, min(end, self.end), fading, shock.price_change))
+        return sorted(found, key=lambda phase: phase.start)
+
+    def drawn_text(self, step_h: int, middle: str = "mean") -> str:
+        """Return what a point of a line is, in words."""
+        over = (
+            "the only replication, so there is no band" if self.replications == 1 else f"{middle} of the replications"
+        )
+        span = "each hour" if step_h == 1 else f"each {'day' if step_h == 24 else f'{step_h} hours'}"
+        return f"Lines: {over}, for {span}."
+
+
+def coarse(values: Floats, step_h: int, how: str = "mean") -> Floats:
+    """Return replications x spans: mean, median, max or sum of each span's known values, NaN where none is known."""
+    if step_h == 1:
+        return values
+    spans = math.ceil(values.shape[1] / step_h)
+    padded = np.full((values.shape[0], spans * step_h), np.nan)
+    padded[:, : values.shape[1]] = values
+    cube = padded.reshape(values.shape[0], spans, step_h)
+    known = ~np.isnan(cube)
+    count = known.sum(axis=2)
+    if how == "median":
+        out = np.nanmedian(np.where((count > 0)[:, :, None], cube, 0.0), axis=2)
+    elif how == "max":
+        out = np.where(known, cube, -np.inf).max(axis=2)
+    else:
+        out = np.where(known, cube, 0.0).sum(axis=2)
+        out = out / np.maximum(count, 1) if how == "mean" else out
+    return np.where(count > 0, out, np.nan)
+
+
+def band(values: Floats, middle: str = "mean") -> Band:
+    """Return the mean (or median) and the 5 and 95 % quantiles over replications, at each time.
+
+    NaN where half of the replications or more have no value; elsewhere over those that have one.
+    """
+    known = ~np.isnan(values)
+    enough = 2 * known.sum(axis=0) > len(values)
+    filled = np.where(enough, values, 0.0)
+    if middle == "mean":
+        centre = np.nansum(filled, axis=0) / np.maximum(known.sum(axis=0), 1)
+    else:
+        centre = np.nanmedian(filled, axis=0)
+    centre = np.where(enough, centre, np.nan)
+    if len(values) == 1:
+        return Band(centre, None, None)
+    low, high = np.nanquantile(filled, (0.05, 0.95), axis=0)
+    return Band(centre, np.where(enough, low, np.nan), np.where(enough, high, np.nan))
+
+
+def figure_text(mean: float | None, error: float | None) -> str:
+    """Return ``12,000 ± 3,000``: the digits that the error leaves; without an error three digits."""
+    if mean is None:
+        return "none"
+    if error is not None and error <= 1e-9 * abs(mean):
+        error = 0.0
+    return significant(mean, error, plus_minus=error is not None and error > 0)
+
+
+def spread_text(samples: Floats) -> str:
+    """Return the mean over replications with its half-width, as text."""
+    known = samples[np.isfinite(samples)]
+    return figure_text(float(known.mean()), half_width(known)) if len(known) else "none"
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """Return an estimate's mean with its half-width, without its unit."""
+    if estimate is None or estimate.mean is None:
+        return "not reached"
+    return figure_text(estimate.mean, estimate.half_width)
+
+
+def quantile_text(value: float | None, error: float | None) -> str:
+    """Return a quantile with the digits that the mean's error leaves."""
+    if value is None:
+        return "–"
+    if error is not None and error <= 1e-9 * abs(value):
+        error = 0.0
+    return significant(value, error)
+
+
+def day_text(when: datetime) -> str:
+    """Return ``9 January``."""
+    return f"{when.day} {when:%B}"
+
+
+def humane(estimate: Estimate) -> str:
+    """Return an estimate for people, with its unit where it is not plain: minutes become h or days, shares per cent."""
+    mean, error, unit = estimate.mean, estimate.half_width, estimate.unit
+    if mean is None:
+        return "not reached"
+    if unit in {"min", "h"}:
+        minutes = mean * (60 if unit == "h" else 1)
+        name, size = ("days", 1440) if minutes >= 2 * 1440 else ("h", 60) if minutes >= 120 else ("min", 1)
+        scale = (60 if unit == "h" else 1) / size
+        return f"{figure_text(mean * scale, None if error is None else error * scale)} {name}"
+    if unit.startswith("of "):
+        return f"{figure_text(100 * mean, None if error is None else 100 * error)} %"
+    return figure_text(mean, error)
+
+
+def share_text(samples: Floats) -> str:
+    """Return the mean share over replications with its half-width, in per cent."""
+    return f"{spread_text(100 * samples)} %"
+
+
+def percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return f"{100 * share:,.0f} %" if math.isfinite(share) else "without limit"
+
+
+def wait_text(minutes: float) -> str:
+    """Return a wait for people: ``5.6 days``."""
+    for name, size in (("days", 1440), ("h", 60), ("min", 1)):
+        if minutes >= (2 if name == "days" else 1) * size:
+            return f"{minutes / size:.3g} {name}"
+    return f"{60 * minutes:.2g} s"

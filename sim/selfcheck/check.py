@@ -1,0 +1,109 @@
+"""What a check is, how it is run, and when it counts as met.
+
+The rule: an estimate from 20 replications or more lies within 4 standard errors of the exact answer, and that
+standard error is below 2 % of the answer, or else the check could not have failed and is vacuous.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sim.facts import Facts
+from sim.replicate import facts_of
+from sim.scenario.intake import from_resolved
+from sim.world import build
+
+Z_LIMIT = 4.0
+RELATIVE_SE_LIMIT = 0.02
+REPLICATIONS_LEAST = 20
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number with an exact answer: its name with its unit, the answer, and how a replication estimates it.
+
+    ``oracle`` says where the test suite's table of answers has the same number, as "id:key" (empty if nowhere).
+    """
+
+    name: str
+    expected: float
+    measure: Callable[[Facts], float]
+    oracle: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A textbook system written as a scenario (TOML), what is known of it, and who found it."""
+
+    name: str
+    scenario: str
+    quantities: tuple[Quantity, ...]
+    source: str
+    replications: int = 25
+
+
+@dataclass(frozen=True)
+class Result:
+    """One quantity of one check as the simulation estimated it, over independent replications."""
+
+    name: str
+    quantity: str
+    expected: float
+    estimate: float
+    standard_error: float
+    replications: int
+    source: str
+
+    @property
+    def z(self) -> float:
+        """How many standard errors the estimate lies above the answer."""
+        apart = self.estimate - self.expected
+        if self.standard_error > 0:
+            return apart / self.standard_error
+        return 0.0 if apart == 0 else math.copysign(math.inf, apart)
+
+    @property
+    def relative_se(self) -> float:
+        """The standard error as a share of the answer."""
+        return self.standard_error / abs(self.expected) if self.expected else math.inf
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the run was too short to tell: too few replications, or an error of 2 % of the answer or more."""
+        return self.replications < REPLICATIONS_LEAST or not self.relative_se < RELATIVE_SE_LIMIT
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer came out, in a run that could have missed it."""
+        return abs(self.z) < Z_LIMIT and not self.vacuous
+
+
+def run_check(check: Check, *, seed: int = 1) -> tuple[Result, ...]:
+    """Return every quantity of a check, estimated by the same demand and engine as any scenario's."""
+    world = build(from_resolved(tomllib.loads(check.scenario), file=check.name))
+    samples: list[list[float]] = [[] for _ in check.quantities]
+    for replication in range(check.replications):
+        facts = facts_of(world, seed=seed, replication=replication)
+        for values, quantity in zip(samples, check.quantities, strict=True):
+            values.append(quantity.measure(facts))
+    return tuple(result(check, q, values) for q, values in zip(check.quantities, samples, strict=True))
+
+
+def result(check: Check, quantity: Quantity, samples: ArrayLike) -> Result:
+    """Return the estimate of one quantity from its value in each of two or more replications."""
+    x = np.asarray(samples, dtype=np.float64)
+    return Result(
+        name=check.name,
+        quantity=quantity.name,
+        expected=quantity.expected,
+        estimate=float(x.mean()),
+        standard_error=float(x.std(ddof=1)) / math.sqrt(len(x)),
+        replications=len(x),
+        source=check.source,
+    )

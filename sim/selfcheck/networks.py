@@ -1,0 +1,101 @@
+"""Several stations: a tandem, and Jackson's network with feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sim import theory
+from sim.selfcheck import measure
+from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.queues import exponential
+
+ROUTE_LEAST = 1e-7
+"""Routes less likely than this are left out: together they are 4 in 100,000 of the load, 0.1 % of its mean queue."""
+
+_TEAM = """
+[teams.station_{number}]
+serves = ["queue_{number}"]
+agents = {agents}
+"""
+
+
+def checks() -> Iterator[Check]:
+    """Yield the checks of networks."""
+    yield _network(
+        "tandem-2",
+        external=(5.0, 0.0), routing=((0.0, 1.0), (0.0, 0.0)), services=(6.0, 2.0), agents=(1, 3), run=(200, 5),
+        keys=("L.0", "L.1", "W_total"), source="Burke 1956; Jackson 1957",
+    )  # fmt: skip
+    yield _network(
+        "jackson-feedback",
+        external=(40.0, 0.0), routing=((0.08, 0.25), (0.2, 0.0)), services=(4.0, 1.75), agents=(12, 8), run=(185, 3),
+        keys=("L.0", "L.1", "sojourn_total"), source="Jackson 1957, 1963",
+    )  # fmt: skip
+
+
+def _network(
+    name: str,
+    *,
+    external: Sequence[float],
+    routing: Sequence[Sequence[float]],
+    services: Sequence[float],
+    agents: Sequence[int],
+    run: tuple[int, int],
+    keys: tuple[str, str, str],
+    source: str,
+) -> Check:
+    """Return a network of two stations as a scenario with one ticket category for each route through it.
+
+    A path is a fixed row of steps, so Markov routing is written by splitting: customers of one route, "station 0,
+    then 1, then 0 and out", form a Poisson stream of their own, with the rate of the arrivals times the probability
+    of the route. The sum over all routes is the network's law exactly; each visit draws its own handling time.
+    """
+    q = theory.jackson_open(external_rates=external, routing=routing, service_rates=services, servers=agents)
+    return Check(
+        name=name,
+        scenario=network_scenario(name, external, routing, services, agents, run),
+        quantities=(
+            *(
+                Quantity(
+                    f"mean number at station {i + 1}", station.mean_in_system,
+                    partial(measure.mean_at, team=f"station_{i}"), f"{name}:{keys[i]}",
+                )
+                for i, station in enumerate(q.stations)
+            ),
+            Quantity("mean time in the network, h", q.mean_sojourn, measure.mean_sojourn, f"{name}:{keys[2]}"),
+        ),
+        source=source,
+    )  # fmt: skip
+
+
+def network_scenario(
+    title: str,
+    external: Sequence[float],
+    routing: Sequence[Sequence[float]],
+    services: Sequence[float],
+    agents: Sequence[int],
+    run: tuple[int, int],
+) -> str:
+    """Return the network as TOML; rates per hour, ``run`` the days and the days of warm-up before them."""
+    lines = [f'title = "{title}"', f"days = {run[0]}", f"warmup_days = {run[1]}"]
+    for entry, rate in enumerate(external):
+        for route, probability in routes(routing, entry) if rate else ():
+            category = "route_" + "_".join(map(str, route))
+            lines += [f"[categories.{category}]", f"arrivals_per_hour = {rate * probability:.12f}"]
+            for visit, station in enumerate(route):
+                on = ", solved = 0" if visit + 1 < len(route) else ""
+                handle = exponential(1 / services[station])
+                lines.append(f'steps.visit_{visit} = {{ queue = "queue_{station}", handle = {handle}{on} }}')
+    return "\n".join(lines) + "".join(_TEAM.format(number=i, agents=n) for i, n in enumerate(agents))
+
+
+def routes(routing: Sequence[Sequence[float]], entry: int) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield the routes from a station of entry to the exit with their probabilities, down to ``ROUTE_LEAST``."""
+    unfinished: list[tuple[tuple[int, ...], float]] = [((entry,), 1.0)]
+    while unfinished:
+        route, reached = unfinished.pop()
+        onward = routing[route[-1]]
+        if reached * (1 - sum(onward)) > 0:
+            yield route, reached * (1 - sum(onward))
+        unfinished += [((*route, i), reached * p) for i, p in enumerate(onward) if reached * p > ROUTE_LEAST]

@@ -1,0 +1,121 @@
+"""The records that the stations hand to each other: column, dtype, unit and meaning, checked on write and on read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+
+class TableError(ValueError):
+    """A table does not have the columns that its schema promises."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, polars dtype, unit and meaning."""
+
+    name: str
+    dtype: pl.DataType
+    unit: str
+    meaning: str
+
+
+Schema = tuple[Column, ...]
+
+_I64, _I32, _F64, _TEXT = pl.Int64(), pl.Int32(), pl.Float64(), pl.String()
+
+TICKETS: Schema = (
+    Column("replication", _I32, "-", "replication number, from 0"),
+    Column("ticket", _I64, "-", "row number in this replication; a child's parent points to it"),
+    Column("category", _TEXT, "-", "ticket category"),
+    Column("kind", _TEXT, "-", "root, candidate (admitted by a live level), reopen or chase"),
+    Column("parent", _I64, "-", "row number of the parent ticket, -1 for a root"),
+    Column("opened_ms", _I64, "ms since start", "when the ticket was opened; NEVER (2^63-1) when it never was"),
+    Column("bot", pl.Boolean(), "-", "whether the bot ended it"),
+    Column("first_start_ms", _I64, "ms since start", "when a person first took it; NEVER if nobody did"),
+    Column("first_end_ms", _I64, "ms since start", "when the first handling ended; NEVER if it did not"),
+    Column(
+        "closed_ms", _I64, "ms since start", "when it was resolved or the customer left; NEVER while open (censored)"
+    ),
+    Column("outcome", _TEXT, "-", "open, resolved or left"),
+    Column("levels", _I32, "legs", "legs in its itinerary"),
+    Column("complaint_ms", _I64, "ms since start", "when its customer complained in public; NEVER if not"),
+    Column("regulator_ms", _I64, "ms since start", "when its customer complained to a regulator; NEVER if not"),
+)
+
+SERIES: Schema = (
+    Column("replication", _I32, "-", "replication number, from 0"),
+    Column("time", pl.Datetime("ms", "UTC"), "UTC", "start of the hour"),
+    Column("entity", _TEXT, "-", "all, team:NAME, category:NAME or endpoint:NAME"),
+    Column("name", _TEXT, "-", "series name: n_ a stock at the hour's end, new_ a flow in the hour, others as named"),
+    Column("value", _F64, "by name", "value"),
+)
+
+REPLICATIONS: Schema = (
+    Column("replication", _I32, "-", "replication number, from 0"),
+    Column("name", _TEXT, "-", "metric, or metric.entity"),
+    Column("value", _F64, "by metric", "value; null where it does not exist"),
+)
+
+ARRIVALS: Schema = (
+    Column("idx", _I64, "-", "number of the request in this trace, from 0, in order of due time"),
+    Column("due_us", _I64, "us since the window's start", "when the request is due"),
+    Column("endpoint", _TEXT, "-", "withdrawal, withdrawal_status, ticket, ticket_view or login"),
+    Column("kind", _TEXT, "-", "ticket category, or asset of a withdrawal, or empty"),
+    Column("customer", _I64, "-", "customer number"),
+    Column("amount", _I64, "cents", "amount of a withdrawal in hundredths of a dollar, else 0"),
+    Column("payload_seed", _I64, "-", "seed of everything else in the request's body; not negative"),
+)
+ENDPOINTS = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login")
+
+REQUESTS: Schema = (
+    Column("idx", _I64, "-", "number of the request in the trace"),
+    Column("endpoint", _TEXT, "-", "as in the trace"),
+    Column("due_us", _I64, "us since the run's start", "when it was due"),
+    Column("sent_us", _I64, "us since the run's start", "when it was sent; -1 if it never was"),
+    Column("done_us", _I64, "us since the run's start", "when its answer was complete; -1 if none came"),
+    Column("status", _I32, "HTTP status", "0 when no answer came"),
+    Column("outcome", _TEXT, "-", "acknowledged, rejected, rate_limited, unknown, shed or not_sent"),
+    Column("reason", _TEXT, "-", "why it was not acknowledged; empty when it was"),
+    Column("key", _TEXT, "-", "client key (withdraw_order_id or marker), empty for reads"),
+    Column("server_id", _TEXT, "-", "id that the server gave, empty without one"),
+)
+
+
+def check(frame: pl.DataFrame, schema: Schema, what: str) -> pl.DataFrame:
+    """Return ``frame`` when its columns and dtypes are those of ``schema``, in order.
+
+    Raises TableError that names every column at fault.
+    """
+    want = {column.name: column.dtype for column in schema}
+    have: Mapping[str, pl.DataType] = frame.schema
+    faults = [f"column {name} is missing" for name in want if name not in have]
+    faults += [f"column {name} is not known" for name in have if name not in want]
+    faults += [f"column {n} is {have[n]}, must be {t}" for n, t in want.items() if n in have and have[n] != t]
+    if faults:
+        raise TableError(f"{what}: {'; '.join(faults)}")
+    return frame.select(list(want))
+
+
+def write(frame: pl.DataFrame, path: Path, schema: Schema, *, header: Mapping[str, str] | None = None) -> None:
+    """Write a checked table as Parquet (zstd); ``header`` goes into the file's own key-value metadata.
+
+    Raises TableError when the table is not of the schema.
+    """
+    check(frame, schema, path.name).write_parquet(path, compression="zstd", metadata=dict(header or {}))
+
+
+def read(path: Path, schema: Schema) -> pl.DataFrame:
+    """Return a table read from Parquet, checked against its schema.
+
+    Raises TableError when it does not fit, FileNotFoundError when there is none.
+    """
+    return check(pl.read_parquet(path), schema, path.name)
+
+
+def header(path: Path) -> dict[str, str]:
+    """Return the key-value metadata that ``write`` put into a Parquet file (without Arrow's own)."""
+    return {key: value for key, value in pl.read_parquet_metadata(path).items() if key != "ARROW:schema"}

@@ -1,0 +1,235 @@
+"""One station in its stationary state, everybody patient: Erlang B and C, M/G/1, M/M/c/K, the closed loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """Means of a stationary queue. Times in the unit of 1 / rate; ``mean_wait`` is until service starts."""
+
+    occupancy: float
+    mean_wait: float
+    mean_in_queue: float
+    mean_sojourn: float
+    mean_in_system: float
+    throughput: float
+    p_block: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErlangC(Queue):
+    """M/M/c: the means, the probability of a wait, and the laws of wait and sojourn."""
+
+    p_wait: float
+    service_rate: float
+    spare_rate: float
+    """servers x service rate - arrival rate: at which a queue drains."""
+
+    def service_level(self, target: float) -> float:
+        """Return P(wait <= target) = 1 - C exp(-(c mu - lambda) target)."""
+        return 1 - self.p_wait * math.exp(-self.spare_rate * target)
+
+    def wait_quantile(self, p: float) -> float:
+        """Return the p-quantile of the wait; 0 while p does not exceed the share that waits not at all."""
+        return max(0.0, math.log(self.p_wait / (1 - p)) / self.spare_rate)
+
+    def p_sojourn_beyond(self, t: float) -> float:
+        """Return P(wait + service > t).
+
+        e^(-mu t) + C mu (e^(-d t) - e^(-mu t)) / (mu - d), d = c mu - lambda. Source: Gross et al., Fundamentals
+        of Queueing Theory, ch. 2.
+        """
+        mu, d = self.service_rate, self.spare_rate
+        slow, apart = min(mu, d), abs(mu - d)
+        gap = t if apart == 0 else -math.expm1(-apart * t) / apart
+        return math.exp(-mu * t) + self.p_wait * mu * math.exp(-slow * t) * gap
+
+    def sojourn_quantile(self, p: float) -> float:
+        """Return the p-quantile of wait + service, 0 < p < 1, by root finding."""
+        upper = self.mean_sojourn
+        while self.p_sojourn_beyond(upper) > 1 - p:
+            upper *= 2
+        return float(brentq(lambda t: self.p_sojourn_beyond(t) - (1 - p), 0.0, upper, xtol=1e-300, rtol=1e-14))
+
+
+def birth_death(birth: ArrayLike, death: ArrayLike) -> Floats:
+    """Return the stationary probabilities of states 0..N: p[n + 1] / p[n] = birth[n] / death[n], n = 0..N-1.
+
+    In logarithms, so that no population is too large. A birth of 0 cuts off the states above it.
+    """
+    with np.errstate(divide="ignore"):
+        log_weight = np.concatenate(([0.0], np.cumsum(np.log(np.asarray(birth) / np.asarray(death)))))
+    weight = np.exp(log_weight - log_weight.max())
+    return weight / weight.sum()
+
+
+def erlang_b(*, load: float, servers: int) -> float:
+    """Return the share of arrivals that M/M/c/c (or M/G/c/c) loses at ``load`` erlangs.
+
+    B(0) = 1, B(k) = a B(k-1) / (k + a B(k-1)). Source: Erlang 1917; Cooper 1981, ch. 3.
+    """
+    loss = 1.0
+    for k in range(1, servers + 1):
+        loss = load * loss / (k + load * loss)
+    return loss
+
+
+def erlang_c(*, arrival_rate: float, service_rate: float, servers: int) -> ErlangC:
+    """Return M/M/c: C = B / (1 - rho (1 - B)), Wq = C / (c mu - lambda), Lq = lambda Wq.
+
+    Source: Erlang 1917; Gans, Koole and Mandelbaum 2003, section 4. Raises ValueError for a load that the servers
+    cannot carry.
+    """
+    rho = stable(arrival_rate, service_rate, servers)
+    loss = erlang_b(load=arrival_rate / service_rate, servers=servers)
+    p_wait = loss / (1 - rho * (1 - loss))
+    spare = servers * service_rate - arrival_rate
+    wait = p_wait / spare
+    return ErlangC(
+        occupancy=rho,
+        p_wait=p_wait,
+        mean_wait=wait,
+        mean_in_queue=arrival_rate * wait,
+        mean_sojourn=wait + 1 / service_rate,
+        mean_in_system=arrival_rate * (wait + 1 / service_rate),
+        throughput=arrival_rate,
+        service_rate=service_rate,
+        spare_rate=spare,
+    )
+
+
+def min_servers_service_level(
+    *, arrival_rate: float, service_rate: float, target_wait: float, service_level: float
+) -> int:
+    """Return the fewest servers of M/M/c with P(wait <= target_wait) >= service_level (below 1)."""
+    servers = math.floor(arrival_rate / service_rate) + 1
+    while (
+        erlang_c(arrival_rate=arrival_rate, service_rate=service_rate, servers=servers).service_level(target_wait)
+        < service_level
+    ):
+        servers += 1
+    return servers
+
+
+def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> Queue:
+    """Return M/G/1 by Pollaczek and Khinchine: Wq = lambda E[S^2] / (2 (1 - rho)), E[S^2] = m^2 (1 + cv^2).
+
+    ``cv`` is the coefficient of variation of the service time: 0 deterministic, 1 exponential or any other law.
+    Source: Pollaczek 1930, Khinchine 1932.
+    """
+    rho = stable(arrival_rate, 1 / mean_service, 1)
+    wait = arrival_rate * mean_service**2 * (1 + cv**2) / (2 * (1 - rho))
+    return Queue(
+        occupancy=rho,
+        mean_wait=wait,
+        mean_in_queue=arrival_rate * wait,
+        mean_sojourn=wait + mean_service,
+        mean_in_system=arrival_rate * (wait + mean_service),
+        throughput=arrival_rate,
+    )
+
+
+def md1(*, arrival_rate: float, mean_service: float) -> Queue:
+    """Return M/D/1, the Pollaczek-Khinchine formula without variation."""
+    return mg1(arrival_rate=arrival_rate, mean_service=mean_service, cv=0.0)
+
+
+def lee_longton(*, arrival_rate: float, mean_service: float, cv: float, servers: int) -> float:
+    """Return an approximate mean wait of M/G/c: (1 + cv^2) / 2 times that of M/M/c. Good to some 5 %, not exact.
+
+    Source: Lee and Longton 1959.
+    """
+    exponential = erlang_c(arrival_rate=arrival_rate, service_rate=1 / mean_service, servers=servers)
+    return (1 + cv**2) / 2 * exponential.mean_wait
+
+
+def mmck(*, arrival_rate: float, service_rate: float, servers: int, places: int) -> Queue:
+    """Return M/M/c/K: ``places`` counts those in service too, and who finds them full is lost.
+
+    Means are of the customers who enter. Source: Gross et al., Fundamentals of Queueing Theory, ch. 2.
+    """
+    if places < servers:
+        raise ValueError(f"places: got {places}; must be at least the {servers} servers")
+    n = np.arange(places + 1)
+    p = birth_death(np.full(places, arrival_rate), np.minimum(n[1:], servers) * service_rate)
+    entering = arrival_rate * (1 - float(p[-1]))
+    queue = float(np.maximum(n - servers, 0) @ p)
+    return Queue(
+        occupancy=entering / (servers * service_rate),
+        p_block=float(p[-1]),
+        mean_wait=queue / entering,
+        mean_in_queue=queue,
+        mean_sojourn=queue / entering + 1 / service_rate,
+        mean_in_system=float(n @ p),
+        throughput=entering,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedLoop:
+    """What N users with think time can offer: throughput, mean response, and the N at which both bounds meet."""
+
+    throughput: float
+    mean_response: float
+    saturation_users: float
+
+
+def closed_loop(*, users: int, think_time: float, service_time: float, servers: int) -> ClosedLoop:
+    """Return the machine-repairman model of a load generator with a fixed number of users.
+
+    Each thinks (exponential), asks, waits for one of the servers (exponential) and thinks again. Response
+    R = N / X - Z; X <= min(c / S, N / (Z + S)), which meet at N* = c (Z + S) / S. Source: Scherr 1967; Denning and
+    Buzen 1978; Schroeder, Wierman and Harchol-Balter 2006.
+    """
+    n = np.arange(users + 1)
+    busy = np.minimum(n, servers)
+    p = birth_death((users - n[:-1]) / think_time, busy[1:] / service_time)
+    throughput = float(busy @ p) / service_time
+    return ClosedLoop(
+        throughput=throughput,
+        mean_response=users / throughput - think_time,
+        saturation_users=servers * (think_time + service_time) / service_time,
+    )
+
+
+def square_root_staffing(*, load: float, beta: float) -> int:
+    """Return R + beta sqrt(R) rounded up: servers for a load of R erlangs at quality of service beta."""
+    return math.ceil(load + beta * math.sqrt(load))
+
+
+def halfin_whitt(*, beta: float) -> float:
+    """Return the limit of P(wait) under square-root staffing: 1 / (1 + beta Phi(beta) / phi(beta)), beta > 0.
+
+    Within some 6 % at 100 erlangs. Source: Halfin and Whitt 1981.
+    """
+    density = math.exp(-(beta**2) / 2) / math.sqrt(2 * math.pi)
+    return 1 / (1 + beta * float(ndtr(beta)) / density)
+
+
+def mm1_run_length(*, occupancy: float, relative_width: float, confidence: float = 0.95) -> float:
+    """Return how long to simulate M/M/1, in mean service times, for a full interval width of that share of L.
+
+    8 (1 + rho) z^2 / (rho (1 - rho)^2 eps^2), from the asymptotic variance 2 rho (1 + rho) / (1 - rho)^4 of the
+    number in system. Source: Whitt 1989, Management Science 35:1341-1366.
+    """
+    rho, z = occupancy, float(ndtri((1 + confidence) / 2))
+    return 8 * (1 + rho) * z**2 / (rho * (1 - rho) ** 2 * relative_width**2)
+
+
+def stable(arrival_rate: float, service_rate: float, servers: int) -> float:
+    """Return the occupancy lambda / (c mu). Raises ValueError when it is not below 1."""
+    rho = arrival_rate / (servers * service_rate)
+    if not 0 <= rho < 1:
+        capacity = servers * service_rate
+        raise ValueError(f"arrival_rate: got {arrival_rate}; must be 0 or more and below the capacity, {capacity}")
+    return rho

@@ -1,0 +1,146 @@
+"""The bench desk as a plain SimPy model: the yardstick that the engines are timed against.
+
+Written the way SimPy's own documentation writes such a model (its "Bank Renege" example): one process a ticket,
+`request | timeout` for patience, `with` to give a seat or a place in the queue back, random numbers drawn one at a
+time where they are needed. Time is in minutes.
+
+The desk: 10,000 tickets a day with an hourly profile, 80 % ended by the bot; a front line and, for 15 % of those
+it has handled, a second pool; four priorities, not preemptive; exponential patience in each queue; 10 % of those
+who leave complain.
+
+SimPy's resources have a fixed capacity, so a pool has as many seats as its largest shift, and a process takes the
+seats of absent agents at each shift change: its requests have the best priority and no preemption, so an agent
+finishes the ticket at hand before the seat goes, and a longer shift gets its seats back at once.
+"""
+
+import math
+import random
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import simpy
+
+HOUR = 60
+DAY = 24 * HOUR
+SHIFT = 8 * HOUR
+
+TICKETS_PER_DAY = 10_000
+PROFILE = (0.5, 0.4, 0.4, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.5, 1.6, 1.6,
+           1.5, 1.5, 1.6, 1.6, 1.5, 1.3, 1.1, 1.0, 0.9, 0.8, 0.6, 0.5)  # fmt: skip
+BOT_SHARE = 0.8
+PRIORITIES = (0, 1, 2, 3)
+PRIORITY_SHARES = (0.05, 0.15, 0.40, 0.40)
+ABSENT = -1
+PATIENCE_MEAN = 6 * HOUR
+FRONT_AGENTS, FRONT_MEAN = (10, 25, 21), 12
+SECOND_AGENTS, SECOND_MEAN = (6, 13, 12), 45
+HANDLE_CV = 1.0
+ESCALATED_SHARE = 0.15
+COMPLAINT_SHARE = 0.10
+
+SIGMA = math.sqrt(math.log(1 + HANDLE_CV**2))
+
+Process = Generator[simpy.Event, dict, None]
+
+
+@dataclass
+class PlainResult:
+    """Counts of tickets, and the waits in minutes of those that were served, in each queue."""
+
+    opened: int = 0
+    bot: int = 0
+    handled_front: int = 0
+    handled_second: int = 0
+    left: int = 0
+    complaints: int = 0
+    waits_front_min: list[float] = field(default_factory=list)
+    waits_second_min: list[float] = field(default_factory=list)
+
+
+class PlainDesk:
+    """The desk's two pools, its random numbers and what it counts."""
+
+    def __init__(self, env: simpy.Environment, seed: int) -> None:
+        self.env = env
+        self.random = random.Random(seed)
+        self.result = PlainResult()
+        self.front = simpy.PriorityResource(env, capacity=max(FRONT_AGENTS))
+        self.second = simpy.PriorityResource(env, capacity=max(SECOND_AGENTS))
+        env.process(self.shifts(self.front, FRONT_AGENTS))
+        env.process(self.shifts(self.second, SECOND_AGENTS))
+        env.process(self.arrivals())
+
+    def shifts(self, pool: simpy.PriorityResource, agents: tuple[int, ...]) -> Process:
+        """Hold the seats of absent agents, shift after shift."""
+        absent: list = []
+        while True:
+            for on_duty in agents:
+                while len(absent) < pool.capacity - on_duty:
+                    absent.append(pool.request(priority=ABSENT))
+                while len(absent) > pool.capacity - on_duty:
+                    seat = absent.pop()
+                    if seat.triggered:
+                        pool.release(seat)
+                    else:
+                        seat.cancel()
+                yield self.env.timeout(SHIFT)
+
+    def arrivals(self) -> Process:
+        """Open tickets as a Poisson process with hourly rates, by thinning."""
+        mean = sum(PROFILE) / len(PROFILE)
+        peak = max(PROFILE)
+        peak_rate = TICKETS_PER_DAY / DAY * peak / mean
+        while True:
+            yield self.env.timeout(self.random.expovariate(peak_rate))
+            hour = int(self.env.now // HOUR) % 24
+            if self.random.random() * peak < PROFILE[hour]:
+                self.env.process(self.ticket())
+
+    def ticket(self) -> Process:
+        """Live one ticket: the bot, the front line, perhaps the second pool."""
+        result = self.result
+        result.opened += 1
+        if self.random.random() < BOT_SHARE:
+            result.bot += 1
+            return
+        priority = self.random.choices(PRIORITIES, PRIORITY_SHARES)[0]
+
+        with self.front.request(priority=priority) as request:
+            asked = self.env.now
+            served = yield request | self.env.timeout(self.random.expovariate(1 / PATIENCE_MEAN))
+            if request not in served:
+                self.leave()
+                return
+            result.waits_front_min.append(self.env.now - asked)
+            yield self.env.timeout(self.handling(FRONT_MEAN))
+            result.handled_front += 1
+
+        if self.random.random() >= ESCALATED_SHARE:
+            return
+        with self.second.request(priority=priority) as request:
+            asked = self.env.now
+            served = yield request | self.env.timeout(self.random.expovariate(1 / PATIENCE_MEAN))
+            if request not in served:
+                self.leave()
+                return
+            result.waits_second_min.append(self.env.now - asked)
+            yield self.env.timeout(self.handling(SECOND_MEAN))
+            result.handled_second += 1
+
+    def leave(self) -> None:
+        """Count a customer who lost patience, and perhaps the complaint."""
+        self.result.left += 1
+        if self.random.random() < COMPLAINT_SHARE:
+            self.result.complaints += 1
+
+    def handling(self, mean: float) -> float:
+        """Draw a lognormal handling time with this mean."""
+        return self.random.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA)
+
+
+def run(days: int, seed: int) -> PlainResult:
+    """Simulate so many days, starting empty at midnight, and return what was counted."""
+    env = simpy.Environment()
+    desk = PlainDesk(env, seed)
+    env.run(until=days * DAY)
+    return desk.result

@@ -1,0 +1,251 @@
+"""The engine against a slow twin on random worlds full of ties, and the laws that every outcome keeps."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from slow_engine import SlowEngine
+from worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
+
+from sim.clock import NEVER
+from sim.demand import CHASE, REOPEN
+from sim.engine import simulate
+from sim.levels import COMPLAINTS
+from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+
+SWARM = 400
+few = settings(max_examples=150, deadline=None, derandomize=True)
+worlds = st.randoms(use_true_random=False).map(random_world)
+
+
+def differences(a: Outcome, b: Outcome) -> list[str]:
+    """Return the columns in which two outcomes differ."""
+    return [f.name for f in fields(Outcome) if not np.array_equal(getattr(a, f.name), getattr(b, f.name))]
+
+
+def compare(world: Small) -> list[str]:
+    """Return what the engine and its slow twin disagree on, public complaints included."""
+    fast, slow = world.run(), SlowEngine(world)
+    found = differences(fast, slow.run())
+    at = complaints_ms(world.demand, fast, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
+    return found + (["complaints"] if at.tolist() != slow.complaint else [])
+
+
+@pytest.mark.parametrize("first", range(0, SWARM, 50))
+def test_the_engine_is_its_slow_twin_in_every_column(first: int) -> None:
+    wrong = {seed: found for seed in range(first, first + 50) if (found := compare(random_world(Random(seed))))}
+    assert not wrong, f"random_world(Random(seed)) differs: {wrong}"
+
+
+@few
+@given(worlds)
+def test_the_engine_is_its_slow_twin_on_worlds_that_shrink(world: Small) -> None:
+    assert compare(world) == []
+
+
+def test_the_random_worlds_hold_what_they_must() -> None:
+    """A swarm that never meets a rule proves nothing about it."""
+    seen = dict.fromkeys(["left", "moved", "aged", "chase", "reopen", "held", "cut", "complaints", "refused", "tie"], 0)
+    for seed in range(SWARM):
+        world = random_world(Random(seed))
+        d, out = world.demand, world.run()
+        opened = out.opened_ms < NEVER
+        seen["left"] += int((out.outcome == LEFT).sum())
+        seen["moved"] += int((out.moved_ms < NEVER).sum())
+        seen["aged"] += int((out.leg_queue != d.leg_queue).sum())
+        seen["chase"] += int((opened & (d.kind == CHASE)).sum())
+        seen["reopen"] += int((opened & (d.kind == REOPEN)).sum())
+        seen["held"] += int((out.leg_end_ms - out.leg_start_ms > d.leg_handle_ms)[out.leg_end_ms < NEVER].sum())
+        seen["cut"] += sum(int((held > slots).any()) for _, held, slots in held_and_slots(world, out))
+        seen["complaints"] += int(out.level_ints[COMPLAINTS].sum())
+        seen["refused"] += int(sum(out.refused) > 0)
+        seen["tie"] += int(opened.sum()) - len(set(out.opened_ms[opened].tolist()))
+    assert min(seen.values()) >= 20, seen
+
+
+# --- laws ---------------------------------------------------------------------------------------------------------
+
+
+def rows_of_legs(world: Small) -> np.ndarray:
+    return np.repeat(np.arange(world.demand.rows), np.diff(world.demand.legs_from))
+
+
+@few
+@given(worlds)
+def test_every_opened_ticket_is_open_resolved_or_left(world: Small) -> None:
+    out, horizon = world.run(), world.desk.horizon_ms
+    opened = out.opened_ms < NEVER
+    assert (out.opened_ms[opened] < horizon).all()
+    assert (out.outcome[~opened] == OPEN).all()
+    assert ((out.closed_ms < NEVER) == (out.outcome != OPEN)).all()
+    assert (out.closed_ms[out.outcome != OPEN] < horizon).all()
+    assert (out.closed_ms >= np.where(opened, out.opened_ms, 0)).all()
+    roots = (world.demand.parent < 0) & (world.demand.kind == 0)
+    assert (out.opened_ms[roots] == world.demand.opened_ms[roots]).all()
+    left = out.outcome == LEFT
+    assert (out.closed_ms[left] == (out.opened_ms + np.where(left, world.demand.patience_ms, 0))[left]).all()
+    assert (out.first_start_ms[left] == NEVER).all()
+
+
+@few
+@given(worlds)
+def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small) -> None:
+    out, d = world.run(), world.demand
+    begun, ended = out.leg_start_ms < NEVER, out.leg_end_ms < NEVER
+    assert (begun | ~ended).all()
+    assert (out.leg_entered_ms <= out.leg_start_ms).all()
+    assert (out.leg_start_ms[ended] < out.leg_end_ms[ended]).all()
+    assert ((out.leg_team >= 0) == begun).all()
+    for row in np.flatnonzero((out.opened_ms < NEVER) & (np.diff(d.legs_from) > 0)):
+        a, b = d.legs_from[row], d.legs_from[row + 1]
+        assert out.leg_entered_ms[a] == out.opened_ms[row]
+        for leg in range(a, b - 1):
+            came = out.leg_end_ms[leg] + d.leg_pause_ms[leg] if ended[leg] else NEVER
+            assert out.leg_entered_ms[leg + 1] == (came if came < world.desk.horizon_ms else NEVER)
+        assert (out.outcome[row] == RESOLVED) == bool(ended[b - 1])
+        assert out.first_start_ms[row] == out.leg_start_ms[a]
+        assert out.first_end_ms[row] == out.leg_end_ms[a]
+
+
+@few
+@given(worlds)
+def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world: Small) -> None:
+    out, d = world.run(), world.demand
+    for leg in np.flatnonzero(out.leg_end_ms < NEVER):
+        team = out.leg_team[leg]
+        assert world.desk.ranks[team][out.leg_queue[leg]] >= 0
+        lasted = int(out.leg_end_ms[leg] - out.leg_start_ms[leg])
+        drawn = int(d.leg_handle_ms[leg])
+        assert lasted in {max(drawn * factor // 1000, 1) for factor in world.desk.stretch_permille[team]}
+
+
+def held_and_slots(world: Small, out: Outcome) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return for each team the instants at which something changes, the tickets then held and the slots on duty."""
+    found = []
+    for team, (times, slots) in enumerate(world.desk.slots()):
+        mine = out.leg_team == team
+        begin, end = out.leg_start_ms[mine], out.leg_end_ms[mine]
+        instants = np.unique(np.concatenate([times, begin, end[end < NEVER]]))
+        held = np.array([((begin <= t) & (t < end)).sum() for t in instants])
+        found.append((instants, held, slots[np.searchsorted(times, instants, side="right") - 1]))
+    return found
+
+
+@few
+@given(worlds)
+def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(world: Small) -> None:
+    out = world.run()
+    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
+        starts = out.leg_start_ms[out.leg_team == team]
+        began = np.isin(instants, starts)
+        assert (held[began] <= slots[began]).all()  # above the slots, nothing is begun
+        over = held > slots
+        assert (np.diff(held)[over[1:]] <= 0).all()  # and what is held only shrinks
+
+
+@few
+@given(worlds)
+def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_changes(world: Small) -> None:
+    out, horizon = world.run(), world.desk.horizon_ms
+    for team, (times, slots) in enumerate(world.desk.slots()):
+        mine = out.leg_team == team
+        end = np.minimum(out.leg_end_ms[mine], horizon)
+        work = int((end - out.leg_start_ms[mine]).sum())
+        length = np.diff(np.append(times, horizon))
+        on_duty = int((length * slots).sum())
+        instants, held, there = held_and_slots(world, out)[team]
+        overtime = int((np.diff(np.append(instants, horizon)) * np.maximum(held - there, 0)).sum())
+        assert work <= on_duty + overtime
+
+
+@few
+@given(worlds)
+def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small) -> None:
+    out = world.run()
+    row = rows_of_legs(world)
+    first = np.zeros(len(row), dtype=bool)
+    first[world.demand.legs_from[:-1][np.diff(world.demand.legs_from) > 0]] = True
+    gone = np.where(first & (out.outcome[row] == LEFT), out.closed_ms[row], NEVER)
+    waits_until = np.minimum(out.leg_start_ms, gone)
+    moving = {q for q, ages in enumerate(world.desk.ages) if any(kind == 1 for _, kind, _ in ages)}
+    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
+        for t in instants[held < slots]:
+            waiting = (out.leg_entered_ms <= t) & (t < waits_until)
+            for leg in np.flatnonzero(waiting):
+                settled = world.demand.leg_queue[leg] == out.leg_queue[leg]
+                queue = out.leg_queue[leg]
+                may_move = queue in moving or world.desk.patience_to[queue] >= 0
+                if settled and not may_move:  # it stood in this one queue all the time
+                    assert world.desk.ranks[team][queue] < 0, f"leg {leg} waits at {t} while team {team} is free"
+
+
+@few
+@given(worlds)
+def test_children_open_when_their_parents_say(world: Small) -> None:
+    out, d, horizon = world.run(), world.demand, world.desk.horizon_ms
+    for row in np.flatnonzero(d.parent >= 0):
+        parent = d.parent[row]
+        resolved = out.closed_ms[parent] if out.outcome[parent] == RESOLVED else NEVER
+        base = out.opened_ms[parent] if d.kind[row] == CHASE else resolved
+        due = int(base) + int(d.after_ms[row])
+        opens = base < NEVER and due < horizon and not (d.kind[row] == CHASE and resolved <= due)
+        assert out.opened_ms[row] == (due if opens else NEVER)
+
+
+@few
+@given(worlds)
+def test_the_live_count_of_complaints_is_that_of_the_table(world: Small) -> None:
+    out = world.run()
+    if world.rules is None:
+        assert out.level_ints.size == 0
+        return
+    at = complaints_ms(world.demand, out, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
+    minutes = world.desk.horizon_ms // MIN
+    by_minute = np.bincount(at[at < NEVER] // MIN, minlength=minutes)
+    assert out.level_ints[COMPLAINTS].tolist() == [0, *by_minute[: minutes - 1]]
+
+
+@few
+@given(worlds)
+def test_the_same_world_gives_the_same_bits(world: Small) -> None:
+    assert differences(world.run(), world.run()) == []
+
+
+# --- more staff ---------------------------------------------------------------------------------------------------
+
+
+@few
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=25), st.integers(1, 4))
+def test_one_more_agent_never_makes_a_larger_backlog_at_any_time(tickets: list[tuple[int, int]], agents: int) -> None:
+    """First come, first served, one queue, the same draws (Kiefer and Wolfowitz 1955: departures are no later)."""
+    world = demand(*[ticket(at, handle) for at, handle in sorted(tickets)])
+    few_agents, more_agents = (simulate(world, desk(crew(n)), None) for n in (agents, agents + 1))
+    assert (np.sort(more_agents.closed_ms) <= np.sort(few_agents.closed_ms)).all()
+    times = np.arange(0, 300)
+    for a, b in ((few_agents, more_agents),):
+        fewer = [(b.opened_ms <= t).sum() - (b.closed_ms <= t).sum() for t in times]
+        many = [(a.opened_ms <= t).sum() - (a.closed_ms <= t).sum() for t in times]
+        assert (np.array(fewer) <= np.array(many)).all()
+
+
+# --- the order in which equals are told does not matter -----------------------------------------------------------
+
+
+def test_a_team_without_agents_changes_nothing() -> None:
+    rows = [path(0, ("a", 7, 3), ("b", 4)), ticket(2, 9, "b", patience=8), ticket(2, 5, "a")]
+    world = demand(*rows, queues="ab")
+    alone = simulate(world, desk(crew(1, "ab"), queues="ab"), None)
+    joined = simulate(world, desk(crew(1, "ab"), crew(0, "a", "b"), queues="ab"), None)
+    assert differences(alone, joined) == []
+
+
+def test_a_rule_that_never_acts_changes_nothing() -> None:
+    for seed in range(30):
+        world = random_world(Random(seed))
+        idle = replace(world, desk=replace(world.desk, cost_per_hour=tuple(1.0 for _ in world.desk.teams)))
+        assert differences(world.run(), idle.run()) == []
