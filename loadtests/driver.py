@@ -31,6 +31,7 @@ class Limits:
     """When an arrival is shed, when a request has waited enough, and when the whole run is ended early."""
 
     in_flight: int
+    in_flight_wanted: int
     timeout_s: float
     abort_failure_share: float = 0.5
     abort_lateness_s: float = 1.0
@@ -241,7 +242,7 @@ class Driver:
 
     def _behind_s(self) -> float:
         """Return how late the next arrival already is."""
-        handled = self._recorder.n_sent + self._recorder.n_shed
+        handled = self._recorder.n_sent + self._recorder.n_shed + self._recorder.n_refused
         if handled >= len(self._arrivals):
             return 0.0
         return (self._now_us() - int(self._schedule.due_us[handled])) / 1e6

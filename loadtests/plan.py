@@ -81,9 +81,9 @@ def add_arguments(add: Callable[..., Any]) -> None:
     )
     add(
         "--max-rate",
-        default="2000",
+        default="5000",
         metavar="N",
-        help="refuse a schedule with more requests in a second (default: 2000)",
+        help="refuse a schedule with more requests in a second (default: 5000)",
     )
     add("--max-requests", default="500000", metavar="N", help="refuse a schedule with more requests (default: 500000)")
     add("--max-duration", default="30 min", metavar="TIME", help="refuse a longer schedule (default: 30 min)")
@@ -221,15 +221,25 @@ def _share(text: str) -> float:
 
 
 def _limits(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
-    cap = int(numbers["in_flight"]) or in_flight_cap(schedule, numbers["timeout"])
+    """Return the limits; the in-flight cap is what was asked for, or else as large as it should be and files allow.
+
+    Below peak rate x time-out a target that answers nothing is shed before it times out: then the run is invalid too,
+    but what it broke until then still counts.
+    """
+    asked, wanted = int(numbers["in_flight"]), in_flight_cap(schedule, numbers["timeout"])
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = cap + SPARE_FILES
-    if hard != resource.RLIM_INFINITY and wanted > hard:
-        most = hard - SPARE_FILES
-        raise InputError([f"--timeout: got {cap} requests under way at worst; must be at most {most} (open files)"])
-    if soft != resource.RLIM_INFINITY and wanted > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return Limits(in_flight=cap, timeout_s=numbers["timeout"], abort_failure_share=numbers["abort_failure_share"])
+    most = wanted if hard == resource.RLIM_INFINITY else hard - SPARE_FILES
+    if asked > most:
+        raise InputError([f"--in-flight: got {asked}; must be at most {most}, what the open-file limit allows"])
+    cap = asked or min(wanted, most)
+    if soft != resource.RLIM_INFINITY and cap + SPARE_FILES > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (cap + SPARE_FILES, hard))
+    return Limits(
+        in_flight=cap,
+        in_flight_wanted=wanted,
+        timeout_s=numbers["timeout"],
+        abort_failure_share=numbers["abort_failure_share"],
+    )
 
 
 def _facts(run_dir: Path) -> dict[str, Any]:

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
-from loadtests.dialect import ACKNOWLEDGED, REJECTED, UNKNOWN, Dialect, Holdings, Send, Withdrawal
+from loadtests.dialect import ACKNOWLEDGED, REJECTED, UNKNOWN, Dialect, Holdings, Send, Ticket, Withdrawal
 
+_ORDER = ("W1", "W2", "W3", "W4", "W5", "W6", "T1", "T3")
 _TRIES = 10
 _TRY_AGAIN_S = 0.3
+
+_Rows = Mapping[str, dict[str, Any]]
 
 
 def read_holdings(
@@ -53,56 +56,22 @@ def reconcile(
     ``requests`` is the run's table of the schema REQUESTS, ``asked`` what each withdrawal's key asked for.
     """
     money, desk = _rows(requests, "withdrawal"), _rows(requests, "ticket")
-    held_money = Counter(w.key for w in held.withdrawals)
-    held_desk = Counter(t.key for t in held.tickets)
-    failed = {w.key for w in held.withdrawals if w.failed}
-    by_key = {w.key: w for w in held.withdrawals}
-    tickets = {t.key: t.server_id for t in held.tickets}
-    n_acknowledged = sum(row["outcome"] == ACKNOWLEDGED for row in money.values())
-    t_acknowledged = sum(row["outcome"] == ACKNOWLEDGED for row in desk.values())
     checks = [
-        _check(
-            "W1",
-            "acknowledged withdrawals are in the server exactly once, as agreed",
-            n_acknowledged,
-            (k for k in _with(money, ACKNOWLEDGED) if held_money[k] != 1 or not _equal(by_key[k], asked[k], money[k])),
-        ),
-        _check("W2", "no withdrawal key twice, no id for two keys", len(held.withdrawals), _repeated(held.withdrawals)),
-        _check(
-            "W3",
-            "rejected requests are absent or failed",
-            sum(row["outcome"] == REJECTED for row in (*money.values(), *desk.values())),
-            [
-                *(k for k in _with(money, REJECTED) if held_money[k] and k not in failed),
-                *(k for k in _with(desk, REJECTED) if held_desk[k]),
-            ],
-        ),
-        _check(
-            "W4",
-            "requests of unknown fate are in the server at most once",
-            sum(row["outcome"] == UNKNOWN for row in (*money.values(), *desk.values())),
-            [
-                *(k for k in _with(money, UNKNOWN) if held_money[k] > 1),
-                *(k for k in _with(desk, UNKNOWN) if held_desk[k] > 1),
-            ],
-        ),
-        _check(
-            "W5",
-            "nothing of this run that it never sent",
-            len(held_money) + len(held_desk),
-            [*(k for k in held_money if k not in money), *(k for k in held_desk if k not in desk)],
-        ),
-        *_balance_check(held, balances_before),
-        _check(
-            "T1",
-            "acknowledged tickets are in the server exactly once",
-            t_acknowledged,
-            (k for k in _with(desk, ACKNOWLEDGED) if held_desk[k] != 1 or tickets[k] != desk[k]["server_id"]),
-        ),
-        _check("T3", "no ticket marker twice", len(held.tickets), (k for k, n in held_desk.items() if n > 1)),
+        *_withdrawal_checks(money, asked, held.withdrawals),
+        *_balance_checks(held, balances_before),
+        *_ticket_checks(desk, held.tickets),
+        *_common_checks([(money, _keys(held.withdrawals)), (desk, _keys(held.tickets))], held.withdrawals),
     ]
-    unknown = {name: _unknown(rows, found) for name, rows, found in _pairs(money, held_money, desk, held_desk)}
-    return {"done": True, "passed": all(check["passed"] for check in checks), "checks": checks, "unknown": unknown}
+    unknown = {
+        "withdrawal": _unknown(money, _keys(held.withdrawals)),
+        "ticket": _unknown(desk, _keys(held.tickets)),
+    }
+    return {
+        "done": True,
+        "passed": all(check["passed"] for check in checks),
+        "checks": sorted(checks, key=lambda check: _ORDER.index(check["name"])),
+        "unknown": unknown,
+    }
 
 
 def not_done(reason: str, *, passed: bool) -> dict[str, Any]:
@@ -110,29 +79,43 @@ def not_done(reason: str, *, passed: bool) -> dict[str, Any]:
     return {"done": False, "passed": passed, "reason": reason, "checks": [], "unknown": {}}
 
 
-def _rows(requests: pl.DataFrame, endpoint: str) -> dict[str, dict[str, Any]]:
-    """Return the sent requests of an endpoint by their key."""
-    sent = requests.filter((pl.col("endpoint") == endpoint) & (pl.col("sent_us") >= 0))
-    return {row["key"]: row for row in sent.iter_rows(named=True)}
+def _withdrawal_checks(money: _Rows, asked: Mapping[str, Withdrawal], held: list[Withdrawal]) -> list[dict[str, Any]]:
+    found, by_key = _keys(held), {w.key: w for w in held}
+    acknowledged = _with(money, ACKNOWLEDGED)
+    lost = [k for k in acknowledged if found[k] != 1 or not _equal(by_key[k], asked[k], money[k])]
+    ids = Counter(w.server_id for w in held)
+    twice = [*(key for key, n in found.items() if n > 1), *(i for i, n in ids.items() if n > 1)]
+    return [
+        _check("W1", "acknowledged withdrawals are in the server exactly once, as agreed", len(acknowledged), lost),
+        _check("W2", "no withdrawal key twice, no id for two keys", len(held), twice),
+    ]
 
 
-def _with(rows: Mapping[str, dict[str, Any]], outcome: str) -> list[str]:
-    return [key for key, row in rows.items() if row["outcome"] == outcome]
+def _ticket_checks(desk: _Rows, held: list[Ticket]) -> list[dict[str, Any]]:
+    found, ids = _keys(held), {t.key: t.server_id for t in held}
+    acknowledged = _with(desk, ACKNOWLEDGED)
+    lost = [k for k in acknowledged if found[k] != 1 or ids[k] != desk[k]["server_id"]]
+    return [
+        _check("T1", "acknowledged tickets are in the server exactly once", len(acknowledged), lost),
+        _check("T3", "no ticket marker twice", len(held), [key for key, n in found.items() if n > 1]),
+    ]
 
 
-def _equal(held: Withdrawal, asked: Withdrawal, row: Mapping[str, Any]) -> bool:
-    same = (held.amount, held.address, held.currency) == (asked.amount, asked.address, asked.currency)
-    return same and held.server_id == row["server_id"]
+def _common_checks(kinds: list[tuple[_Rows, Counter[str]]], withdrawals: list[Withdrawal]) -> list[dict[str, Any]]:
+    """Return W3, W4 and W5, which tickets must keep too."""
+    failed = {w.key for w in withdrawals if w.failed}
+    taken = [k for rows, found in kinds for k in _with(rows, REJECTED) if found[k] and k not in failed]
+    twice = [k for rows, found in kinds for k in _with(rows, UNKNOWN) if found[k] > 1]
+    invented = [k for rows, found in kinds for k in found if k not in rows]
+    n_rejected, n_unknown = (sum(len(_with(rows, fate)) for rows, _ in kinds) for fate in (REJECTED, UNKNOWN))
+    return [
+        _check("W3", "rejected requests are absent or failed", n_rejected, taken),
+        _check("W4", "requests of unknown fate are in the server at most once", n_unknown, twice),
+        _check("W5", "nothing of this run that it never sent", sum(len(found) for _, found in kinds), invented),
+    ]
 
 
-def _repeated(withdrawals: Iterable[Withdrawal]) -> list[str]:
-    """Return keys that are there twice, and ids that stand for two keys."""
-    rows = list(withdrawals)
-    keys, ids = Counter(w.key for w in rows), Counter(w.server_id for w in rows)
-    return [*(key for key, n in keys.items() if n > 1), *(i for i, n in ids.items() if n > 1)]
-
-
-def _balance_check(held: Holdings, before: Mapping[str, Decimal] | None) -> list[dict[str, Any]]:
+def _balance_checks(held: Holdings, before: Mapping[str, Decimal] | None) -> list[dict[str, Any]]:
     if held.balances is None or before is None:
         return []
     spent: dict[str, Decimal] = {}
@@ -147,25 +130,37 @@ def _balance_check(held: Holdings, before: Mapping[str, Decimal] | None) -> list
     return [_check("W6", "what left the balances is what was withdrawn, with fees", len(held.balances), wrong)]
 
 
-def _check(name: str, what: str, count: int, wrong: Iterable[str]) -> dict[str, Any]:
-    faults = list(wrong)
+def _rows(requests: pl.DataFrame, endpoint: str) -> _Rows:
+    """Return the sent requests of an endpoint by their key."""
+    sent = requests.filter((pl.col("endpoint") == endpoint) & (pl.col("sent_us") >= 0))
+    return {row["key"]: row for row in sent.iter_rows(named=True)}
+
+
+def _keys(held: Sequence[Withdrawal] | Sequence[Ticket]) -> Counter[str]:
+    return Counter(thing.key for thing in held)
+
+
+def _with(rows: _Rows, outcome: str) -> list[str]:
+    return [key for key, row in rows.items() if row["outcome"] == outcome]
+
+
+def _equal(held: Withdrawal, asked: Withdrawal, row: Mapping[str, Any]) -> bool:
+    same = (held.amount, held.address, held.currency) == (asked.amount, asked.address, asked.currency)
+    return same and held.server_id == row["server_id"]
+
+
+def _check(name: str, what: str, count: int, wrong: Sequence[str]) -> dict[str, Any]:
     return {
         "name": name,
         "what": what,
-        "passed": not faults,
+        "passed": not wrong,
         "count": count,
-        "n_wrong": len(faults),
-        "examples": faults[:5],
+        "n_wrong": len(wrong),
+        "examples": list(wrong[:5]),
     }
 
 
-def _pairs(
-    money: dict[str, Any], held_money: Counter[str], desk: dict[str, Any], held_desk: Counter[str]
-) -> list[tuple[str, dict[str, Any], Counter[str]]]:
-    return [("withdrawal", money, held_money), ("ticket", desk, held_desk)]
-
-
-def _unknown(rows: Mapping[str, dict[str, Any]], found: Counter[str]) -> dict[str, int]:
+def _unknown(rows: _Rows, found: Counter[str]) -> dict[str, int]:
     keys = _with(rows, UNKNOWN)
     recorded = sum(found[key] > 0 for key in keys)
     return {"recorded": recorded, "absent": len(keys) - recorded}

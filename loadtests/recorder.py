@@ -68,6 +68,7 @@ class Recorder:
         self.n_closed = 0
         self.n_failed = 0
         self.n_shed = 0
+        self.n_refused = 0
 
     def shed(self, i: int, reason: str) -> None:
         """Note that request ``i`` was due while the in-flight cap was reached."""
@@ -77,6 +78,7 @@ class Recorder:
     def refuse(self, i: int, reason: str) -> None:
         """Note that request ``i`` was not sent, and why."""
         self.reason[i] = reason
+        self.n_refused += 1
 
     def sent(self, i: int, now_us: int, key: str) -> None:
         """Note that request ``i`` leaves now; until it ends its fate is unknown."""

@@ -120,10 +120,10 @@ class Session:
     def _verdict(
         self, driver: Driver, recorder: Recorder, requests: pl.DataFrame, found: dict[str, Any]
     ) -> dict[str, Any]:
-        plan, schedule, trace = self.plan, self.plan.schedule, self.plan.schedule.trace
+        plan = self.plan
         evidence = Evidence(
             requests=requests,
-            duration_us=schedule.duration_us,
+            duration_us=plan.schedule.duration_us,
             timeout_us=round(plan.limits.timeout_s * SECOND_US),
             objectives=plan.objectives,
             peaks_per_s=plan.peaks_per_s,
@@ -134,37 +134,38 @@ class Session:
             failing_limit=plan.limits.abort_failure_share,
         )
         verdict = judge(evidence)
-        verdict["predicted"] |= {
-            "peak_per_s": trace.predicted.get("peak_per_s"),
-            "whole_run_peak_per_s": trace.predicted.get("whole_run_peak_per_s"),
-        }
+        predicted = plan.schedule.trace.predicted
+        verdict["predicted"] |= {name: predicted.get(name) for name in ("peak_per_s", "whole_run_peak_per_s")}
         if not found["passed"]:
             verdict |= {"passed": False, "exit_code": FAILED}
-        cpu_ms = driver.cpu_s * 1000 / max(recorder.n_sent, 1)
-        verdict["generator"] |= {"cpu_ms_per_request": round(cpu_ms, 4), "in_flight_cap": plan.limits.in_flight}
-        return {
-            **verdict,
-            "reconciliation": found,
-            "scenario": plan.scenario,
-            "host": plan.url,
-            "dialect": plan.dialect_name,
-            "trace_sha256": trace.sha256,
-            "window": {
-                "start_utc": schedule.start_utc.isoformat(),
-                "length_s": schedule.length_us / SECOND_US,
-                "duration_s": schedule.duration_us / SECOND_US,
-            },
-            "speedup": schedule.speedup,
-            "timeout_s": plan.limits.timeout_s,
-            "objectives": plan.objectives,
-            "counts": recorder.counts(),
-            "clock": _clock(driver),
-            "key_prefix": plan.prefix,
-            "versions": {
-                "python": platform.python_version(),
-                **{n: version(n) for n in ("locust", "gevent", "polars")},
-            },
+        verdict["generator"] |= {
+            "cpu_ms_per_request": round(driver.cpu_s * 1000 / max(recorder.n_sent, 1), 4),
+            "in_flight_cap": plan.limits.in_flight,
+            "in_flight_cap_wanted": plan.limits.in_flight_wanted,
         }
+        own = {"reconciliation": found, "counts": recorder.counts(), "clock": _clock(driver)}
+        return {**verdict, **own, **_identity(plan)}
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """Return what was run against what: enough to do it again."""
+    schedule = plan.schedule
+    return {
+        "scenario": plan.scenario,
+        "host": plan.url,
+        "dialect": plan.dialect_name,
+        "trace_sha256": schedule.trace.sha256,
+        "window": {
+            "start_utc": schedule.start_utc.isoformat(),
+            "length_s": schedule.length_us / SECOND_US,
+            "duration_s": schedule.duration_us / SECOND_US,
+        },
+        "speedup": schedule.speedup,
+        "timeout_s": plan.limits.timeout_s,
+        "objectives": plan.objectives,
+        "key_prefix": plan.prefix,
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in ("locust", "gevent", "polars")}},
+    }
 
 
 def _drive(driver: Driver, hook: Hook, progress: Progress) -> None:

@@ -245,6 +245,33 @@ def test_an_interrupt_ends_in_good_order(tmp_path: Path) -> None:
     assert rows.filter(pl.col("outcome") == "not_sent").height > 2000
 
 
+SLOW_DIALECT = """
+from gevent.monkey import get_original
+from loadtests.dialects import reference
+SECRETS, block = reference.SECRETS, get_original("time", "sleep")
+
+class Slow(reference.Reference):
+    def request(self, arrival, known):
+        block(0.05)
+        return super().request(arrival, known)
+
+create = Slow
+"""
+
+
+def test_a_generator_that_stays_late_gives_up(tmp_path: Path) -> None:
+    run = run_of(tmp_path, READS, 20.0)
+    dialect = tmp_path / "slow.py"
+    dialect.write_text(SLOW_DIALECT)
+    with (
+        TinyServer() as server,
+        start(run, server.url, "--no-reconcile", "--window", "20 s", "--dialect", str(dialect)) as process,
+    ):
+        out, err = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == 3, err
+    assert "the generator stayed more than 1 s late" in out
+
+
 BAD_DIALECT = """
 from loadtests.dialects import reference
 SECRETS = reference.SECRETS

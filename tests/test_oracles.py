@@ -100,7 +100,7 @@ def test_too_few_replications_are_vacuous() -> None:
     ("name", "text", "fault"),
     [
         ("erlangB-3", "agents = 10", "agents = 9"),
-        ("erlangB-3", 'value = "0.000000000 h"', 'value = "3 min"'),
+        ("erlangB-3", 'value = "0.000000000 h"', 'value = "30 min"'),
         ("md1", 'law = "deterministic", value', 'law = "exponential", mean'),
         ("complaint-hazard-exponential-2", 'mean = "96', 'mean = "107'),
     ],

@@ -22,7 +22,7 @@ from sim.run import Run
 from sim.scenario import load
 
 SCENARIO = "volatility_spike"
-SERVER = ("--withdrawal-capacity-per-s", "11", "--service-slots", "4")
+SERVER = ("--withdrawal-capacity-per-s", "11", "--service-slots", "2")
 SPEEDUPS = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 FIRST_WINDOW, STEP_WINDOW = "60 s", "45 s"
 _SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")

@@ -21,10 +21,9 @@ from sim.plots.style import (
     new_figure,
     panel,
     shade_shocks,
-    span_text,
     time_axis,
 )
-from sim.plots.view import Floats, View, band, coarse
+from sim.plots.view import Floats, View, band, coarse, span_text
 
 BACKGROUND = "#A6A6A6"
 

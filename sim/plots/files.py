@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 _PATH = re.compile(r'(?<=\sd=")[^"]*')
-_DIGITS = re.compile(r"(\.\d\d)\d+")
+_DIGITS = re.compile(r"(\.\d)\d+")
 _ONE_AT_A_TIME = Lock()
 
 

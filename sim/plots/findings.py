@@ -89,6 +89,8 @@ def complaints(view: View) -> str:
     reducible = get("complaints_reducible_per_day")
     if direct is None or direct.mean is None:
         return "No complaints were recorded"
+    if not direct.mean and not (background and background.mean):
+        return "No public complaints"
     total = direct.mean + ((background.mean or 0.0) if background else 0.0)
     text = f"{figure_text(total, direct.half_width)} public complaints a day on average"
     return f"{text}; unlimited agents would prevent {estimate_text(reducible)} of them"
@@ -145,7 +147,7 @@ def staffing(view: View) -> str:
     load = f"on {day_text(day)} its offered load is {percent(high)} of the agents on duty"
     if high > 1:
         return f"Staff falls short most at {team}: {load}"
-    return f"Every team has enough agents on every day; {team} is the tightest: {load}"
+    return f"On every day as a whole each team has more agents than work; the tightest is {team}: {load}"
 
 
 def endpoints(view: View) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from sim.clock import MINUTE_MS, duration_text
 from sim.plots import backlog, complaints, findings, waits
 from sim.plots.style import (
     BLACK,
@@ -40,13 +40,16 @@ from sim.plots.view import (
     percent,
     quantile_text,
     share_text,
+    shortened,
     spread_text,
     wait_text,
+    wrapped,
 )
 from sim.statistics import half_width
 
 _HEIGHT_IN = 8.27
 _MOST_ROWS = 9
+_ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2), 5: (3, 2), 6: (3, 3)}
 Panel = Callable[[Axes, View], None]
 
 
@@ -54,18 +57,18 @@ def draw(view: View) -> Figure:
     """Return the overview."""
     figure = new_figure(_HEIGHT_IN)
     figure.suptitle(
-        "\n".join(textwrap.wrap(view.scenario.title, 75)[:2]), x=0.015, y=0.985, ha="left", va="top", fontsize=17,
+        shortened(view.scenario.title, 75, 1), x=0.015, y=0.985, ha="left", va="top", fontsize=17,
         fontweight="bold",
     ).set_in_layout(False)  # fmt: skip
-    why = "\n".join(textwrap.wrap(view.scenario.why, 150)[:2])
+    why = shortened(view.scenario.why, 150, 2)
     figure.text(0.015, 0.938, why, fontsize=10, color=GREY, va="top").set_in_layout(False)
     _tiles(figure, view)
     drawn = _panels(view)
-    columns = min(3, len(drawn)) or 1
-    rows = -(-len(drawn) // columns)
-    for number, one in enumerate(drawn):
-        axis = figure.add_subplot(rows, columns, number + 1)
-        one(axis, view)
+    rows = _ROWS.get(len(drawn), ())
+    grid = figure.add_gridspec(len(rows) or 1, 6)
+    places = [(row, column, 6 // count) for row, count in enumerate(rows) for column in range(count)]
+    for one, (row, column, wide) in zip(drawn, places, strict=True):
+        one(figure.add_subplot(grid[row, wide * column : wide * (column + 1)]), view)
     figure.text(0.015, 0.008, _small_print(view), fontsize=7.5, color=GREY, va="bottom").set_in_layout(False)
     figure.tight_layout(rect=(0.005, 0.03, 0.995, 0.785), h_pad=1.6, w_pad=1.2)
     return figure
@@ -88,7 +91,7 @@ def _tiles(figure: Figure, view: View) -> None:
     for number, (value, label) in enumerate(found):
         x = 0.015 + width * number
         figure.text(x, 0.87, value, fontsize=size, fontweight="bold", va="center", color=BLUE).set_in_layout(False)
-        text = "\n".join(textwrap.wrap(label, int(158 * width)))
+        text = wrapped(label, int(158 * width))
         figure.text(x, 0.848, text, fontsize=8.5, va="top", linespacing=1.2).set_in_layout(False)
 
 
@@ -127,7 +130,9 @@ def _panels(view: View) -> list[Panel]:
 
 def _title(axis: Axes, text: str, unit: str) -> None:
     panel(axis, "", unit)
-    axis.set_title("\n".join(textwrap.wrap(text, 43)), loc="left", fontsize=9, fontweight="bold")
+    spec = axis.get_subplotspec()
+    wide = 6 if spec is None else spec.colspan.stop - spec.colspan.start
+    axis.set_title(wrapped(text, 21 * wide), loc="left", fontsize=9, fontweight="bold")
 
 
 def _demand(axis: Axes, view: View) -> None:
@@ -168,7 +173,7 @@ def _complaints(axis: Axes, view: View) -> None:
 def _rows(axis: Axes, texts: list[str]) -> None:
     """Make room for a row for each text, and write it above its row."""
     axis.set_yticks([])
-    axis.set_ylim(len(texts) - 0.55, -0.75)
+    axis.set_ylim(max(len(texts), 3) - 0.55, -0.75)
     for row, text in enumerate(texts):
         axis.text(0.01, row - 0.26, text, fontsize=8, va="bottom", transform=axis.get_yaxis_transform())
     axis.grid(visible=False, axis="y")
@@ -180,7 +185,7 @@ def _waits(axis: Axes, view: View) -> None:
     missed = [findings.missed_share(view, queue) for queue in queues]
     texts = []
     for queue, share in zip(queues, missed, strict=True):
-        target = wait_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]))
+        target = duration_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]) * MINUTE_MS)
         longest = wait_text(float(np.nanmax(waits.median_wait(view, queue).middle)))
         texts.append(f"{queue}, target {target}: {share_text(share)}; longest {longest}")
     _title(axis, findings.waits(view), "")

@@ -55,8 +55,8 @@ def draw(view: View) -> Figure | None:
 
 
 def step_h(view: View) -> int:
-    """Return the hours of one point: an hour in short runs, else whole days, so that shifts do not tangle the lines."""
-    return 1 if view.hours <= 9 * 24 else max(24, view.step_h)
+    """Return the hours of one point: an hour in short runs, in long ones whole days, so that shifts do not tangle."""
+    return 1 if view.hours <= 3 * 24 else 4 if view.hours <= 9 * 24 else max(24, view.step_h)
 
 
 def draw_on(axis: Axes, view: View, team: str) -> None:

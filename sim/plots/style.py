@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib.dates as mdates
@@ -15,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from sim.plots.view import Band, Floats, Phase, View
+from sim.plots.view import Band, Floats, Phase, View, wrapped
 
 # Okabe and Ito 2008. Where two meet in one panel one is dark and one is light, for print in grey.
 BLACK, ORANGE, SKY, BLUE, RED = "#000000", "#E69F00", "#56B4E9", "#0072B2", "#D55E00"
@@ -38,12 +37,10 @@ def new_figure(height_in: float) -> Figure:
 def finish(figure: Figure, finding: str, below: str, key: Sequence[Artist] = ()) -> Figure:
     """Put the finding and the key at the top and the small print at the bottom, and fit the panels between."""
     height = figure.get_figheight()
-    lines = textwrap.wrap(finding, 102)
-    top = figure.suptitle(
-        "\n".join(lines), x=0.012, y=1 - 0.08 / height, ha="left", va="top", fontsize=13, fontweight="bold"
-    )
+    title = wrapped(finding, 102)
+    top = figure.suptitle(title, x=0.012, y=1 - 0.08 / height, ha="left", va="top", fontsize=13, fontweight="bold")
     top.set_in_layout(False)
-    used = 0.14 + 0.23 * len(lines)
+    used = 0.14 + 0.23 * (1 + title.count("\n"))
     if key:
         legend = figure.legend(
             handles=list(key), loc="upper left", bbox_to_anchor=(0.004, 1 - used / height), ncols=len(key),
@@ -51,10 +48,10 @@ def finish(figure: Figure, finding: str, below: str, key: Sequence[Artist] = ())
         )  # fmt: skip
         legend.set_in_layout(False)
         used += 0.28
-    small = textwrap.wrap(below, 185)
-    note = figure.text(0.012, 0.06 / height, "\n".join(small), ha="left", va="bottom", fontsize=8, color=GREY)
+    small = wrapped(below, 190)
+    note = figure.text(0.012, 0.06 / height, small, ha="left", va="bottom", fontsize=8, color=GREY)
     note.set_in_layout(False)
-    figure.tight_layout(rect=(0.004, (0.1 + 0.16 * len(small)) / height, 0.996, 1 - used / height))
+    figure.tight_layout(rect=(0.004, (0.1 + 0.16 * (1 + small.count("\n"))) / height, 0.996, 1 - used / height))
     return figure
 
 
@@ -207,10 +204,3 @@ def positive_range(values: Floats) -> tuple[float, float]:
     positive = values[np.isfinite(values) & (values > 0)]
     low, high = (float(positive.min()), float(positive.max())) if len(positive) else (0.1, 1.0)
     return low, max(high, 10 * low)
-
-
-def span_text(hours: int) -> str:
-    """Return what one point stands for, in words."""
-    if hours % 24 == 0:
-        return "day" if hours == 24 else "week" if hours == 168 else f"{hours // 24} days"
-    return "hour" if hours == 1 else f"{hours} hours"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +17,9 @@ from sim.scenario.model import Scenario
 from sim.statistics import half_width, significant
 
 Floats = NDArray[np.float64]
-_FINE = 450
+_FINE = 360
 """Most points of a line: a picture that is 2,000 pixels wide shows no more, and its SVG stays small."""
+_WAIT_UNITS = (("days", 1440), ("h", 60), ("min", 1))
 _STEPS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336)
 
 
@@ -76,7 +78,7 @@ class View:
 
     @property
     def step_h(self) -> int:
-        """Return the hours that one point of a line stands for, so that a line has at most some 450 points."""
+        """Return the hours that one point of a line stands for, so that a line has at most some 360 points."""
         return next((h for h in _STEPS_H if self.hours / h <= _FINE), 168 * math.ceil(self.hours / 168 / _FINE))
 
     def phases(self) -> list[Phase]:
@@ -92,11 +94,10 @@ class View:
 
     def drawn_text(self, step_h: int, middle: str = "mean") -> str:
         """Return what a point of a line is, in words."""
-        over = (
-            "the only replication, so there is no band" if self.replications == 1 else f"{middle} of the replications"
-        )
-        span = "each hour" if step_h == 1 else f"each {'day' if step_h == 24 else f'{step_h} hours'}"
-        return f"Lines: {over}, for {span}."
+        span = f"a point for each {span_text(step_h)}"
+        if self.replications == 1:
+            return f"One replication, so there is no band; {span}."
+        return f"Lines: {middle} of the replications, {span}."
 
 
 def coarse(values: Floats, step_h: int, how: str = "mean") -> Floats:
@@ -201,7 +202,29 @@ def percent(share: float) -> str:
 
 def wait_text(minutes: float) -> str:
     """Return a wait for people: ``5.6 days``."""
-    for name, size in (("days", 1440), ("h", 60), ("min", 1)):
-        if minutes >= (2 if name == "days" else 1) * size:
-            return f"{minutes / size:.3g} {name}"
-    return f"{60 * minutes:.2g} s"
+    name, size = next(
+        (each for each in _WAIT_UNITS if minutes >= each[1] * (2 if each[0] == "days" else 1)), ("s", 1 / 60)
+    )
+    value = minutes / size
+    return f"{value:,.0f} {name}" if value >= 10 else f"{value:.2g} {name}"
+
+
+def span_text(hours: int) -> str:
+    """Return what one point stands for, in words."""
+    if hours % 24 == 0:
+        return "day" if hours == 24 else "week" if hours == 168 else f"{hours // 24} days"
+    return "hour" if hours == 1 else f"{hours} hours"
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text in lines of at most ``width`` letters, never broken within ``12 ± 3`` or ``5 %``."""
+    kept = text.replace(" ± ", "\xa0±\xa0").replace(" %", "\xa0%")
+    return "\n".join(textwrap.wrap(kept, width)).replace("\xa0", " ")
+
+
+def shortened(text: str, width: int, lines: int) -> str:
+    """Return the text in at most so many lines; what does not fit ends in an ellipsis."""
+    found = wrapped(text, width).splitlines()
+    if len(found) <= lines:
+        return "\n".join(found)
+    return "\n".join([*found[: lines - 1], f"{found[lines - 1][: width - 2].rstrip()} …"])

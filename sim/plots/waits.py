@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.clock import MINUTE_MS, duration_text
 from sim.plots import findings
 from sim.plots.style import (
     BLACK,
@@ -25,7 +26,7 @@ from sim.plots.style import (
     time_axis,
     wait_axis,
 )
-from sim.plots.view import Band, Floats, View, band, coarse, share_text, wait_text
+from sim.plots.view import Band, Floats, View, band, coarse, share_text
 
 SHORTEST_MIN = 0.1
 
@@ -58,8 +59,8 @@ def draw(view: View) -> Figure | None:
 
 
 def step_h(view: View) -> int:
-    """Return the hours of one point: in runs of more than 12 days whole days, since nights would tangle the lines."""
-    return max(24, view.step_h) if view.hours > 12 * 24 else view.step_h
+    """Return the hours of one point: the longer the run the more, since the nights would tangle the lines."""
+    return 1 if view.hours <= 3 * 24 else 6 if view.hours <= 12 * 24 else max(24, view.step_h)
 
 
 def queues_with_waits(view: View) -> list[str]:
@@ -99,7 +100,7 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
         seen.append(np.array([level]))
         axis.axhline(level, color=BLACK, lw=1.1, ls=":")
         missed = share_text(findings.missed_share(view, queue))
-        title = f"{queue}: median over the target of {wait_text(level)} in {missed} of the hours"
+        title = f"{queue}: median over the target of {duration_text(level * MINUTE_MS)} in {missed} of the hours"
     panel(axis, title, "wait (units at ticks)")
     wait_axis(axis, np.concatenate(seen))
 

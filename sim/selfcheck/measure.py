@@ -85,3 +85,10 @@ def mean_at(facts: Facts, team: str) -> float:
     """Return the mean number of customers who wait for a team or are served by it, over time."""
     span_ms = facts.to_ms - facts.from_ms
     return facts.team_backlog(facts.desk.teams.index(team)).held_ms(facts.from_ms, facts.to_ms) / span_ms
+
+
+def share_waiting_at(facts: Facts, team: str) -> float:
+    """Return the share of the visits to a team that have to wait."""
+    entered, end = facts.outcome.leg_entered_ms, facts.to_ms - facts.from_ms
+    visits = (facts.leg_home == facts.desk.teams.index(team)) & facts.measured(entered) & (entered < end)
+    return float((facts.outcome.leg_start_ms > entered)[visits].mean())
