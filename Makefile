@@ -27,6 +27,12 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m compileall -q sim loadtests $(VENV)/lib
 	touch $(READY)
 
+gallery: $(READY)
+	rm -rf build/gallery
+	-$(BIN)/withstand demo --out build/gallery
+	cp build/gallery/plots/overview.png build/gallery/plots/backlog.png build/gallery/plots/complaints.png results/gallery/
+	cp build/gallery/loadtest/x1/latency.png build/gallery/loadtest/x1/sent.png results/gallery/
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,8 +9,7 @@ work is one event with one callback; patience and complaints need no events.
 from __future__ import annotations
 
 import gc
-from array import array
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 from simpy.events import Event
 
 from sim.clock import MINUTE_MS, NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
-from sim.demand import CANDIDATE, Demand
+from sim.demand import CANDIDATE, ROOT, Demand
 from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules, step
-from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, later
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
 _ROW_BITS = 40
@@ -56,8 +55,8 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
 class _Due(Event):
     """An event that is certain to happen, as SimPy's Timeout is, with callbacks that many events share."""
 
-    def __init__(self, env: simpy.Environment, callbacks: Callbacks, value: Any) -> None:
-        self.env, self.callbacks, self._value, self._ok = env, callbacks, value, True
+    def __init__(self, callbacks: Callbacks, value: Any) -> None:
+        self.callbacks, self._value, self._ok = callbacks, value, True
 
 
 class _Clock(simpy.Environment):
@@ -67,7 +66,7 @@ class _Clock(simpy.Environment):
 
     def at(self, time_ms: int, phase: int, row: int, callbacks: Callbacks, value: Any = None) -> _Due:
         """Schedule an event: SimPy orders by time, then priority (phase and row), then insertion."""
-        event = _Due(self, callbacks, value)
+        event = _Due(callbacks, value)
         heappush(self._queue, (time_ms, (phase << _ROW_BITS) + row, next(self._eid), event))  # type: ignore[misc]
         return event
 
@@ -94,7 +93,7 @@ class _Desk:
         self.team_of = [-1] * legs
         self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
         self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
-        self.slots, self.busy, self.free = [0] * len(desk.teams), [0] * len(desk.teams), [0] * len(desk.teams)
+        self.slots, self.free = [0] * len(desk.teams), [0] * len(desk.teams)
         self.leaving_ms = self._leaving().tolist()
         self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
         self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
@@ -131,7 +130,7 @@ class _Desk:
         """Process: open the drawn tickets, each at its time. The next event stands before the ticket opens."""
         roots = np.flatnonzero((self.demand.kind != CANDIDATE) & (self.demand.parent < 0)).tolist()
         drawn, at, open_ticket = self.drawn_ms, self.env.at, self.open
-        upcoming = at(drawn[roots[0]], PHASE_OPEN, roots[0], []) if roots else None
+        upcoming: Event = at(drawn[roots[0]], PHASE_OPEN, roots[0], []) if roots else Event(self.env)
         for row, following in zip(roots, [*roots[1:], None], strict=True):
             yield upcoming
             if following is not None:
@@ -142,24 +141,28 @@ class _Desk:
         """Process: set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
         for time_ms, team, agents in self.desk.shifts.tolist():
             yield self.env.at(time_ms, PHASE_SHIFT, team, [])
-            self.slots[team] = agents * self.desk.concurrency[team]
-            self.free[team] = self.slots[team] - self.busy[team]
+            slots = agents * self.desk.concurrency[team]
+            self.free[team] += slots - self.slots[team]
+            self.slots[team] = slots
             if self.free[team] > 0:
                 self.decide_soon()
 
     def on_done(self, event: Event) -> None:
-        """Work done: free the slot, then close the ticket or send it on."""
+        """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
         row: int = event._value
         leg, now = self.leg[row], self.env._now
         team = self.team_of[leg]
-        self.busy[team] -= 1
         self.free[team] += 1
         self.leg_end[leg] = now
-        if self.minute is not None and leg == self.first_leg[row]:
-            self.minute.first_handled(row)
+        minute = self.minute
+        if minute is not None and minute.unsolved_ms[row] != NEVER and leg == self.first_leg[row]:
+            minute.first_handled(row)
         quiet = self.agenda[0][0] > now and not self.deciding
         if leg + 1 == self.first_leg[row + 1]:
-            self.close(row)
+            self.closed[row] = now
+            child = self.reopen[row]
+            if child >= 0:
+                self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
         else:
             self.leg[row] = leg + 1
             queue, pause_ms = self.queue_of[leg + 1], self.pause_ms[leg]
@@ -206,17 +209,10 @@ class _Desk:
         child = self.chase[row]
         if child >= 0:
             self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
-        if self.minute is not None:
-            self.minute.opened(row)
+        minute = self.minute
+        if minute is not None and minute.unanswered_ms[row] != NEVER:
+            minute.note(row, now + minute.unanswered_ms[row], from_silence=True)
         self.wait(row, leg, self.queue_of[leg])
-
-    def close(self, row: int) -> None:
-        """Resolve a ticket now; one that will be reopened comes back as its child."""
-        now = self.env._now
-        self.closed[row] = now
-        child = self.reopen[row]
-        if child >= 0:
-            self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
 
     def resolved(self, row: int) -> bool:
         """Return whether a ticket has been resolved by now."""
@@ -287,7 +283,10 @@ class _Desk:
             place = line[0]
             row = place[2]
             if standing[row] is place:
-                if self.leaving_ms[row] == NEVER or self.deadline(row) >= self.env._now:
+                leaving_ms = self.leaving_ms[row]
+                if leaving_ms == NEVER or self.opened[row] + leaving_ms >= self.env._now:
+                    return place
+                if self.leg[row] != self.first_leg[row]:  # patience ends with the first answer
                     return place
                 self.leave(row)
             heappop(line)
@@ -302,11 +301,10 @@ class _Desk:
     def start(self, row: int, leg: int, team: int) -> None:
         """Begin work. The handling time is stretched once, by the number then held by each agent."""
         now = self.env._now
-        busy = self.busy[team] + 1
-        self.busy[team] = busy
         self.free[team] -= 1
         handle_ms = self.handle_ms[leg]
         if not self.plain[team]:
+            busy = self.slots[team] - self.free[team]
             held = -(-busy * self.desk.concurrency[team] // self.slots[team])  # busy / agents on duty, rounded up
             handle_ms = max(handle_ms * self.desk.stretch_permille[team][held - 1] // _UNSTRETCHED, 1)
         self.leg_start[leg], self.team_of[leg] = now, team
@@ -330,17 +328,19 @@ class _Desk:
 
     def serve_with(self, team: int) -> None:
         """Decide for one team: the only one that can have both a free slot and a waiter."""
+        takes = self.takes[team]
         while self.free[team] > 0:
-            best: tuple[int, Waiter, int] | None = None
-            for rank, queue in self.takes[team]:
-                if best is not None and rank > best[0]:
+            best_rank, best, best_queue = 0, None, -1
+            for rank, queue in takes:
+                if best is not None and rank > best_rank:
                     break
-                place = self.head(queue)
-                if place is not None and (best is None or place < best[1]):
-                    best = (rank, place, queue)
+                if self.lines[queue]:
+                    place = self.head(queue)
+                    if place is not None and (best is None or place < best):
+                        best_rank, best, best_queue = rank, place, queue
             if best is None:
                 return
-            self.start_first(team, best[2], best[1])
+            self.start_first(team, best_queue, best)
 
     def decide_soon(self) -> None:
         """Decide once, when all else that is due at this instant has happened."""
@@ -393,8 +393,8 @@ class _Desk:
             leg_end_ms=end,
             leg_queue=_column(self.queue_of),
             leg_team=_column(self.team_of),
-            level_ints=np.array(minute.ints if minute else [], dtype=np.int64).reshape(len(INT_NAMES), -1),
-            level_floats=np.array(minute.floats if minute else [], dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
+            level_ints=_table(minute.ints if minute else [[]] * len(INT_NAMES), np.int64),
+            level_floats=_table(minute.floats if minute else [[]] * len(FLOAT_NAMES), np.float64),
             refused=tuple(minute.refused) if minute else (0.0,) * len(LEVEL_COLUMN),
         )
 
@@ -406,9 +406,14 @@ class _Desk:
         return out
 
 
-def _column(values: list[int]) -> NDArray[np.int64]:
-    """Return a list as an array; the standard library's array is the fastest way there."""
-    return np.frombuffer(array("q", values), dtype=np.int64) if values else np.zeros(0, dtype=np.int64)
+def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
+    """Return a list as an array (``np.fromiter`` is the fastest way there)."""
+    return np.fromiter(values, dtype, len(values))
+
+
+def _table(columns: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
+    """Return the level columns as a table, without row 0, which stands for the time before the first minute."""
+    return np.stack([_column(values, dtype)[1:] for values in columns])
 
 
 class _Minute:
@@ -417,73 +422,93 @@ class _Minute:
     def __init__(self, floor: _Desk, rules: LevelRules, at_opening: bool) -> None:
         self.floor, self.rules, self.at_opening = floor, rules, at_opening
         demand = floor.demand
-        minutes = floor.desk.horizon_ms // MINUTE_MS
         self.horizon_ms = floor.desk.horizon_ms
+        minutes = self.horizon_ms // MINUTE_MS
         self.auto, self.review = demand.flow.withdrawals_auto.tolist(), demand.flow.withdrawals_review.tolist()
-        self.ints = [[0] * minutes for _ in INT_NAMES]
-        self.floats = [[0.0] * minutes for _ in FLOAT_NAMES]
-        self.complain_after, self.target = demand.complaint_after_ms.tolist(), demand.target_ms.tolist()
-        self.silent = [NEVER] * demand.rows  # when an unanswered ticket's complaint clock starts
-        self.due: list[list[tuple[int, int, bool]]] = [[] for _ in range(minutes)]  # by minute: see _note
+        self.ints = [[0] * (minutes + 1) for _ in INT_NAMES]  # see sim.levels.step: row 0 is the time before
+        self.floats = [[0.0] * (minutes + 1) for _ in FLOAT_NAMES]
+        self._clocks(demand, np.array(floor.leaving_ms))
+        self.due: dict[int, list[tuple[int, int, bool]]] = {}  # by minute: see note
         self.refused = [0.0] * len(LEVEL_COLUMN)
         self.candidates = self._candidates(minutes)
 
-    def _candidates(self, minutes: int) -> list[tuple[int, list[int], list[int], list[float]]]:
-        """Return for each stream its level column, first candidate of each minute, rows and marks in order of time."""
+    def _clocks(self, demand: Demand, leaving_ms: NDArray[np.int64]) -> None:
+        """Set up when complaints of unanswered and of unsolved tickets are due; NEVER for those that never are."""
+        after = np.where(demand.complaint_after_ms < self.horizon_ms, demand.complaint_after_ms, NEVER)
+        silence = np.zeros_like(after) if self.at_opening else np.minimum(demand.target_ms, leaving_ms)
+        several = np.diff(demand.legs_from) > 1
+        self.silence_ms = silence.tolist()
+        unanswered = later(silence, after)
+        # Of tickets whose opening is drawn the time is known now: they are lined up, minute by minute, beforehand.
+        opened = np.where(demand.kind == ROOT, demand.opened_ms, NEVER)
+        due = later(opened, unanswered)
+        rows = np.flatnonzero(due < self.horizon_ms)
+        rows = rows[np.argsort(due[rows])]
+        self.first_due = np.searchsorted(due[rows], np.arange(self.horizon_ms // MINUTE_MS + 1) * MINUTE_MS).tolist()
+        silent = opened[rows] + silence[rows] - self.at_opening  # at opening, nobody can have been in time
+        columns = rows, demand.legs_from[rows], silent, due[rows]
+        self.lined_up = list(zip(*(column.tolist() for column in columns), strict=True))
+        self.unanswered_ms = np.where(demand.kind == ROOT, NEVER, unanswered).tolist()
+        self.unsolved_ms = np.where(several & (not self.at_opening), after, NEVER).tolist()
+
+    def _candidates(self, minutes: int) -> list[tuple[list[float], list[int], list[int], list[float]]]:
+        """Return for each stream its level, the first candidate of each minute, and rows and marks in order of time."""
         demand, out = self.floor.demand, []
         for stream, column in LEVEL_COLUMN.items():
             rows = np.flatnonzero((demand.stream == stream) & (demand.kind == CANDIDATE))
             first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
-            out.append((column, first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
+            out.append((self.floats[column], first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
         return out
 
     def clock(self) -> Generator[Event, Any, None]:
         """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        floor = self.floor
-        for minute in range(len(self.due)):
-            yield floor.env.at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
-            complaints = self.posted(self.due[minute - 1]) if minute and self.due[minute - 1] else 0
-            step(minute, complaints, self.auto, self.review, self.ints, self.floats, self.rules)
-            for stream, (column, first, rows, marks) in enumerate(self.candidates):
-                level = self.floats[column][minute]
-                if level <= 0.0:
-                    continue
-                begin, end = first[minute], first[minute + 1]
-                if level > 1.0:
-                    self.refused[stream] += (level - 1.0) * (end - begin)
-                for i in range(begin, end):
-                    if marks[i] < level:
-                        floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor._admitted, rows[i])
+        at, rules, ints, floats = self.floor.env.at, self.rules, self.ints, self.floats
+        late, rumour = self.candidates
+        for minute, (auto, review) in enumerate(zip(self.auto, self.review, strict=True)):
+            yield at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
+            complaints = self.posted(minute - 1) if minute else 0
+            step(minute + 1, complaints, auto, review, ints, floats, rules)
+            if late[0][minute + 1] > 0.0:
+                self.admit(0, minute)
+            if rumour[0][minute + 1] > 0.0:
+                self.admit(1, minute)
 
-    def opened(self, row: int) -> None:
-        """Note when the customer of a ticket just opened will complain if nobody answers."""
-        floor, after = self.floor, self.complain_after[row]
-        if after == NEVER:
-            return
-        now = floor.env._now
-        silent = now if self.at_opening else min(self.target[row] + now, floor.deadline(row))
-        self.silent[row] = silent
-        if silent < self.horizon_ms:
-            self._note(row, silent + after, from_silence=True)
+    def admit(self, stream: int, minute: int) -> None:
+        """Open the stream's candidates of the coming minute whose mark is under its level, each at its time."""
+        floor = self.floor
+        levels, first, rows, marks = self.candidates[stream]
+        level, begin, end = levels[minute + 1], first[minute], first[minute + 1]
+        if level > 1.0:
+            self.refused[stream] += (level - 1.0) * (end - begin)
+        for i in range(begin, end):
+            if marks[i] < level:
+                floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor._admitted, rows[i])
 
     def first_handled(self, row: int) -> None:
         """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
-        floor, after = self.floor, self.complain_after[row]
-        several = floor.first_leg[row] + 1 < floor.first_leg[row + 1]
-        in_time = floor.leg_start[floor.first_leg[row]] <= self.silent[row]
-        if after != NEVER and several and in_time and not self.at_opening:
-            self._note(row, floor.env._now + after, from_silence=False)
+        if not self._silent(row):
+            self.note(row, self.floor.env._now + self.unsolved_ms[row], from_silence=False)
 
-    def _note(self, row: int, time_ms: int, *, from_silence: bool) -> None:
+    def _silent(self, row: int) -> bool:
+        """Return whether a ticket was not answered before its complaint clock started."""
+        floor = self.floor
+        return floor.leg_start[floor.first_leg[row]] > floor.opened[row] + self.silence_ms[row]
+
+    def note(self, row: int, time_ms: int, *, from_silence: bool) -> None:
+        """Note a complaint that is due unless the ticket is answered in time (if from silence) or resolved by then."""
         if time_ms < self.horizon_ms:
-            self.due[time_ms // MINUTE_MS].append((row, time_ms, from_silence))
+            self.due.setdefault(time_ms // MINUTE_MS, []).append((row, time_ms, from_silence))
 
-    def posted(self, due: list[tuple[int, int, bool]]) -> int:
-        """Return how many of the noted complaints were made: the clock had started and nothing was resolved."""
+    def posted(self, minute: int) -> int:
+        """Return how many complaints were made in a minute: the clock had started and nothing was resolved."""
         floor, count = self.floor, 0
-        for row, time_ms, from_silence in due:
-            if from_silence and not self.at_opening and floor.leg_start[floor.first_leg[row]] <= self.silent[row]:
+        start, closed = floor.leg_start, floor.closed
+        for row, leg, silent_ms, time_ms in self.lined_up[self.first_due[minute] : self.first_due[minute + 1]]:
+            if start[leg] > silent_ms and (closed[row] > time_ms or row in floor.left):
+                count += 1
+        for row, time_ms, from_silence in self.due.pop(minute, ()):
+            if from_silence and not self.at_opening and not self._silent(row):
                 continue  # answered in time
-            if floor.closed[row] > time_ms or row in floor.left:
+            if closed[row] > time_ms or row in floor.left:
                 count += 1
         return count

@@ -16,7 +16,7 @@ from sim.clock import MINUTE_MS, NEVER
 from sim.curve import poisson_count
 from sim.demand import CANDIDATE, CHASE, ROOT, Demand
 from sim.floor import floor_complaints_ms
-from sim.levels import LEVEL_COLUMN, N_CONFIRMING, N_PAYOUT, N_REVIEW, STREAMS
+from sim.levels import LEVEL_COLUMN, STREAMS, waiting_and_confirming
 from sim.outcome import LEFT, Outcome, complaints_ms, regulator_ms
 from sim.staffing import Desk
 from sim.streams import Streams
@@ -242,8 +242,8 @@ class Facts:
             views = self.backlog.at(minutes * MINUTE_MS) * (MINUTE_MS / readers.view_every)
             out["ticket_view"] = self._counts(views, "views")
             if self.world.rules and self.world.scenario.withdrawals:
-                waiting = self.outcome.level_ints[[N_REVIEW, N_PAYOUT, N_CONFIRMING]].sum(axis=0)
-                polls = waiting * (readers.poll_share * MINUTE_MS / readers.poll_every)
+                waiting, confirming = waiting_and_confirming(self.outcome.level_ints, self.world.rules)
+                polls = (waiting + confirming) * (readers.poll_share * MINUTE_MS / readers.poll_every)
                 out["withdrawal_status"] = self._counts(polls, "polls")
         return out
 

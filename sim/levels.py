@@ -9,24 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 LATE_STREAM, RUMOUR_STREAM = 0, 1
 STREAMS = ("late", "rumour")
 
-# Integer columns, all by the minute: stocks at its end and running sums up to it.
-(REVIEW_IN, REVIEWED, PAYOUT_IN, PAID, N_REVIEW, N_PAYOUT, N_CONFIRMING, N_LATE, COMPLAINTS) = range(9)
-INT_NAMES = (
-    "cum_review_in",
-    "cum_reviewed",
-    "cum_payout_in",
-    "cum_paid",
-    "n_review",
-    "n_payout",
-    "n_confirming",
-    "n_late",
-    "new_complaints",
-)
-# Float columns. A level is the share of a stream's candidates admitted in the minute; above 1 it is cut short.
-(REVIEW_CREDIT, PAYOUT_CREDIT, RUMOUR, LEVEL_LATE, LEVEL_RUMOUR) = range(5)
+# Columns that the engines write, by the minute: running sums of counts, and numbers. A level is the share of a
+# stream's candidates admitted in the minute; above 1 it is cut short. Unused capacity below one unit is carried on.
+REVIEW_IN, REVIEWED, PAYOUT_IN, PAID, N_LATE, COMPLAINTS = range(6)
+INT_NAMES = ("cum_review_in", "cum_reviewed", "cum_payout_in", "cum_paid", "n_late", "new_complaints")
+REVIEW_CREDIT, PAYOUT_CREDIT, RUMOUR, LEVEL_LATE, LEVEL_RUMOUR = range(5)
 FLOAT_NAMES = ("review_credit", "payout_credit", "rumour", "level_late", "level_rumour")
 LEVEL_COLUMN = {LATE_STREAM: LEVEL_LATE, RUMOUR_STREAM: LEVEL_RUMOUR}
 
@@ -45,44 +38,49 @@ class LevelRules:
     rumour_level_per_complaint: float = 0.0
 
 
-def step(m, complaints, auto, review, ints, floats, rules):  # type: ignore[no-untyped-def]
-    """Write minute ``m`` of every column, from the minute before and the complaints of [m - 1, m).
+def step(row, complaints, auto, review, ints, floats, rules):  # type: ignore[no-untyped-def]
+    """Write row ``row`` of every column: the minute after row - 1, with that minute's complaints.
 
-    ``ints[column][minute]`` and ``floats[column][minute]`` are lists or arrays; ``auto`` and ``review`` hold the
-    withdrawals requested by the minute. Typed by use, so that a compiler can take it as it stands.
+    Row m + 1 belongs to minute m and row 0, all zeros, to the time before. ``ints`` and ``floats`` hold the columns,
+    lists or arrays; ``auto`` and ``review`` are the withdrawals requested in the minute. Typed by use, so that a
+    compiler can take it as it stands.
     """
-    first = m == 0
-    ints[COMPLAINTS][m] = complaints
-    review_in = review[m] + (0 if first else ints[REVIEW_IN][m - 1])
-    reviewed = 0 if first else ints[REVIEWED][m - 1]
-    credit = rules.reviews_per_minute + (0.0 if first else floats[REVIEW_CREDIT][m - 1])
-    done = min(review_in - reviewed, int(credit))
-    reviewed += done
-    floats[REVIEW_CREDIT][m] = credit - done if review_in > reviewed else 0.0
-    ints[REVIEW_IN][m] = review_in
-    ints[REVIEWED][m] = reviewed
-    ints[N_REVIEW][m] = review_in - reviewed
+    before = row - 1
+    review_in, reviewed, payout_in, paid, n_late, new_complaints = ints
+    review_credit, payout_credit, rumour, level_late, level_rumour = floats
+    new_complaints[row] = complaints
 
-    payout_in = auto[m] + done + (0 if first else ints[PAYOUT_IN][m - 1])
-    paid = 0 if first else ints[PAID][m - 1]
-    credit = rules.payouts_per_minute + (0.0 if first else floats[PAYOUT_CREDIT][m - 1])
-    done = min(payout_in - paid, int(credit))
-    paid += done
-    floats[PAYOUT_CREDIT][m] = credit - done if payout_in > paid else 0.0
-    ints[PAYOUT_IN][m] = payout_in
-    ints[PAID][m] = paid
-    ints[N_PAYOUT][m] = payout_in - paid
+    came, gone = review_in[before] + review, reviewed[before]
+    credit = review_credit[before] + rules.reviews_per_minute
+    reviews = min(came - gone, int(credit))
+    gone += reviews
+    review_in[row], reviewed[row] = came, gone
+    review_credit[row] = credit - reviews if came > gone else 0.0
 
-    ago = m - rules.confirmation_minutes
-    ints[N_CONFIRMING][m] = paid - (ints[PAID][ago] if ago >= 0 else 0)
-    ago = m - rules.promise_minutes
-    late = 0
-    if ago >= 0:
-        late = max(ints[PAYOUT_IN][ago] - paid, 0) + max(ints[REVIEW_IN][ago] - reviewed, 0)
-    ints[N_LATE][m] = late
-    floats[LEVEL_LATE][m] = late * rules.late_level_per_withdrawal
+    ago = row - rules.promise_minutes
+    late = review_in[ago] - gone if ago > 0 and review_in[ago] > gone else 0
 
-    rumour = complaints + (0.0 if first else floats[RUMOUR][m - 1] * rules.rumour_decay)
-    floats[RUMOUR][m] = rumour
-    excess = rumour - rules.rumour_threshold
-    floats[LEVEL_RUMOUR][m] = excess * rules.rumour_level_per_complaint if excess > 0.0 else 0.0
+    came, gone = payout_in[before] + auto + reviews, paid[before]
+    credit = payout_credit[before] + rules.payouts_per_minute
+    payouts = min(came - gone, int(credit))
+    gone += payouts
+    payout_in[row], paid[row] = came, gone
+    payout_credit[row] = credit - payouts if came > gone else 0.0
+
+    if ago > 0 and payout_in[ago] > gone:
+        late += payout_in[ago] - gone
+    n_late[row] = late
+    level_late[row] = late * rules.late_level_per_withdrawal
+
+    heard = rumour[before] * rules.rumour_decay + complaints
+    rumour[row] = heard
+    excess = heard - rules.rumour_threshold
+    level_rumour[row] = excess * rules.rumour_level_per_complaint if excess > 0.0 else 0.0
+
+
+def waiting_and_confirming(ints: NDArray[np.int64], rules: LevelRules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return by the minute the withdrawals in review or waiting for payout, and those paid but not yet confirmed."""
+    waiting = ints[REVIEW_IN] - ints[REVIEWED] + ints[PAYOUT_IN] - ints[PAID]
+    confirmed = np.zeros_like(ints[PAID])
+    confirmed[rules.confirmation_minutes :] = ints[PAID][: -rules.confirmation_minutes]
+    return waiting, ints[PAID] - confirmed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.clock import HOUR_MS, MINUTE_MS, NEVER
 from sim.facts import Facts
-from sim.levels import N_LATE, N_PAYOUT, N_REVIEW, RUMOUR
+from sim.levels import N_LATE, RUMOUR, waiting_and_confirming
 from sim.scenario.model import Scenario
 
 Floats = NDArray[np.floating]
@@ -130,11 +130,12 @@ def _endpoints(facts: Facts, hours: int, out: Series) -> None:
 
 def _levels(facts: Facts, ends: NDArray[np.int64], out: Series) -> None:
     ints, floats = facts.outcome.level_ints, facts.outcome.level_floats
-    if not ints.size:
+    if facts.world.rules is None:
         return
     minutes = ends // MINUTE_MS
     if facts.world.scenario.withdrawals:
-        out["all", "n_withdrawals_open"] = (ints[N_REVIEW] + ints[N_PAYOUT])[minutes].astype(np.float64)
+        waiting, _ = waiting_and_confirming(ints, facts.world.rules)
+        out["all", "n_withdrawals_open"] = waiting[minutes].astype(np.float64)
         out["all", "n_withdrawals_late"] = ints[N_LATE][minutes].astype(np.float64)
     if facts.world.scenario.rumour:
         out["all", "rumour"] = floats[RUMOUR][minutes]

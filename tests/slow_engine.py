@@ -1,7 +1,8 @@
 """A slow twin of the engine, written from the design's exact sentences alone: no heap, no laziness, no shortcut.
 
-It walks from instant to instant. Within one it does what is due by (phase, row), then decides by the definition of
-DECIDE over every pair, then lets patience end. Complaints are timers that fire, not times worked out afterwards.
+It walks from instant to instant, and follows each withdrawal by itself. Within an instant it does what is due by
+(phase, row), then decides by the definition of DECIDE over every pair, then lets patience end. Complaints are timers
+that fire, not times worked out afterwards.
 """
 
 from __future__ import annotations
@@ -13,12 +14,32 @@ from worlds import Small
 
 from sim.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE
-from sim.levels import COMPLAINTS, FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, step
+from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE
 
 DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)
 PATIENCE = 9  # after the decision
+
+
+class Line:
+    """Withdrawals that wait for one kind of work; what is left of a minute's capacity counts while somebody waits."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []  # the minute in which each came
+        self.came = self.served = 0
+        self.credit = 0.0
+
+    def serve(self, m: int, came: int, per_minute: float) -> int:
+        """Add those who come in minute m and return how many are served in it."""
+        self.waiting += [m] * came
+        self.came += came
+        self.credit += per_minute
+        done = min(len(self.waiting), int(self.credit))
+        self.waiting = self.waiting[done:]
+        self.served += done
+        self.credit = self.credit - done if self.waiting else 0.0
+        return done
 
 
 class SlowEngine:
@@ -41,9 +62,12 @@ class SlowEngine:
         self.complaint = [NEVER] * rows
         self.minutes = self.desk.horizon_ms // MINUTE_MS
         with_levels = self.minutes if world.rules else 0
-        self.ints = [[0] * with_levels for _ in INT_NAMES]
-        self.floats = [[0.0] * with_levels for _ in FLOAT_NAMES]
+        self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
+        self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
         self.refused = [0.0] * len(LEVEL_COLUMN)
+        self.review, self.payout = Line(), Line()
+        self.paid_in: list[int] = []  # the minute in which each withdrawal was paid
+        self.rumour = 0.0
 
     def tell(self, time: int, phase: int, row: int, what: str, data: Any = None) -> None:
         self.told += 1
@@ -97,9 +121,10 @@ class SlowEngine:
     def levels(self, _: int, data: Any) -> None:
         m: int = data
         posted = sum((m - 1) * MINUTE_MS <= at < m * MINUTE_MS for at in self.complaint)
-        flow = self.d.flow
-        auto, review = flow.withdrawals_auto.tolist(), flow.withdrawals_review.tolist()
-        step(m, posted, auto, review, self.ints, self.floats, self.world.rules)
+        levels = self.step(m, posted)
+        for table, names in ((self.ints, INT_NAMES), (self.floats, FLOAT_NAMES)):
+            for column, name in zip(table, names, strict=True):
+                column[m] = levels[name]
         for row in range(self.d.rows):
             at = int(self.d.opened_ms[row])
             if self.d.kind[row] == CANDIDATE and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
@@ -108,6 +133,33 @@ class SlowEngine:
                 self.refused[stream] += max(level - 1.0, 0.0)
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
+
+    def step(self, m: int, posted: int) -> dict[str, Any]:
+        """Return the levels of a minute: withdrawals wait for a review, then a payout, first come first served."""
+        rules, flow = self.world.rules, self.d.flow
+        assert rules is not None
+        reviewed = self.review.serve(m, int(flow.withdrawals_review[m]), rules.reviews_per_minute)
+        paid = self.payout.serve(m, int(flow.withdrawals_auto[m]) + reviewed, rules.payouts_per_minute)
+        self.paid_in += [m] * paid
+        late = sum(m - came >= rules.promise_minutes for came in self.review.waiting + self.payout.waiting)
+        self.rumour = self.rumour * rules.rumour_decay + posted
+        excess = max(self.rumour - rules.rumour_threshold, 0.0)
+        return {
+            "cum_review_in": self.review.came,
+            "cum_reviewed": self.review.served,
+            "cum_payout_in": self.payout.came,
+            "cum_paid": self.payout.served,
+            "n_review": len(self.review.waiting),
+            "n_payout": len(self.payout.waiting),
+            "n_confirming": sum(m - at < rules.confirmation_minutes for at in self.paid_in),
+            "n_late": late,
+            "new_complaints": posted,
+            "review_credit": self.review.credit,
+            "payout_credit": self.payout.credit,
+            "rumour": self.rumour,
+            "level_late": late * rules.late_level_per_withdrawal,
+            "level_rumour": excess * rules.rumour_level_per_complaint,
+        }
 
     def complain(self, row: int, _: Any) -> None:
         if self.outcome[row] != RESOLVED:
@@ -234,8 +286,3 @@ class SlowEngine:
             level_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
             refused=tuple(self.refused),
         )
-
-    @property
-    def complaints_by_minute(self) -> list[int]:
-        """Return the complaints that the ticks counted."""
-        return self.ints[COMPLAINTS]

@@ -66,7 +66,7 @@ def rich(**changes: Any) -> Scenario:
         "reopen": {"share": 0.3, "after": {"law": "exponential", "mean": "10 h"}},
         "recontact": {"share": 0.4, "after": {"law": "exponential", "mean": "5 h"}, "queue": "inbox",
                       "handle": fixed("2 min")},
-        "queues": {"inbox": {"target": "1 h", "patience": {"law": "exponential", "mean": "6 h"}}},
+        "queues": {"inbox": {"target": "1 h", "patience": {"law": "exponential", "mean": "6 h"}}, "security": {}},
         "teams": {
             "front": {"serves": ["inbox"], "agents": 3},
             "back": {"serves": [["finance", "security"]], "agents": 4},

@@ -11,14 +11,16 @@ from sim.demand import Demand
 from sim.engine import simulate
 from sim.levels import (
     COMPLAINTS,
+    INT_NAMES,
     LEVEL_LATE,
     LEVEL_RUMOUR,
-    N_CONFIRMING,
     N_LATE,
-    N_PAYOUT,
-    N_REVIEW,
+    PAID,
+    PAYOUT_IN,
+    REVIEWED,
     RUMOUR,
     LevelRules,
+    waiting_and_confirming,
 )
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.staffing import Desk
@@ -298,7 +300,7 @@ def test_a_level_above_1_admits_all_and_counts_what_it_could_not_provide() -> No
 def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
     out = run(demand(ticket(0), candidate(0, 0.0), minutes=2), desk(horizon=2 * MIN))
     assert out.opened_ms.tolist() == [0, NEVER]
-    assert out.level_ints.shape == (9, 0)
+    assert out.level_ints.shape == (len(INT_NAMES), 0)
 
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
@@ -306,9 +308,12 @@ def test_the_withdrawal_pipeline_by_hand() -> None:
                        late_level_per_withdrawal=0.25)  # fmt: skip
     world = demand(ticket(0), minutes=6, auto=[4, 1], review=[2])
     out = run(world, desk(horizon=6 * MIN), rules)
-    assert out.level_ints[N_REVIEW].tolist() == [2, 1, 1, 0, 0, 0]
-    assert out.level_ints[N_PAYOUT].tolist() == [2, 2, 0, 0, 0, 0]
-    assert out.level_ints[N_CONFIRMING].tolist() == [2, 4, 4, 3, 1, 0]
+    assert out.level_ints[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
+    assert out.level_ints[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
+    assert out.level_ints[PAID].tolist() == [2, 4, 6, 7, 7, 7]
+    waiting, confirming = waiting_and_confirming(out.level_ints, rules)
+    assert waiting.tolist() == [4, 3, 1, 0, 0, 0]
+    assert confirming.tolist() == [2, 4, 4, 3, 1, 0]
     assert out.level_ints[N_LATE].tolist() == [0, 0, 1, 0, 0, 0]
     assert out.level_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.25, 0.0, 0.0, 0.0]
     assert out.level_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6

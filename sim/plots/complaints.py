@@ -52,7 +52,7 @@ def unit(view: View) -> str:
 def key(view: View) -> list[Artist]:
     """Return what the colours mean."""
     many = view.replications > 1
-    whisker = f"5–95 % of {view.replications} replications, all" if many else "one replication: no whisker"
+    whisker = f"all: 5–95 % of {view.replications} replications" if many else "one replication: no whisker"
     return [
         area_key(ORANGE, "unlimited agents would prevent"),
         area_key(BLUE, "floor: they would not"),
@@ -73,13 +73,13 @@ def has_complaints(view: View) -> bool:
     return any(each is not None and float(np.nansum(each)) > 0 for each in values)
 
 
-def draw_on(axis: Axes, view: View) -> None:
+def draw_on(axis: Axes, view: View, *, names: bool = True) -> None:
     """Draw the bars: all complaints, in front of them the floor, in front of that the background."""
     width = step_h(view)
     posts = _sums(view, "new_posts", width)
     total, floor = _sums(view, "new_complaints", width) + posts, _sums(view, "new_complaints_floor", width) + posts
     at, spread = edges(view, width), band(total)
-    shade_shocks(axis, view)
+    shade_shocks(axis, view, names=names)
     for values, colour in ((total, ORANGE), (floor, BLUE), (posts, BACKGROUND)):
         axis.stairs(values.mean(axis=0), at, fill=True, color=colour, lw=0)
     axis.stairs(total.mean(axis=0), at, color=BLACK, lw=0.7)

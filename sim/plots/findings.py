@@ -23,7 +23,9 @@ from sim.plots.view import (
     spread_text,
 )
 
-CALM_TEXT = "Drained: back within a tenth of the way from the highest level before the first shock to the peak."
+CALM_TEXT = (
+    "Drained: on the mean of a day within a tenth of the way from the highest level before the first shock to the peak."
+)
 _LARGE = 0.02
 ENDPOINT_NAMES = {
     "withdrawal": "withdrawals",
@@ -71,15 +73,16 @@ def slowest_team(view: View) -> str:
     for team in teams:
         mean = view.of(f"team:{team}", "n_backlog").mean(axis=0)
         calm, peak = float(mean[:calm_hours].max()), float(mean.max())
+        daily = coarse(mean[None, :], 24)[0]
         if peak > 2 * calm and peak >= _LARGE * float(total.mean(axis=0).max()):
-            last[team] = int(np.flatnonzero(mean > calm + 0.1 * (peak - calm))[-1])
+            last[team] = int(np.flatnonzero(daily > calm + 0.1 * (peak - calm))[-1])
     if not last:
         return ""
-    team, hour = max(last.items(), key=lambda item: item[1])
-    if hour >= view.hours - 24:
-        late = [name for name, at in last.items() if at >= view.hours - 24]
+    team, day = max(last.items(), key=lambda item: item[1])
+    if day == (view.hours - 1) // 24:
+        late = [name for name, at in last.items() if at == day]
         return f"{' and '.join(late)} {'has' if len(late) == 1 else 'have'} not drained by the end"
-    return f"{team} drains last, by {day_text(view.start + timedelta(hours=hour))}"
+    return f"{team} drains last, by {day_text(view.start + timedelta(days=day + 1))}"
 
 
 def complaints(view: View) -> str:
@@ -177,6 +180,17 @@ def endpoint_peak(view: View, endpoint: str) -> str:
     return spread_text(endpoint_peaks(view, endpoint))
 
 
+def demand(view: View) -> str:
+    """Return the busiest hour's tickets, and how far the price falls, if it does."""
+    text = f"Demand: up to {spread_text(view.of('all', 'new_tickets').max(axis=1))} tickets opened in an hour"
+    price = view.get("all", "price_index")
+    if price is None:
+        return text
+    path = price.mean(axis=0)
+    fall = float((1 - path / np.maximum.accumulate(path)).max())
+    return f"{text}; the price falls by {percent(fall)}" if fall >= 0.01 else text
+
+
 def drained(view: View) -> str:
     """Return how long the backlog takes to drain and in how many replications it does not; "" if that is not known."""
     drain = view.metrics.get("drain_days")
@@ -206,6 +220,8 @@ def headlines(view: View) -> list[str]:
     found.append(f"{complaints(view)}.")
     if active_endpoints(view):
         found.append(f"{endpoints(view)}.")
+    if (late := get("withdrawals_late_peak")) is not None and late.mean:
+        found.append(f"At the worst moment {estimate_text(late)} withdrawals are later than promised.")
     if (cost := get("agent_cost_per_day")) is not None and cost.mean:
         found.append(f"The agents cost {estimate_text(cost)} US dollars a day.")
     return found

@@ -132,20 +132,20 @@ def _title(axis: Axes, text: str, unit: str) -> None:
     panel(axis, "", unit)
     spec = axis.get_subplotspec()
     wide = 6 if spec is None else spec.colspan.stop - spec.colspan.start
-    axis.set_title(wrapped(text, 21 * wide), loc="left", fontsize=9, fontweight="bold")
+    axis.set_title(wrapped(text, 20 * wide), loc="left", fontsize=8.5, fontweight="bold")
 
 
 def _demand(axis: Axes, view: View) -> None:
     step, new = view.step_h, view.of("all", "new_tickets")
-    shade_shocks(axis, view)
+    shade_shocks(axis, view, names=False)
     drawn = band(coarse(new, step))
     draw_band(axis, centres(view, step), drawn, BLACK, width=1.1)
     human = view.get("all", "new_human")
     if human is not None:
         people = coarse(human, step).mean(axis=0)
         axis.fill_between(centres(view, step), 0, people, color=ORANGE, alpha=0.9, lw=0)
-    _title(axis, f"Demand: up to {spread_text(new.max(axis=1))} tickets opened in an hour", "tickets/h")
-    linear_axis(axis, 1.1 * float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
+    _title(axis, findings.demand(view), "tickets/h")
+    linear_axis(axis, 1.25 * float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
     axis.legend(
         handles=[line_key(BLACK, "all"), area_key(ORANGE, "handled by people")],
         fontsize=7.5,
@@ -162,8 +162,9 @@ def _backlog(axis: Axes, view: View) -> None:
 
 
 def _complaints(axis: Axes, view: View) -> None:
-    complaints.draw_on(axis, view)
+    complaints.draw_on(axis, view, names=False)
     _title(axis, findings.complaints(view), complaints.unit(view))
+    axis.set_ylim(top=1.25 * axis.get_ylim()[1])
     axis.legend(
         handles=[area_key(ORANGE, "reducible"), area_key(BLUE, "floor")], fontsize=7.5, frameon=False, loc="upper right"
     )
@@ -186,8 +187,9 @@ def _waits(axis: Axes, view: View) -> None:
     texts = []
     for queue, share in zip(queues, missed, strict=True):
         target = duration_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]) * MINUTE_MS)
-        longest = wait_text(float(np.nanmax(waits.median_wait(view, queue).middle)))
-        texts.append(f"{queue}, target {target}: {share_text(share)}; longest {longest}")
+        middle = waits.median_wait(view, queue).middle
+        longest = f"; longest {wait_text(float(np.nanmax(middle)))}" if np.isfinite(middle).any() else ""
+        texts.append(f"{queue}, target {target}: {share_text(share)}{longest}")
     _title(axis, findings.waits(view), "")
     axis.barh(range(len(queues)), [100 * float(share.mean()) for share in missed], height=0.4, color=SKY)
     _rows(axis, texts)

@@ -148,20 +148,28 @@ def shade_shocks(axis: Axes, view: View, *, names: bool = True) -> None:
 
 
 def _name_shock(axis: Axes, view: View, phase: Phase, used: list[float]) -> None:
-    """Write a shock's name at the top of the panel, in the first of three rows that is free; no row, no name."""
+    """Write a shock's name at the top of the panel, in the first of three rows with room; without room, not."""
     x = (phase.start - view.start) / (view.end - view.start)
     text = f"{phase.name} (price {phase.price_change:+.0%})" if phase.price_change else phase.name
     text = text.replace("%", " %").replace("-", "−")
-    length = 0.012 * len(text)
+    letter, line = 5.2 / _points(axis)[0], 12.0 / _points(axis)[1]
+    length = letter * len(text)
     right = x + length > 1
     row = next((r for r in range(3) if r >= len(used) or used[r] < (x - length if right else x)), None)
-    if row is None:
+    if row is None or (right and x < length):
         return
     used[row : row + 1] = [x if right else x + length]
-    axis.text(
-        x + (-0.004 if right else 0.004), 0.985 - 0.08 * row, text, transform=axis.transAxes, fontsize=7.5, va="top",
+    name = axis.text(
+        x + (-0.004 if right else 0.004), 0.985 - row * line, text, transform=axis.transAxes, fontsize=7.5, va="top",
         ha="right" if right else "left",
     )  # fmt: skip
+    name.set_in_layout(False)
+
+
+def _points(axis: Axes) -> tuple[float, float]:
+    """Return the width and height of a panel, before the layout, in points."""
+    scale = 72 / axis.figure.dpi
+    return axis.bbox.width * scale, axis.bbox.height * scale
 
 
 def _day(when: object) -> float:

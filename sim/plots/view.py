@@ -145,7 +145,9 @@ def figure_text(mean: float | None, error: float | None) -> str:
         return "none"
     if error is not None and error <= 1e-9 * abs(mean):
         error = 0.0
-    return significant(mean, error, plus_minus=error is not None and error > 0)
+    if error == 0:
+        return _exact(mean)
+    return significant(mean, error, plus_minus=error is not None)
 
 
 def spread_text(samples: Floats) -> str:
@@ -167,7 +169,12 @@ def quantile_text(value: float | None, error: float | None) -> str:
         return "–"
     if error is not None and error <= 1e-9 * abs(value):
         error = 0.0
-    return significant(value, error)
+    return _exact(value) if error == 0 else significant(value, error)
+
+
+def _exact(value: float) -> str:
+    """Return a value without error: whole, or with at least three digits."""
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else significant(value, None)
 
 
 def day_text(when: datetime) -> str:

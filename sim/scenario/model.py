@@ -127,7 +127,7 @@ class Shock(Part):
 class Market(Part):
     """How the market moves demand: a real price history acts through its realised volatility."""
 
-    candles: Text | None = Field(None, description="CSV file with date, open, high, low, close, volume in UTC")
+    candles: Text | None = Field(None, description="CSV file of candles in UTC, relative to the working directory")
     begin: Instant | None = Field(None, description="instant of the history that meets the end of the warm-up")
     window: Duration = Field(description="window of the realised volatility")
     reference: Duration = Field(description="history before the run, whose median volatility is ordinary")

@@ -12,7 +12,7 @@ from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import deterministic, exponential, station
 
 OWN = "constant hazard while a ticket is open"
-PUBLISHED = "text 000 (80 % by the bot), text 002 (10 M users, 95 % at once, 10 % in public)"
+PUBLISHED = "MXC's published bot share (80 %) and Gate's published funnel (10 M users, 95 % at once)"
 TYPES = {
     "howto": {"share": 0.30, "bot": 0.95, "fcr": 0.95, "p_public": 0.01},
     "deposit_missing": {"share": 0.15, "bot": 0.84, "fcr": 0.75, "p_public": 0.08},

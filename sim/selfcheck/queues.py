@@ -67,13 +67,13 @@ def station(
 
 def checks() -> Iterator[Check]:
     """Yield the checks of one station."""
-    blocked = ((1, 1, 0.5, 100), (2, 5, 3, 100), (3, 10, 9, 30), (4, 50, 45, 35), (5, 200, 210, 6))
+    blocked = ((1, 1, 0.5, 100), (2, 5, 3, 100), (3, 10, 9, 30), (4, 50, 45, 35), (5, 200, 210, 9))
     for number, servers, load, days in blocked:
         yield _erlang_b(number, servers, load, days)
     yield _erlang_c("erlangC-1", rate=0.8, service=1.0, agents=1, target=1.0, run=(mm1_days(0.8, 1.0), 30))
     yield _erlang_c("erlangC-2", rate=5.0, service=2.0, agents=3, target=0.25, run=(260, 5))
     yield _erlang_c("erlangC-3", rate=100.0, service=6.0, agents=20, target=1 / 60, run=(18, 1), rare=("Wq",))
-    yield _erlang_a("1", rate=48.0, service=2.0, leaving=1.0, agents=20, target=0.25, days=15)
+    yield _erlang_a("1", rate=48.0, service=2.0, leaving=1.0, agents=20, target=0.25, days=20)
     yield _erlang_a("2", rate=200.0, service=10.0, leaving=5.0, agents=22, target=1 / 180, days=9)
     for name, patience, law, days in (
         ("mmnG-exp", theory.exponential_patience(mean=1 / 12), exponential(1 / 12), 7),
