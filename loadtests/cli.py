@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(options.start(options))
 
 
+def _prog(command: str) -> str:
+    """Return the command as its user typed it: ``withstand`` runs this module as a child process."""
+    return os.environ.get("WITHSTAND_PROG", f"python -m loadtests {command}")
+
+
 def refuse(faults: Sequence[str]) -> NoReturn:
     """Print every fault, one a line, and exit with 2."""
     print("\n".join(faults), file=sys.stderr)
@@ -51,8 +56,9 @@ def _add_run(commands: Any) -> None:
 
     parser = commands.add_parser(
         "run",
+        prog=_prog("run"),
         help="replay a run's arrivals against a test system",
-        epilog="example: python -m loadtests run results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080",
+        epilog=f"example: {_prog('run')} results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080",
     )
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
@@ -66,8 +72,9 @@ def _add_staging(commands: Any) -> None:
 
     parser = commands.add_parser(
         "staging",
+        prog=_prog("staging"),
         help="serve the reference exchange back end",
-        epilog="example: python -m loadtests staging --port 8080",
+        epilog=f"example: {_prog('staging')} --port 8080",
     )
     add_arguments(parser)
     parser.set_defaults(start=_staging)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.compare import compare
-    from sim.run import Run, run
+    from sim.comparison import compare
+    from sim.runner import Run, run
     from sim.scenario import Scenario, load
 
 __all__ = ["Run", "Scenario", "compare", "load", "run"]
 _HOME = {
     "load": "sim.scenario",
     "Scenario": "sim.scenario",
-    "run": "sim.run",
-    "Run": "sim.run",
-    "compare": "sim.compare",
+    "run": "sim.runner",
+    "Run": "sim.runner",
+    "compare": "sim.comparison",
 }
 
 

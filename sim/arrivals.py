@@ -1,4 +1,4 @@
-"""What the endpoints will get: the busiest hour of one replication, request by request.
+"""What the endpoints will get: one replication around its busiest minute, request by request.
 
 The pipeline knows counts by the minute; here they are spread over their minutes (a Poisson process given its count
 is uniform), and each request gets a customer, an amount and the seed of its payload.
@@ -20,6 +20,7 @@ from sim.laws import lognormal
 from sim.tables import ARRIVALS, ENDPOINTS
 
 WINDOW_MINUTES = 60
+REQUESTS_MAX = 1_000_000
 PEAKS = ("withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s")
 _MINUTE_STRIDE = 1 << 24
 
@@ -30,13 +31,19 @@ def p95_replication(peaks: list[float | None]) -> int:
     return int(np.argsort(values, kind="stable")[min(int(0.95 * len(values)), len(values) - 1)])
 
 
-def busiest_hour(facts: Facts) -> tuple[int, int]:
-    """Return the minutes of the run, first and after the last, of the clock hour around the busiest minute."""
-    total = sum(facts.measured_requests.values())
-    first = facts.from_ms // MINUTE_MS
-    busiest = first + int(np.argmax(total))
-    begin = min(max(busiest - WINDOW_MINUTES // 2, first), facts.to_ms // MINUTE_MS - WINDOW_MINUTES)
-    return begin, begin + WINDOW_MINUTES
+def busiest_window(facts: Facts) -> tuple[int, int]:
+    """Return the minutes of the run, first and after the last, around the busiest minute that the trace covers.
+
+    An hour, or less where an hour would hold more than ``REQUESTS_MAX`` requests; a minute in any case.
+    """
+    total = np.sum(list(facts.measured_requests.values()), axis=0)
+    minutes = WINDOW_MINUTES
+    while True:
+        begin = min(max(int(np.argmax(total)) - minutes // 2, 0), len(total) - minutes)
+        if minutes == 1 or total[begin : begin + minutes].sum() <= REQUESTS_MAX:
+            first = facts.from_ms // MINUTE_MS + begin
+            return first, first + minutes
+        minutes -= 1
 
 
 def arrivals(facts: Facts, window: tuple[int, int]) -> pl.DataFrame:

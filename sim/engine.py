@@ -131,9 +131,10 @@ class _Desk:
         roots = np.flatnonzero((self.demand.kind != CANDIDATE) & (self.demand.parent < 0)).tolist()
         drawn, at, open_ticket = self.drawn_ms, self.env.at, self.open
         upcoming: Event = at(drawn[roots[0]], PHASE_OPEN, roots[0], []) if roots else Event(self.env)
-        for row, following in zip(roots, [*roots[1:], None], strict=True):
+        for position, row in enumerate(roots, 1):
             yield upcoming
-            if following is not None:
+            if position < len(roots):
+                following = roots[position]
                 upcoming = at(drawn[following], PHASE_OPEN, following, [])
             open_ticket(row)
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sim import tables
-from sim.arrivals import arrivals, busiest_hour, header
+from sim.arrivals import arrivals, busiest_window, header
 from sim.estimate import Estimate
 from sim.expect import Expectation, judge
 from sim.scenario.faults import ScenarioFaults
@@ -27,7 +27,7 @@ from sim.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
 from sim.ticket_table import ticket_table
 
 if TYPE_CHECKING:
-    from sim.run import Run
+    from sim.runner import Run
 
 _PACKAGES = ("withstand", "numpy", "polars", "scipy", "simpy")
 
@@ -47,23 +47,39 @@ def must_be_free(folder: Path) -> None:
 
 
 def default_folder(name: str, seed: int, started: datetime) -> Path:
-    """Return the place of a run that names none: ``results/<scenario>/<time>-<seed>``."""
-    return Path("results") / name / f"{started:%Y%m%dT%H%M%S}-{seed}"
+    """Return the place of a run that names none: ``results/<scenario>/<time>-<seed>``.
+
+    The time is ``started``, or the first second after it that no other run has taken.
+    """
+    place = Path("results") / name
+    folder = place / f"{started:%Y%m%dT%H%M%S}-{seed}"
+    if folder.exists() or any(place.glob(f"{_partial(folder, '*')}")):
+        return default_folder(name, seed, started + timedelta(seconds=1))
+    return folder
+
+
+def _partial(folder: Path, process: object) -> str:
+    return f".{folder.name}.partial-{process}"
 
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``folder`` at the end, or is removed when anything goes wrong."""
+    """Yield a temporary folder that becomes ``folder`` at the end, or is removed when anything goes wrong.
+
+    Raises ScenarioFaults when the folder is taken, or the system refuses to write there.
+    """
     must_be_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    partial = folder.parent / _partial(folder, os.getpid())
     try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         yield partial
         if folder.is_dir():
             folder.rmdir()
         partial.rename(folder)
+    except OSError as error:
+        got = f"got {error.strerror or error}"
+        raise ScenarioFaults([f"{folder}: --out: {got}; must be a free place where files can be written"]) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -88,7 +104,7 @@ def write_run(
         tickets = pl.concat([ticket_table(run.facts(number)) for number in kept])
         tables.write(tickets, place / "tickets.parquet", TICKETS)
         peak = run.peak_facts()
-        window = busiest_hour(peak)
+        window = busiest_window(peak)
         trace = header(peak, window, run.metrics, run.sha256)
         tables.write(arrivals(peak, window), place / "arrivals.parquet", ARRIVALS, header=trace)
         (place / "plots").mkdir()

@@ -42,9 +42,8 @@ class SavedRun:
 def read_run(folder: Path) -> SavedRun:
     """Return a run folder's content. Raises ScenarioFaults when it is not one."""
     if not folder.is_dir():
-        raise ScenarioFaults(
-            [f"{folder}: RUN: got no folder of that name; must be a run folder (withstand run makes one)"]
-        )
+        got = "a file" if folder.exists() else "no folder of that name"
+        raise ScenarioFaults([f"{folder}: RUN: got {got}; must be a run folder (withstand run makes one)"])
     try:
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]

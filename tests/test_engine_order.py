@@ -47,7 +47,7 @@ def test_a_slot_freed_in_an_instant_serves_who_opens_in_it() -> None:
     assert out.closed_ms.tolist() == [10, 20]
 
 
-def test_work_done_comes_before_the_shift_change_so_a_freed_slot_is_gone_with_the_shift() -> None:
+def test_a_slot_that_is_freed_when_its_shift_ends_serves_nobody() -> None:
     out = run(demand(ticket(0), ticket(0)), desk(crew({0: 1, 10: 0, 30: 1})))
     assert out.first_start_ms.tolist() == [0, 30]
 
@@ -275,7 +275,7 @@ def test_the_tick_counts_the_complaints_of_the_minute_before_it_and_comes_before
     assert out.opened_ms[3:].tolist() == [MIN, NEVER]
 
 
-def test_work_done_in_the_tick_s_instant_comes_before_it() -> None:
+def test_what_is_closed_in_the_tick_s_instant_has_not_complained_in_it() -> None:
     # Both would post in the last ms of minute 0 and at its end; the second is closed at that instant.
     world = demand(ticket(0, MIN, complain=MIN - 1), ticket(0, MIN, complain=MIN), minutes=3)
     out = run(world, desk(crew(2), horizon=3 * MIN), ECHO, at_opening=True)

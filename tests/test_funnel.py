@@ -13,7 +13,7 @@ from sim.clock import DAY_MS, NEVER
 from sim.facts import Facts
 from sim.outcome import OPEN
 from sim.replicate import Replication, facts_of
-from sim.run import Run, run
+from sim.runner import Run, run
 from sim.scenario import load
 from sim.scenario.model import Scenario
 from sim.selfcheck.public import TYPES

@@ -306,6 +306,7 @@ def test_numbers_have_the_digits_that_their_error_leaves() -> None:
     assert figure_text(12_345.0, 3_000.0) == "12,000 ± 3,000"
     assert figure_text(69_250.285714, 1.7e-11) == "69,250"
     assert figure_text(1.2345, None) == "1.23"
+    assert (figure_text(11.0, None), figure_text(12_345.0, None), figure_text(994.286, 0.0)) == ("11", "12,300", "994")
     assert [wait_text(m) for m in (0.1, 2.44, 360, 2_201, 8_000)] == ["6 s", "2.4 min", "6 h", "37 h", "5.6 days"]
 
 

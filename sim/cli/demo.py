@@ -18,7 +18,7 @@ from typing import Any
 from sim.cli.children import child_command
 from sim.cli.run import simulated
 from sim.folder import add_verdict, default_folder, must_be_free, write_run
-from sim.run import Run
+from sim.runner import Run
 from sim.scenario import load
 
 SCENARIO = "volatility_spike"

@@ -30,6 +30,7 @@ def parser() -> ArgumentParser:
 
     demo = command("demo", "demo:demo", "the whole idea in one go: predict, replay, judge", "withstand demo")
     _add_repetition(demo)
+    _add_jobs(demo)
     demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
     run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
     _add_run(run)
@@ -66,8 +67,11 @@ _CHILD_HELP = {
 def _add_repetition(to: ArgumentParser) -> None:
     to.add_argument("--replications", type=_whole(1), default=20, metavar="N", help="replications (default 20)")
     to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed (default 1)")
-    to.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: one for each core)")
     to.add_argument("--quiet", action="store_true", help="print nothing but faults")
+
+
+def _add_jobs(to: ArgumentParser) -> None:
+    to.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: one for each core)")
 
 
 def _add_scenario(to: ArgumentParser) -> None:
@@ -80,6 +84,7 @@ def _add_scenario(to: ArgumentParser) -> None:
 
 def _add_run(to: ArgumentParser) -> None:
     _add_scenario(to)
+    _add_jobs(to)
     to.add_argument("--engine", choices=("auto", "simpy"), default="auto", help="engine (default auto)")
     to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
     to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sim.cli.text import cores, metric_table, progress
 from sim.expect import Expectation
 from sim.folder import default_folder, must_be_free, write_run
-from sim.run import Run
-from sim.run import run as simulate
+from sim.runner import Run
+from sim.runner import run as simulate
 from sim.scenario import Scenario, ScenarioFaults, load
 
 
@@ -19,10 +20,13 @@ def run(options: Namespace) -> int:
     """Simulate a scenario, write its folder and print its numbers; 1 when an expectation failed."""
     sets = [*options.sets, *candle_sets(options)]
     scenario = load(options.scenario, sets=sets)
-    if options.out:
-        must_be_free(Path(options.out))
+    if options.candles and not any(one.startswith("start=") for one in sets):
+        sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
+        scenario = load(options.scenario, sets=sets)
+    # Before the work, not after it: here a run without --out learns too that nothing can be written.
+    must_be_free(_folder(options, datetime.now(UTC)))
     done = simulated(scenario, options)
-    folder = Path(options.out) if options.out else default_folder(done.name, done.seed, done.started)
+    folder = _folder(options, done.started)
     write_run(done, folder, source=options.scenario, sets=sets, all_tickets=options.tickets == "all")
     judged = done.expectations()
     if not options.quiet:
@@ -35,6 +39,10 @@ def run(options: Namespace) -> int:
     return 1 if not sets and not all(one.passed for one in judged) else 0
 
 
+def _folder(options: Namespace, started: datetime) -> Path:
+    return Path(options.out) if options.out else default_folder(Path(options.scenario).stem, options.seed, started)
+
+
 def candle_sets(options: Namespace) -> list[str]:
     """Return ``--candles FILE --from DATE`` as the settings that they stand for."""
     if (options.candles is None) != (options.begin is None):
@@ -43,6 +51,13 @@ def candle_sets(options: Namespace) -> list[str]:
     if options.candles is None:
         return []
     return [f"market.candles={_quoted(options.candles)}", f"market.begin={_quoted(options.begin)}"]
+
+
+def _start(scenario: Scenario) -> str:
+    """Return the date on which the warm-up must begin for the measured days to begin with the candles' date."""
+    assert scenario.market is not None
+    assert scenario.market.begin is not None
+    return (scenario.market.begin - timedelta(days=scenario.warmup_days)).date().isoformat()
 
 
 def _quoted(text: str) -> str:

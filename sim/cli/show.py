@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from sim.cli.text import HEADLINE, columns, metric_table
-from sim.scenario.faults import ScenarioFaults
+from sim.scenario.faults import ScenarioFaults, closest
 
 
 def catalogue(options: Namespace) -> int:
@@ -42,7 +42,7 @@ def _verdict_words(path: Path) -> str:
 
 def compare(options: Namespace) -> int:
     """Print the differences of runs to the first, paired where they met the same customers."""
-    from sim.compare import compare as compared
+    from sim.comparison import compare as compared
     from sim.saved import read_run
 
     if len(options.runs) < 2:
@@ -51,9 +51,9 @@ def compare(options: Namespace) -> int:
     known = list(runs[0].metrics)
     unknown = [name for name in options.metric if name not in known]
     if unknown:
-        raise ScenarioFaults(
-            [f"command line: --metric: got {name}; must be a metric of {options.runs[0]}" for name in unknown]
-        )
+        rule = f"must be a metric of {options.runs[0]}"
+        hints = {name: f"; did you mean {near}?" for name in unknown if (near := closest(name, known))}
+        raise ScenarioFaults([f"command line: --metric: got {n}; {rule}{hints.get(n, '')}" for n in unknown])
     names = options.metric or [name for name in HEADLINE if name in known]
     for path, other in zip(options.runs[1:], runs[1:], strict=True):
         table = compared(runs[0], other)
@@ -61,6 +61,8 @@ def compare(options: Namespace) -> int:
         rows = [("metric", "base", "other", "difference ± 95 % half-width", "")]
         rows += [table.row(name) for name in names if name in table.differences]
         print(columns(rows))
+        if lacking := [name for name in names if name not in table.differences]:
+            print(f"fewer than 2 values in common, so no difference: {', '.join(lacking)}")
     return 0
 
 

@@ -236,5 +236,6 @@ def _endpoints(axis: Axes, view: View) -> None:
     axis.set_xlim(low / 2, high * 2)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_xlabel("requests/s: ○ usual hour, ◆ busiest minute, | its 95 %", fontsize=8)
+    many = ", | its 95 %" if view.replications > 1 else ""
+    axis.set_xlabel(f"requests/s: ○ usual hour, ◆ busiest minute{many}", fontsize=8)
     axis.grid(axis="x", color=PALE, lw=0.6)

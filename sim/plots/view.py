@@ -145,7 +145,7 @@ def figure_text(mean: float | None, error: float | None) -> str:
         return "none"
     if error is not None and error <= 1e-9 * abs(mean):
         error = 0.0
-    if error == 0:
+    if error == 0 or (error is None and mean == round(mean) and abs(mean) < 1000):
         return _exact(mean)
     return significant(mean, error, plus_minus=error is not None)
 

@@ -50,10 +50,11 @@ def draw(view: View) -> Figure | None:
     ]
     step = step_h(view)
     hourly = "" if step == 1 else " Each point is the median over its hours of the hourly value."
+    banded = " The band is that of the median." if view.replications > 1 else ""
     below = (
-        f"{view.drawn_text(step, 'median')}{hourly} By the hour of opening; waits under 6 s are drawn at 6 s. "
-        "The band is that of the median. Not known: in half of the replications or more no ticket was opened, or not "
-        "enough were answered before the end."
+        f"{view.drawn_text(step, 'median')}{hourly} By the hour of opening; waits under 6 s are drawn at 6 s.{banded} "
+        "Not known: in half of the replications or more no ticket was opened, or not enough were answered before the "
+        "end."
     )
     return finish(figure, findings.waits(view), below, key)
 

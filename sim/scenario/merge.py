@@ -3,6 +3,7 @@
 - Tables merge key by key; everything else, lists included, is replaced. A table whose ``law`` changes is replaced
   as a whole, since the keys of the old law mean nothing to the new one.
 - ``remove = ["categories.vip"]`` at the top of a file takes inherited keys away before the file's own are laid over.
+- ``[expect]`` belongs to the file it stands in: another story has other outcomes, so it is not inherited.
 - ``--set key.path=value`` is the last layer. It replaces what stands at its path, as a whole; elements of lists are
   addressed by index (``path.0``). Its way must exist: only the last key of it may be new. Setting a path twice is
   a fault.
@@ -20,6 +21,8 @@ from sim.scenario.layers import OWN_KEYS, REMOVE, Layer
 from sim.scenario.shape import Shape
 
 SET = "--set"
+OF_ITS_FILE = ("expect",)
+"""Tables that hold for the file they stand in, and are not inherited."""
 _SWITCH = "law"
 _SET_RULE = "must be key.path=value (such as days=7 or teams.front.agents=3)"
 
@@ -58,6 +61,11 @@ class Merged:
         for inner in _paths(value, path):
             self.origins[inner] = file
 
+    def drop(self, key: str) -> None:
+        """Take away what an outer file does not inherit."""
+        self.data.pop(key, None)
+        self.forget((key,))
+
     def forget(self, path: Path) -> None:
         """Forget who set ``path`` and what lies below it."""
         if path not in self.origins:
@@ -70,6 +78,8 @@ def merge(layers: Sequence[Layer], file: str) -> tuple[Merged, list[str]]:
     """Return the layers laid over each other, the first undermost, and the faults in their ``remove``."""
     merged, faults = Merged(file), []
     for layer in layers:
+        for key in OF_ITS_FILE:
+            merged.drop(key)
         found = _remove(merged, layer.removed)
         faults += [finding.sentence(layer.file) for finding in found]
         merged.lay(layer.data, layer.file)
