@@ -18,10 +18,11 @@ import simpy
 from numpy.typing import NDArray
 from simpy.events import Event
 
-from sim.clock import MINUTE_MS, NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
-from sim.demand import CANDIDATE, ROOT, Demand
-from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules, step
-from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, later
+from sim.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
+from sim.demand import CANDIDATE, Demand
+from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules
+from sim.minute import Minute
+from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
 _ROW_BITS = 40
@@ -36,20 +37,20 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
     ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
     ``complain_from_opening`` starts complaint clocks at opening, where levels listen to complaints.
     """
-    floor = _Desk(demand, desk)
-    floor.env.process(floor.arrivals())
-    floor.env.process(floor.shifts())
-    if rules is not None:
-        floor.minute = _Minute(floor, rules, complain_from_opening)
-        floor.env.process(floor.minute.clock())
     collecting = gc.isenabled()
     gc.disable()  # nothing here is garbage before the end, and looking for it costs a tenth of the time
     try:
+        floor = Floor(demand, desk)
+        floor.env.process(floor.arrivals())
+        floor.env.process(floor.shifts())
+        if rules is not None:
+            floor.minute = Minute(floor, rules, complain_from_opening)
+            floor.env.process(floor.minute.clock())
         floor.env.run(until=desk.horizon_ms)
+        return floor.result()
     finally:
         if collecting:
             gc.enable()
-    return floor.result()
 
 
 class _Due(Event):
@@ -71,14 +72,14 @@ class _Clock(simpy.Environment):
         return event
 
 
-class _Desk:
+class Floor:
     """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
 
     def __init__(self, demand: Demand, desk: Desk) -> None:
         self.env = _Clock(initial_time=0)
         self.agenda = self.env._queue  # never empty: the horizon stands in it
         self.demand, self.desk = demand, desk
-        self.minute: _Minute | None = None
+        self.minute: Minute | None = None
         n, legs = demand.rows, len(demand.leg_queue)
         self.first_leg, self.handle_ms = demand.legs_from.tolist(), demand.leg_handle_ms.tolist()
         self.pause_ms, self.queue_of = demand.leg_pause_ms.tolist(), demand.leg_queue.tolist()
@@ -94,7 +95,8 @@ class _Desk:
         self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
         self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
         self.slots, self.free = [0] * len(desk.teams), [0] * len(desk.teams)
-        self.leaving_ms = self._leaving().tolist()
+        self.leaving = self._leaving()
+        self.leaving_ms = self.leaving.tolist()
         self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
         self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
         self._skills()
@@ -102,7 +104,7 @@ class _Desk:
         self._done: Callbacks = [self.on_done]
         self._back: Callbacks = [self.on_back]
         self._child: Callbacks = [self.on_child]
-        self._admitted: Callbacks = [self.on_admitted]
+        self.admitted: Callbacks = [self.on_admitted]
         self._aged: Callbacks = [self.on_age]
         self._decided: Callbacks = [self.on_decide]
 
@@ -157,7 +159,7 @@ class _Desk:
         self.leg_end[leg] = now
         minute = self.minute
         if minute is not None and minute.unsolved_ms[row] != NEVER and leg == self.first_leg[row]:
-            minute.first_handled(row)
+            minute.unsolved(row, leg)
         quiet = self.agenda[0][0] > now and not self.deciding
         if leg + 1 == self.first_leg[row + 1]:
             self.closed[row] = now
@@ -210,9 +212,8 @@ class _Desk:
         child = self.chase[row]
         if child >= 0:
             self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
-        minute = self.minute
-        if minute is not None and minute.unanswered_ms[row] != NEVER:
-            minute.note(row, now + minute.unanswered_ms[row], from_silence=True)
+        if self.minute is not None and self.minute.at_opening:
+            self.minute.unanswered(row, leg)
         self.wait(row, leg, self.queue_of[leg])
 
     def resolved(self, row: int) -> bool:
@@ -228,7 +229,8 @@ class _Desk:
     def wait(self, row: int, leg: int, queue: int) -> None:
         """Put a ticket into a queue now; where nothing else is due and a slot is free it starts at once."""
         now = self.env._now
-        if self.entered[leg] == NEVER:
+        new = self.entered[leg] == NEVER
+        if new:
             self.entered[leg] = now
         line, teams = self.lines[queue], self.teams_of[queue]
         quiet = self.agenda[0][0] > now and not self.deciding
@@ -240,6 +242,9 @@ class _Desk:
         place = (self.priority[row], now, row)
         self.standing[row] = place
         heappush(line, place)
+        minute = self.minute
+        if new and minute is not None and leg == self.first_leg[row] and not minute.at_opening:
+            minute.unanswered(row, leg)
         if not quiet:
             self.decide_soon()
         elif len(line) > 1:  # who stands before may have left
@@ -415,101 +420,3 @@ def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
 def _table(columns: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
     """Return the level columns as a table, without row 0, which stands for the time before the first minute."""
     return np.stack([_column(values, dtype)[1:] for values in columns])
-
-
-class _Minute:
-    """The minute clock: it steps the live levels and admits the coming minute's candidates under them."""
-
-    def __init__(self, floor: _Desk, rules: LevelRules, at_opening: bool) -> None:
-        self.floor, self.rules, self.at_opening = floor, rules, at_opening
-        demand = floor.demand
-        self.horizon_ms = floor.desk.horizon_ms
-        minutes = self.horizon_ms // MINUTE_MS
-        self.auto, self.review = demand.flow.withdrawals_auto.tolist(), demand.flow.withdrawals_review.tolist()
-        self.ints = [[0] * (minutes + 1) for _ in INT_NAMES]  # see sim.levels.step: row 0 is the time before
-        self.floats = [[0.0] * (minutes + 1) for _ in FLOAT_NAMES]
-        self._clocks(demand, np.array(floor.leaving_ms))
-        self.due: dict[int, list[tuple[int, int, bool]]] = {}  # by minute: see note
-        self.refused = [0.0] * len(LEVEL_COLUMN)
-        self.candidates = self._candidates(minutes)
-
-    def _clocks(self, demand: Demand, leaving_ms: NDArray[np.int64]) -> None:
-        """Set up when complaints of unanswered and of unsolved tickets are due; NEVER for those that never are."""
-        after = np.where(demand.complaint_after_ms < self.horizon_ms, demand.complaint_after_ms, NEVER)
-        silence = np.zeros_like(after) if self.at_opening else np.minimum(demand.target_ms, leaving_ms)
-        several = np.diff(demand.legs_from) > 1
-        self.silence_ms = silence.tolist()
-        unanswered = later(silence, after)
-        # Of tickets whose opening is drawn the time is known now: they are lined up, minute by minute, beforehand.
-        opened = np.where(demand.kind == ROOT, demand.opened_ms, NEVER)
-        due = later(opened, unanswered)
-        rows = np.flatnonzero(due < self.horizon_ms)
-        rows = rows[np.argsort(due[rows])]
-        self.first_due = np.searchsorted(due[rows], np.arange(self.horizon_ms // MINUTE_MS + 1) * MINUTE_MS).tolist()
-        silent = opened[rows] + silence[rows] - self.at_opening  # at opening, nobody can have been in time
-        columns = rows, demand.legs_from[rows], silent, due[rows]
-        self.lined_up = list(zip(*(column.tolist() for column in columns), strict=True))
-        self.unanswered_ms = np.where(demand.kind == ROOT, NEVER, unanswered).tolist()
-        self.unsolved_ms = np.where(several & (not self.at_opening), after, NEVER).tolist()
-
-    def _candidates(self, minutes: int) -> list[tuple[list[float], list[int], list[int], list[float]]]:
-        """Return for each stream its level, the first candidate of each minute, and rows and marks in order of time."""
-        demand, out = self.floor.demand, []
-        for stream, column in LEVEL_COLUMN.items():
-            rows = np.flatnonzero((demand.stream == stream) & (demand.kind == CANDIDATE))
-            first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
-            out.append((self.floats[column], first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
-        return out
-
-    def clock(self) -> Generator[Event, Any, None]:
-        """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        at, rules, ints, floats = self.floor.env.at, self.rules, self.ints, self.floats
-        late, rumour = self.candidates
-        for minute, (auto, review) in enumerate(zip(self.auto, self.review, strict=True)):
-            yield at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
-            complaints = self.posted(minute - 1) if minute else 0
-            step(minute + 1, complaints, auto, review, ints, floats, rules)
-            if late[0][minute + 1] > 0.0:
-                self.admit(0, minute)
-            if rumour[0][minute + 1] > 0.0:
-                self.admit(1, minute)
-
-    def admit(self, stream: int, minute: int) -> None:
-        """Open the stream's candidates of the coming minute whose mark is under its level, each at its time."""
-        floor = self.floor
-        levels, first, rows, marks = self.candidates[stream]
-        level, begin, end = levels[minute + 1], first[minute], first[minute + 1]
-        if level > 1.0:
-            self.refused[stream] += (level - 1.0) * (end - begin)
-        for i in range(begin, end):
-            if marks[i] < level:
-                floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor._admitted, rows[i])
-
-    def first_handled(self, row: int) -> None:
-        """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
-        if not self._silent(row):
-            self.note(row, self.floor.env._now + self.unsolved_ms[row], from_silence=False)
-
-    def _silent(self, row: int) -> bool:
-        """Return whether a ticket was not answered before its complaint clock started."""
-        floor = self.floor
-        return floor.leg_start[floor.first_leg[row]] > floor.opened[row] + self.silence_ms[row]
-
-    def note(self, row: int, time_ms: int, *, from_silence: bool) -> None:
-        """Note a complaint that is due unless the ticket is answered in time (if from silence) or resolved by then."""
-        if time_ms < self.horizon_ms:
-            self.due.setdefault(time_ms // MINUTE_MS, []).append((row, time_ms, from_silence))
-
-    def posted(self, minute: int) -> int:
-        """Return how many complaints were made in a minute: the clock had started and nothing was resolved."""
-        floor, count = self.floor, 0
-        start, closed = floor.leg_start, floor.closed
-        for row, leg, silent_ms, time_ms in self.lined_up[self.first_due[minute] : self.first_due[minute + 1]]:
-            if start[leg] > silent_ms and (closed[row] > time_ms or row in floor.left):
-                count += 1
-        for row, time_ms, from_silence in self.due.pop(minute, ()):
-            if from_silence and not self.at_opening and not self._silent(row):
-                continue  # answered in time
-            if closed[row] > time_ms or row in floor.left:
-                count += 1
-        return count

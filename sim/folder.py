@@ -53,7 +53,7 @@ def default_folder(name: str, seed: int, started: datetime) -> Path:
     """
     place = Path("results") / name
     folder = place / f"{started:%Y%m%dT%H%M%S}-{seed}"
-    if folder.exists() or any(place.glob(f"{_partial(folder, '*')}")):
+    if folder.exists() or any(place.glob(_partial(folder, "*"))):
         return default_folder(name, seed, started + timedelta(seconds=1))
     return folder
 
@@ -70,18 +70,26 @@ def whole(folder: Path) -> Iterator[Path]:
     """
     must_be_free(folder)
     partial = folder.parent / _partial(folder, os.getpid())
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
+    with _refusal_told(folder):
         partial.mkdir(parents=True)
+    try:
         yield partial
-        if folder.is_dir():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as error:
-        got = f"got {error.strerror or error}"
-        raise ScenarioFaults([f"{folder}: --out: {got}; must be a free place where files can be written"]) from error
+        with _refusal_told(folder):
+            if folder.is_dir():
+                folder.rmdir()
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _refusal_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        got = f"got {error.strerror}"
+        raise ScenarioFaults([f"{folder}: --out: {got}; must be a free place where files can be written"]) from error
 
 
 def write_run(

@@ -30,6 +30,10 @@ class Difference:
         return self.half_width is not None and abs(self.mean) > self.half_width
 
 
+_ROUNDING = 1e-12
+"""Half-widths below this share of the mean are what summing floats leaves: no uncertainty at all."""
+
+
 @lru_cache(maxsize=1024)
 def t_critical(degrees_of_freedom: float, confidence: float = 0.95) -> float:
     """Return Student's t for a two-sided interval: P(|T| <= t) = confidence.
@@ -219,7 +223,7 @@ def significant(mean: float | None, half_width: float | None, *, plus_minus: boo
         return "undefined"
     if half_width is None or not math.isfinite(half_width):
         return _rounded(mean, _place(mean) - 2 if mean else 0) + (" ± ?" if plus_minus else "")
-    if half_width == 0:
+    if half_width <= _ROUNDING * abs(mean):
         exact = _rounded(mean, min(_place(mean) - 5, -1)).rstrip("0").rstrip(".")
         return exact + (" ± 0" if plus_minus else "")
     place = _place(half_width)

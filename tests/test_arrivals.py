@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from stories import category, rich, story
 
-from sim.arrivals import PEAKS, arrivals, busiest_hour, header, p95_replication
+from sim.arrivals import PEAKS, arrivals, busiest_window, header, p95_replication
 from sim.estimate import Estimate, estimate, estimates
 from sim.expect import bounds, judge
 from sim.facts import Facts
@@ -39,7 +39,7 @@ def test_the_replication_is_the_order_statistic_above_95_percent() -> None:
 
 
 def test_the_window_is_an_hour_around_the_busiest_minute(facts: Facts) -> None:
-    begin, end = busiest_hour(facts)
+    begin, end = busiest_window(facts)
     total = np.sum(list(facts.requests.values()), axis=0)
     measured = total[facts.from_ms // 60_000 :]
     assert end - begin == 60
@@ -51,14 +51,27 @@ def test_a_window_at_the_edge_of_the_run_stays_inside_it() -> None:
     for at, expected in (("0 h", 1440), ("2879 min", 3 * 1440 - 60)):
         shock = {"x": {"at": at, "length": "1 min", "tickets": 3000.0}}
         scenario = story(days=2, warmup_days=1, shocks=shock, categories={"a": category(60.0)})
-        assert busiest_hour(facts_of(build(scenario), seed=1, replication=0)) == (expected, expected + 60)
+        assert busiest_window(facts_of(build(scenario), seed=1, replication=0)) == (expected, expected + 60)
+
+
+def test_an_hour_too_full_for_a_trace_is_cut_to_the_minutes_around_the_busiest(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = np.sum(list(facts.requests.values()), axis=0)
+    hour = busiest_window(facts)
+    for most in (int(total[slice(*hour)].sum()) - 1, 500, 0):
+        monkeypatch.setattr("sim.arrivals.REQUESTS_MAX", most)
+        begin, end = busiest_window(facts)
+        assert begin <= hour[0] + 30 < end
+        assert total[begin:end].sum() <= most or end - begin == 1
+        assert total[begin:end].max() == total[slice(*hour)].max()
 
 
 # --- the trace ----------------------------------------------------------------------------------------------------
 
 
 def test_every_minute_of_the_trace_holds_the_requests_that_the_model_counted(facts: Facts) -> None:
-    begin, end = busiest_hour(facts)
+    begin, end = busiest_window(facts)
     table = check(arrivals(facts, (begin, end)), ARRIVALS, "arrivals")
     for name in ENDPOINTS:
         due = table.filter(endpoint=name)["due_us"].to_numpy()
@@ -73,7 +86,7 @@ def test_every_minute_of_the_trace_holds_the_requests_that_the_model_counted(fac
 
 
 def test_a_ticket_is_due_when_the_model_opened_it(facts: Facts) -> None:
-    window = busiest_hour(facts)
+    window = busiest_window(facts)
     table = arrivals(facts, window).filter(endpoint="ticket")
     opened = facts.ticket_opened_ms
     inside = np.sort(opened[(opened >= window[0] * 60_000) & (opened < window[1] * 60_000)])
@@ -107,7 +120,7 @@ def test_assets_amounts_customers_and_payloads_have_their_laws(facts: Facts) -> 
 
 
 def test_a_part_of_a_window_is_the_same_requests(facts: Facts) -> None:
-    begin, end = busiest_hour(facts)
+    begin, end = busiest_window(facts)
     whole = arrivals(facts, (begin, end))
     part = arrivals(facts, (begin + 10, begin + 11))
     cut = whole.filter((whole["due_us"] >= 10 * MINUTE_US) & (whole["due_us"] < 11 * MINUTE_US))
@@ -116,7 +129,7 @@ def test_a_part_of_a_window_is_the_same_requests(facts: Facts) -> None:
 
 
 def test_the_header_says_whence_the_trace_is_and_what_was_predicted(facts: Facts) -> None:
-    begin, end = busiest_hour(facts)
+    begin, end = busiest_window(facts)
     peaks = estimates([measure(facts)])
     found = header(facts, (begin, end), peaks, "ab" * 32)
     assert all(isinstance(value, str) for value in found.values())

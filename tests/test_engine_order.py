@@ -424,6 +424,27 @@ def test_a_moving_chat_is_decided_on_in_its_new_queue_within_the_instant() -> No
     assert out.leg_team.tolist() == [0, 1]
 
 
+def test_who_has_left_does_not_grow_old() -> None:
+    """The patience ended at 5; at 20 nobody is there to be moved, whether or not anyone has looked at the queue."""
+    world = demand(ticket(0, 10, "a", patience=5), queues="ab")
+    for served in (0, 1):
+        at = desk(crew(0, "a"), crew(served, "b"), queues="ab", rules=Rules(ages={"a": [(20, "b")]}))
+        out = run(world, at)
+        assert out.outcome.tolist() == [LEFT]
+        assert out.closed_ms.tolist() == [5]
+        assert out.leg_start_ms.tolist() == [NEVER]
+        assert out.leg_queue.tolist() == [0]
+
+
+def test_who_moves_and_starts_at_once_stands_in_the_old_queue_no_longer() -> None:
+    world = demand(ticket(0, 50, "a"), queues="ab")
+    at = desk(crew({0: 0, 25: 1}, "a"), crew(1, "b"), queues="ab", rules=Rules(ages={"a": [(20, "b")]}))
+    out = run(world, at)
+    assert out.leg_start_ms.tolist() == [20]
+    assert out.leg_team.tolist() == [1]
+    assert out.closed_ms.tolist() == [70]
+
+
 # --- the horizon --------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +462,12 @@ def test_the_bot_ends_a_candidate_without_legs_before_the_horizon_only() -> None
     assert out.opened_ms.tolist() == [0, MIN, 2 * MIN]
     assert out.closed_ms.tolist() == [10, 150_000, NEVER]
     assert out.outcome.tolist() == [RESOLVED, RESOLVED, OPEN]
+
+
+def test_a_demand_without_tickets_runs() -> None:
+    assert len(run(demand()).opened_ms) == 0
+    out = run(demand(candidate(MIN, 0.0), minutes=2), desk(horizon=2 * MIN), ALWAYS)
+    assert out.opened_ms.tolist() == [MIN]
 
 
 def test_a_timeline_with_everything_in_it() -> None:

@@ -192,6 +192,21 @@ def test_the_backlog_at_an_instant_counts_who_opened_and_not_who_closed() -> Non
     assert stay.held_ms(5, 25) == 5 + 10 + 15
 
 
+def test_who_waits_counts_for_the_team_that_would_take_first_and_then_for_the_one_that_did() -> None:
+    rows = [
+        ticket(0, H, "p"),
+        ticket(0, H, "p"),
+        ticket(23 * H, 2 * H, "p"),
+        ticket(23 * H, H, "p"),
+        ticket(23 * H, H, "p"),
+    ]
+    d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
+    at = desk(crew(1, "q", "p"), crew({0: 1, 2 * H: 0}, "p"), queues="pq", horizon=24 * H)
+    f = facts(d, at)
+    assert f.leg_home.tolist() == [1, 0, 0, 1, 1]  # t1 ranks p the highest, though it has gone home
+    assert measure(f)["backlog_end.t1"] == 2
+
+
 # --- the floor ----------------------------------------------------------------------------------------------------
 
 

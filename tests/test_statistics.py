@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sim import statistics as stats
@@ -243,6 +243,7 @@ def test_clean_replications() -> None:
         (1 / 3, 0.0, "0.333333 ± 0"),
         (12_345.6, None, "12,300 ± ?"),
         (0.0, None, "0 ± ?"),
+        (69_250.285714285696, 1.7e-11, "69,250.3 ± 0"),
         (0.0, 0.0, "0 ± 0"),
         (None, None, "undefined"),
         (math.nan, 1.0, "undefined"),
@@ -255,6 +256,7 @@ def test_a_mean_is_shown_with_the_digits_it_has(mean: float, half_width: float |
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
 def test_rounding_costs_at_most_half_of_the_half_width(mean: float, half_width: float) -> None:
+    assume(half_width > 1e-11 * abs(mean))  # below, it is a rounding error and counts as none
     shown = float(stats.significant(mean, half_width).replace(",", ""))
     assert abs(shown - mean) <= half_width / 2 * (1 + 1e-9) + 1e-6
 

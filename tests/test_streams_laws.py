@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
+from stories import category, story
 
 from sim.clock import MINUTE_MS
 from sim.laws import draw_ms, mean_ms
+from sim.scenario import ScenarioFaults
 from sim.scenario.model import Law
 from sim.streams import DAY_STRIDE, Streams
 
@@ -142,6 +144,16 @@ def test_a_lognormal_by_its_p90_takes_the_ordinary_one_of_two_solutions() -> Non
     smaller = z - np.sqrt(z * z - 2 * np.log(2.0))
     median = draw_ms(law("lognormal", mean="10 min", p90="20 min"), np.array([0.5]))[0]
     assert median == pytest.approx(10 * M * np.exp(-(smaller**2) / 2), abs=1)
+
+
+def test_a_p90_below_the_mean_is_met_or_refused() -> None:
+    """Nine of ten below half the mean: a heavy tail, with s = z + (z^2 + 2 ln 2)^(1/2), or no scenario at all."""
+    try:
+        scenario = story(categories={"a": category(handle={"law": "lognormal", "mean": "10 min", "p90": "5 min"})})
+    except ScenarioFaults:
+        return
+    times = draw_ms(scenario.categories["a"].steps["front"].handle, GRID)
+    assert np.quantile(times, 0.9) == pytest.approx(5 * M, rel=1e-3)
 
 
 def test_work_lasts_a_millisecond_at_least_and_a_pause_may_be_nothing() -> None:

@@ -46,9 +46,9 @@ MAY_IMPORT = {
     "plots": "clock estimate metrics scenario statistics tables",
     "report": "clock estimate expect metrics plots scenario statistics tables",
     "saved": "estimate scenario tables",
-    "compare": "estimate metrics statistics",
+    "comparison": "estimate metrics statistics",
     "folder": "arrivals estimate expect plots report saved scenario tables ticket_table",
-    "run": "arrivals estimate expect facts folder plots replicate scenario series tables world",
+    "runner": "arrivals estimate expect facts folder plots replicate scenario series tables world",
     "selfcheck": "clock facts metrics outcome replicate scenario statistics theory world",
 }
 """The stations of ``sim`` in the order of the line; each may import its own files and the stations named."""
@@ -363,7 +363,7 @@ def test_metrics_and_plots_are_free_of_the_engine_however_far_one_follows() -> N
     reached: dict[str, set[str]] = {}
     for name, allowed in MAY_IMPORT.items():
         reached[name] = set(allowed.split()).union(*(reached[one] for one in allowed.split()))
-    for name in ("metrics", "series", "plots", "report", "saved", "compare"):
+    for name in ("metrics", "series", "plots", "report", "saved", "comparison"):
         assert "engine" not in reached[name], f"{name} reaches the engine; read its tables instead"
 
 

@@ -172,13 +172,19 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
 
 def _law_faults(scenario: Scenario) -> Iterator[Fault]:
     for path, law in laws_of(scenario):
-        parts = [(f"{path}.parts.{i}.of", p.of) for i, p in enumerate(law.parts)] if isinstance(law, Mixture) else []
-        for at, one in parts or [(path, law)]:
+        for at, one in _simple(path, law):
             if isinstance(one, Lognormal):
                 yield from _lognormal_faults(at, one)
             quantiles = getattr(one, "quantiles", [])
             if sorted(quantiles) != quantiles:
                 yield f"{at}.quantiles", "a falling quantile", "must be in rising order"
+
+
+def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
+    """Return a law with its key path, or the laws that a mixture is made of."""
+    if isinstance(law, Mixture):
+        return [(f"{path}.parts.{i}.of", part.of) for i, part in enumerate(law.parts)]
+    return [(path, law)]
 
 
 def _lognormal_faults(at: str, law: Lognormal) -> Iterator[Fault]:
