@@ -83,7 +83,7 @@ def _endpoint(facts: Facts, name: str, window: tuple[int, int]) -> pl.DataFrame:
 def _tickets(facts: Facts, window: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Return the times of the tickets of a window, each as the model opened it, and their categories."""
     opened = facts.outcome.opened_ms
-    people = facts.root & facts.has_legs
+    people = facts.root
     names = np.array(facts.demand.categories)
     times = [opened[people], *facts.bot_opened_ms]
     numbers = [facts.demand.category[people], *(np.full(len(t), i) for i, t in enumerate(facts.bot_opened_ms))]

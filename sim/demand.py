@@ -50,8 +50,8 @@ class Demand:
     """The tickets of one replication, one row each: roots by time, then candidates by time, then children.
 
     ``opened_ms`` is NEVER for children, whose time the engine finds. ``legs_from`` has one element more than rows;
-    the legs of row i are legs_from[i] to legs_from[i + 1]. A ticket without legs is ended by the bot at
-    ``opened_ms + bot_ms``. ``patience_ms`` counts from opening, ``target_ms`` too (NEVER without one);
+    the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. ``patience_ms`` counts from opening,
+    ``target_ms`` too (NEVER without one);
     ``complaint_after_ms`` counts from the start of the complaint clock. ``chase`` and ``reopen`` are the rows of
     the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
     ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
@@ -66,7 +66,6 @@ class Demand:
     priority: Ints
     patience_ms: Ints
     target_ms: Ints
-    bot_ms: Ints
     complaint_after_ms: Ints
     regulator: NDArray[np.bool_]
     after_ms: Ints
@@ -103,7 +102,6 @@ class _Block:
     after_ms: Ints | None = None
     stream: int = -1
     mark: NDArray[np.float64] | None = None
-    bot_ms: Ints | None = None
     rows: Ints | None = None
 
     def __len__(self) -> int:
@@ -136,17 +134,30 @@ def draw(scenario: Scenario, market: Market, *, seed: int, replication: int) -> 
 def arrivals(curve: Curve, busyness: NDArray[np.float64], streams: Streams, name: str) -> tuple[Ints, Ints]:
     """Return the times in ms and the ordinals of a day-wise Poisson stream, by day and ordinal (not by time).
 
-    Each day has its own numbers, so a shock on one day, or a longer run, leaves every other day as it was.
+    Each day has its own numbers and its own curve, so a shock on one day, or a longer run, leaves every other day as
+    it was, to the last bit.
     """
-    days = np.arange(len(busyness))
-    before = curve.cumulative(days * DAY_MS)
-    expected = curve.cumulative((days + 1) * DAY_MS) - before
-    counts = poisson_count(expected * busyness, streams.uniforms(name, "count", days))
-    day = np.repeat(days, counts)
-    ordinals = day * DAY_STRIDE + (np.arange(len(day)) - np.repeat(np.cumsum(counts) - counts, counts))
+    days = [_day_of(curve, day) for day in range(len(busyness))]
+    expected = np.array([day.total for day in days]) * busyness
+    counts = poisson_count(expected, streams.uniforms(name, "count", np.arange(len(days))))
+    first = np.concatenate([[0], np.cumsum(counts)])
+    number = np.repeat(np.arange(len(days)), counts)
+    ordinals = number * DAY_STRIDE + (np.arange(first[-1]) - first[number])
     u = streams.uniforms(name, "time", ordinals)
-    at = np.floor(curve.inverse(before[day] + u * expected[day])).astype(np.int64)
-    return np.clip(at, day * DAY_MS, (day + 1) * DAY_MS - 1), ordinals
+    times = np.empty(first[-1], dtype=np.int64)
+    for day, inside in enumerate(days):
+        mine = slice(first[day], first[day + 1])
+        at = np.floor(inside.inverse(u[mine] * inside.total)).astype(np.int64)
+        times[mine] = day * DAY_MS + np.minimum(at, DAY_MS - 1)
+    return times, ordinals
+
+
+def _day_of(curve: Curve, day: int) -> Curve:
+    """Return one day of a curve, with times from the day's beginning."""
+    begin, end = day * DAY_MS, (day + 1) * DAY_MS
+    inner = curve.edges_ms[(curve.edges_ms > begin) & (curve.edges_ms < end)]
+    edges = np.concatenate([[begin], inner, [end]])
+    return Curve(edges - begin, curve.rate_at(edges[:-1]))
 
 
 def _busyness(scenario: Scenario, streams: Streams, days: int) -> NDArray[np.float64]:
@@ -175,7 +186,7 @@ def _candidates(
 ) -> tuple[list[_Block], list[BotCandidates]]:
     """Return the candidate tickets of the live levels, drawn at their ceiling with a mark: for people, for the bot."""
     blocks, for_bot = [], []
-    for stream, name, ceiling in _ceilings(scenario):
+    for stream, name, ceiling in ceilings(scenario):
         curve = Curve(np.array([0, days * DAY_MS]), np.array([ceiling]))
         label = f"{STREAMS[stream]} {name}"
         opened, ordinals = arrivals(curve, np.ones(days), streams, label)
@@ -190,7 +201,8 @@ def _candidates(
     return blocks, for_bot
 
 
-def _ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
+def ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
+    """Yield each candidate stream in use: its number, its category, and its ceiling in tickets per hour."""
     if scenario.withdrawals:
         yield LATE_STREAM, scenario.withdrawals.late_category, scenario.withdrawals.late_ceiling_per_hour
     if scenario.rumour:
@@ -307,7 +319,6 @@ def _merge(
         priority=column(0, ((b, categories[b.category].priority) for b in blocks)),
         patience_ms=patience,
         target_ms=target,
-        bot_ms=column(1, ((b, b.bot_ms) for b in blocks if b.bot_ms is not None)),
         complaint_after_ms=column(NEVER, ((b, _complaint_after(b, categories[b.category])) for b in blocks)),
         regulator=regulator,
         after_ms=column(0, ((b, b.after_ms) for b in blocks if b.after_ms is not None)),

@@ -20,7 +20,7 @@ from simpy.events import Event
 
 from sim.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
 from sim.demand import CANDIDATE, Demand
-from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules
+from sim.levels import FLOAT_NAMES, INT_NAMES, LevelRules
 from sim.minute import Minute
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
@@ -111,9 +111,7 @@ class Floor:
     def _leaving(self) -> NDArray[np.int64]:
         """Return the patience of those who leave for good when it ends: those whose first queue says so."""
         demand = self.demand
-        first, some = demand.legs_from[:-1], np.diff(demand.legs_from) > 0
-        leaves = np.zeros(demand.rows, dtype=bool)
-        leaves[some] = np.array(self.desk.patience_to)[demand.leg_queue[first[some]]] == LEAVE
+        leaves = np.array(self.desk.patience_to)[demand.leg_queue[demand.legs_from[:-1]]] == LEAVE
         return np.where(leaves, demand.patience_ms, NEVER)
 
     def _skills(self) -> None:
@@ -200,15 +198,10 @@ class Floor:
     # --- tickets ------------------------------------------------------------------------------------------
 
     def open(self, row: int) -> None:
-        """Open a ticket now and let it wait for its first leg; without legs the bot ends it."""
+        """Open a ticket now and let it wait for its first leg."""
         now = self.env._now
         self.opened[row] = now
         leg = self.first_leg[row]
-        if leg == self.first_leg[row + 1]:
-            ended = now + int(self.demand.bot_ms[row])
-            if ended < self.desk.horizon_ms:
-                self.closed[row] = ended
-            return
         child = self.chase[row]
         if child >= 0:
             self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
@@ -254,9 +247,9 @@ class Floor:
 
     def _grow_old(self, row: int, queue: int, entered: int) -> None:
         """Schedule what a long wait in this queue will do to a ticket."""
-        impatient = self.patience_ms[row] != NEVER and self.leg[row] == self.first_leg[row]
-        if impatient and self.desk.patience_to[queue] != LEAVE:
-            due = max(self.opened[row] + self.patience_ms[row], entered + 1)
+        first_wait = entered == self.opened[row] and self.leg[row] == self.first_leg[row]
+        if first_wait and self.patience_ms[row] != NEVER and self.desk.patience_to[queue] != LEAVE:
+            due = entered + max(self.patience_ms[row], 1)
             self.env.at(due, PHASE_OPEN, row, self._aged, (row, queue, entered, None))
         for number, (after_ms, _, _) in enumerate(self.desk.ages[queue]):
             self.env.at(entered + after_ms, PHASE_OPEN, row, self._aged, (row, queue, entered, number))
@@ -266,6 +259,9 @@ class Floor:
         row, queue, entered, number = event._value
         standing, leg = self.standing[row], self.leg[row]
         if standing is None or standing[1] != entered or self.queue_of[leg] != queue:
+            return
+        if self.deadline(row) < self.env._now:
+            self.leave(row)
             return
         if number is None:
             self.moved[row] = self.env._now
@@ -277,6 +273,7 @@ class Floor:
                 self.standing[row] = moved
                 heappush(self.lines[queue], moved)
                 return
+        self.standing[row] = None
         self.queue_of[leg] = to
         self.wait(row, leg, to)
 
@@ -401,15 +398,11 @@ class Floor:
             leg_team=_column(self.team_of),
             level_ints=_table(minute.ints if minute else [[]] * len(INT_NAMES), np.int64),
             level_floats=_table(minute.floats if minute else [[]] * len(FLOAT_NAMES), np.float64),
-            refused=tuple(minute.refused) if minute else (0.0,) * len(LEVEL_COLUMN),
         )
 
     def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a time of each ticket's first leg; NEVER for tickets without legs."""
-        first, last = self.demand.legs_from[:-1], self.demand.legs_from[1:]
-        out = np.full(self.demand.rows, NEVER)
-        out[first < last] = by_leg[first[first < last]]
-        return out
+        """Return a time of each ticket's first leg."""
+        return by_leg[self.demand.legs_from[:-1]]
 
 
 def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, nextafter
 
 from sim.estimate import Estimate
 
@@ -32,9 +33,9 @@ def bounds(text: str) -> tuple[float, float]:
         if low <= high:
             return low, high
     if match := _ABOVE.fullmatch(text):
-        return float(match[1]), float("inf")
+        return nextafter(float(match[1]), inf), inf
     if match := _BELOW.fullmatch(text):
-        return float("-inf"), float(match[1])
+        return -inf, nextafter(float(match[1]), -inf)
     raise ValueError(RULE)
 
 

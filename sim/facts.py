@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.clock import MINUTE_MS, NEVER
+from sim.clock import DAY_MS, MINUTE_MS, NEVER
 from sim.curve import poisson_count
 from sim.demand import CANDIDATE, CHASE, ROOT, Demand
 from sim.floor import floor_complaints_ms
@@ -69,7 +69,7 @@ class Facts:
     @cached_property
     def from_ms(self) -> int:
         """The end of the warm-up."""
-        return self.world.market.horizon_ms - self.days * 86_400_000
+        return self.world.market.horizon_ms - self.days * DAY_MS
 
     @property
     def to_ms(self) -> int:
@@ -93,11 +93,6 @@ class Facts:
     # --- tickets ------------------------------------------------------------------------------------------
 
     @cached_property
-    def has_legs(self) -> Mask:
-        """Rows that need a person."""
-        return np.diff(self.demand.legs_from) > 0
-
-    @cached_property
     def root(self) -> Mask:
         """Rows that are tickets of their own, not reopened ones or questions about one."""
         return (self.demand.kind == ROOT) | (self.demand.kind == CANDIDATE)
@@ -105,7 +100,7 @@ class Facts:
     @cached_property
     def human(self) -> Mask:
         """Root rows that people handle and that were opened in the measured period."""
-        return self.root & self.has_legs & self.measured(self.outcome.opened_ms)
+        return self.root & self.measured(self.outcome.opened_ms)
 
     @cached_property
     def bot_roots(self) -> tuple[tuple[Ints, Ints, str], ...]:
@@ -162,7 +157,7 @@ class Facts:
     @cached_property
     def backlog(self) -> Stay:
         """Open tickets that people handle: roots, reopened ones and questions, pauses included."""
-        return Stay(self.outcome.opened_ms[self.has_legs], self.outcome.closed_ms[self.has_legs])
+        return Stay(self.outcome.opened_ms, self.outcome.closed_ms)
 
     @cached_property
     def home_team(self) -> Ints:
@@ -226,7 +221,7 @@ class Facts:
     @cached_property
     def ticket_opened_ms(self) -> Ints:
         """When each root ticket was created, bot-ended ones included, over the whole run; in no order."""
-        people = self.outcome.opened_ms[self.root & self.has_legs]
+        people = self.outcome.opened_ms[self.root]
         return np.concatenate([people[people < self.to_ms], *self.bot_opened_ms])
 
     @cached_property

@@ -43,11 +43,9 @@ def unhindered(demand: Demand, outcome: Outcome, desk: Desk) -> tuple[Ints, Ints
     handle = np.maximum(demand.leg_handle_ms * stretch[demand.leg_queue] // 1000, 1)
     cum = np.concatenate([[0], np.cumsum(handle + demand.leg_pause_ms)])
     span = cum[demand.legs_from[1:]] - cum[demand.legs_from[:-1]]
-    some = np.diff(demand.legs_from) > 0
-    first = np.full(demand.rows, NEVER)
-    first[some] = handle[demand.legs_from[:-1][some]]
+    first = handle[demand.legs_from[:-1]]
     opened = np.where(demand.parent < 0, outcome.opened_ms, NEVER)
-    closed = later(opened, np.where(some, span, demand.bot_ms))
+    closed = later(opened, span)
     reopened = np.flatnonzero(demand.kind == REOPEN)
     # Children have larger rows than their parents, generation by generation.
     while len(reopened):

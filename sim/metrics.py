@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
+from sim.demand import ceilings
 from sim.facts import Facts, Mask, Stay
-from sim.levels import N_LATE, RUMOUR
+from sim.levels import LEVEL_COLUMN, N_LATE, RUMOUR
 from sim.outcome import LEFT
 from sim.statistics import kaplan_meier_quantile
 
@@ -239,6 +240,14 @@ def _level_peak(table: str, column: int) -> Callable[[Facts], Values]:
     return peak
 
 
+def _refused(facts: Facts) -> Values:
+    """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
+    per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(facts.world.scenario)}
+    floats = facts.outcome.level_floats[:, facts.from_ms // MINUTE_MS :]
+    excess = {stream: np.maximum(floats[LEVEL_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("tickets_new_per_day", "tickets/day", 0, "root tickets opened", _new),
     Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", lambda f: _per_day(f, _bot(f))),
@@ -320,7 +329,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("level_floats", RUMOUR)),
     Metric(
         "candidates_refused", "tickets", -1, "tickets that a live level above its ceiling could not provide",
-        lambda f: {"": float(sum(f.outcome.refused))},
+        _refused,
     ),
     Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost),
 )  # fmt: skip

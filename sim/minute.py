@@ -32,7 +32,6 @@ class Minute:
         self.floats = [[0.0] * (minutes + 1) for _ in FLOAT_NAMES]
         self.due: list[list[tuple[int, int, int, int]]] = [[] for _ in range(minutes)]  # by minute: see note
         self._clocks(demand)
-        self.refused = [0.0] * len(LEVEL_COLUMN)
         self.candidates = self._candidates(minutes)
 
     def _clocks(self, demand: Demand) -> None:
@@ -71,8 +70,6 @@ class Minute:
         floor = self.floor
         levels, first, rows, marks = self.candidates[stream]
         level, begin, end = levels[minute + 1], first[minute], first[minute + 1]
-        if level > 1.0:
-            self.refused[stream] += (level - 1.0) * (end - begin)
         for i in range(begin, end):
             if marks[i] < level:
                 floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor.admitted, rows[i])

@@ -21,7 +21,6 @@ class Outcome:
 
     Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
     another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one.
-    ``refused`` counts, by candidate stream, candidates that a level above its ceiling could not provide.
     """
 
     opened_ms: Ints
@@ -37,7 +36,6 @@ class Outcome:
     leg_team: Ints
     level_ints: Ints
     level_floats: NDArray[np.float64]
-    refused: tuple[float, ...]
 
     @property
     def resolved_ms(self) -> Ints:

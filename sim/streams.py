@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
 DAY_STRIDE = 1 << 32
 """Ordinals of one day's tickets start at day * DAY_STRIDE."""
 
@@ -34,7 +34,7 @@ class Streams:
         mixed = np.asarray(ordinals).astype(np.uint64)
         mixed = mixed * _GOLDEN + key[0]
         mixed = _mix(mixed) ^ key[1]
-        return ((_mix(mixed) >> _S11).astype(np.float64) + 0.5) * 2.0**-53
+        return ((_mix(mixed) >> _S11).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -32,7 +32,7 @@ def _people(facts: Facts) -> pl.DataFrame:
         "kind": np.array(KINDS)[demand.kind],
         "parent": demand.parent,
         "opened_ms": outcome.opened_ms,
-        "bot": ~facts.has_legs,
+        "bot": np.zeros(demand.rows, dtype=bool),
         "first_start_ms": outcome.first_start_ms,
         "first_end_ms": outcome.first_end_ms,
         "closed_ms": outcome.closed_ms,

@@ -64,7 +64,6 @@ class SlowEngine:
         with_levels = self.minutes if world.rules else 0
         self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
         self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
-        self.refused = [0.0] * len(LEVEL_COLUMN)
         self.review, self.payout = Line(), Line()
         self.paid_in: list[int] = []  # the minute in which each withdrawal was paid
         self.rumour = 0.0
@@ -130,7 +129,6 @@ class SlowEngine:
             if self.d.kind[row] == CANDIDATE and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
                 stream = int(self.d.stream[row])
                 level = self.floats[LEVEL_COLUMN[stream]][m]
-                self.refused[stream] += max(level - 1.0, 0.0)
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
 
@@ -171,9 +169,6 @@ class SlowEngine:
             return
         self.opened[row] = self.now
         first = int(self.d.legs_from[row])
-        if first == int(self.d.legs_from[row + 1]):
-            self.tell(self.now + int(self.d.bot_ms[row]), DONE, row, "bot")
-            return
         if self.d.chase[row] >= 0:
             child = int(self.d.chase[row])
             self.tell(self.now + int(self.d.after_ms[child]), OPENING, child, "open")
@@ -186,9 +181,6 @@ class SlowEngine:
             self.tell(self.now + patience, PATIENCE, row, "leave")
         self.back(row, None)
 
-    def bot(self, row: int, _: Any) -> None:
-        self.closed[row], self.outcome[row] = self.now, RESOLVED
-
     def back(self, row: int, _: Any) -> None:
         self.enter(row, self.leg_queue[self.position[row]])
 
@@ -198,7 +190,7 @@ class SlowEngine:
         self.leg_entered[leg] = min(self.leg_entered[leg], self.now)
         self.leg_queue[leg] = queue
         patience, to = int(self.d.patience_ms[row]), self.desk.patience_to[queue]
-        if to != LEAVE and patience != NEVER and leg == first:
+        if to != LEAVE and patience != NEVER and leg == first and self.now == self.opened[row]:
             self.tell(self.now + max(patience, 1), OPENING, row, "impatient", (queue, self.now, to))
         for after, kind, value in self.desk.ages[queue]:
             self.tell(self.now + after, OPENING, row, "age", (queue, self.now, kind, value))
@@ -284,5 +276,4 @@ class SlowEngine:
             leg_team=column(self.leg_team),
             level_ints=column(self.ints).reshape(len(INT_NAMES), -1),
             level_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
-            refused=tuple(self.refused),
         )

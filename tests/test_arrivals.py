@@ -93,7 +93,7 @@ def test_a_ticket_is_due_when_the_model_opened_it(facts: Facts) -> None:
     assert table["due_us"].to_list() == ((inside - window[0] * 60_000) * 1000).tolist()
     assert set(table["kind"]) == {"howto", "payout"}
     bot = sum(((b >= window[0] * 60_000) & (b < window[1] * 60_000)).sum() for b in facts.bot_opened_ms[:1])
-    human = facts.root & facts.has_legs & (facts.demand.category == 0)
+    human = facts.root & (facts.demand.category == 0)
     times = facts.outcome.opened_ms[human]
     howto = bot + ((times >= window[0] * 60_000) & (times < window[1] * 60_000)).sum()
     assert (table["kind"] == "howto").sum() == howto

@@ -57,8 +57,7 @@ def test_no_command_is_left_out_here() -> None:
 def test_every_help_has_an_example(name: str) -> None:
     told = installed(name, "--help", cwd=Path()) if name in CHILDREN else withstand(name, "--help")
     assert told.code == 0
-    assert "example: " in told.out
-    assert name in CHILDREN or f"example: withstand {name}" in told.out
+    assert f"example: withstand {name}" in told.out
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------

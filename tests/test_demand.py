@@ -46,7 +46,7 @@ def tickets(scenario: Scenario, demand: Demand, *, leave_out: tuple[str, ...] = 
     Row numbers are left out, since they count other tickets too; queues go by their names.
     """
     queues = queue_names(scenario)
-    names = ("kind", "opened_ms", "priority", "patience_ms", "target_ms", "bot_ms", "complaint_after_ms", "regulator",
+    names = ("kind", "opened_ms", "priority", "patience_ms", "target_ms", "complaint_after_ms", "regulator",
              "after_ms", "stream", "mark")  # fmt: skip
     columns = {name: getattr(demand, name).tolist() for name in names if name not in leave_out}
     legs = list(

@@ -158,11 +158,12 @@ def test_levels_by_hand() -> None:
                        rumour_level_per_complaint=2.0)  # fmt: skip
     rows = [ticket(0, 2 * H, "p", complain=10), ticket(0, H, "p", complain=20), candidate(MIN, 0.9, queue="p")]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, auto=[5])
-    f = facts(d, desk(crew(2, "p"), crew(1, "q"), queues="pq", horizon=24 * H), rules, complaints={"clock": "opening"})
-    found = measure(f)
+    at = desk(crew(2, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
+    rumour = {"half_life": "1 min", "threshold": 0, "tickets_per_hour": 60, "category": "a", "ceiling_per_hour": 30}
+    found = measure(facts(d, at, rules, complaints={"clock": "opening"}, rumour=rumour))
     assert found["withdrawals_late_peak"] == 2  # in minute 2 two of five are still unpaid
     assert found["rumour_peak"] == 2.0
-    assert found["candidates_refused"] == 3.0  # a level of 4, and one candidate in its minute
+    assert found["candidates_refused"] == 2.0  # levels of 4, 2, 1, ... at half a candidate a minute
 
 
 def test_shares_without_a_denominator_do_not_exist() -> None:

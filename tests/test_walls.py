@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "demand": "clock curve itinerary laws levels market scenario streams",
     "staffing": "clock scenario",
     "outcome": "clock demand",
-    "engine": "clock demand levels outcome staffing tables",
+    "minute": "clock demand levels outcome",
+    "engine": "clock demand levels minute outcome staffing tables",
     "world": "clock demand levels market scenario staffing",
     "floor": "clock demand outcome staffing",
     "facts": "clock curve demand floor levels outcome staffing streams tables world",
-    "metrics": "clock facts levels outcome statistics tables",
+    "metrics": "clock demand facts levels outcome statistics tables",
     "series": "clock facts levels scenario tables",
     "estimate": "metrics statistics",
     "expect": "estimate metrics",
@@ -239,7 +240,7 @@ def faults(path: str, source: str) -> list[str]:
             found += speech_faults(path, tree)
             found += size_faults(path, tree, len(source.splitlines()))
             found += start_faults(path, tree)
-    return [f"{path}: {fault}" for fault in found]
+    return [f"{path}: {fault}" for fault in dict.fromkeys(found)]
 
 
 def project_files() -> list[str]:

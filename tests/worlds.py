@@ -32,7 +32,6 @@ class Ticket:
     priority: int = 5
     patience: int = NEVER
     target: int = NEVER
-    bot: int = 1
     complain: int = NEVER
     after: int = 1
     parent: int = -1
@@ -100,7 +99,6 @@ def demand(
         priority=column([t.priority for t in tickets]),
         patience_ms=column([t.patience for t in tickets]),
         target_ms=column([t.target for t in tickets]),
-        bot_ms=column([t.bot for t in tickets]),
         complaint_after_ms=column([t.complain for t in tickets]),
         regulator=np.array([t.regulator for t in tickets], dtype=bool),
         after_ms=column([t.after for t in tickets]),
@@ -260,9 +258,8 @@ def _random_tickets(rng: Random, queues: str, minutes: int) -> list[Ticket]:
     tickets = [_random_ticket(rng, queues, at=at) for at in times(rng.randint(1, 10))]
     for at in times(rng.randint(0, 4)):
         mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.randint(0, 1)
-        legless = {"legs": (), "complain": NEVER} if rng.random() < 0.2 else {}
-        tickets.append(_random_ticket(rng, queues, at=at, kind=CANDIDATE, mark=mark, stream=stream, **legless))
-    parents = {kind: [row for row, t in enumerate(tickets) if t.legs] for kind in (REOPEN, CHASE)}
+        tickets.append(_random_ticket(rng, queues, at=at, kind=CANDIDATE, mark=mark, stream=stream))
+    parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
     for _ in range(rng.choice((0, 0, 1, 2, 4))):
         kind = rng.choice((REOPEN, CHASE))
         if parents[kind]:
@@ -285,7 +282,6 @@ def _random_ticket(rng: Random, queues: str, **given: object) -> Ticket:
         "patience": rng.choice((NEVER, NEVER, 0, MIN, 2 * MIN, 4 * MIN)),
         "target": rng.choice((NEVER, MIN, 2 * MIN, 3 * MIN)),
         "complain": rng.choice((NEVER, 1, MIN, MIN, 2 * MIN, 90_000)),
-        "bot": rng.choice((1, MIN)),
     }
     return Ticket(**(drawn | given))  # type: ignore[arg-type]
 

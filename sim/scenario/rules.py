@@ -190,6 +190,8 @@ def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
 def _lognormal_faults(at: str, law: Lognormal) -> Iterator[Fault]:
     if (law.cv is None) == (law.p90 is None):
         yield at, "neither" if law.cv is None else "both", "must give one of cv and p90"
+    elif law.p90 is not None and law.p90 < law.mean:
+        yield f"{at}.p90", f"{law.p90} ms", "must not be below the mean"
     elif law.p90 is not None and law.p90 > law.mean * _P90_PER_MEAN_MAX:
         rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the most that a lognormal law can have"
         yield f"{at}.p90", f"{law.p90} ms", rule
