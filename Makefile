@@ -10,7 +10,8 @@ run: $(READY)
 	$(BIN)/withstand demo
 
 test: $(READY) lint
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup -m "not load"
+	$(BIN)/pytest -m load
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -37,6 +37,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sim.clock import HOUR_MS
 
+_TERM_EXACT = 1000.0
+"""Up to this mean a term of the Poisson law, computed alone, is exact to 1e-12."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -179,7 +182,7 @@ def poisson_count(mean: ArrayLike, u: ArrayLike) -> Ints:
     if not ((v >= 0) & (v < 1)).all():
         raise ValueError("u: must be in [0, 1)")
     shape, m, v = m.shape, m.ravel(), v.ravel()
-    live = (m > 0) & (v > 0)
+    live = (v > 0) & (v > np.exp(-m) * (1 - 1e-12))  # the others are 0: P(N <= 0) = exp(-m)
     k = np.zeros(m.shape, dtype=np.float64)
     m, v = m[live], v[live]
     z = ndtri(v)
@@ -190,25 +193,33 @@ def poisson_count(mean: ArrayLike, u: ArrayLike) -> Ints:
 
 def _walk(k: Floats, m: Floats, u: Floats) -> Floats:
     """Return, from a good guess k, the smallest k >= 0 with P(N <= k) >= u."""
-    up = np.flatnonzero(~_reached(k, m, u))
-    down = np.setdiff1d(np.arange(len(k)), up, assume_unique=True)
+    reached, below = _reached(k, m, u)
+    up, down = np.flatnonzero(~reached), np.flatnonzero(below)
     while up.size:
         k[up] += 1.0
-        up = up[~_reached(k[up], m[up], u[up])]
-    down = down[k[down] > 0]
+        up = up[~_reached(k[up], m[up], u[up])[0]]
     while down.size:
-        down = down[_reached(k[down] - 1.0, m[down], u[down])]
         k[down] -= 1.0
-        down = down[k[down] > 0]
+        down = down[_reached(k[down], m[down], u[down])[1]]
     return k
 
 
-def _reached(k: Floats, m: Floats, u: Floats) -> NDArray[np.bool_]:
-    """Return whether P(N <= k) >= u, by the smaller of the two tails."""
-    from scipy.special import gammainc, gammaincc
+def _reached(k: Floats, m: Floats, u: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether P(N <= k) >= u, and whether P(N <= k - 1) >= u already, each by the smaller of the two tails."""
+    from scipy.special import gammainc, gammaincc, gammaln, xlogy
 
     upper = u > 0.5
-    reached = np.empty(len(k), dtype=bool)
-    reached[upper] = gammainc(k[upper] + 1.0, m[upper]) <= 1.0 - u[upper]
-    reached[~upper] = gammaincc(k[~upper] + 1.0, m[~upper]) >= u[~upper]
-    return reached
+    reached, below = np.empty(len(k), dtype=bool), np.empty(len(k), dtype=bool)
+    tail, rest = gammainc(k[upper] + 1.0, m[upper]), 1.0 - u[upper]
+    head = gammaincc(k[~upper] + 1.0, m[~upper])
+    if len(m) and m.max() > _TERM_EXACT:
+        tail_before, head_before = (
+            gammainc(np.maximum(k[upper], 0.5), m[upper]),
+            gammaincc(np.maximum(k[~upper], 0.5), m[~upper]),
+        )
+    else:
+        term = np.exp(xlogy(k, m) - m - gammaln(k + 1.0))
+        tail_before, head_before = tail + term[upper], head - term[~upper]
+    reached[upper], below[upper] = tail <= rest, tail_before <= rest
+    reached[~upper], below[~upper] = head >= u[~upper], head_before >= u[~upper]
+    return reached, below & (k > 0)

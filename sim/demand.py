@@ -26,11 +26,10 @@ _GENERATIONS_MAX = 60
 
 @dataclass(frozen=True)
 class Flow:
-    """Requests by the minute of the run (int64, one element a minute) and the posts that name no ticket (ms)."""
+    """Withdrawals by the minute of the run (int64, one element a minute) and the posts that name no ticket (ms)."""
 
     withdrawals_auto: Ints
     withdrawals_review: Ints
-    logins: Ints
     posts_ms: Ints
 
 
@@ -144,11 +143,14 @@ def arrivals(curve: Curve, busyness: NDArray[np.float64], streams: Streams, name
     number = np.repeat(np.arange(len(days)), counts)
     ordinals = number * DAY_STRIDE + (np.arange(first[-1]) - first[number])
     u = streams.uniforms(name, "time", ordinals)
-    times = np.empty(first[-1], dtype=np.int64)
+    times = number * DAY_MS
+    alike: dict[tuple[bytes, bytes], list[int]] = {}
     for day, inside in enumerate(days):
-        mine = slice(first[day], first[day + 1])
-        at = np.floor(inside.inverse(u[mine] * inside.total)).astype(np.int64)
-        times[mine] = day * DAY_MS + np.minimum(at, DAY_MS - 1)
+        alike.setdefault((inside.edges_ms.tobytes(), inside.rate_per_hour.tobytes()), []).append(day)
+    for same in alike.values():
+        mine = np.isin(number, same) if len(alike) > 1 else slice(None)
+        inside = days[same[0]]
+        times[mine] += np.minimum(np.floor(inside.inverse(u[mine] * inside.total)).astype(np.int64), DAY_MS - 1)
     return times, ordinals
 
 
@@ -252,29 +254,37 @@ def _reserved(scenario: Scenario, kind: int) -> Iterator[tuple[int, str, float, 
         yield REOPEN, "r", scenario.reopen.share, scenario.reopen.after
 
 
+def logins(market: Market, streams: Streams) -> Ints:
+    """Return the logins by the minute of the run. They meet no desk, so they are drawn when they are asked for."""
+    scenario, people = market.scenario, market.scenario.population
+    rate = people.registered * people.mau_share * people.logins_per_mau_day / 24 if people else 0.0
+    busyness = _busyness(scenario, streams, scenario.warmup_days + scenario.days)
+    expected = expected_by_minute(market, busyness, rate, "logins")
+    return poisson_count(expected, streams.uniforms("", "logins", np.arange(len(expected))))
+
+
+def expected_by_minute(
+    market: Market, busyness: NDArray[np.float64], rate_per_hour: float, driven: str
+) -> NDArray[np.float64]:
+    """Return expected counts by the minute: an ordinary rate, times the profile, the market and the day's busyness."""
+    curve = profile_curve(market.scenario, rate_per_hour).times(market.factor(driven))
+    edges = np.arange(len(busyness) * 1440 + 1) * MINUTE_MS
+    return np.diff(curve.cumulative(edges)) * np.repeat(busyness, 1440)
+
+
 def _flow(scenario: Scenario, market: Market, busyness: NDArray[np.float64], streams: Streams) -> Flow:
     """Return the requests by the minute and the posts that name no ticket."""
-    days = len(busyness)
-    minutes = np.arange(days * 1440 + 1) * MINUTE_MS
-    by_day = np.repeat(busyness, 1440)
-
-    def counts(rate_per_hour: float, driven: str, purpose: str) -> Ints:
-        if rate_per_hour == 0:
-            return np.zeros(len(by_day), dtype=np.int64)
-        curve = profile_curve(scenario, rate_per_hour).times(market.factor(driven))
-        u = streams.uniforms("", purpose, np.arange(len(by_day)))
-        return poisson_count(np.diff(curve.cumulative(minutes)) * by_day, u)
-
     people, money = scenario.population, scenario.withdrawals
     active = people.registered * people.mau_share if people else 0.0
     rate = active * people.withdrawals_per_mau_day / 24 if people and money else 0.0
     review = money.review_share if money else 0.0
+    expected = expected_by_minute(market, busyness, rate, "withdrawals")
+    minutes, days = np.arange(len(expected)), len(busyness)
     post_curve = Curve(np.array([0, days * DAY_MS]), np.array([scenario.complaints.background_per_day / 24]))
     posts, _ = arrivals(post_curve, np.ones(days), streams, "posts")
     return Flow(
-        withdrawals_auto=counts(rate * (1 - review), "withdrawals", "withdrawals/auto"),
-        withdrawals_review=counts(rate * review, "withdrawals", "withdrawals/review"),
-        logins=counts(active * people.logins_per_mau_day / 24 if people else 0.0, "logins", "logins"),
+        withdrawals_auto=poisson_count(expected * (1 - review), streams.uniforms("", "withdrawals/auto", minutes)),
+        withdrawals_review=poisson_count(expected * review, streams.uniforms("", "withdrawals/review", minutes)),
         posts_ms=np.sort(posts),
     )
 

@@ -25,8 +25,9 @@ from sim.minute import Minute
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
-_ROW_BITS = 40
+_ROWS = 1 << 40
 _UNSTRETCHED = 1000
+_new = Event.__new__
 Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
 Callbacks = list[Callable[[Event], None]]
 
@@ -46,7 +47,7 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
         if rules is not None:
             floor.minute = Minute(floor, rules, complain_from_opening)
             floor.env.process(floor.minute.clock())
-        floor.env.run(until=desk.horizon_ms)
+        floor.env.run_to(desk.horizon_ms)
         return floor.result()
     finally:
         if collecting:
@@ -56,8 +57,7 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
 class _Due(Event):
     """An event that is certain to happen, as SimPy's Timeout is, with callbacks that many events share."""
 
-    def __init__(self, callbacks: Callbacks, value: Any) -> None:
-        self.callbacks, self._value, self._ok = callbacks, value, True
+    _ok = True
 
 
 class _Clock(simpy.Environment):
@@ -67,18 +67,46 @@ class _Clock(simpy.Environment):
 
     def at(self, time_ms: int, phase: int, row: int, callbacks: Callbacks, value: Any = None) -> _Due:
         """Schedule an event: SimPy orders by time, then priority (phase and row), then insertion."""
-        event = _Due(callbacks, value)
-        heappush(self._queue, (time_ms, (phase << _ROW_BITS) + row, next(self._eid), event))  # type: ignore[misc]
+        event = _new(_Due)  # past __init__: a call that half a million events can do without
+        event.callbacks, event._value = callbacks, value
+        heappush(self._queue, (time_ms, phase * _ROWS + row, next(self._eid), event))  # type: ignore[misc]
         return event
+
+    def advance(self, time_ms: int) -> bool:
+        """Return whether nothing is due up to a time, and if so go there."""
+        if self._queue[0][0] <= time_ms:
+            return False
+        self._now = time_ms
+        return True
+
+    def run_to(self, time_ms: int) -> None:
+        """Run to a time, without what is due then: SimPy's ``run`` and ``step`` in one loop, without their calls."""
+        agenda = self._queue
+        while agenda[0][0] < time_ms:
+            self._now, _, _, event = heappop(agenda)  # type: ignore[assignment]
+            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(event)
+            if not event._ok and not hasattr(event, "_defused"):
+                raise event._value  # a process failed
 
 
 class Floor:
     """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
 
+    # Too many attributes for the interpreter's fast dictionaries.
+    __slots__ = (
+        "_aged _back _child _decided _done admitted after_ms agenda chase closed deciding demand desk drawn_ms "
+        "entered env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines "
+        "minute moved opened parent patience_ms pause_ms plain priority queue_of reopen restless slots standing "
+        "takers takes team_of teams_of"
+    ).split()
+
     def __init__(self, demand: Demand, desk: Desk) -> None:
         self.env = _Clock(initial_time=0)
-        self.agenda = self.env._queue  # never empty: the horizon stands in it
-        self.demand, self.desk = demand, desk
+        self.agenda = self.env._queue
+        self.env.at(desk.horizon_ms, 0, 0, [])  # so that the agenda is never empty: the horizon stands in it
+        self.demand, self.desk, self.horizon_ms = demand, desk, desk.horizon_ms
         self.minute: Minute | None = None
         n, legs = demand.rows, len(demand.leg_queue)
         self.first_leg, self.handle_ms = demand.legs_from.tolist(), demand.leg_handle_ms.tolist()
@@ -127,15 +155,17 @@ class Floor:
     # --- time ---------------------------------------------------------------------------------------------
 
     def arrivals(self) -> Generator[Event, Any, None]:
-        """Process: open the drawn tickets, each at its time. The next event stands before the ticket opens."""
+        """Process: open the drawn tickets, each at its time; one that comes before all else needs no event."""
         roots = np.flatnonzero((self.demand.kind != CANDIDATE) & (self.demand.parent < 0)).tolist()
-        drawn, at, open_ticket = self.drawn_ms, self.env.at, self.open
-        upcoming: Event = at(drawn[roots[0]], PHASE_OPEN, roots[0], []) if roots else Event(self.env)
-        for position, row in enumerate(roots, 1):
-            yield upcoming
-            if position < len(roots):
-                following = roots[position]
-                upcoming = at(drawn[following], PHASE_OPEN, following, [])
+        times = [*(self.drawn_ms[row] for row in roots), NEVER]
+        env, open_ticket, tied = self.env, self.open, None
+        for position, row in enumerate(roots):
+            time_ms = times[position]
+            if tied is not None or not env.advance(time_ms):
+                yield tied or env.at(time_ms, PHASE_OPEN, row, [])
+            tied = None
+            if times[position + 1] == time_ms:  # whoever opens now must see that another one is due
+                tied = env.at(time_ms, PHASE_OPEN, roots[position + 1], [])
             open_ticket(row)
 
     def shifts(self) -> Generator[Event, Any, None]:
@@ -155,9 +185,6 @@ class Floor:
         team = self.team_of[leg]
         self.free[team] += 1
         self.leg_end[leg] = now
-        minute = self.minute
-        if minute is not None and minute.unsolved_ms[row] != NEVER and leg == self.first_leg[row]:
-            minute.unsolved(row, leg)
         quiet = self.agenda[0][0] > now and not self.deciding
         if leg + 1 == self.first_leg[row + 1]:
             self.closed[row] = now
@@ -165,9 +192,12 @@ class Floor:
             if child >= 0:
                 self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
         else:
+            if self.minute is not None and leg == self.first_leg[row]:
+                self.minute.unsolved(row, leg)
             self.leg[row] = leg + 1
             queue, pause_ms = self.queue_of[leg + 1], self.pause_ms[leg]
             if quiet and pause_ms == 0 and self.desk.ranks[team][queue] < 0:
+                self.entered[leg + 1] = now
                 self.wait(row, leg + 1, queue)  # nothing else is due and this team cannot take it: no event needed
             else:
                 self.env.at(now + pause_ms, PHASE_OPEN, row, self._back, row)
@@ -182,6 +212,7 @@ class Floor:
         """Return from a pause (or at once, where there was none): wait for the next leg."""
         row: int = event._value
         leg = self.leg[row]
+        self.entered[leg] = self.env._now
         self.wait(row, leg, self.queue_of[leg])
 
     def on_child(self, event: Event) -> None:
@@ -205,9 +236,13 @@ class Floor:
         child = self.chase[row]
         if child >= 0:
             self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
-        if self.minute is not None and self.minute.at_opening:
-            self.minute.unanswered(row, leg)
+        self.entered[leg] = now
         self.wait(row, leg, self.queue_of[leg])
+        minute = self.minute
+        if minute is not None and (self.standing[row] is not None or minute.at_opening):
+            due_ms = now + minute.unanswered_ms[row]
+            if due_ms < self.horizon_ms:
+                minute.note(row, leg, now + minute.silence_ms[row], due_ms)
 
     def resolved(self, row: int) -> bool:
         """Return whether a ticket has been resolved by now."""
@@ -222,9 +257,6 @@ class Floor:
     def wait(self, row: int, leg: int, queue: int) -> None:
         """Put a ticket into a queue now; where nothing else is due and a slot is free it starts at once."""
         now = self.env._now
-        new = self.entered[leg] == NEVER
-        if new:
-            self.entered[leg] = now
         line, teams = self.lines[queue], self.teams_of[queue]
         quiet = self.agenda[0][0] > now and not self.deciding
         if quiet and not line:
@@ -235,9 +267,6 @@ class Floor:
         place = (self.priority[row], now, row)
         self.standing[row] = place
         heappush(line, place)
-        minute = self.minute
-        if new and minute is not None and leg == self.first_leg[row] and not minute.at_opening:
-            minute.unanswered(row, leg)
         if not quiet:
             self.decide_soon()
         elif len(line) > 1:  # who stands before may have left
@@ -332,6 +361,11 @@ class Floor:
     def serve_with(self, team: int) -> None:
         """Decide for one team: the only one that can have both a free slot and a waiter."""
         takes = self.takes[team]
+        if len(takes) == 1:
+            queue = takes[0][1]
+            while self.free[team] > 0 and (place := self.head(queue)) is not None:
+                self.start_first(team, queue, place)
+            return
         while self.free[team] > 0:
             best_rank, best, best_queue = 0, None, -1
             for rank, queue in takes:
@@ -375,8 +409,8 @@ class Floor:
 
     def result(self) -> Outcome:
         """Return the tables; waiters whose patience ended before the horizon are flushed as left."""
-        for row, place in enumerate(self.standing):
-            if place is not None and self.deadline(row) < self.desk.horizon_ms:
+        for row in [place[2] for place in self.standing if place is not None]:
+            if self.deadline(row) < self.horizon_ms:
                 self.leave(row)
         closed, start, end = _column(self.closed), _column(self.leg_start), _column(self.leg_end)
         outcome = np.where(closed < NEVER, RESOLVED, OPEN)
@@ -407,7 +441,7 @@ class Floor:
 
 def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
     """Return a list as an array (``np.fromiter`` is the fastest way there)."""
-    return np.fromiter(values, dtype, len(values))
+    return np.fromiter(values, dtype, len(values)) if any(values) else np.zeros(len(values), dtype)
 
 
 def _table(columns: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim.clock import DAY_MS, MINUTE_MS, NEVER
 from sim.curve import poisson_count
-from sim.demand import CANDIDATE, CHASE, ROOT, Demand
+from sim.demand import CANDIDATE, CHASE, ROOT, Demand, logins
 from sim.floor import floor_complaints_ms
 from sim.levels import LEVEL_COLUMN, STREAMS, waiting_and_confirming
 from sim.outcome import LEFT, Outcome, complaints_ms, regulator_ms
@@ -231,7 +231,8 @@ class Facts:
         flow = self.demand.flow
         tickets = np.bincount(self.ticket_opened_ms // MINUTE_MS, minlength=len(minutes))
         out = dict.fromkeys(ENDPOINTS, np.zeros(len(minutes), dtype=np.int64))
-        out |= {"withdrawal": flow.withdrawals_auto + flow.withdrawals_review, "ticket": tickets, "login": flow.logins}
+        out |= {"withdrawal": flow.withdrawals_auto + flow.withdrawals_review, "ticket": tickets}
+        out["login"] = logins(self.world.market, self.streams)
         readers = self.world.scenario.readers
         if readers:
             views = self.backlog.at(minutes * MINUTE_MS) * (MINUTE_MS / readers.view_every)

@@ -24,7 +24,7 @@ FLOAT_NAMES = ("review_credit", "payout_credit", "rumour", "level_late", "level_
 LEVEL_COLUMN = {LATE_STREAM: LEVEL_LATE, RUMOUR_STREAM: LEVEL_RUMOUR}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LevelRules:
     """The numbers that move the levels, per minute (see the scenario's tables withdrawals and rumour)."""
 
@@ -42,40 +42,44 @@ def step(row, complaints, auto, review, ints, floats, rules):  # type: ignore[no
     """Write row ``row`` of every column: the minute after row - 1, with that minute's complaints.
 
     Row m + 1 belongs to minute m and row 0, all zeros, to the time before. ``ints`` and ``floats`` hold the columns,
-    lists or arrays; ``auto`` and ``review`` are the withdrawals requested in the minute. Typed by use, so that a
-    compiler can take it as it stands.
+    lists or arrays of zeros, of which only what is not 0 is written; ``auto`` and ``review`` are the withdrawals
+    requested in the minute. Typed by use, so that a compiler can take it as it stands.
     """
-    before = row - 1
+    before, ago = row - 1, row - rules.promise_minutes
     review_in, reviewed, payout_in, paid, n_late, new_complaints = ints
     review_credit, payout_credit, rumour, level_late, level_rumour = floats
-    new_complaints[row] = complaints
+    reviews = late = 0
 
     came, gone = review_in[before] + review, reviewed[before]
-    credit = review_credit[before] + rules.reviews_per_minute
-    reviews = min(came - gone, int(credit))
-    gone += reviews
+    if came > gone:
+        credit = review_credit[before] + rules.reviews_per_minute
+        reviews = min(came - gone, int(credit))
+        gone += reviews
+        review_credit[row] = credit - reviews if came > gone else 0.0
+        if ago > 0 and review_in[ago] > gone:
+            late = review_in[ago] - gone
     review_in[row], reviewed[row] = came, gone
-    review_credit[row] = credit - reviews if came > gone else 0.0
-
-    ago = row - rules.promise_minutes
-    late = review_in[ago] - gone if ago > 0 and review_in[ago] > gone else 0
 
     came, gone = payout_in[before] + auto + reviews, paid[before]
-    credit = payout_credit[before] + rules.payouts_per_minute
-    payouts = min(came - gone, int(credit))
-    gone += payouts
+    if came > gone:
+        credit = payout_credit[before] + rules.payouts_per_minute
+        payouts = min(came - gone, int(credit))
+        gone += payouts
+        if came > gone:
+            payout_credit[row] = credit - payouts
+            if ago > 0 and payout_in[ago] > gone:
+                late += payout_in[ago] - gone
     payout_in[row], paid[row] = came, gone
-    payout_credit[row] = credit - payouts if came > gone else 0.0
 
-    if ago > 0 and payout_in[ago] > gone:
-        late += payout_in[ago] - gone
-    n_late[row] = late
-    level_late[row] = late * rules.late_level_per_withdrawal
-
-    heard = rumour[before] * rules.rumour_decay + complaints
+    if late:
+        n_late[row], level_late[row] = late, late * rules.late_level_per_withdrawal
+    heard = rumour[before] * rules.rumour_decay
+    if complaints:
+        heard += complaints
+        new_complaints[row] = complaints
     rumour[row] = heard
-    excess = heard - rules.rumour_threshold
-    level_rumour[row] = excess * rules.rumour_level_per_complaint if excess > 0.0 else 0.0
+    if heard > rules.rumour_threshold:
+        level_rumour[row] = (heard - rules.rumour_threshold) * rules.rumour_level_per_complaint
 
 
 def waiting_and_confirming(ints: NDArray[np.int64], rules: LevelRules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.clock import MINUTE_MS, NEVER, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import CANDIDATE, Demand
-from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, LevelRules, step
+from sim.levels import FLOAT_NAMES, INT_NAMES, LATE_STREAM, LEVEL_COLUMN, RUMOUR_STREAM, LevelRules, step
 from sim.outcome import later
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ALWAYS = -1
 """Earlier than any time: nobody was answered by then."""
+Note = tuple[int, int, int, int]
+"""A complaint in its minute: ticket, first leg, time by which an answer prevents it, time that it is due."""
 
 
 class Minute:
@@ -30,7 +32,7 @@ class Minute:
         self.auto, self.review = demand.flow.withdrawals_auto.tolist(), demand.flow.withdrawals_review.tolist()
         self.ints = [[0] * (minutes + 1) for _ in INT_NAMES]  # see sim.levels.step: row 0 is the time before
         self.floats = [[0.0] * (minutes + 1) for _ in FLOAT_NAMES]
-        self.due: list[list[tuple[int, int, int, int]]] = [[] for _ in range(minutes)]  # by minute: see note
+        self.due: list[list[Note]] = [[] for _ in range(minutes)]
         self._clocks(demand)
         self.candidates = self._candidates(minutes)
 
@@ -54,16 +56,24 @@ class Minute:
 
     def clock(self) -> Generator[Any, Any, None]:
         """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        at, due, rules, ints, floats = self.floor.env.at, self.due, self.rules, self.ints, self.floats
-        late, rumour = self.candidates
+        env, rules, ints, floats = self.floor.env, self.rules, self.ints, self.floats
+        start, closed, left = self.floor.leg_start, self.floor.closed, self.floor.left
+        (late, *_), (rumour, *_) = self.candidates
+        due: list[Note] = []
+        at_opening = self.at_opening
         for minute, (auto, review) in enumerate(zip(self.auto, self.review, strict=True)):
-            yield at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
-            complaints = self.posted(due[minute - 1]) if minute and due[minute - 1] else 0
+            if not env.advance(minute * MINUTE_MS):
+                yield env.at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
+            complaints = 0
+            for row, leg, silent_ms, due_ms in due:  # made if the clock had started and nothing was resolved
+                if (start[leg] > silent_ms or at_opening) and (closed[row] > due_ms or row in left):
+                    complaints += 1
             step(minute + 1, complaints, auto, review, ints, floats, rules)
-            if late[0][minute + 1] > 0.0:
-                self.admit(0, minute)
-            if rumour[0][minute + 1] > 0.0:
-                self.admit(1, minute)
+            if late[minute + 1] > 0.0:
+                self.admit(LATE_STREAM, minute)
+            if rumour[minute + 1] > 0.0:
+                self.admit(RUMOUR_STREAM, minute)
+            due = self.due[minute]
 
     def admit(self, stream: int, minute: int) -> None:
         """Open the stream's candidates of the coming minute whose mark is under its level, each at its time."""
@@ -74,30 +84,13 @@ class Minute:
             if marks[i] < level:
                 floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor.admitted, rows[i])
 
-    def unanswered(self, row: int, leg: int) -> None:
-        """Note when the customer of a ticket that must wait will complain, if nobody answers in time."""
-        if self.unanswered_ms[row] == NEVER:
-            return
-        opened = self.floor.opened[row]
-        silent_ms = ALWAYS if self.at_opening else opened + self.silence_ms[row]
-        self.note(row, leg, silent_ms, opened + self.unanswered_ms[row])
+    def note(self, row: int, leg: int, silent_ms: int, due_ms: int) -> None:
+        """Note a complaint that is due before the horizon, unless its ticket is answered by ``silent_ms``."""
+        self.due[due_ms // MINUTE_MS].append((row, leg, silent_ms, due_ms))
 
     def unsolved(self, row: int, leg: int) -> None:
         """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
         floor = self.floor
-        if floor.leg_start[leg] <= floor.opened[row] + self.silence_ms[row]:
-            self.note(row, leg, ALWAYS, floor.env._now + self.unsolved_ms[row])
-
-    def note(self, row: int, leg: int, silent_ms: int, due_ms: int) -> None:
-        """Note a complaint that is due unless the ticket is answered by ``silent_ms`` or resolved by ``due_ms``."""
-        if due_ms < self.horizon_ms:
-            self.due[due_ms // MINUTE_MS].append((row, leg, silent_ms, due_ms))
-
-    def posted(self, due: list[tuple[int, int, int, int]]) -> int:
-        """Return how many of the noted complaints were made: the clock had started and nothing was resolved."""
-        floor, count = self.floor, 0
-        start, closed = floor.leg_start, floor.closed
-        for row, leg, silent_ms, due_ms in due:
-            if start[leg] > silent_ms and (closed[row] > due_ms or row in floor.left):
-                count += 1
-        return count
+        due_ms = floor.env._now + self.unsolved_ms[row]
+        if due_ms < self.horizon_ms and floor.leg_start[leg] <= floor.opened[row] + self.silence_ms[row]:
+            self.note(row, leg, ALWAYS, due_ms)

@@ -13,7 +13,8 @@ from stories import category, drawn, escalating, fixed, rich, story
 
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.curve import Curve
-from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, arrivals
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, arrivals, logins
+from sim.market import market_of
 from sim.scenario import Scenario
 from sim.scenario.rules import queue_names
 from sim.streams import Streams
@@ -81,6 +82,10 @@ def early(found: dict[str, Counter], before: int) -> dict[str, Counter]:
 # --- independence -------------------------------------------------------------------------------------------------
 
 
+def logins_of(scenario: Scenario) -> np.ndarray:
+    return logins(market_of(scenario), Streams(1, 0))
+
+
 def test_the_same_arguments_give_the_same_bits() -> None:
     assert unlike(drawn(rich()), drawn(rich())) == []
 
@@ -90,7 +95,7 @@ def test_another_seed_and_another_replication_are_other_draws() -> None:
     for other in (drawn(rich(), seed=2), drawn(rich(), replication=1)):
         assert len(set(one.opened_ms.tolist()) & set(other.opened_ms.tolist())) < 20
         assert len(set(one.leg_handle_ms.tolist()) & set(other.leg_handle_ms.tolist())) < 20
-        assert one.flow.logins.tolist() != other.flow.logins.tolist()
+        assert one.flow.withdrawals_auto.tolist() != other.flow.withdrawals_auto.tolist()
 
 
 def test_another_staffing_meets_the_same_customers() -> None:
@@ -138,7 +143,8 @@ def test_a_longer_run_leaves_its_beginning_as_it_was() -> None:
     a, b = drawn(short), drawn(long)
     horizon = 3 * DAY_MS
     assert early(tickets(long, b), horizon) == tickets(short, a)
-    for name in ("withdrawals_auto", "withdrawals_review", "logins"):
+    assert logins_of(long)[: 3 * 1440].tolist() == logins_of(short).tolist()
+    for name in ("withdrawals_auto", "withdrawals_review"):
         assert getattr(b.flow, name)[: 3 * 1440].tolist() == getattr(a.flow, name).tolist()
     assert b.flow.posts_ms[b.flow.posts_ms < horizon].tolist() == a.flow.posts_ms.tolist()
 
@@ -289,9 +295,11 @@ def test_the_population_s_tickets_are_split_by_share() -> None:
 
 def test_flows_have_their_rates_and_their_shock() -> None:
     shock = {"x": {"at": "0 d", "length": "10 d", "withdrawals": 3.0, "logins": 2.0}}
-    d = drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock))
-    names = ("withdrawals_auto", "withdrawals_review", "logins")
-    per_day = {name: getattr(d.flow, name).reshape(40, 1440).sum(axis=1) for name in names}
+    scenario = rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)
+    d = drawn(scenario)
+    counts = {name: getattr(d.flow, name) for name in ("withdrawals_auto", "withdrawals_review")}
+    counts["logins"] = logins_of(scenario)
+    per_day = {name: by_minute.reshape(40, 1440).sum(axis=1) for name, by_minute in counts.items()}
     for name, mean, factor in (("withdrawals_auto", 900, 3), ("withdrawals_review", 100, 3), ("logins", 2000, 2)):
         assert abs(per_day[name][10:].mean() - mean) < 4 * np.sqrt(mean / 30)
         assert abs(per_day[name][:10].mean() - mean * factor) < 4 * np.sqrt(mean * factor / 10)

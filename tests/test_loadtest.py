@@ -21,7 +21,7 @@ from trace_factory import make_run, steady
 
 from sim.tables import REQUESTS, read
 
-pytestmark = pytest.mark.xdist_group("load")
+pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
 
 READS = {"withdrawal_status": 100.0}
 MIXED = {"withdrawal": 20.0, "withdrawal_status": 40.0, "ticket": 10.0, "ticket_view": 20.0, "login": 10.0}

@@ -73,7 +73,6 @@ def demand(
     minutes: int = 0,
     auto: Sequence[int] = (),
     review: Sequence[int] = (),
-    logins: Sequence[int] = (),
     posts: Sequence[int] = (),
     bot_opened: Sequence[Sequence[int]] | None = None,
 ) -> Demand:
@@ -112,7 +111,7 @@ def demand(
         leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
-        flow=Flow(by_minute(auto), by_minute(review), by_minute(logins), column(posts)),
+        flow=Flow(by_minute(auto), by_minute(review), column(posts)),
     )
 
 
