@@ -26,7 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands)
     _add_staging(commands)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        refuse(
+            [f"command line: {one}: got an unknown argument; see {_prog(options.command)} --help" for one in unknown]
+        )
     sys.exit(options.start(options))
 
 

@@ -28,6 +28,11 @@ from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 _ROWS = 1 << 40
 _UNSTRETCHED = 1000
 _new = Event.__new__
+_STATE = """
+_aged _back _child _decided _done admitted after_ms agenda chase closed deciding demand desk drawn_ms entered
+env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute moved opened
+parent patience_ms pause_ms plain priority queue_of reopen restless slots standing takers takes team_of teams_of
+"""
 Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
 Callbacks = list[Callable[[Event], None]]
 
@@ -94,13 +99,7 @@ class _Clock(simpy.Environment):
 class Floor:
     """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
 
-    # Too many attributes for the interpreter's fast dictionaries.
-    __slots__ = (
-        "_aged _back _child _decided _done admitted after_ms agenda chase closed deciding demand desk drawn_ms "
-        "entered env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines "
-        "minute moved opened parent patience_ms pause_ms plain priority queue_of reopen restless slots standing "
-        "takers takes team_of teams_of"
-    ).split()
+    __slots__ = tuple(_STATE.split())  # too many for the interpreter's fast dictionaries
 
     def __init__(self, demand: Demand, desk: Desk) -> None:
         self.env = _Clock(initial_time=0)

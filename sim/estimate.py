@@ -31,7 +31,7 @@ class Estimate:
     def __str__(self) -> str:
         """Return the mean with its half-width, at the digits that the half-width leaves, and the unit."""
         if self.mean is None:
-            return "not reached before the end"
+            return "no value"
         text = f"{significant(self.mean, self.half_width, plus_minus=True)} {self.unit}"
         return text if not self.undefined else f"{text} ({self.undefined} of {self.total} replications have none)"
 

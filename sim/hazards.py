@@ -17,6 +17,7 @@ from sim.demand import CHASE
 from sim.engine import simulate
 from sim.facts import Facts
 from sim.outcome import LEFT, clock_start_ms
+from sim.scenario.faults import ScenarioFaults
 from sim.scenario.model import Scenario
 from sim.streams import Streams
 from sim.world import World, build
@@ -25,7 +26,10 @@ from sim.world import World, build
 def hazards(
     scenario: Scenario, *, replications: int, seed: int, tick: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
-    """Return the hazard per hour of each category that has a ``p_public_if_unresolved``; ``tick`` after each run."""
+    """Return the hazard per hour of each category that has a ``p_public_if_unresolved``; ``tick`` after each run.
+
+    Raises ScenarioFaults when no hazard yields so many complaints.
+    """
     world = build(scenario)
     clocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scenario.categories}
     escalated = dict.fromkeys(scenario.categories, 0)
@@ -42,7 +46,13 @@ def hazards(
     found = {}
     for name, category in scenario.categories.items():
         if category.p_public_if_unresolved is not None:
-            found[name] = solve(np.concatenate(clocks[name]), category.p_public_if_unresolved * escalated[name])
+            hours = np.concatenate(clocks[name])
+            wanted = category.p_public_if_unresolved * escalated[name]
+            if wanted and wanted >= len(hours):
+                got = f"got {category.p_public_if_unresolved}; must be below {len(hours) / escalated[name]:.3g}"
+                what = "the tickets whose complaint clock ran, of those escalated"
+                raise ScenarioFaults([f"categories.{name}.p_public_if_unresolved: {got}, {what}"])
+            found[name] = solve(hours, wanted)
     return found
 
 

@@ -19,6 +19,9 @@ from sim.scenario import Scenario, ScenarioFaults, load
 def run(options: Namespace) -> int:
     """Simulate a scenario, write its folder and print its numbers; 1 when an expectation failed."""
     sets = [*options.sets, *candle_sets(options)]
+    if options.candles and load(options.scenario, sets=options.sets).market is None:
+        rule = "must have a table market, whose elasticities say how prices move demand (see scenarios/baseline.toml)"
+        raise ScenarioFaults([f"{options.scenario}: market: got nothing; {rule}"])
     scenario = load(options.scenario, sets=sets)
     if options.candles and not any(one.startswith("start=") for one in sets):
         sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
