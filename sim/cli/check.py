@@ -24,5 +24,5 @@ def selfcheck(options: Namespace) -> int:
 
 
 def _row(*cells: str) -> tuple[str, ...]:
-    widths = (22, 26, 12, 24, 6, 6)
+    widths = (32, 36, 12, 24, 6, 6)
     return tuple(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
