@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -54,8 +58,29 @@ def _stream(world: World, replications: int, seed: int, jobs: int) -> Iterator[R
             yield _keep(facts_of(world, seed=seed, replication=number))
         return
     # Spawned, not forked: a fork would copy the locks of other threads (polars') in whatever state they are.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (world.scenario, seed)) as pool:
-        yield from pool.map(_one, range(replications))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (world.scenario, seed))
+    try:
+        with _deaf_children():
+            ahead = deque(pool.submit(_one, number) for number in range(jobs))
+        for number in range(jobs, replications + jobs):
+            yield ahead.popleft().result()
+            if number < replications:
+                ahead.append(pool.submit(_one, number))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that start now ignore an interrupt from the keyboard, which is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def _keep(facts: Facts) -> Replication:

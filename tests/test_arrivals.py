@@ -160,7 +160,7 @@ def test_values_that_do_not_exist_are_left_out_and_counted() -> None:
     assert "2 of 4 replications have none" in str(some)
     none = estimate("drain_days", [None, None])
     assert none == Estimate("days", None, None, None, None, None, 0, 2)
-    assert str(none) == "not reached before the end"
+    assert str(none) == "no value"
     alone = estimate("drain_days", [4.0])
     assert (alone.mean, alone.half_width) == (4.0, None)
     assert set(alone.as_json()) >= {"unit", "mean", "half_width", "p05", "p50", "p95", "replications"}
