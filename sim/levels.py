@@ -53,7 +53,8 @@ def step(row, complaints, auto, review, ints, floats, rules):  # type: ignore[no
     came, gone = review_in[before] + review, reviewed[before]
     if came > gone:
         credit = review_credit[before] + rules.reviews_per_minute
-        reviews = min(came - gone, int(credit))
+        waiting, able = came - gone, int(credit)
+        reviews = waiting if waiting < able else able
         gone += reviews
         review_credit[row] = credit - reviews if came > gone else 0.0
         if ago > 0 and review_in[ago] > gone:
@@ -63,7 +64,8 @@ def step(row, complaints, auto, review, ints, floats, rules):  # type: ignore[no
     came, gone = payout_in[before] + auto + reviews, paid[before]
     if came > gone:
         credit = payout_credit[before] + rules.payouts_per_minute
-        payouts = min(came - gone, int(credit))
+        waiting, able = came - gone, int(credit)
+        payouts = waiting if waiting < able else able
         gone += payouts
         if came > gone:
             payout_credit[row] = credit - payouts
