@@ -349,3 +349,23 @@ def _wait_for_two_replications(child: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.02)
     pytest.fail(f"no replication was done: {Path('said').read_text('utf-8')}")
+
+
+def test_ending_the_command_ends_the_server_that_it_started() -> None:
+    names = ("API_KEY", "API_SECRET", "TICKET_TOKEN", "ADMIN_TOKEN")
+    environment = os.environ | {f"WITHSTAND_{name}": f"{name}-{'k' * 32}" for name in names}
+    command = [sys.executable, "-c", "from sim.cli import main; main()", "staging", "--port", "0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    try:
+        assert child.stdout is not None
+        port = int(child.stdout.readline().rsplit(":", 1)[1])
+        child.terminate()
+        assert child.wait(timeout=LONGEST_S) == 0
+        with socket.socket() as client, pytest.raises(ConnectionRefusedError):
+            client.connect(("127.0.0.1", port))
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        assert child.stdout is not None
+        child.stdout.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,12 @@ def hand_over(name: str, arguments: Sequence[str], extra: Mapping[str, str] | No
     """Run a command as a child process, with its input and output, and return its exit code."""
     environment = os.environ | {"WITHSTAND_PROG": f"withstand {name}"} | dict(extra or {})
     child = subprocess.Popen(child_command(name, arguments), env=environment)
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue  # the child got it too, and ends in its own way
+    ended = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # whoever ends this one means the child
+    try:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue  # the child got it too, and ends in its own way
+    finally:
+        signal.signal(signal.SIGTERM, ended)
