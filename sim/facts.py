@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim.clock import DAY_MS, MINUTE_MS, NEVER
 from sim.curve import poisson_count
-from sim.demand import CANDIDATE, CHASE, ROOT, Demand, logins
+from sim.demand import CANDIDATE, ROOT, Demand, logins
 from sim.floor import floor_complaints_ms
 from sim.levels import LEVEL_COLUMN, STREAMS, waiting_and_confirming
 from sim.outcome import LEFT, Outcome, complaints_ms, regulator_ms
@@ -250,8 +250,3 @@ class Facts:
     def measured_requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each measured minute."""
         return {name: counts[self.from_ms // MINUTE_MS :] for name, counts in self.requests.items()}
-
-    @cached_property
-    def questions(self) -> Mask:
-        """Rows that are questions about another ticket, opened in the measured period."""
-        return (self.demand.kind == CHASE) & self.measured(self.outcome.opened_ms)
