@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from simpy.events import Event
 
 from sim.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
-from sim.demand import CANDIDATE, Demand
+from sim.demand import Demand
 from sim.levels import FLOAT_NAMES, INT_NAMES, LevelRules
 from sim.minute import Minute
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.prepared import leaving_ms, roots, takers
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
 _ROWS = 1 << 40
@@ -122,7 +123,7 @@ class Floor:
         self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
         self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
         self.slots, self.free = [0] * len(desk.teams), [0] * len(desk.teams)
-        self.leaving = self._leaving()
+        self.leaving = leaving_ms(demand, desk)
         self.leaving_ms = self.leaving.tolist()
         self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
         self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
@@ -135,19 +136,11 @@ class Floor:
         self._aged: Callbacks = [self.on_age]
         self._decided: Callbacks = [self.on_decide]
 
-    def _leaving(self) -> NDArray[np.int64]:
-        """Return the patience of those who leave for good when it ends: those whose first queue says so."""
-        demand = self.demand
-        leaves = np.array(self.desk.patience_to)[demand.leg_queue[demand.legs_from[:-1]]] == LEAVE
-        return np.where(leaves, demand.patience_ms, NEVER)
-
     def _skills(self) -> None:
         """Set up who takes what: by queue (rank, preference, team), the best first; by team (rank, queue)."""
         desk = self.desk
         teams, queues = range(len(desk.teams)), range(len(desk.queues))
-        self.takers = [
-            sorted((desk.ranks[t][q], desk.prefers[q][t], t) for t in teams if desk.ranks[t][q] >= 0) for q in queues
-        ]
+        self.takers = takers(desk)
         self.teams_of = [[team for _, _, team in takers] for takers in self.takers]
         self.takes = [sorted((desk.ranks[t][q], q) for q in queues if desk.ranks[t][q] >= 0) for t in teams]
 
@@ -155,16 +148,16 @@ class Floor:
 
     def arrivals(self) -> Generator[Event, Any, None]:
         """Process: open the drawn tickets, each at its time; one that comes before all else needs no event."""
-        roots = np.flatnonzero((self.demand.kind != CANDIDATE) & (self.demand.parent < 0)).tolist()
-        times = [*(self.drawn_ms[row] for row in roots), NEVER]
+        rows = roots(self.demand).tolist()
+        times = [*(self.drawn_ms[row] for row in rows), NEVER]
         env, open_ticket, tied = self.env, self.open, None
-        for position, row in enumerate(roots):
+        for position, row in enumerate(rows):
             time_ms = times[position]
             if tied is not None or not env.advance(time_ms):
                 yield tied or env.at(time_ms, PHASE_OPEN, row, [])
             tied = None
             if times[position + 1] == time_ms:  # whoever opens now must see that another one is due
-                tied = env.at(time_ms, PHASE_OPEN, roots[position + 1], [])
+                tied = env.at(time_ms, PHASE_OPEN, rows[position + 1], [])
             open_ticket(row)
 
     def shifts(self) -> Generator[Event, Any, None]:
@@ -396,8 +389,8 @@ class Floor:
 
     def _pairs(self) -> Iterable[tuple[int, Waiter, int, int, int]]:
         """Yield (rank, first waiter, the queue's preference, team, queue) of each pair that can start."""
-        for queue, takers in enumerate(self.takers):
-            for rank, preference, team in takers:
+        for queue, able in enumerate(self.takers):
+            for rank, preference, team in able:
                 if self.free[team] > 0:
                     place = self.head(queue)
                     if place is None:

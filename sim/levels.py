@@ -7,7 +7,7 @@ have waited p minutes or more. The rumour level rises by 1 with each public comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ FLOAT_NAMES = ("review_credit", "payout_credit", "rumour", "level_late", "level_
 LEVEL_COLUMN = {LATE_STREAM: LEVEL_LATE, RUMOUR_STREAM: LEVEL_RUMOUR}
 
 
-@dataclass(frozen=True, slots=True)
-class LevelRules:
+class LevelRules(NamedTuple):
     """The numbers that move the levels, per minute (see the scenario's tables withdrawals and rumour)."""
 
     reviews_per_minute: float = 0.0

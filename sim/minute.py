@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.clock import MINUTE_MS, NEVER, PHASE_LEVELS, PHASE_OPEN
-from sim.demand import CANDIDATE, Demand
+from sim.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
+from sim.demand import Demand
 from sim.levels import FLOAT_NAMES, INT_NAMES, LATE_STREAM, LEVEL_COLUMN, RUMOUR_STREAM, LevelRules, step
-from sim.outcome import later
+from sim.prepared import candidates, clocks
 
 if TYPE_CHECKING:
     from sim.engine import Floor
@@ -38,18 +38,16 @@ class Minute:
 
     def _clocks(self, demand: Demand) -> None:
         """Set up when complaints of unanswered and of unsolved tickets are due; NEVER for those that never are."""
-        after = np.where(demand.complaint_after_ms < self.horizon_ms, demand.complaint_after_ms, NEVER)
-        silence = np.zeros_like(after) if self.at_opening else np.minimum(demand.target_ms, self.floor.leaving)
-        several = np.diff(demand.legs_from) > 1
-        self.silence_ms = silence.tolist()
-        self.unanswered_ms = later(silence, after).tolist()
-        self.unsolved_ms = np.where(several & (not self.at_opening), after, NEVER).tolist()
+        due = clocks(demand, self.floor.leaving, horizon_ms=self.horizon_ms, at_opening=self.at_opening)
+        self.silence_ms = due.silence_ms.tolist()
+        self.unanswered_ms = due.unanswered_ms.tolist()
+        self.unsolved_ms = due.unsolved_ms.tolist()
 
     def _candidates(self, minutes: int) -> list[tuple[list[float], list[int], list[int], list[float]]]:
         """Return for each stream its level, the first candidate of each minute, and rows and marks in order of time."""
         demand, out = self.floor.demand, []
         for stream, column in LEVEL_COLUMN.items():
-            rows = np.flatnonzero((demand.stream == stream) & (demand.kind == CANDIDATE))
+            rows = candidates(demand, stream)
             first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
             out.append((self.floats[column], first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
         return out

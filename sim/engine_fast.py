@@ -1,0 +1,446 @@
+"""The compiled twin of the SimPy engine: the same tables, bit for bit, some hundred times as fast.
+
+``sim/engine.py`` defines the desk; what changes is changed there first. Here time is one loop that takes the earliest
+of four things: the next root, shift change and minute, each read off a sorted table, and the agenda, a heap of what
+was scheduled. Within an instant a key orders them, phase before row; when nothing is left in it, the desk decides.
+What is due at or after the horizon is never scheduled. The tables are those of ``sim.floor_tables``.
+"""
+
+from __future__ import annotations
+
+from sim.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
+from sim.compiled import compiled, part
+from sim.demand import Demand
+from sim.floor_tables import (
+    AFTER, AGES, AT_OPENING, AUTO, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
+    FIRST_DUE, FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LATE, LEAVING, LEG, LEVELS, LINKS,
+    LISTS, LOADED, MINUTE, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
+    PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, REOPEN, REVIEW, ROOT, RUMOURED, SHIFT,
+    SILENCE, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, floor_of,
+    outcome_of,
+)  # fmt: skip
+from sim.heap import pop, push
+from sim.levels import LEVEL_LATE, LEVEL_RUMOUR, LevelRules, step
+from sim.outcome import Outcome
+from sim.staffing import AGE_PRIORITY, LEAVE, Desk
+
+# What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
+BACK, CHILD, ADMITTED, IMPATIENT = range(4)
+_WHAT = (1 << WHAT_BITS) - 1
+_ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
+_ENTERED = (1 << PLACE_BITS) - 1
+_ROOM = 4096
+
+_step = part(step)
+
+
+def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+    """Return what became of every ticket of ``demand`` at ``desk``; see ``sim.engine.simulate``, of which it is a twin.
+
+    Raises ValueError for more tickets, priorities or ages than its tables can hold.
+    """
+    room = _ROOM
+    while True:
+        floor = floor_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
+        if _run(floor):
+            return outcome_of(floor)
+        room = 4 * (room + demand.rows)  # a heap was too small: start again, with larger ones
+
+
+@compiled
+def _run(floor):
+    """Run to the horizon; return whether the heaps were large enough."""
+    return _loop(floor)
+
+
+@part
+def _loop(floor):
+    """Let happen what is next, until the horizon."""
+    n, rows, legs, teams, queues = floor.n, floor.rows, floor.legs, floor.teams, floor.queues
+    agenda, lines, roots, shifts, flow = floor.agenda, floor.lines, floor.roots, floor.shifts, floor.flow
+    late, late_mark, rumoured, rumoured_mark = floor.late, floor.late_mark, floor.rumoured, floor.rumoured_mark
+    ints, floats, rules = floor.ints, floor.floats, floor.rules
+    while not n[FULL]:
+        time_ms, key = _next(n, rows, agenda, roots, shifts, flow)
+        if n[DECIDING] and time_ms > n[NOW]:
+            n[DECIDING] = 0
+            _decide(n, rows, legs, teams, queues, agenda, lines)
+            _look_ahead(n, rows, legs, queues, agenda, flow)
+            continue  # what has been started may be due before
+        if n[LOADED] * MINUTE_MS <= time_ms and n[LOADED] * MINUTE_MS < n[HORIZON]:
+            _load(n, agenda)
+            continue
+        n[NOW] = time_ms
+        if time_ms >= n[HORIZON]:
+            _flush(n, rows)
+            return True
+        phase, row, what, opens = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT, False
+        if n[DUE] and agenda[HEAP, 0, 0] == time_ms and agenda[HEAP, 0, 1] == key:
+            pop(agenda, HEAP, n[DUE])
+            n[DUE] -= 1
+            if phase == PHASE_DONE:
+                _done(n, rows, legs, teams, agenda, flow, row)
+            elif what == BACK:
+                legs[ENTERED, rows[LEG, row]] = time_ms
+                _wait(n, rows, legs, queues, lines, row)
+            elif what >= IMPATIENT:
+                _grow_older(n, rows, legs, queues, lines, (row, what - IMPATIENT))
+            else:
+                opens = what == ADMITTED or _child_opens(n, rows, row)
+        elif phase == PHASE_OPEN:
+            n[ROOT] += 1
+            opens = True
+        elif phase == PHASE_SHIFT:
+            _change_shift(n, teams, shifts)
+        else:
+            minute = n[MINUTE]
+            n[MINUTE] += 1
+            complaints = _complaints(n, rows, legs, flow)
+            _step(minute + 1, complaints, flow[AUTO, minute], flow[REVIEW, minute], ints, floats, rules)
+            n[LATE] = _admit(n, rows, agenda, late, late_mark, n[LATE], floats[LEVEL_LATE][minute + 1])
+            level = floats[LEVEL_RUMOUR][minute + 1]
+            n[RUMOURED] = _admit(n, rows, agenda, rumoured, rumoured_mark, n[RUMOURED], level)
+        if opens:
+            _open(n, rows, legs, queues, agenda, lines, row)
+    return False
+
+
+@part
+def _next(n, rows, agenda, roots, shifts, flow):
+    """Return the time and key of what is next; the horizon's time when nothing is."""
+    time_ms, key = n[HORIZON], 0
+    if n[DUE]:
+        time_ms, key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
+    if n[ROOT] < len(roots):
+        row = roots[n[ROOT]]
+        due, its = rows[DRAWN, row], PHASE_OPEN << PHASE_BITS | row << WHAT_BITS
+        if due < time_ms or (due == time_ms and its < key):
+            time_ms, key = due, its
+    if n[SHIFT] < len(shifts):
+        due, its = shifts[n[SHIFT], 0], PHASE_SHIFT << PHASE_BITS | shifts[n[SHIFT], 1] << WHAT_BITS
+        if due < time_ms or (due == time_ms and its < key):
+            time_ms, key = due, its
+    if n[MINUTE] < flow.shape[1]:
+        due, its = n[MINUTE] * MINUTE_MS, PHASE_LEVELS << PHASE_BITS
+        if due < time_ms or (due == time_ms and its < key):
+            time_ms, key = due, its
+    return time_ms, key
+
+
+# --- tickets --------------------------------------------------------------------------------------------------------
+
+
+@part
+def _change_shift(n, teams, shifts):
+    """Set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
+    team = shifts[n[SHIFT], 1]
+    slots = shifts[n[SHIFT], 2] * teams[team, HOLDS]
+    teams[team, FREE] += slots - teams[team, SLOTS]
+    teams[team, SLOTS] = slots
+    n[SHIFT] += 1
+    n[DECIDING] = 1
+
+
+@part
+def _done(n, rows, legs, teams, agenda, flow, row):
+    """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
+    now, leg = n[NOW], rows[LEG, row]
+    legs[END, leg] = now
+    teams[legs[TEAM, leg], FREE] += 1
+    n[DECIDING] = 1
+    if leg + 1 == rows[END_LEG, row]:
+        rows[CLOSED, row] = now
+        child = rows[REOPEN, row]
+        if child >= 0:
+            _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, CHILD))
+        return
+    if leg == rows[FIRST_LEG, row]:
+        _note_unsolved(n, rows, legs, flow, row)
+    rows[LEG, row] = leg + 1
+    _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
+
+
+@part
+def _child_opens(n, rows, row):
+    """Return whether a child opens: a chase does unless its parent is resolved by now, a reopening in any case."""
+    parent = rows[PARENT, row]
+    resolved = rows[CLOSED, parent] <= n[NOW] and not rows[HAS_LEFT, parent]
+    return rows[CHASE, parent] != row or not resolved
+
+
+@part
+def _open(n, rows, legs, queues, agenda, lines, row):
+    """Open a ticket now and let it wait for its first leg."""
+    rows[OPENED, row] = n[NOW]
+    child = rows[CHASE, row]
+    if child >= 0:
+        _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, CHILD))
+    legs[ENTERED, rows[FIRST_LEG, row]] = n[NOW]
+    _wait(n, rows, legs, queues, lines, row)
+
+
+@part
+def _wait(n, rows, legs, queues, lines, row):
+    """Put a ticket into its queue now."""
+    now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
+    _stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
+    n[DECIDING] = 1
+    if n[LEVELS] or queues[queue, AGES] or queues[queue, PATIENCE_TO] != LEAVE:
+        rows[NEXT_WAITER, row], n[WAITERS] = n[WAITERS], row
+
+
+@part
+def _look_ahead(n, rows, legs, queues, agenda, flow):
+    """Schedule what a long wait will do to those who began to wait at this instant and still do after the decision."""
+    now = n[NOW]
+    while n[WAITERS] != NOBODY:
+        row = n[WAITERS]
+        n[WAITERS] = rows[NEXT_WAITER, row]
+        waits, queue = rows[PLACE, row] != NOBODY, legs[QUEUE, rows[LEG, row]]
+        if n[LEVELS] and rows[OPENED, row] == now and (waits or n[AT_OPENING]):
+            _note_unanswered(n, rows, flow, row)
+        if not waits:
+            continue
+        if _has_impatience(n, rows, queues, row, queue, now):
+            _schedule(n, agenda, now + max(rows[PATIENCE, row], 1), _key(PHASE_OPEN, row, IMPATIENT))
+        first = LISTS + 3 * queues[queue, TAKERS]
+        for number in range(queues[queue, AGES]):
+            _schedule(n, agenda, now + queues[queue, first + 3 * number], _key(PHASE_OPEN, row, IMPATIENT + 1 + number))
+
+
+@part
+def _has_impatience(n, rows, queues, row, queue, entered):
+    """Return whether the end of a customer's patience moves the ticket: only from the queue it was opened in."""
+    first_wait = entered == rows[OPENED, row] and rows[LEG, row] == rows[FIRST_LEG, row]
+    return first_wait and queues[queue, PATIENCE_TO] != LEAVE and rows[PATIENCE, row] < n[HORIZON]
+
+
+@part
+def _grow_older(n, rows, legs, queues, lines, which):
+    """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
+
+    ``which`` is its row, and 0 for impatience or the age rule's number from 1. The event of a wait that has ended is
+    known by its time: it is not the one at which the wait of now, if there is one, grows that old.
+    """
+    row, number = which
+    place, queue = rows[PLACE, row], legs[QUEUE, rows[LEG, row]]
+    entered = place & _ENTERED
+    if place == NOBODY or number > queues[queue, AGES]:
+        return
+    if number == 0:
+        if not _has_impatience(n, rows, queues, row, queue, entered):
+            return
+        after_ms, kind, to = max(rows[PATIENCE, row], 1), LEAVE, queues[queue, PATIENCE_TO]
+    else:
+        rule = LISTS + 3 * (queues[queue, TAKERS] + number - 1)
+        after_ms, kind, to = queues[queue, rule], queues[queue, rule + 1], queues[queue, rule + 2]
+    if n[NOW] - entered != after_ms:
+        return
+    if _gone(n, rows, row):
+        _leave(rows, row)
+    elif kind == AGE_PRIORITY:
+        _stand(n, rows, queues, lines, (row, queue, to << PLACE_BITS | entered))
+    else:
+        if number == 0:
+            rows[MOVED, row] = n[NOW]
+        rows[PLACE, row] = NOBODY
+        legs[QUEUE, rows[LEG, row]] = to
+        _wait(n, rows, legs, queues, lines, row)
+
+
+@part
+def _gone(n, rows, row):
+    """Return whether the customer of a waiting ticket has left for good: only the first leg has an end."""
+    first = rows[LEG, row] == rows[FIRST_LEG, row]
+    return first and rows[LEAVING, row] < n[NOW] - rows[OPENED, row]
+
+
+@part
+def _leave(rows, row):
+    """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
+    rows[CLOSED, row] = rows[OPENED, row] + rows[LEAVING, row]
+    rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY
+
+
+@part
+def _flush(n, rows):
+    """At the horizon, let those go whose patience has ended before it."""
+    for row in range(rows.shape[1]):
+        if rows[PLACE, row] != NOBODY and _gone(n, rows, row):
+            _leave(rows, row)
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+@part
+def _decide(n, rows, legs, teams, queues, agenda, lines):
+    """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+    while True:
+        best, best_queue = (0, 0, 0, 0, 0), NOBODY
+        for queue in range(len(queues)):
+            if not queues[queue, SIZE]:
+                continue
+            for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
+                team = queues[queue, taker + 2]
+                if teams[team, FREE] > 0:  # the best of those who could take from this queue
+                    place, row = _head(n, rows, legs, queues, lines, queue)
+                    pair = (queues[queue, taker], place, row, queues[queue, taker + 1], team)
+                    if row != NOBODY and (best_queue == NOBODY or pair < best):
+                        best, best_queue = pair, queue
+                    break
+        if best_queue == NOBODY:
+            return
+        _drop_waiter(queues, lines, best_queue)
+        _start(n, rows, legs, teams, agenda, best[2], best[4])
+
+
+@part
+def _head(n, rows, legs, queues, lines, queue):
+    """Return place and row of who stands first in a queue; stale places and who has left are dropped on the way."""
+    while queues[queue, SIZE]:
+        place, row = lines[queue, 0, 0], lines[queue, 0, 1]
+        if rows[PLACE, row] == place and legs[QUEUE, rows[LEG, row]] == queue:
+            if not _gone(n, rows, row):
+                return place, row
+            _leave(rows, row)
+        _drop_waiter(queues, lines, queue)
+    return 0, NOBODY
+
+
+@part
+def _start(n, rows, legs, teams, agenda, row, team):
+    """Begin work. The handling time is stretched once, by the number then held by each agent."""
+    leg = rows[LEG, row]
+    rows[PLACE, row] = NOBODY
+    teams[team, FREE] -= 1
+    busy = teams[team, SLOTS] - teams[team, FREE]
+    held = -(-busy * teams[team, HOLDS] // teams[team, SLOTS])  # busy / agents on duty, rounded up
+    handle_ms = max(legs[HANDLE, leg] * teams[team, STRETCH + held - 1] // 1000, 1)
+    legs[START, leg], legs[TEAM, leg] = n[NOW], team
+    _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, BACK))
+
+
+# --- the minute -----------------------------------------------------------------------------------------------------
+
+
+@part
+def _admit(n, rows, agenda, stream, marks, first, level):
+    """Open, each at its time, the coming minute's candidates whose mark is under the level; return the next one."""
+    end_ms = n[NOW] + MINUTE_MS
+    while first < len(stream) and rows[DRAWN, stream[first]] < end_ms:
+        if marks[first] < level:
+            _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], ADMITTED))
+        first += 1
+    return first
+
+
+@part
+def _note_unanswered(n, rows, flow, row):
+    """Note when the customer of a ticket opened now will complain, unless it is answered before."""
+    if rows[UNANSWERED, row] < n[HORIZON] - n[NOW]:
+        _note(rows, flow, row, 0, n[NOW] + rows[UNANSWERED, row])
+
+
+@part
+def _note_unsolved(n, rows, legs, flow, row):
+    """Note when the customer of a ticket not solved at first contact will complain, if it was answered in time."""
+    in_time = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] <= rows[SILENCE, row]
+    if n[LEVELS] and in_time and rows[UNSOLVED, row] < n[HORIZON] - n[NOW]:
+        _note(rows, flow, row, 1, n[NOW] + rows[UNSOLVED, row])
+
+
+@part
+def _note(rows, flow, row, unsolved, due_ms):
+    """Put a complaint into the chain of its minute: 2 x row, and one more if the ticket is an unsolved one."""
+    minute = due_ms // MINUTE_MS
+    rows[NEXT_UNANSWERED + unsolved, row] = flow[FIRST_DUE, minute]
+    flow[FIRST_DUE, minute] = 2 * row + unsolved
+
+
+@part
+def _complaints(n, rows, legs, flow):
+    """Return how many of the complaints due in the minute before are made: those of tickets not resolved by then."""
+    minute = n[NOW] // MINUTE_MS - 1
+    made, complaint = 0, flow[FIRST_DUE, minute] if minute >= 0 else NOBODY
+    while complaint != NOBODY:
+        row = complaint >> 1
+        leg = rows[FIRST_LEG, row]
+        if complaint & 1:
+            due_ms, begun = legs[END, leg] + rows[UNSOLVED, row], True
+            complaint = rows[NEXT_UNSOLVED, row]
+        else:
+            due_ms = rows[OPENED, row] + rows[UNANSWERED, row]
+            begun = n[AT_OPENING] or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
+            complaint = rows[NEXT_UNANSWERED, row]
+        if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
+            made += 1
+    return made
+
+
+# --- heaps ----------------------------------------------------------------------------------------------------------
+
+
+@part
+def _key(phase, row, what):
+    """Return the place in an instant: by phase, then by row."""
+    return phase << PHASE_BITS | row << WHAT_BITS | what
+
+
+@part
+def _schedule(n, agenda, due_ms, key):
+    """Put an event on the agenda, unless it is due at or after the horizon: into the heap or its minute's chain."""
+    if due_ms >= n[HORIZON]:
+        return
+    minute, room = due_ms // MINUTE_MS, agenda.shape[1]
+    if minute < n[LOADED]:
+        if n[DUE] == room:
+            n[FULL] = 1
+            return
+        push(agenda, HEAP, n[DUE], due_ms, key)
+        n[DUE] += 1
+        return
+    link = n[SPARE]
+    if link != NOBODY:
+        n[SPARE] = agenda[CHAINS, link, 2]
+    elif n[LINKS] < room:
+        link = n[LINKS]
+        n[LINKS] += 1
+    else:
+        n[FULL] = 1
+        return
+    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, agenda[FIRST, minute, 0]
+    agenda[FIRST, minute, 0] = link
+
+
+@part
+def _load(n, agenda):
+    """Put what is due in the next minute into the heap, which so stays small."""
+    link = agenda[FIRST, n[LOADED], 0]
+    n[LOADED] += 1
+    while link != NOBODY:
+        after = agenda[CHAINS, link, 2]
+        _schedule(n, agenda, agenda[CHAINS, link, 0], agenda[CHAINS, link, 1])
+        agenda[CHAINS, link, 2] = n[SPARE]
+        n[SPARE] = link
+        link = after
+
+
+@part
+def _stand(n, rows, queues, lines, where):
+    """Put a row into a queue's line, at a place; one that it had in it before is stale from now on."""
+    row, queue, place = where
+    rows[PLACE, row] = place
+    size = queues[queue, SIZE]
+    if size == lines.shape[1]:
+        n[FULL] = 1
+        return
+    push(lines, queue, size, place, row)
+    queues[queue, SIZE] += 1
+
+
+@part
+def _drop_waiter(queues, lines, queue):
+    """Take the first off a queue's line."""
+    pop(lines, queue, queues[queue, SIZE])
+    queues[queue, SIZE] -= 1

@@ -1,0 +1,222 @@
+"""The tables that the compiled engine works on, made from demand and desk, and read back at the end.
+
+A few tables of integers, because the compiler passes few arguments fast and records of arrays slowly. ``rows`` and
+``legs`` have a line for each column named below and an element for each ticket row or leg. A place in line is one
+number, ``priority << PLACE_BITS | time it was entered``, and so is a place in an instant, ``phase << PHASE_BITS | row
+<< WHAT_BITS | what``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.clock import MINUTE_MS, NEVER
+from sim.demand import Demand
+from sim.levels import FLOAT_NAMES, INT_NAMES, LATE_STREAM, RUMOUR_STREAM, LevelRules
+from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.prepared import candidates, clocks, leaving_ms, roots, takers
+from sim.staffing import Desk
+
+Ints = NDArray[np.int64]
+PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
+NOBODY = -1
+
+(
+    DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
+    OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
+) = range(22)  # fmt: skip
+"""Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
+
+LEG is the leg that a ticket is on, PLACE its place in line or NOBODY; the last three chain the complaints of
+a minute, and those who began to wait at this instant.
+"""
+HANDLE, PAUSE, QUEUE, ENTERED, START, END, TEAM = range(7)
+"""Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
+FREE, SLOTS, HOLDS, STRETCH = range(4)
+"""Columns of ``teams``, a line for each team; its stretches, per mille, begin at STRETCH."""
+SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
+"""Columns of ``queues``, a line for each queue: waiters, where impatience leads, how many takers and age rules there
+are; from LISTS on these rules by threes: (rank, preference, team), the best first, then (after_ms, kind, value)."""
+AUTO, REVIEW, FIRST_DUE = range(3)
+"""Lines of ``flow``, an element for each minute: withdrawals, and the first complaint due in it."""
+HEAP, CHAINS, FIRST = range(3)
+"""Parts of ``agenda``: the heap of what is due within the minute, by (time, key); links (time, key, next) of what is
+due later, chained by minute; and for each minute the first link of its chain."""
+(
+    NOW,
+    HORIZON,
+    AT_OPENING,
+    LEVELS,
+    DUE,
+    DECIDING,
+    FULL,
+    ROOT,
+    SHIFT,
+    MINUTE,
+    LATE,
+    RUMOURED,
+    WAITERS,
+    LOADED,
+    LINKS,
+    SPARE,
+    COUNTERS,
+) = range(17)
+"""Elements of ``n``: time and horizon, whether complaint clocks start at opening and whether there are live levels,
+the agenda's size, whether to decide, whether a heap was too small, and how far roots, shifts, minutes and the two
+candidate streams have been read, the first of those who began to wait at this instant,
+the minutes whose events are in the heap, and the agenda's links in use and the first spare one."""
+
+
+class Floor(NamedTuple):
+    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue."""
+
+    n: Ints
+    rows: Ints
+    legs: Ints
+    teams: Ints
+    queues: Ints
+    agenda: Ints
+    lines: Ints
+    roots: Ints
+    shifts: Ints
+    flow: Ints
+    late: Ints
+    late_mark: NDArray[np.float64]
+    rumoured: Ints
+    rumoured_mark: NDArray[np.float64]
+    ints: tuple[Ints, ...]
+    floats: tuple[NDArray[np.float64], ...]
+    rules: LevelRules
+
+
+def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening: bool, room: int) -> Floor:
+    """Return the floor before the first event; ``room`` is what the heaps hold beyond an entry for each row.
+
+    Raises ValueError for numbers that a place in an instant or in line cannot hold.
+    """
+    minutes = len(demand.flow.withdrawals_auto) if rules is not None else 0
+    _must_fit(demand, desk, minutes)
+    late, rumoured = candidates(demand, LATE_STREAM), candidates(demand, RUMOUR_STREAM)
+    flow = np.full((3, minutes), NOBODY)
+    if minutes:
+        flow[AUTO], flow[REVIEW] = demand.flow.withdrawals_auto, demand.flow.withdrawals_review
+    room += demand.rows
+    return Floor(
+        n=_counters(desk, at_opening=at_opening, levels=minutes > 0),
+        rows=_rows(demand, desk, at_opening=at_opening),
+        legs=_legs(demand),
+        teams=_teams(desk),
+        queues=_queues(desk),
+        agenda=_agenda(desk, room),
+        lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
+        roots=roots(demand),
+        shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
+        flow=flow,
+        late=late,
+        late_mark=demand.mark[late],
+        rumoured=rumoured,
+        rumoured_mark=demand.mark[rumoured],
+        ints=tuple(np.zeros(minutes + 1, dtype=np.int64) for _ in INT_NAMES),
+        floats=tuple(np.zeros(minutes + 1) for _ in FLOAT_NAMES),
+        rules=_typed(rules or LevelRules()),
+    )
+
+
+def _must_fit(demand: Demand, desk: Desk, minutes: int) -> None:
+    priorities = [age[2] for ages in desk.ages for age in ages]
+    if demand.rows:
+        priorities += [int(demand.priority.min()), int(demand.priority.max())]
+    fits = {
+        "rows": demand.rows < 1 << (PHASE_BITS - WHAT_BITS),
+        "ages of a queue": max((len(ages) for ages in desk.ages), default=0) < 1 << (WHAT_BITS - 1),
+        "horizon_ms beyond the minutes of the flow": not minutes or desk.horizon_ms <= minutes * MINUTE_MS,
+        "horizon_ms": desk.horizon_ms < 1 << PLACE_BITS,
+        "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
+    }
+    if not all(fits.values()):
+        raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
+
+
+def _counters(desk: Desk, *, at_opening: bool, levels: bool) -> Ints:
+    n = np.zeros(COUNTERS, dtype=np.int64)
+    n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, levels
+    n[WAITERS], n[SPARE] = NOBODY, NOBODY
+    return n
+
+
+def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
+    leaving = leaving_ms(demand, desk)
+    due = clocks(demand, leaving, horizon_ms=desk.horizon_ms, at_opening=at_opening)
+    rows = np.empty((NEXT_WAITER + 1, demand.rows), dtype=np.int64)
+    rows[DRAWN], rows[FIRST_LEG], rows[END_LEG] = demand.opened_ms, demand.legs_from[:-1], demand.legs_from[1:]
+    rows[PRIORITY], rows[PATIENCE], rows[LEAVING] = demand.priority, demand.patience_ms, leaving
+    rows[AFTER], rows[PARENT], rows[CHASE], rows[REOPEN] = demand.after_ms, demand.parent, demand.chase, demand.reopen
+    rows[SILENCE], rows[UNANSWERED], rows[UNSOLVED] = due.silence_ms, due.unanswered_ms, due.unsolved_ms
+    rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
+    rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
+    return rows
+
+
+def _legs(demand: Demand) -> Ints:
+    legs = np.empty((TEAM + 1, len(demand.leg_queue)), dtype=np.int64)
+    legs[HANDLE], legs[PAUSE], legs[QUEUE] = demand.leg_handle_ms, demand.leg_pause_ms, demand.leg_queue
+    legs[ENTERED], legs[START], legs[END], legs[TEAM] = NEVER, NEVER, NEVER, NOBODY
+    return legs
+
+
+def _typed(rules: LevelRules) -> LevelRules:
+    """Return the rules with each number of its own kind: a whole float given as an int would compile anew."""
+    kinds = [type(one) for one in LevelRules()]
+    return LevelRules._make(kind(one) for kind, one in zip(kinds, rules, strict=True))
+
+
+def _agenda(desk: Desk, room: int) -> Ints:
+    """Return an empty agenda. Memory that is never written is never taken from the system."""
+    minutes = -(-desk.horizon_ms // MINUTE_MS)
+    agenda = np.empty((3, max(room, minutes), 3), dtype=np.int64)
+    agenda[FIRST, :minutes, 0] = NOBODY
+    return agenda
+
+
+def _teams(desk: Desk) -> Ints:
+    widest = max((len(one) for one in desk.stretch_permille), default=0)
+    teams = np.zeros((len(desk.teams), STRETCH + widest), dtype=np.int64)
+    teams[:, HOLDS] = desk.concurrency
+    for team, stretch in enumerate(desk.stretch_permille):
+        teams[team, STRETCH : STRETCH + len(stretch)] = stretch
+    return teams
+
+
+def _queues(desk: Desk) -> Ints:
+    lists: list[list[int]] = []
+    for able, ages in zip(takers(desk), desk.ages, strict=True):
+        lists.append([len(able), len(ages), *(x for one in able for x in one), *(x for one in ages for x in one)])
+    queues = np.zeros((len(lists), 2 + max(len(one) for one in lists)), dtype=np.int64)
+    queues[:, PATIENCE_TO] = desk.patience_to
+    for queue, values in enumerate(lists):
+        queues[queue, TAKERS : TAKERS + len(values)] = values
+    return queues
+
+
+def outcome_of(floor: Floor) -> Outcome:
+    """Return the tables at the end."""
+    rows, legs = floor.rows, floor.legs
+    first: Any = rows[FIRST_LEG]
+    return Outcome(
+        opened_ms=rows[OPENED],
+        first_start_ms=legs[START][first],
+        first_end_ms=legs[END][first],
+        closed_ms=rows[CLOSED],
+        outcome=np.where(rows[HAS_LEFT] != 0, LEFT, np.where(rows[CLOSED] < NEVER, RESOLVED, OPEN)),
+        moved_ms=rows[MOVED],
+        leg_entered_ms=legs[ENTERED],
+        leg_start_ms=legs[START],
+        leg_end_ms=legs[END],
+        leg_queue=legs[QUEUE],
+        leg_team=legs[TEAM],
+        level_ints=np.stack([column[1:] for column in floor.ints]),
+        level_floats=np.stack([column[1:] for column in floor.floats]),
+    )
