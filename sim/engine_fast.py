@@ -1,9 +1,9 @@
 """The compiled twin of the SimPy engine: the same tables, bit for bit, some hundred times as fast.
 
-``sim/engine.py`` defines the desk; what changes is changed there first. Here time is one loop that takes the earliest
-of four things: the next root, shift change and minute, each read off a sorted table, and the agenda, a heap of what
-was scheduled. Within an instant a key orders them, phase before row; when nothing is left in it, the desk decides.
-What is due at or after the horizon is never scheduled. The tables are those of ``sim.floor_tables``.
+``sim/engine.py`` defines the desk; what changes is changed there first. Here time is one loop. Minute by minute, all
+that is due (what was scheduled, the roots, shift changes, the tick of the levels) goes into a heap; its first comes
+next, phase before row within an instant; and when nothing is left in the instant, the desk decides. What is due at or
+after the horizon is never scheduled. The tables are those of ``sim.floor_tables``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sim.demand import Demand
 from sim.floor_tables import (
     AFTER, AGES, AT_OPENING, AUTO, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
     FIRST_DUE, FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LATE, LEAVING, LEG, LEVELS, LINKS,
-    LISTS, LOADED, MINUTE, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
+    LISTS, LOADED, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
     PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, REOPEN, REVIEW, ROOT, RUMOURED, SHIFT,
     SILENCE, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, floor_of,
     outcome_of,
@@ -25,7 +25,7 @@ from sim.outcome import Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
 # What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
-BACK, CHILD, ADMITTED, IMPATIENT = range(4)
+OPENS, CHILD, BACK, IMPATIENT = range(4)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
@@ -57,87 +57,50 @@ def _run(floor):
 def _loop(floor):
     """Let happen what is next, until the horizon."""
     n, rows, legs, teams, queues = floor.n, floor.rows, floor.legs, floor.teams, floor.queues
-    agenda, lines, roots, shifts, flow = floor.agenda, floor.lines, floor.roots, floor.shifts, floor.flow
-    late, late_mark, rumoured, rumoured_mark = floor.late, floor.late_mark, floor.rumoured, floor.rumoured_mark
-    ints, floats, rules = floor.ints, floor.floats, floor.rules
+    agenda, lines, flow = floor.agenda, floor.lines, floor.flow
     while not n[FULL]:
-        time_ms, key = _next(n, rows, agenda, roots, shifts, flow)
-        if n[DECIDING] and time_ms > n[NOW]:
+        if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
             n[DECIDING] = 0
             _decide(n, rows, legs, teams, queues, agenda, lines)
             _look_ahead(n, rows, legs, queues, agenda, flow)
             continue  # what has been started may be due before
-        if n[LOADED] * MINUTE_MS <= time_ms and n[LOADED] * MINUTE_MS < n[HORIZON]:
-            _load(n, agenda)
+        if not n[DUE]:
+            if n[LOADED] * MINUTE_MS >= n[HORIZON]:
+                n[NOW] = n[HORIZON]
+                _flush(n, rows)
+                return True
+            _load(n, rows, agenda, floor.roots, floor.shifts)
             continue
-        n[NOW] = time_ms
-        if time_ms >= n[HORIZON]:
-            _flush(n, rows)
-            return True
-        phase, row, what, opens = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT, False
-        if n[DUE] and agenda[HEAP, 0, 0] == time_ms and agenda[HEAP, 0, 1] == key:
-            pop(agenda, HEAP, n[DUE])
-            n[DUE] -= 1
-            if phase == PHASE_DONE:
-                _done(n, rows, legs, teams, agenda, flow, row)
-            elif what == BACK:
-                legs[ENTERED, rows[LEG, row]] = time_ms
-                _wait(n, rows, legs, queues, lines, row)
-            elif what >= IMPATIENT:
-                _grow_older(n, rows, legs, queues, lines, (row, what - IMPATIENT))
-            else:
-                opens = what == ADMITTED or _child_opens(n, rows, row)
-        elif phase == PHASE_OPEN:
-            n[ROOT] += 1
-            opens = True
+        n[NOW], key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
+        pop(agenda, HEAP, n[DUE])
+        n[DUE] -= 1
+        phase, row, what = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT
+        if phase == PHASE_DONE:
+            _done(n, rows, legs, teams, agenda, flow, row)
         elif phase == PHASE_SHIFT:
-            _change_shift(n, teams, shifts)
-        else:
-            minute = n[MINUTE]
-            n[MINUTE] += 1
-            complaints = _complaints(n, rows, legs, flow)
-            _step(minute + 1, complaints, flow[AUTO, minute], flow[REVIEW, minute], ints, floats, rules)
-            n[LATE] = _admit(n, rows, agenda, late, late_mark, n[LATE], floats[LEVEL_LATE][minute + 1])
-            level = floats[LEVEL_RUMOUR][minute + 1]
-            n[RUMOURED] = _admit(n, rows, agenda, rumoured, rumoured_mark, n[RUMOURED], level)
-        if opens:
+            _change_shift(n, teams, floor.shifts, row)
+        elif phase == PHASE_LEVELS:
+            _tick(n, rows, legs, flow, floor, row)
+        elif what == BACK:
+            legs[ENTERED, rows[LEG, row]] = n[NOW]
+            _wait(n, rows, legs, queues, lines, row)
+        elif what >= IMPATIENT:
+            _grow_older(n, rows, legs, queues, lines, (row, what - IMPATIENT))
+        elif what == OPENS or _child_opens(n, rows, row):
             _open(n, rows, legs, queues, agenda, lines, row)
     return False
-
-
-@part
-def _next(n, rows, agenda, roots, shifts, flow):
-    """Return the time and key of what is next; the horizon's time when nothing is."""
-    time_ms, key = n[HORIZON], 0
-    if n[DUE]:
-        time_ms, key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
-    if n[ROOT] < len(roots):
-        row = roots[n[ROOT]]
-        due, its = rows[DRAWN, row], PHASE_OPEN << PHASE_BITS | row << WHAT_BITS
-        if due < time_ms or (due == time_ms and its < key):
-            time_ms, key = due, its
-    if n[SHIFT] < len(shifts):
-        due, its = shifts[n[SHIFT], 0], PHASE_SHIFT << PHASE_BITS | shifts[n[SHIFT], 1] << WHAT_BITS
-        if due < time_ms or (due == time_ms and its < key):
-            time_ms, key = due, its
-    if n[MINUTE] < flow.shape[1]:
-        due, its = n[MINUTE] * MINUTE_MS, PHASE_LEVELS << PHASE_BITS
-        if due < time_ms or (due == time_ms and its < key):
-            time_ms, key = due, its
-    return time_ms, key
 
 
 # --- tickets --------------------------------------------------------------------------------------------------------
 
 
 @part
-def _change_shift(n, teams, shifts):
+def _change_shift(n, teams, shifts, change):
     """Set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
-    team = shifts[n[SHIFT], 1]
-    slots = shifts[n[SHIFT], 2] * teams[team, HOLDS]
+    team = shifts[change, 1]
+    slots = shifts[change, 2] * teams[team, HOLDS]
     teams[team, FREE] += slots - teams[team, SLOTS]
     teams[team, SLOTS] = slots
-    n[SHIFT] += 1
     n[DECIDING] = 1
 
 
@@ -318,10 +281,21 @@ def _start(n, rows, legs, teams, agenda, row, team):
     held = -(-busy * teams[team, HOLDS] // teams[team, SLOTS])  # busy / agents on duty, rounded up
     handle_ms = max(legs[HANDLE, leg] * teams[team, STRETCH + held - 1] // 1000, 1)
     legs[START, leg], legs[TEAM, leg] = n[NOW], team
-    _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, BACK))
+    _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, OPENS))
 
 
 # --- the minute -----------------------------------------------------------------------------------------------------
+
+
+@part
+def _tick(n, rows, legs, flow, floor, minute):
+    """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
+    ints, floats, agenda = floor.ints, floor.floats, floor.agenda
+    complaints = _complaints(rows, legs, flow, minute - 1, n[AT_OPENING]) if minute else 0
+    _step(minute + 1, complaints, flow[AUTO, minute], flow[REVIEW, minute], ints, floats, floor.rules)
+    late, rumour = floats[LEVEL_LATE][minute + 1], floats[LEVEL_RUMOUR][minute + 1]
+    n[LATE] = _admit(n, rows, agenda, floor.late, floor.late_mark, n[LATE], late)
+    n[RUMOURED] = _admit(n, rows, agenda, floor.rumoured, floor.rumoured_mark, n[RUMOURED], rumour)
 
 
 @part
@@ -330,7 +304,7 @@ def _admit(n, rows, agenda, stream, marks, first, level):
     end_ms = n[NOW] + MINUTE_MS
     while first < len(stream) and rows[DRAWN, stream[first]] < end_ms:
         if marks[first] < level:
-            _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], ADMITTED))
+            _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], OPENS))
         first += 1
     return first
 
@@ -359,10 +333,9 @@ def _note(rows, flow, row, unsolved, due_ms):
 
 
 @part
-def _complaints(n, rows, legs, flow):
-    """Return how many of the complaints due in the minute before are made: those of tickets not resolved by then."""
-    minute = n[NOW] // MINUTE_MS - 1
-    made, complaint = 0, flow[FIRST_DUE, minute] if minute >= 0 else NOBODY
+def _complaints(rows, legs, flow, minute, at_opening):
+    """Return how many of the complaints due in a minute are made: those of tickets not resolved by then."""
+    made, complaint = 0, flow[FIRST_DUE, minute]
     while complaint != NOBODY:
         row = complaint >> 1
         leg = rows[FIRST_LEG, row]
@@ -371,7 +344,7 @@ def _complaints(n, rows, legs, flow):
             complaint = rows[NEXT_UNSOLVED, row]
         else:
             due_ms = rows[OPENED, row] + rows[UNANSWERED, row]
-            begun = n[AT_OPENING] or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
+            begun = at_opening or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
             complaint = rows[NEXT_UNANSWERED, row]
         if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
             made += 1
@@ -414,16 +387,26 @@ def _schedule(n, agenda, due_ms, key):
 
 
 @part
-def _load(n, agenda):
+def _load(n, rows, agenda, roots, shifts):
     """Put what is due in the next minute into the heap, which so stays small."""
-    link = agenda[FIRST, n[LOADED], 0]
+    minute = n[LOADED]
+    end_ms = min((minute + 1) * MINUTE_MS, n[HORIZON])
     n[LOADED] += 1
+    link = agenda[FIRST, minute, 0]
     while link != NOBODY:
         after = agenda[CHAINS, link, 2]
         _schedule(n, agenda, agenda[CHAINS, link, 0], agenda[CHAINS, link, 1])
         agenda[CHAINS, link, 2] = n[SPARE]
         n[SPARE] = link
         link = after
+    while n[ROOT] < len(roots) and rows[DRAWN, roots[n[ROOT]]] < end_ms:
+        _schedule(n, agenda, rows[DRAWN, roots[n[ROOT]]], _key(PHASE_OPEN, roots[n[ROOT]], OPENS))
+        n[ROOT] += 1
+    while n[SHIFT] < len(shifts) and shifts[n[SHIFT], 0] < end_ms:
+        _schedule(n, agenda, shifts[n[SHIFT], 0], _key(PHASE_SHIFT, n[SHIFT], OPENS))
+        n[SHIFT] += 1
+    if n[LEVELS]:
+        _schedule(n, agenda, minute * MINUTE_MS, _key(PHASE_LEVELS, minute, OPENS))
 
 
 @part

@@ -65,7 +65,7 @@ due later, chained by minute; and for each minute the first link of its chain.""
     COUNTERS,
 ) = range(17)
 """Elements of ``n``: time and horizon, whether complaint clocks start at opening and whether there are live levels,
-the agenda's size, whether to decide, whether a heap was too small, and how far roots, shifts, minutes and the two
+the agenda's size, whether to decide, whether a heap was too small, and how far roots, shifts and the two
 candidate streams have been read, the first of those who began to wait at this instant,
 the minutes whose events are in the heap, and the agenda's links in use and the first spare one."""
 
