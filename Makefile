@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WORLDS ?= 200000
 
-.PHONY: run test lint bench gallery clean
+.PHONY: run test lint swarm bench gallery clean
 
 run: $(READY)
 	$(BIN)/withstand demo
 
 test: $(READY) lint
-	$(BIN)/pytest -n auto --dist loadgroup -m "not load"
+	$(BIN)/pytest -n auto --dist loadgroup -m "not load and not swarm"
 	$(BIN)/pytest -m load
 
 lint: $(READY)
@@ -18,7 +19,13 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+swarm: $(READY)
+	$(BIN)/pytest -m swarm
+	$(BIN)/python tests/planted.py
+	$(BIN)/python tests/swarm.py --worlds $(WORLDS)
+
 bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.bench
 
 $(READY): pyproject.toml constraints.txt
@@ -33,6 +40,7 @@ gallery: $(READY)
 	-$(BIN)/withstand demo --out build/gallery
 	cp build/gallery/plots/overview.png build/gallery/plots/backlog.png build/gallery/plots/complaints.png results/gallery/
 	cp build/gallery/loadtest/x1/latency.png build/gallery/loadtest/x1/sent.png results/gallery/
+	$(BIN)/python -m tests.bench size
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,10 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import binding  # type: ignore[import-untyped, unused-ignore]
+from numba import types
+from numba.extending import get_cython_function_address
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (
-    "clock.py", "compiled.py", "engine_fast.py", "floor_tables.py", "heap.py", "levels.py", "staffing.py",
+    "clock.py", "compiled.py", "counting.py", "demand/opening.py", "demand/recipe.py", "demand/rows.py",
+    "demand/table.py", "engine_fast.py", "floor.py", "floor_tables.py", "grid.py", "heap.py", "itinerary.py",
+    "laws.py", "levels.py", "normal.py", "outcome.py", "poisson.py", "staffing.py", "stays.py", "streams.py",
+    "survival.py", "waits.py",
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 
@@ -39,6 +45,17 @@ def part(function: _F) -> _F:
     than the work itself, and its callers hold the arrays.
     """
     return _njit(function, forceinline=True, _nrt=False)
+
+
+def special(name: str, arguments: int) -> Any:
+    """Return a function of scipy.special, of so many floats, that compiled code can call.
+
+    It takes one argument more at the end, Cython's own, which is 0. Compiled code knows it by a name, which each
+    process ties to its address anew: so the code can be cached, while an address in it would be another run's.
+    """
+    symbol = f"withstand_{name}"
+    binding.add_symbol(symbol, get_cython_function_address("scipy.special.cython_special", name))
+    return types.ExternalFunction(symbol, types.float64(*[types.float64] * arguments, types.int32))
 
 
 def _njit(function: _F, **options: Any) -> _F:

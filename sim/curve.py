@@ -37,9 +37,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from sim.clock import HOUR_MS
 
-_TERM_EXACT = 1000.0
-"""Up to this mean a term of the Poisson law, computed alone, is exact to 1e-12."""
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -161,65 +158,3 @@ def paced(curve: Curve) -> Ints:
     middle = np.arange(int(np.ceil(curve.total))) + 0.5
     due = np.floor(curve.inverse(middle[middle < curve.total])).astype(np.int64)
     return np.minimum(due, curve.edges_ms[-1] - 1)
-
-
-def poisson_count(mean: ArrayLike, u: ArrayLike) -> Ints:
-    """Return Poisson counts by inversion: the smallest k >= 0 with P(N <= k) >= u, for u in [0, 1).
-
-        P(N <= k) = Q(k + 1, m)      m  mean, arrivals;  Q  regularised upper incomplete gamma function
-
-    ``mean`` and ``u`` broadcast. For a fixed u the count grows with the mean, so that a busier plan never has
-    fewer arrivals. The upper half is compared by its tail, 1 - u, which a float64 holds exactly; k can only be
-    wrong where u lies within the rounding of Q of a step. Source: Devroye 1986, Non-Uniform Random Variate
-    Generation, ch. III.2; the search starts from the Cornish-Fisher expansion (Abramowitz and Stegun 26.2).
-    Raises ValueError for a mean that is not in [0, 1e12] or a u that is not in [0, 1).
-    """
-    from scipy.special import ndtri
-
-    m, v = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(u, dtype=np.float64))
-    if not ((m >= 0) & (m <= 1e12)).all():
-        raise ValueError("mean: must be a number of arrivals in [0, 1e12]")
-    if not ((v >= 0) & (v < 1)).all():
-        raise ValueError("u: must be in [0, 1)")
-    shape, m, v = m.shape, m.ravel(), v.ravel()
-    live = (v > 0) & (v > np.exp(-m) * (1 - 1e-12))  # the others are 0: P(N <= 0) = exp(-m)
-    k = np.zeros(m.shape, dtype=np.float64)
-    m, v = m[live], v[live]
-    z = ndtri(v)
-    start = np.maximum(np.floor(m + z * np.sqrt(m) + (z * z - 1.0) / 6.0), 0.0)
-    k[live] = _walk(start, m, v)
-    return k.astype(np.int64).reshape(shape)[()]
-
-
-def _walk(k: Floats, m: Floats, u: Floats) -> Floats:
-    """Return, from a good guess k, the smallest k >= 0 with P(N <= k) >= u."""
-    reached, below = _reached(k, m, u)
-    up, down = np.flatnonzero(~reached), np.flatnonzero(below)
-    while up.size:
-        k[up] += 1.0
-        up = up[~_reached(k[up], m[up], u[up])[0]]
-    while down.size:
-        k[down] -= 1.0
-        down = down[_reached(k[down], m[down], u[down])[1]]
-    return k
-
-
-def _reached(k: Floats, m: Floats, u: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether P(N <= k) >= u, and whether P(N <= k - 1) >= u already, each by the smaller of the two tails."""
-    from scipy.special import gammainc, gammaincc, gammaln, xlogy
-
-    upper = u > 0.5
-    reached, below = np.empty(len(k), dtype=bool), np.empty(len(k), dtype=bool)
-    tail, rest = gammainc(k[upper] + 1.0, m[upper]), 1.0 - u[upper]
-    head = gammaincc(k[~upper] + 1.0, m[~upper])
-    if len(m) and m.max() > _TERM_EXACT:
-        tail_before, head_before = (
-            gammainc(np.maximum(k[upper], 0.5), m[upper]),
-            gammaincc(np.maximum(k[~upper], 0.5), m[~upper]),
-        )
-    else:
-        term = np.exp(xlogy(k, m) - m - gammaln(k + 1.0))
-        tail_before, head_before = tail + term[upper], head - term[~upper]
-    reached[upper], below[upper] = tail <= rest, tail_before <= rest
-    reached[~upper], below[~upper] = head >= u[~upper], head_before >= u[~upper]
-    return reached, below & (k > 0)

@@ -7,20 +7,24 @@ simulated but not measured); no row is ever removed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.clock import DAY_MS, MINUTE_MS, NEVER
-from sim.curve import poisson_count
+from sim.clock import MINUTE_MS, NEVER
+from sim.counting import BOT, ESCALATED, HUMAN, Group, Legs, Marks, Tickets, count_bot, count_legs, count_tickets
 from sim.demand import CANDIDATE, ROOT, Demand, logins
 from sim.floor import floor_complaints_ms
+from sim.givens import Givens
 from sim.levels import LEVEL_COLUMN, STREAMS, waiting_and_confirming
-from sim.outcome import LEFT, Outcome, complaints_ms, regulator_ms
+from sim.once import once
+from sim.outcome import Outcome, complaints_ms, regulator_ms
+from sim.poisson import poisson_count
 from sim.staffing import Desk
+from sim.stays import Span, Stay, within
 from sim.streams import Streams
 from sim.tables import ENDPOINTS
+from sim.waits import Waiting, Waits, waits_of
 from sim.world import World
 
 Ints = NDArray[np.int64]
@@ -28,33 +32,26 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Stay:
-    """Things that begin and end: how many are there at any time."""
+class Counted:
+    """What is counted of the tickets: by what, category and measured hour, by row, and root tickets by the minute."""
 
-    begin_ms: Ints
-    end_ms: Ints
+    by_hour: Ints
+    marks: Marks
+    opened_by_minute: Ints
 
-    @cached_property
-    def _sorted(self) -> tuple[Ints, Ints]:
-        return np.sort(self.begin_ms[self.begin_ms < NEVER]), np.sort(self.end_ms[self.begin_ms < NEVER])
 
-    def at(self, time_ms: Ints) -> Ints:
-        """Return count(begin <= t) - count(end <= t) for each t."""
-        begin, end = self._sorted
-        return np.searchsorted(begin, time_ms, side="right") - np.searchsorted(end, time_ms, side="right")
+@dataclass(frozen=True)
+class Worked:
+    """The legs: by leg, the team that it counts for and when it ended; by team, work by its measured hour, and time.
 
-    def peak(self, from_ms: int, to_ms: int) -> tuple[int, int]:
-        """Return the largest count in [from, to) and the first time of it."""
-        begin, _ = self._sorted
-        times = np.concatenate([[from_ms], begin[(begin > from_ms) & (begin < to_ms)]])
-        levels = self.at(times)
-        where = int(np.argmax(levels))
-        return int(levels[where]), int(times[where])
+    ``left_ms`` is when a leg ended, by its work or by the customer's leaving; ``arrived_ms`` the handling time of what
+    entered in the hour, ``busy_ms`` the time spent on work in the measured period.
+    """
 
-    def held_ms(self, from_ms: int, to_ms: int) -> float:
-        """Return the total time spent within [from, to), ms."""
-        begin, end = np.clip(self.begin_ms, from_ms, to_ms), np.clip(self.end_ms, from_ms, to_ms)
-        return float((end - begin).sum())
+    home: Group
+    left_ms: Ints
+    arrived_ms: Ints
+    busy_ms: Ints
 
 
 @dataclass(frozen=True)
@@ -66,15 +63,20 @@ class Facts:
     outcome: Outcome
     streams: Streams
 
-    @cached_property
+    @property
+    def givens(self) -> Givens:
+        """What all replications of the world have in common."""
+        return self.world.givens
+
+    @property
     def from_ms(self) -> int:
         """The end of the warm-up."""
-        return self.world.market.horizon_ms - self.days * DAY_MS
+        return self.givens.from_ms
 
     @property
     def to_ms(self) -> int:
         """The horizon."""
-        return self.desk.horizon_ms
+        return self.givens.to_ms
 
     @property
     def days(self) -> int:
@@ -92,17 +94,56 @@ class Facts:
 
     # --- tickets ------------------------------------------------------------------------------------------
 
-    @cached_property
+    @once
+    def counted(self) -> Counted:
+        """What is counted of the tickets, the bot's included."""
+        demand, outcome = self.demand, self.outcome
+        columns = Tickets(
+            category=demand.category,
+            kind=demand.kind,
+            chase=demand.chase,
+            target_ms=demand.target_ms,
+            legs_from=demand.legs_from,
+            opened_ms=outcome.opened_ms,
+            first_start_ms=outcome.first_start_ms,
+            first_end_ms=outcome.first_end_ms,
+            moved_ms=outcome.moved_ms,
+            outcome=outcome.outcome,
+            complaint_ms=self.complaint_ms,
+            floor_ms=self.floor_ms,
+            regulator_ms=self.regulator_ms,
+        )
+        counted = Counted(*count_tickets(columns, len(demand.categories), self.from_ms, self.to_ms))
+        for category, (opened, *_) in zip(self._bot_category, self.bot_roots, strict=True):
+            hours = counted.by_hour[BOT, category]
+            count_bot(opened, hours, counted.opened_by_minute, self.from_ms, self.to_ms)
+        return counted
+
+    def marked(self, what: int) -> Mask:
+        """Return the rows for whom something is counted (``sim.counting``: HUMAN and the others, but for BOT)."""
+        return (self.counted.marks & (1 << what)) != 0
+
+    @once
+    def totals(self) -> Ints:
+        """What is counted in the measured period, by what and category."""
+        return self.counted.by_hour.sum(axis=2)
+
+    @property
     def root(self) -> Mask:
         """Rows that are tickets of their own, not reopened ones or questions about one."""
         return (self.demand.kind == ROOT) | (self.demand.kind == CANDIDATE)
 
-    @cached_property
+    @property
     def human(self) -> Mask:
         """Root rows that people handle and that were opened in the measured period."""
-        return self.root & self.measured(self.outcome.opened_ms)
+        return self.marked(HUMAN)
 
-    @cached_property
+    @property
+    def escalated(self) -> Mask:
+        """Root rows whose first handling ended in the measured period with more to come."""
+        return self.marked(ESCALATED)
+
+    @once
     def bot_roots(self) -> tuple[tuple[Ints, Ints, str], ...]:
         """The root tickets that the bot ended, in no order: by category times and ordinals, and the stream of each set.
 
@@ -122,69 +163,82 @@ class Facts:
             sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))
         return tuple(sets)
 
-    @cached_property
+    @property
+    def _bot_category(self) -> list[int]:
+        """The category of each of the ``bot_roots``."""
+        return [*range(len(self.demand.categories)), *(one.category for one in self.demand.bot_candidates)]
+
+    @property
     def bot_opened_ms(self) -> tuple[Ints, ...]:
         """By category, when the root tickets were opened that the bot ended; in no order."""
-        times = [one[0] for one in self.bot_roots]
-        more: list[list[Ints]] = [[] for _ in self.demand.categories]
-        for candidates, came in zip(self.demand.bot_candidates, times[len(more) :], strict=True):
-            more[candidates.category].append(came)
-        return tuple(np.concatenate([own, *extra]) for own, extra in zip(times[: len(more)], more, strict=True))
+        times: list[list[Ints]] = [[] for _ in self.demand.categories]
+        for category, (opened, *_) in zip(self._bot_category, self.bot_roots, strict=True):
+            times[category].append(opened)
+        return tuple(np.concatenate(each) for each in times)
 
-    @cached_property
-    def first_contact(self) -> Mask:
-        """Root rows whose first handling ended in the measured period and solved them."""
-        return self.root & self.measured(self.outcome.first_end_ms) & (np.diff(self.demand.legs_from) == 1)
+    @property
+    def ticket_opened_ms(self) -> Ints:
+        """When each root ticket was created, bot-ended ones included, over the whole run; in no order."""
+        people = self.outcome.opened_ms[self.root]
+        return np.concatenate([people[people < self.to_ms], *self.bot_opened_ms])
 
-    @cached_property
-    def escalated(self) -> Mask:
-        """Root rows whose first handling ended in the measured period with more to come."""
-        return self.root & self.measured(self.outcome.first_end_ms) & (np.diff(self.demand.legs_from) > 1)
-
-    @cached_property
-    def asked_again(self) -> Mask:
-        """Human rows whose customer asked again while waiting."""
-        chase = self.demand.chase
-        return self.human & (chase >= 0) & (self.outcome.opened_ms[chase] < NEVER)
-
-    @cached_property
-    def abandoned(self) -> Mask:
-        """Human rows whose customer lost patience: left for good, or left the chat for the inbox."""
-        return self.human & ((self.outcome.outcome == LEFT) | (self.outcome.moved_ms < NEVER))
+    @once
+    def waits(self) -> Waits:
+        """How long those waited that people handle."""
+        demand, outcome = self.demand, self.outcome
+        columns = Waiting(
+            marks=self.counted.marks,
+            category=demand.category,
+            legs_from=demand.legs_from,
+            leg_queue=demand.leg_queue,
+            opened_ms=outcome.opened_ms,
+            first_start_ms=outcome.first_start_ms,
+            closed_ms=outcome.closed_ms,
+            outcome=outcome.outcome,
+        )
+        return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
 
     # --- backlog ------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def backlog(self) -> Stay:
         """Open tickets that people handle: roots, reopened ones and questions, pauses included."""
         return Stay(self.outcome.opened_ms, self.outcome.closed_ms)
 
-    @cached_property
-    def home_team(self) -> Ints:
-        """By queue, the team that it counts for: the first that would take from it."""
-        ranks, prefers = np.array(self.desk.ranks), np.array(self.desk.prefers)
-        homes = []
-        for queue in range(len(self.desk.queues)):
-            skilled = [t for t in range(len(self.desk.teams)) if ranks[t, queue] >= 0]
-            homes.append(min(skilled, key=lambda t: (ranks[t, queue], prefers[queue, t], t)))
-        return np.array(homes)
+    @once
+    def spans(self) -> dict[str, Span]:
+        """The backlog in the measured period: of the desk under ``""``, and of each team what waits or is in hand."""
+        worked, from_ms, to_ms = self.worked, self.from_ms, self.to_ms
+        teams = within(self.outcome.leg_entered_ms, worked.left_ms, worked.home, len(self.desk.teams), from_ms, to_ms)
+        return {"": self.backlog.within(from_ms, to_ms)} | dict(zip(self.desk.teams, teams, strict=True))
 
-    @cached_property
-    def leg_home(self) -> Ints:
+    @once
+    def worked(self) -> Worked:
+        """What became of the legs."""
+        demand, outcome = self.demand, self.outcome
+        columns = Legs(
+            legs_from=demand.legs_from,
+            handle_ms=demand.leg_handle_ms,
+            entered_ms=outcome.leg_entered_ms,
+            start_ms=outcome.leg_start_ms,
+            end_ms=outcome.leg_end_ms,
+            queue=outcome.leg_queue,
+            team=outcome.leg_team,
+            closed_ms=outcome.closed_ms,
+            outcome=outcome.outcome,
+        )
+        home, teams = self.givens.home_team, len(self.desk.teams)
+        return Worked(*count_legs(columns, home, teams, self.from_ms, self.to_ms))
+
+    @property
+    def leg_home(self) -> Group:
         """By leg, the team that it counts for: who works on it, else the home of its queue."""
-        return np.where(self.outcome.leg_team >= 0, self.outcome.leg_team, self.home_team[self.outcome.leg_queue])
-
-    @cached_property
-    def leg_left_ms(self) -> Ints:
-        """By leg, when it ended, by its work or by the customer's leaving."""
-        row = np.repeat(np.arange(self.demand.rows), np.diff(self.demand.legs_from))
-        gone = (self.outcome.outcome == LEFT)[row]
-        return np.where(gone, np.minimum(self.outcome.closed_ms[row], self.outcome.leg_end_ms), self.outcome.leg_end_ms)
+        return self.worked.home
 
     def team_backlog(self, team: int) -> Stay:
         """Return the tickets that wait for a team or are in its hands."""
         mine = self.leg_home == team
-        return Stay(self.outcome.leg_entered_ms[mine], self.leg_left_ms[mine])
+        return Stay(self.outcome.leg_entered_ms[mine], self.worked.left_ms[mine])
 
     def team_busy(self, team: int) -> Stay:
         """Return the pieces of work in a team's hands."""
@@ -193,19 +247,19 @@ class Facts:
 
     # --- the public ---------------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def complaint_ms(self) -> Ints:
         """By row, when its customer complained in public; NEVER if not."""
         return complaints_ms(self.demand, self.outcome, at_opening=self._at_opening, horizon_ms=self.to_ms)
 
-    @cached_property
+    @once
     def floor_ms(self) -> Ints:
         """By row, when its customer would have complained with unlimited agents; NEVER if not."""
         return floor_complaints_ms(
             self.demand, self.outcome, self.desk, at_opening=self._at_opening, horizon_ms=self.to_ms
         )
 
-    @cached_property
+    @once
     def regulator_ms(self) -> Ints:
         """By row, when its customer turned to a regulator; NEVER if not."""
         rule = self.world.scenario.regulator
@@ -218,24 +272,18 @@ class Facts:
 
     # --- endpoints ----------------------------------------------------------------------------------------
 
-    @cached_property
-    def ticket_opened_ms(self) -> Ints:
-        """When each root ticket was created, bot-ended ones included, over the whole run; in no order."""
-        people = self.outcome.opened_ms[self.root]
-        return np.concatenate([people[people < self.to_ms], *self.bot_opened_ms])
-
-    @cached_property
+    @once
     def requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each minute of the run."""
-        minutes = np.arange(self.to_ms // MINUTE_MS)
-        flow = self.demand.flow
-        tickets = np.bincount(self.ticket_opened_ms // MINUTE_MS, minlength=len(minutes))
-        out = dict.fromkeys(ENDPOINTS, np.zeros(len(minutes), dtype=np.int64))
-        out |= {"withdrawal": flow.withdrawals_auto + flow.withdrawals_review, "ticket": tickets}
-        out["login"] = logins(self.world.market, self.streams)
-        readers = self.world.scenario.readers
+        minutes, flow = self.to_ms // MINUTE_MS, self.demand.flow
+        out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
+        out["withdrawal"] = flow.withdrawals_auto + flow.withdrawals_review
+        out["ticket"] = self.counted.opened_by_minute
+        people, readers = self.world.scenario.population, self.world.scenario.readers
+        if people and people.logins_per_mau_day:
+            out["login"] = logins(self.world.recipe, self.streams)
         if readers:
-            views = self.backlog.at(minutes * MINUTE_MS) * (MINUTE_MS / readers.view_every)
+            views = self.backlog.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
             out["ticket_view"] = self._counts(views, "views")
             if self.world.rules and self.world.scenario.withdrawals:
                 waiting, confirming = waiting_and_confirming(self.outcome.level_ints, self.world.rules)
@@ -246,7 +294,7 @@ class Facts:
     def _counts(self, expected: NDArray[np.floating], purpose: str) -> Ints:
         return poisson_count(expected, self.streams.uniforms("", purpose, np.arange(len(expected))))
 
-    @cached_property
+    @once
     def measured_requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each measured minute."""
         return {name: counts[self.from_ms // MINUTE_MS :] for name, counts in self.requests.items()}

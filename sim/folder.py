@@ -14,22 +14,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from sim import tables
+from sim import series_table, tables
 from sim.arrivals import arrivals, busiest_window, header
 from sim.estimate import Estimate
 from sim.expect import Expectation, judge
+from sim.ledger import refusal_told
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.intake import from_resolved, resolved
 from sim.scenario.model import Scenario
-from sim.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
+from sim.series_table import Hourly
+from sim.tables import ARRIVALS, REPLICATIONS, TICKETS
 from sim.ticket_table import ticket_table
 
 if TYPE_CHECKING:
+    from sim.replicate import Replication
     from sim.runner import Run
 
-_PACKAGES = ("withstand", "numpy", "polars", "scipy", "simpy")
+_PACKAGES = ("withstand", "numba", "numpy", "polars", "scipy", "simpy")
 
 
 def must_be_free(folder: Path) -> None:
@@ -53,13 +57,14 @@ def default_folder(name: str, seed: int, started: datetime) -> Path:
     """
     place = Path("results") / name
     folder = place / f"{started:%Y%m%dT%H%M%S}-{seed}"
-    if folder.exists() or any(place.glob(_partial(folder, "*"))):
+    if folder.exists() or any(place.glob(partial_of(folder, "*").name)):
         return default_folder(name, seed, started + timedelta(seconds=1))
     return folder
 
 
-def _partial(folder: Path, process: object) -> str:
-    return f".{folder.name}.partial-{process}"
+def partial_of(folder: Path, process: object = None) -> Path:
+    """Return where this process (or another) writes what becomes ``folder`` once it is whole."""
+    return folder.parent / f".{folder.name}.partial-{process or os.getpid()}"
 
 
 @contextmanager
@@ -69,27 +74,17 @@ def whole(folder: Path) -> Iterator[Path]:
     Raises ScenarioFaults when the folder is taken, or the system refuses to write there.
     """
     must_be_free(folder)
-    partial = folder.parent / _partial(folder, os.getpid())
+    partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
-    with _refusal_told(folder):
+    with refusal_told(folder):
         partial.mkdir(parents=True)
-    try:
-        yield partial
-        with _refusal_told(folder):
+        try:
+            yield partial
             if folder.is_dir():
                 folder.rmdir()
             partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def _refusal_told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        got = f"got {error.strerror}"
-        raise ScenarioFaults([f"{folder}: --out: {got}; must be a free place where files can be written"]) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_run(
@@ -102,24 +97,34 @@ def write_run(
     """
     from sim.plots import figures, save
 
+    booked = run.profile.station
     with whole(folder) as place:
         info = describe(run, source=source, sets=sets)
         _json(place / "run.json", info)
-        _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
-        tables.write(run.series, place / "series.parquet", SERIES)
-        tables.write(replication_table(run), place / "replications.parquet", REPLICATIONS)
-        kept = range(len(run.replications)) if all_tickets else range(1)
-        tickets = pl.concat([ticket_table(run.facts(number)) for number in kept])
-        tables.write(tickets, place / "tickets.parquet", TICKETS)
-        peak = run.peak_facts()
-        window = busiest_window(peak)
-        trace = header(peak, window, run.metrics, run.sha256)
-        tables.write(arrivals(peak, window), place / "arrivals.parquet", ARRIVALS, header=trace)
-        (place / "plots").mkdir()
-        save(figures(run.series, run.metrics, run.scenario), place / "plots")
-        page = report_page(place, info, run.scenario, run.metrics, run.series)
-        (place / "report.html").write_text(page, encoding="utf-8")
+        with booked("write metrics"):
+            _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
+            tables.write(replication_table(run.replications), place / "replications.parquet", REPLICATIONS)
+        with booked("write series"):
+            series_table.write(run.hourly, place / "series.parquet")
+        with booked("write tickets"):
+            shown = range(len(run.replications) if all_tickets else 1)
+            tables.stream((ticket_table(run.facts(index)) for index in shown), place / "tickets.parquet", TICKETS)
+        with booked("write arrivals"):
+            _write_arrivals(run, place / "arrivals.parquet")
+        with booked("write plots"):
+            (place / "plots").mkdir()
+            save(figures(run.hourly, run.metrics, run.scenario), place / "plots")
+        with booked("write report"):
+            page = report_page(place, info, run.scenario, run.metrics, run.hourly)
+            (place / "report.html").write_text(page, encoding="utf-8")
     return folder
+
+
+def _write_arrivals(run: Run, path: Path) -> None:
+    peak = run.peak_facts()
+    window = busiest_window(peak)
+    trace = header(peak, window, run.metrics, run.sha256)
+    tables.write(arrivals(peak, window), path, ARRIVALS, header=trace)
 
 
 def report_page(
@@ -127,7 +132,7 @@ def report_page(
     info: Mapping[str, Any],
     scenario: Scenario,
     metrics: Mapping[str, Estimate],
-    series: pl.DataFrame,
+    hourly: Hourly,
     *,
     verdict: Mapping[str, Any] | None = None,
 ) -> str:
@@ -138,7 +143,7 @@ def report_page(
     return report_html(
         run_info=info,
         scenario=scenario,
-        series=series,
+        hourly=hourly,
         metrics=metrics,
         plots=sorted((folder / "plots").iterdir()),
         expectations=None if info["sets"] else judge(scenario.expect, metrics),
@@ -153,8 +158,8 @@ def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
 
     saved = read_run(folder)
     scenario = from_resolved(saved.info["scenario"], file=str(folder / "run.json"))
-    series = tables.read(folder / "series.parquet", SERIES)
-    page = report_page(folder, saved.info, scenario, saved.metrics, series, verdict=verdict)
+    hourly = series_table.of_file(folder / "series.parquet")
+    page = report_page(folder, saved.info, scenario, saved.metrics, hourly, verdict=verdict)
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "report.html")
@@ -168,6 +173,7 @@ def describe(run: Run, *, source: str | None, sets: Sequence[str]) -> dict[str, 
         "seed": run.seed,
         "replications": len(run.replications),
         "engine": run.engine,
+        "precision": run.precision and run.precision.as_json(),
         "source": source,
         "sets": list(sets),
         "scenario": resolved(run.scenario),
@@ -216,14 +222,12 @@ def _json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def replication_table(run: Run) -> pl.DataFrame:
+def replication_table(replications: Sequence[Replication]) -> pl.DataFrame:
     """Return every metric of every replication, long (``sim.tables.REPLICATIONS``)."""
-    names = list(run.replications[0].metrics)
-    parts = [
-        pl.DataFrame(
-            {"replication": [one.number] * len(names), "name": names, "value": [one.metrics[n] for n in names]},
-            schema={column.name: column.dtype for column in REPLICATIONS},
-        )
-        for one in run.replications
-    ]
-    return pl.concat(parts)
+    names = list(replications[0].metrics)
+    columns = {
+        "replication": np.repeat([one.number for one in replications], len(names)),
+        "name": names * len(replications),
+        "value": [one.metrics[name] for one in replications for name in names],
+    }
+    return pl.DataFrame(columns, schema=tables.dtypes(REPLICATIONS))

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from sim.clock import HOUR_MS, NEVER
 from sim.demand import CHASE
-from sim.engine import simulate
 from sim.facts import Facts
 from sim.outcome import LEFT, clock_start_ms
+from sim.replicate import facts_of
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.model import Scenario
-from sim.streams import Streams
 from sim.world import World, build
 
 
@@ -34,12 +33,10 @@ def hazards(
     clocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scenario.categories}
     escalated = dict.fromkeys(scenario.categories, 0)
     for replication in range(replications):
-        demand = world.demand(seed=seed, replication=replication)
-        outcome = simulate(demand, world.desk, world.rules)
-        facts = Facts(world, demand, outcome, Streams(seed, replication))
+        facts = facts_of(world, seed=seed, replication=replication)
         hours = _clock_hours(world, facts)
         for number, name in enumerate(scenario.categories):
-            mine = demand.category == number
+            mine = facts.demand.category == number
             clocks[name].append(hours[mine & (hours > 0)])
             escalated[name] += int((facts.escalated & mine).sum())
         tick()

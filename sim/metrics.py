@@ -2,23 +2,38 @@
 
 A metric function takes the ``Facts`` of one replication and returns a value by entity: ``""`` for the whole, and the
 names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
-quantile of a wait that most customers have not yet ended. Shares name their denominator in the table.
+quantile of a wait that most customers have not yet ended. Shares name their denominator in the table. What is counted
+already lies in ``facts.totals`` (``sim.counting``); the rest follows from ``facts.demand`` and ``facts.outcome``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
+from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from sim.counting import (
+    ABANDONED,
+    ASKED_AGAIN,
+    BOT,
+    COMPLAINT,
+    DUE,
+    ESCALATED,
+    FIRST_CONTACT,
+    FLOOR,
+    HUMAN,
+    IN_TIME,
+    REGULATOR,
+)
 from sim.demand import ceilings
-from sim.facts import Facts, Mask, Stay
+from sim.facts import Facts
 from sim.levels import LEVEL_COLUMN, N_LATE, RUMOUR
-from sim.outcome import LEFT
-from sim.statistics import kaplan_meier_quantile
+from sim.statistics import quantile_of_sorted
+from sim.survival import NOT_REACHED
+from sim.waits import SHARES
 
 Values = dict[str, float | None]
 _CALM = 1.25
@@ -36,63 +51,49 @@ class Metric:
     of: Callable[[Facts], Values]
 
 
-def by_category(facts: Facts, rows: Mask) -> dict[str, int]:
-    """Return how many of the marked rows each category has, and all together under ``""``."""
-    counts = np.bincount(facts.demand.category[rows], minlength=len(facts.demand.categories))
-    return {"": int(counts.sum())} | dict(zip(facts.demand.categories, counts.tolist(), strict=True))
+def by_category(facts: Facts, what: int) -> dict[str, int]:
+    """Return how many of something (``sim.counting``) there were by category, and all together under ``""``."""
+    counts = facts.totals[what].tolist()
+    return {"": sum(counts)} | dict(zip(facts.demand.categories, counts, strict=True))
 
 
-def _per_day(facts: Facts, counts: dict[str, int]) -> Values:
-    return {name: count / facts.days for name, count in counts.items()}
-
-
-def _bot(facts: Facts) -> dict[str, int]:
-    counts = {
-        n: int(facts.measured(t).sum()) for n, t in zip(facts.demand.categories, facts.bot_opened_ms, strict=True)
-    }
-    return {"": sum(counts.values())} | counts
+def _per_day(what: int) -> Callable[[Facts], Values]:
+    return lambda facts: {name: count / facts.days for name, count in by_category(facts, what).items()}
 
 
 def _new(facts: Facts) -> Values:
-    human = by_category(facts, facts.human)
-    return _per_day(facts, {name: human[name] + bot for name, bot in _bot(facts).items()})
+    human, bot = by_category(facts, HUMAN), by_category(facts, BOT)
+    return {name: (human[name] + bot[name]) / facts.days for name in human}
 
 
-def _share(facts: Facts, part: Mask, whole: Mask) -> Values:
+def _share(part: int, whole: int) -> Callable[[Facts], Values]:
     """Return part / whole by category; None where there is no whole."""
-    of = by_category(facts, whole)
-    return {name: count / of[name] if of[name] else None for name, count in by_category(facts, part & whole).items()}
+
+    def share(facts: Facts) -> Values:
+        parts = by_category(facts, part)
+        return {name: parts[name] / of if of else None for name, of in by_category(facts, whole).items()}
+
+    return share
 
 
 # --- backlog ----------------------------------------------------------------------------------------------------
 
 
-def _stays(facts: Facts) -> dict[str, Stay]:
-    return {"": facts.backlog} | {name: facts.team_backlog(team) for team, name in enumerate(facts.desk.teams)}
-
-
 def _backlog_peak(facts: Facts) -> Values:
-    return {name: stay.peak(facts.from_ms, facts.to_ms)[0] for name, stay in _stays(facts).items()}
+    return {name: span.peak for name, span in facts.spans.items()}
 
 
 def _backlog_end(facts: Facts) -> Values:
-    last = np.array([facts.to_ms - 1])
-    return {name: int(stay.at(last)[0]) for name, stay in _stays(facts).items()}
+    return {name: int(span.hourly[-1]) for name, span in facts.spans.items()}
 
 
 def _backlog_mean(facts: Facts) -> Values:
-    span = facts.to_ms - facts.from_ms
-    return {name: stay.held_ms(facts.from_ms, facts.to_ms) / span for name, stay in _stays(facts).items()}
+    return {name: span.held_ms / (facts.to_ms - facts.from_ms) for name, span in facts.spans.items()}
 
 
 def _backlog_age_p90(facts: Facts) -> Values:
     """Return the age in hours that 90 % of the tickets open at the end do not exceed; None without any."""
-    out: Values = {}
-    for name, stay in _stays(facts).items():
-        still = (stay.begin_ms < facts.to_ms) & (stay.end_ms >= facts.to_ms)
-        ages = (facts.to_ms - stay.begin_ms[still]) / HOUR_MS
-        out[name] = float(np.quantile(ages, 0.9)) if len(ages) else None
-    return out
+    return {name: quantile_of_sorted(span.ages_ms / HOUR_MS, 0.9) for name, span in facts.spans.items()}
 
 
 def _drain_days(facts: Facts) -> Values:
@@ -104,113 +105,80 @@ def _drain_days(facts: Facts) -> Values:
     if facts.from_ms < 2 * DAY_MS:
         return {"": None}
     highest, _ = facts.backlog.peak(facts.from_ms // 2, facts.from_ms)
-    calm = _CALM * highest
-    peak, at = facts.backlog.peak(facts.from_ms, facts.to_ms)
-    if peak <= calm:
+    calm, span = _CALM * highest, facts.spans[""]
+    if span.peak <= calm:
         return {"": 0.0}
-    times = np.arange(at, facts.to_ms, MINUTE_MS)
-    calm_again = np.flatnonzero(facts.backlog.at(times) <= calm)
-    return {"": float(times[calm_again[0]] - at) / DAY_MS if len(calm_again) else None}
+    minutes = -(-(facts.to_ms - span.peak_ms) // MINUTE_MS)
+    calm_again = np.flatnonzero(facts.backlog.by_minute(span.peak_ms, minutes) <= calm)
+    return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS if len(calm_again) else None}
 
 
 # --- waits ------------------------------------------------------------------------------------------------------
 
 
-def _kaplan_meier(facts: Facts, end_ms: NDArray[np.int64], p: float, unit_ms: int) -> Values:
-    """Return the p-quantile of the time from opening to ``end_ms``; who is not there yet is censored."""
-    outcome = facts.outcome
-    gone = np.where(outcome.outcome == LEFT, outcome.closed_ms, facts.to_ms)
-    seen = np.minimum(end_ms, gone)
-    waited, observed = seen - outcome.opened_ms, end_ms < np.minimum(gone, NEVER)
-    out: Values = {}
-    for name, rows in _groups(facts).items():
-        quantile = kaplan_meier_quantile(waited[rows], observed[rows], p) if rows.any() else None
-        out[name] = None if quantile is None else quantile / unit_ms
-    return out
+def _wait(which: str, p: float, unit_ms: int) -> Callable[[Facts], Values]:
+    """Return the p-quantile of a wait by Kaplan and Meier; None where the estimate does not reach it."""
 
+    def wait(facts: Facts) -> Values:
+        *parts, whole = getattr(facts.waits, which)[:, SHARES.index(p)].tolist()
+        found = {"": whole} | dict(zip(facts.demand.categories, parts, strict=True))
+        return {name: None if ms == NOT_REACHED else ms / unit_ms for name, ms in found.items()}
 
-def _groups(facts: Facts) -> dict[str, Mask]:
-    names = facts.demand.categories
-    return {"": facts.human} | {n: facts.human & (facts.demand.category == i) for i, n in enumerate(names)}
+    return wait
 
 
 def _first_response(p: float) -> Callable[[Facts], Values]:
-    return lambda facts: _kaplan_meier(facts, facts.outcome.first_start_ms, p, MINUTE_MS)
+    return _wait("response_ms", p, MINUTE_MS)
 
 
 def _resolution(p: float) -> Callable[[Facts], Values]:
-    return lambda facts: _kaplan_meier(facts, facts.outcome.resolved_ms, p, HOUR_MS)
-
-
-def _within_target(facts: Facts) -> Values:
-    opened, target = facts.outcome.opened_ms, facts.demand.target_ms
-    due = np.where(facts.human & (target < NEVER), opened, 0) + np.where(target < NEVER, target, 0)
-    answered = facts.outcome.first_start_ms <= due
-    decided = facts.human & (target < NEVER) & (answered | (due < facts.to_ms))
-    return _share(facts, answered, decided)
+    return _wait("resolution_ms", p, HOUR_MS)
 
 
 def _occupancy(facts: Facts) -> Values:
-    busy: dict[str, float] = {}
-    there: dict[str, float] = {}
-    for team, (times, slots) in enumerate(facts.desk.slots()):
-        name = facts.desk.teams[team]
-        busy[name] = facts.team_busy(team).held_ms(facts.from_ms, facts.to_ms)
-        there[name] = float((_spans(facts, times) * slots).sum())
-    busy[""], there[""] = sum(busy.values()), sum(there.values())
-    return {name: busy[name] / there[name] if there[name] else None for name in there}
-
-
-def _spans(facts: Facts, times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how long each step of a step function lasts within the measured period, ms."""
-    ends = np.append(times[1:], facts.to_ms)
-    return np.maximum(np.minimum(ends, facts.to_ms) - np.maximum(times, facts.from_ms), 0)
+    busy, there = facts.worked.busy_ms.tolist(), facts.givens.slots_ms
+    both = {"": (sum(busy), sum(there))} | dict(zip(facts.desk.teams, zip(busy, there, strict=True), strict=True))
+    return {name: mine / slots if slots else None for name, (mine, slots) in both.items()}
 
 
 def _cost(facts: Facts) -> Values:
-    out: Values = {}
-    table = facts.desk.scheduled
-    for team, name in enumerate(facts.desk.teams):
-        mine = table[table[:, 1] == team]
-        hours = float((_spans(facts, mine[:, 0]) * mine[:, 2]).sum()) / HOUR_MS
-        out[name] = hours * facts.desk.cost_per_hour[team] / facts.days
-    return {"": sum(v or 0.0 for v in out.values())} | out
+    planned = zip(facts.givens.scheduled_ms, facts.desk.cost_per_hour, strict=True)
+    cost = [ms / HOUR_MS * per_hour / facts.days for ms, per_hour in planned]
+    out: Values = {"": sum(cost)}
+    return out | dict(zip(facts.desk.teams, cost, strict=True))
 
 
 # --- the public -------------------------------------------------------------------------------------------------
 
 
-def _direct(facts: Facts) -> Values:
-    return _per_day(facts, by_category(facts, facts.measured(facts.complaint_ms)))
+def _direct(facts: Facts) -> float:
+    return int(facts.totals[COMPLAINT].sum()) / facts.days
 
 
 def _posts(facts: Facts) -> float:
     return int(facts.measured(facts.demand.flow.posts_ms).sum()) / facts.days
 
 
-def _total(facts: Facts) -> float:
-    return (_direct(facts)[""] or 0.0) + _posts(facts)
-
-
 def _floor(facts: Facts) -> Values:
-    direct = _per_day(facts, by_category(facts, facts.measured(facts.floor_ms)))
-    return direct | {"": (direct[""] or 0.0) + _posts(facts)}
+    without = _per_day(FLOOR)(facts)
+    return without | {"": (without[""] or 0.0) + _posts(facts)}
 
 
 def _reducible(facts: Facts) -> Values:
-    return {"": _total(facts) - (_floor(facts)[""] or 0.0)}
+    return {"": _direct(facts) + _posts(facts) - (_floor(facts)[""] or 0.0)}
 
 
 def _peak_day(facts: Facts) -> Values:
-    all_ms = np.concatenate([facts.complaint_ms, facts.demand.flow.posts_ms])
-    days = (all_ms[facts.measured(all_ms)] - facts.from_ms) // DAY_MS
-    return {"": int(np.bincount(days, minlength=1).max())}
+    posts = facts.demand.flow.posts_ms
+    days = (posts[facts.measured(posts)] - facts.from_ms) // DAY_MS
+    direct = facts.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
+    return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
 
 
 def _unharmed(denominator: Callable[[Facts], float | None]) -> Callable[[Facts], Values]:
     def share(facts: Facts) -> Values:
         whole = denominator(facts)
-        return {"": 1 - (_direct(facts)[""] or 0.0) / whole if whole else None}
+        return {"": 1 - _direct(facts) / whole if whole else None}
 
     return share
 
@@ -229,7 +197,11 @@ def _active(facts: Facts) -> float | None:
 
 
 def _peak_per_s(*endpoints: str) -> Callable[[Facts], Values]:
-    return lambda facts: {"": int(np.sum([facts.measured_requests[name] for name in endpoints], axis=0).max()) / 60}
+    def peak(facts: Facts) -> Values:
+        together = reduce(np.add, [facts.measured_requests[name] for name in endpoints])
+        return {"": int(together.max()) / 60}
+
+    return peak
 
 
 def _level_peak(table: str, column: int) -> Callable[[Facts], Values]:
@@ -250,18 +222,18 @@ def _refused(facts: Facts) -> Values:
 
 METRICS: tuple[Metric, ...] = (
     Metric("tickets_new_per_day", "tickets/day", 0, "root tickets opened", _new),
-    Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", lambda f: _per_day(f, _bot(f))),
+    Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", _per_day(BOT)),
     Metric(
         "tickets_human_per_day", "tickets/day", -1, "of them handled by people",
-        lambda f: _per_day(f, by_category(f, f.human)),
+        _per_day(HUMAN),
     ),
     Metric(
         "tickets_first_contact_per_day", "tickets/day", 1, "human-handled tickets solved at first contact",
-        lambda f: _per_day(f, by_category(f, f.first_contact)),
+        _per_day(FIRST_CONTACT),
     ),
     Metric(
         "tickets_escalated_per_day", "tickets/day", -1, "human-handled tickets not solved at first contact",
-        lambda f: _per_day(f, by_category(f, f.escalated)),
+        _per_day(ESCALATED),
     ),
     Metric("backlog_peak", "tickets", -1, "most tickets open at once (by team: waiting or in hand)", _backlog_peak),
     Metric("backlog_end", "tickets", -1, "tickets open at the end (censored in every wait)", _backlog_end),
@@ -275,17 +247,19 @@ METRICS: tuple[Metric, ...] = (
     Metric("first_response_p90", "min", -1, "90 % quantile of the same", _first_response(0.9)),
     Metric("resolution_p50", "h", -1, "median time to resolution (Kaplan-Meier)", _resolution(0.5)),
     Metric("resolution_p90", "h", -1, "90 % quantile of the same", _resolution(0.9)),
-    Metric("within_target_share", "of human-handled tickets with a target", 1, "answered in time", _within_target),
+    Metric(
+        "within_target_share", "of human-handled tickets with a target", 1, "answered in time", _share(IN_TIME, DUE)
+    ),
     Metric(
         "abandoned_share", "of human-handled tickets", -1, "customers who left, or left the chat for the inbox",
-        lambda f: _share(f, f.abandoned, f.human),
+        _share(ABANDONED, HUMAN),
     ),
     Metric(
         "recontact_share", "of human-handled tickets", -1, "customers who asked again while they waited",
-        lambda f: _share(f, f.asked_again, f.human),
+        _share(ASKED_AGAIN, HUMAN),
     ),
     Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy),
-    Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _direct),
+    Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT)),
     Metric(
         "complaints_background_per_day", "posts/day", -1, "public posts that name no ticket",
         lambda f: {"": _posts(f)},
@@ -298,7 +272,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),
     Metric(
         "complaints_regulator_per_day", "complaints/day", -1, "complaints to a regulator",
-        lambda f: _per_day(f, by_category(f, f.measured(f.regulator_ms))),
+        _per_day(REGULATOR),
     ),
     Metric(
         "unharmed_share_of_registered", "of registered users", 1, "no direct public complaint on a day",

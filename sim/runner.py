@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +16,32 @@ from sim.arrivals import p95_replication
 from sim.estimate import Estimate, estimates
 from sim.expect import Expectation, judge
 from sim.facts import Facts
-from sim.replicate import Replication, facts_of, replicate
+from sim.kept import Kept
+from sim.ledger import Ledger
+from sim.precision import Goal, Precision, at_most
+from sim.profile import Profile
+from sim.replicate import AUTO, ENGINES, Plan, Replication, cores, facts_of, replicate
 from sim.scenario.intake import sha256
 from sim.scenario.model import Scenario
-from sim.series import frame
+from sim.series_table import Hourly, frame, of_kept
 from sim.world import World, build
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ENGINES = ("simpy",)
+
+@dataclass(frozen=True)
+class Work:
+    """How a run is carried out and watched; nothing here changes a number.
+
+    ``begin`` is called with how many replications were finished before and the most that there will be, ``tick`` after
+    each new one, from another thread. Without a ``ledger`` what is finished lies in a temporary folder, which goes
+    with the ``Run``.
+    """
+
+    ledger: Ledger | None = None
+    begin: Callable[[int, int], None] = lambda finished, most: None
+    tick: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -36,8 +53,11 @@ class Run:
     seed: int
     engine: str
     world: World
+    kept: Kept
     replications: tuple[Replication, ...]
     started: datetime
+    precision: Precision | None = None
+    profile: Profile = field(default_factory=Profile)
 
     @cached_property
     def metrics(self) -> dict[str, Estimate]:
@@ -45,9 +65,14 @@ class Run:
         return estimates([one.metrics for one in self.replications])
 
     @cached_property
+    def hourly(self) -> Hourly:
+        """The hourly series of all replications, read one by one from where they are kept."""
+        return of_kept(self.kept, [one.number for one in self.replications], self.scenario)
+
+    @cached_property
     def series(self) -> pl.DataFrame:
-        """The hourly series of all replications, long (``sim.tables.SERIES``)."""
-        return frame(self.scenario, [(one.number, one.series) for one in self.replications])
+        """The hourly series of all replications, long (``sim.tables.SERIES``): large, where ``hourly`` reads one."""
+        return frame(self.hourly)
 
     @cached_property
     def sha256(self) -> str:
@@ -69,7 +94,8 @@ class Run:
 
     def facts(self, index: int) -> Facts:
         """Return one of the replications, simulated again."""
-        return facts_of(self.world, seed=self.seed, replication=self.replications[index].number)
+        number = self.replications[index].number
+        return facts_of(self.world, seed=self.seed, replication=number, engine=self.engine)
 
     def peak_facts(self) -> Facts:
         """Return, simulated again, the replication at the 95 % quantile of the peak request rate."""
@@ -79,7 +105,7 @@ class Run:
         """Return the one-page overview as a matplotlib figure."""
         from sim.plots import overview
 
-        return overview(self.series, self.metrics, self.scenario)
+        return overview(self.hourly, self.metrics, self.scenario)
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder (it must be absent or empty) and return its path."""
@@ -91,24 +117,61 @@ class Run:
 def run(
     scenario: Scenario,
     *,
-    replications: int = 20,
+    replications: int | None = None,
     seed: int = 1,
     engine: str = "auto",
-    jobs: int = 1,
+    jobs: int | None = None,
+    precision: float | None = None,
     name: str | None = None,
-    tick: Callable[[], None] = lambda: None,
+    work: Work = Work(),
 ) -> Run:
-    """Return a scenario simulated ``replications`` times from ``seed``; the same arguments give the same bits.
+    """Return a scenario simulated ``replications`` times (20) from ``seed``; the same arguments give the same bits.
 
-    ``tick`` is called after each replication. ``jobs`` above 1 starts that many processes. Raises ValueError for
-    counts that make no sense and for an unknown engine, ScenarioFaults for candles that do not serve.
+    With a ``precision`` (0.02 for 2 %) it ends with the first 10 or more replications in which the 95 % half-width of
+    the scenario's ``primary`` metric is at most that share of its mean; ``replications`` (1,000) are then the most.
+    ``jobs`` are threads, one for each core unless given; with the engine ``simpy`` they are processes and 1 unless
+    given (from a script of your own, start them under ``if __name__ == "__main__"``).
+
+    Raises ValueError for counts that make no sense and for an unknown engine, ScenarioFaults for candles that do not
+    serve and where the system refuses to write.
     """
-    if replications < 1 or seed < 0 or jobs < 1:
-        got = f"replications={replications}, seed={seed}, jobs={jobs}"
-        raise ValueError(f"run: got {got}; must be 1 or more replications and jobs, and a seed of 0 or more")
+    _must_make_sense(replications, seed, jobs, precision)
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine: got {engine!r}; must be auto or {', '.join(ENGINES)}")
-    started = datetime.now(UTC)
-    world = build(scenario)
-    done = replicate(world, replications=replications, seed=seed, jobs=jobs, tick=tick)
-    return Run(scenario, name or "scenario", seed, ENGINES[0], world, tuple(done), started)
+    plan = Plan(build(scenario), seed, AUTO if engine == "auto" else engine)
+    most = at_most(replications, precision)
+    workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)
+    goal = Goal(most, metric=scenario.primary, wanted=precision)
+    started, ledger, profile = datetime.now(UTC), work.ledger or Ledger(), Profile(f"{workers} {plan.workers(workers)}")
+    kept = ledger.open()
+    try:
+        work.begin(ledger.finished(most), most)
+        with profile.timed("simulate"):
+            done = replicate(plan, ledger, goal, jobs=workers, profile=profile, tick=work.tick)
+    except BaseException:
+        if work.ledger is None:
+            ledger.settle()
+        raise
+    made = Run(
+        scenario=scenario,
+        name=name or "scenario",
+        seed=seed,
+        engine=plan.engine,
+        world=plan.world,
+        kept=kept,
+        replications=done,
+        started=started,
+        precision=goal.outcome(),
+        profile=profile,
+    )
+    if work.ledger is None:
+        weakref.finalize(made, ledger.settle)
+    return made
+
+
+def _must_make_sense(replications: int | None, seed: int, jobs: int | None, precision: float | None) -> None:
+    if seed < 0 or any(count is not None and count < 1 for count in (replications, jobs)):
+        got = f"replications={replications}, seed={seed}, jobs={jobs}"
+        raise ValueError(f"run: got {got}; must be 1 or more replications and jobs, and a seed of 0 or more")
+    if precision is not None and not 0 < precision < 1:
+        raise ValueError(f"precision: got {precision}; must be above 0 and below 1, such as 0.02 for 2 %")

@@ -1,4 +1,4 @@
-"""Statistics of replications and of censored times: pure functions on arrays.
+"""Statistics of replications: pure functions on arrays.
 
 A half-width is half the length of a two-sided confidence interval of a mean, in the unit of the samples. It is
 None where it does not exist: one replication says nothing about its own error.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,43 +119,21 @@ def quantile(samples: ArrayLike, p: float) -> float | None:
     """Return the p-quantile: with x[0] <= ... <= x[n-1], linear between the two neighbours of x[(n - 1) p].
 
     Definition 7 of Hyndman and Fan 1996, as in numpy, pandas and polars' "linear". For replications, not for
-    censored times (``kaplan_meier_quantile``). None without samples; ValueError when one is not finite or p is
-    outside [0, 1].
+    censored times (``sim.survival``). None without samples; ValueError when one is not finite or p is outside [0, 1].
     """
     if not 0 <= p <= 1:
         raise ValueError(f"p: got {p}; must be in [0, 1]")
-    x = _finite(samples, "samples")
-    return float(np.quantile(x, p)) if len(x) else None
+    return quantile_of_sorted(np.sort(_finite(samples, "samples")), p)
 
 
-def kaplan_meier_quantile(durations_ms: ArrayLike, observed: ArrayLike, p: float) -> float | None:
-    """Return the smallest time t, in ms, at which the product-limit estimate of P(T <= t) reaches p.
-
-        S(t) = product over event times t_i <= t of (1 - d_i / n_i)
-        d_i  events at t_i;  n_i  durations of t_i or longer, so one censored at t_i still counts as at risk there
-
-    ``durations_ms``: whole ms, 0 or more. ``observed``: True where the duration ended in the event, False where it
-    was still running when last seen (censored). None when the estimate never reaches p. Source: Kaplan and Meier
-    1958, JASA 53:457-481. The comparison allows 1e-10 for the rounding of the product. Raises ValueError when the
-    lengths differ, a duration is negative or not whole, or p is not in (0, 1].
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p: got {p}; must be above 0 and at most 1")
-    durations, event = np.asarray(durations_ms), np.asarray(observed, dtype=bool)
-    if durations.shape != event.shape or durations.ndim != 1:
-        raise ValueError(f"durations_ms, observed: got shapes {durations.shape}, {event.shape}; must be one row each")
-    if len(durations) == 0:
+def quantile_of_sorted(x: NDArray[Any], p: float) -> float | None:
+    """Return the p-quantile, as ``quantile`` defines it, of samples that are in order."""
+    if len(x) == 0:
         return None
-    if durations.dtype.kind not in "iu" or durations.min() < 0 or durations.max() >= 2**62:
-        raise ValueError("durations_ms: must be whole milliseconds, 0 or more and below 2^62")
-    # One integer sort puts the events of an instant before what is censored in it.
-    order = np.sort(durations.astype(np.int64) * 2 + ~event)
-    at_risk = np.arange(len(order), 0, -1)
-    # A tie of d events telescopes: (1 - 1/n)(1 - 1/(n - 1)) ... = 1 - d/n.
-    survival = np.cumprod(np.where(order & 1, 1.0, 1.0 - 1.0 / at_risk))
-    reached = survival <= 1 - p + 1e-10
-    first = int(reached.argmax())
-    return float(order[first] >> 1) if reached[first] else None
+    at = (len(x) - 1) * p
+    below = min(int(at), len(x) - 1)
+    a, b, t = float(x[below]), float(x[min(below + 1, len(x) - 1)]), at - below
+    return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
 
 
 def relative_precision(mean: float, half_width: float | None) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 
 class TableError(ValueError):
@@ -49,7 +50,7 @@ TICKETS: Schema = (
 SERIES: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("time", pl.Datetime("ms", "UTC"), "UTC", "start of the hour"),
-    Column("entity", _TEXT, "-", "all, team:NAME, category:NAME or endpoint:NAME"),
+    Column("entity", _TEXT, "-", "all, team:NAME, category:NAME, queue:NAME or endpoint:NAME"),
     Column("name", _TEXT, "-", "series name: n_ a stock at the hour's end, new_ a flow in the hour, others as named"),
     Column("value", _F64, "by name", "value"),
 )
@@ -85,19 +86,27 @@ REQUESTS: Schema = (
 )
 
 
+def dtypes(schema: Schema) -> dict[str, pl.DataType]:
+    """Return the dtype of each column by name, in order."""
+    return {column.name: column.dtype for column in schema}
+
+
 def check(frame: pl.DataFrame, schema: Schema, what: str) -> pl.DataFrame:
-    """Return ``frame`` when its columns and dtypes are those of ``schema``, in order.
+    """Return ``frame`` when its columns and dtypes are those of ``schema``, in the order of the schema.
 
     Raises TableError that names every column at fault.
     """
-    want = {column.name: column.dtype for column in schema}
-    have: Mapping[str, pl.DataType] = frame.schema
+    _must_fit(frame.schema, schema, what)
+    return frame.select(list(dtypes(schema)))
+
+
+def _must_fit(have: Mapping[str, pl.DataType], schema: Schema, what: str) -> None:
+    want = dtypes(schema)
     faults = [f"column {name} is missing" for name in want if name not in have]
     faults += [f"column {name} is not known" for name in have if name not in want]
     faults += [f"column {n} is {have[n]}, must be {t}" for n, t in want.items() if n in have and have[n] != t]
     if faults:
         raise TableError(f"{what}: {'; '.join(faults)}")
-    return frame.select(list(want))
 
 
 def write(frame: pl.DataFrame, path: Path, schema: Schema, *, header: Mapping[str, str] | None = None) -> None:
@@ -106,6 +115,29 @@ def write(frame: pl.DataFrame, path: Path, schema: Schema, *, header: Mapping[st
     Raises TableError when the table is not of the schema.
     """
     check(frame, schema, path.name).write_parquet(path, compression="zstd", metadata=dict(header or {}))
+
+
+def stream(frames: Iterable[pl.DataFrame], path: Path, schema: Schema) -> None:
+    """Write a table that comes in pieces as Parquet (zstd), holding no more than a few of them at once.
+
+    A piece of 10^5 rows or more is a row group or several of its own, so that readers can skip it by its statistics.
+    Raises TableError when a piece is not of the schema, and what ``frames`` raises.
+    """
+
+    def checked(*_: object) -> Iterator[pl.DataFrame]:
+        return (check(frame, schema, path.name) for frame in frames)
+
+    register_io_source(checked, schema=dtypes(schema)).sink_parquet(path, compression="zstd", engine="streaming")
+
+
+def scan(path: Path, schema: Schema) -> pl.LazyFrame:
+    """Return a table in a Parquet file that is read as far as it is asked for, checked against its schema.
+
+    Raises TableError when it does not fit, FileNotFoundError when there is none.
+    """
+    rows = pl.scan_parquet(path)
+    _must_fit(rows.collect_schema(), schema, path.name)
+    return rows.select(list(dtypes(schema)))
 
 
 def read(path: Path, schema: Schema) -> pl.DataFrame:

@@ -19,7 +19,8 @@ def ticket_table(facts: Facts) -> pl.DataFrame:
     """Return every ticket that was opened, the bot's included, in order of opening (``sim.tables.TICKETS``)."""
     parts = [_people(facts), *_bot(facts)]
     table = pl.concat(parts).with_columns(replication=pl.lit(facts.streams.replication, pl.Int32))
-    return table.select(list(_SCHEMA)).sort("opened_ms", "ticket")
+    # The parts are in the order of their tickets. Polars' own sort would take twice the memory.
+    return table.select(list(_SCHEMA))[np.argsort(table["opened_ms"].to_numpy(), kind="stable")]
 
 
 def _people(facts: Facts) -> pl.DataFrame:

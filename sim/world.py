@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.clock import HOUR_MS, MINUTE_MS
-from sim.demand import Demand, draw
+from sim.demand import Demand, Recipe, draw, recipe_of
+from sim.givens import Givens, givens_of
 from sim.levels import LevelRules
 from sim.market import Market, market_of
+from sim.once import once
 from sim.scenario.model import Scenario
 from sim.staffing import Desk, desk_of
 
@@ -21,9 +23,19 @@ class World:
     desk: Desk
     rules: LevelRules | None
 
+    @once
+    def givens(self) -> Givens:
+        """What the metrics and series of all replications have in common."""
+        return givens_of(self.scenario, self.desk, self.market.price)
+
+    @once
+    def recipe(self) -> Recipe:
+        """What the draws of all replications have in common."""
+        return recipe_of(self.scenario, self.market)
+
     def demand(self, *, seed: int, replication: int) -> Demand:
         """Return every draw of one replication."""
-        return draw(self.scenario, self.market, seed=seed, replication=replication)
+        return draw(self.recipe, seed=seed, replication=replication)
 
 
 def build(scenario: Scenario) -> World:

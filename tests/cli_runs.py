@@ -29,7 +29,7 @@ class Told:
     err: str
 
 
-def withstand(*arguments: str | Path) -> Told:
+def withstand(*arguments: str | Path | int) -> Told:
     """Run a command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
@@ -37,7 +37,7 @@ def withstand(*arguments: str | Path) -> Told:
     return Told(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def installed(*arguments: str | Path, cwd: Path, **environment: str) -> Told:
+def installed(*arguments: str | Path | int, cwd: Path, **environment: str) -> Told:
     """Run the installed command as a process of its own, with more environment."""
     done = subprocess.run(
         [SCRIPT, *map(str, arguments)],

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
-import polars as pl
 
 from sim import load
 from sim.estimate import Estimate, estimates
 from sim.scenario.model import Scenario
-from sim.tables import SERIES, check
+from sim.series_table import Hourly
 
 START = datetime(2026, 1, 12, tzinfo=UTC)
 TEAMS = ("front", "compliance")
@@ -85,20 +84,7 @@ def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -
     return out
 
 
-def series(table: Mapping[tuple[str, str], np.ndarray]) -> pl.DataFrame:
-    """Return the long table of ``sim.tables.SERIES``; NaN becomes null."""
-    frames = []
-    for (entity, name), rows in table.items():
-        times = [START + timedelta(hours=hour) for hour in range(rows.shape[1])]
-        for number, row in enumerate(rows):
-            frame = pl.DataFrame({"time": times, "value": row}, schema_overrides={"time": pl.Datetime("ms", "UTC")})
-            frames.append(
-                frame.select(
-                    pl.lit(number, pl.Int32).alias("replication"),
-                    "time",
-                    pl.lit(entity).alias("entity"),
-                    pl.lit(name).alias("name"),
-                    pl.col("value").fill_nan(None),
-                )
-            )
-    return check(pl.concat(frames), SERIES, "test")
+def hourly(table: Mapping[tuple[str, str], np.ndarray]) -> Hourly:
+    """Return a run's series: replications x hours by (entity, name)."""
+    replications, hours = next(iter(table.values())).shape
+    return Hourly(START, hours, tuple(range(replications)), tuple(table), lambda entity, name, _: table[entity, name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.demand import Demand, draw
+from sim.demand import Demand, draw, recipe_of
 from sim.market import market_of
 from sim.scenario import Scenario
 from sim.scenario.intake import from_resolved
@@ -88,4 +88,9 @@ def rich(**changes: Any) -> Scenario:
 
 def drawn(scenario: Scenario, *, seed: int = 1, replication: int = 0) -> Demand:
     """Return one replication's demand."""
-    return draw(scenario, market_of(scenario), seed=seed, replication=replication)
+    return draw(recipe_of(scenario, market_of(scenario)), seed=seed, replication=replication)
+
+
+def near(share: float, expected: float, n: int) -> bool:
+    """Return whether an observed share of n, many, lies within 4 standard errors of what is expected."""
+    return n > 500 and abs(share - expected) < 4 * (expected * (1 - expected) / n) ** 0.5

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 from cli_runs import LONGEST_S, QUICK, ROOT, SCRIPT, installed, undrawn, withstand
 
 from sim.cli.options import CHILDREN
+from sim.cli.text import progress
 from sim.scenario import catalogue
 
 COMMANDS = [
     "demo", "run", "check", "list", "show", "compare", "selfcheck", "hazards", "schema", "staging", "loadtest",
 ]  # fmt: skip
-BEGIN_WITH_INTERRUPT = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from sim.cli import main; main()"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,18 @@ def test_every_help_has_an_example(name: str) -> None:
         ("run quiet_week --jobs 0", "--jobs: got 0; must be a whole number, 1 or more"),
         ("run quiet_week --seed -1", "--seed: got -1; must be a whole number, 0 or more"),
         ("run quiet_week --engine magic", "invalid choice: 'magic'"),
+        ("run quiet_week --precision 0", "--precision: got 0; must be above 0 and below 100 %, such as 2% or 0.02"),
+        ("run quiet_week --precision 0%", "--precision: got 0%; must be above 0"),
+        ("run quiet_week --precision -2%", "--precision: expected one argument"),
+        ("run quiet_week --precision=-2%", "--precision: got -2%; must be above 0"),
+        ("run quiet_week --precision 2%%", "--precision: got 2%%; must be above 0"),
+        ("run quiet_week --precision 150%", "--precision: got 150%; must be above 0 and below 100 %"),
+        ("run quiet_week --precision 2", "--precision: got 2; must be above 0 and below 100 %"),
+        ("run quiet_week --precision nan", "--precision: got nan; must be above 0"),
+        ("run quiet_week --precision inf%", "--precision: got inf%; must be above 0"),
+        ("run quiet_week --precision much", "--precision: got much; must be above 0"),
+        ("run quiet_week --set primary=backlog_peek", '--set: primary: got "backlog_peek"; must be "tickets_new_per_'),
+        ("run quiet_week --set primary=backlog_peek", "did you mean backlog_peak?"),
         ("run quiet_wek", "quiet_wek: got no such file; must be a file that exists, or a scenario of the catalogue; "
          "did you mean quiet_week?"),
         ("run quiet_week --set teams.front.agents=-3", "--set: teams.front.agents: got -3; must be a whole number"),
@@ -185,7 +198,7 @@ def test_runs_of_one_second_find_places_of_their_own() -> None:
 
 @pytest.mark.parametrize(("error", "code"), [(RuntimeError("planted"), 4), (KeyboardInterrupt(), 130)])
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_run_that_breaks_while_writing_leaves_nothing(
+def test_a_run_that_breaks_while_writing_leaves_nothing_that_looks_like_one(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, exists: bool
 ) -> None:
     def broken(*_: object) -> None:
@@ -197,7 +210,9 @@ def test_a_run_that_breaks_while_writing_leaves_nothing(
     monkeypatch.setattr("sim.folder.arrivals", broken)
     told = withstand("run", "quiet_week", *QUICK, "--out", "run")
     assert told.code == code
-    assert files() == (["run"] if exists else [])
+    assert [name for name in files() if ".unfinished-" not in name] == (["run"] if exists else [])
+    if code == 130:
+        assert "stopped; 2 of 2 replications are kept in " in told.err
     if code == 4:
         assert "planted" in told.err
         assert f"it happens again with: withstand run quiet_week {' '.join(QUICK)} --out run" in told.err
@@ -247,6 +262,69 @@ def test_quiet_says_nothing_and_a_run_says_where_it_is() -> None:
     assert "written: run (open run/report.html)" in told.out
     assert "\ntickets_new_per_day " in told.out
     assert "2/2" in told.err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "share", "most", "primary", "sentence"),
+    [
+        ("30%", 0.3, "60", "backlog_peak", r"backlog_peak ± [\d.]+ % after \d\d replications \(30 % wanted\)"),
+        ("0.001", 0.001, "11", "backlog_peak", r"backlog_peak ± [\d.]+ % after 11 replications .*: NOT reached"),
+        ("2%", 0.02, "11", "drain_days", "none for drain_days .*: of 11 replications some have no value, or .*"),
+        ("2%", 0.02, "11", "agent_cost_per_day", "none for agent_cost_per_day .* the mean is 0"),
+    ],
+)
+def test_a_precision_is_told_and_kept(wanted: str, share: float, most: str, primary: str, sentence: str) -> None:
+    small = ("--set", "days=1", "--set", "warmup_days=0", "--set", f"primary={primary}")
+    told = withstand("run", "quiet_week", *small, "--precision", wanted, "--replications", most, "--out", "run")
+    assert told.code == 0
+    line = next(line for line in told.out.splitlines() if line.startswith("precision: "))
+    assert re.fullmatch(f"precision: {sentence}", line), line
+    info = json.loads(Path("run", "run.json").read_text("utf-8"))
+    entry = json.loads(Path("run", "metrics.json").read_text("utf-8"))["metrics"][primary]
+    one = info["precision"]
+    assert list(one) == ["metric", "wanted", "reached", "replications"]
+    assert (one["metric"], one["wanted"]) == (primary, share)
+    assert one["replications"] == info["replications"] == entry["replications"] + entry["undefined"]
+    assert one["reached"] == (entry["half_width"] / entry["mean"] if "none" not in line else None)
+
+
+def test_a_profile_shows_every_station_and_who_worked() -> None:
+    told = withstand("run", "quiet_week", *QUICK, "--profile", "--out", "run")
+    table = told.out[told.out.index("where the time went") :].splitlines()
+    stations = [row.split("  ")[0] for row in table[1:-2]]
+    assert stations == [
+        "draw", "engine", "metrics", "keep", "write metrics", "write series", "write tickets", "write arrivals",
+        "write plots", "write report", "start, and the rest", "all",
+    ]  # fmt: skip
+    shares = [float(row.split()[-2]) for row in table[1:-3]]
+    assert sum(shares) == pytest.approx(100, abs=0.6)
+    assert re.fullmatch(r"by the clock: simulate [\d.]+ s, write [\d.]+ s; 1 threads", table[-2])
+    assert "where the time went" not in withstand("run", "quiet_week", *QUICK, "--out", "other").out
+
+
+def test_what_takes_long_once_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[bool] = []
+    monkeypatch.setattr("sim.cli.work.warm", lambda: bool(compiled))
+    monkeypatch.setattr("sim.cli.work.warm_up", lambda: compiled.append(True))
+    words = "compiling the engine, once for this version (about 20 s) ...\n"
+    assert withstand("run", "quiet_week", *QUICK, "--out", "run").err.startswith(words)
+    assert words not in withstand("run", "quiet_week", *QUICK, "--out", "other").err
+    compiled.clear()
+    assert withstand("run", "quiet_week", *QUICK, "--quiet", "--out", "quiet").err == ""
+    assert compiled
+
+
+def test_the_time_left_counts_new_steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    said = io.StringIO()
+    with redirect_stderr(said), progress("simulating", quiet=False) as bar:
+        bar.begin(90, 100)
+        for _ in range(5):
+            clock[0] += 60
+            bar.tick()
+    assert "90/100" in said.getvalue().split("\r")[1]
+    assert re.search(r" 95/100 \[.*\] 05:00, 05:00 left\n$", said.getvalue())
 
 
 def test_list_shows_every_scenario_of_the_catalogue() -> None:
@@ -318,37 +396,6 @@ def test_a_host_that_does_not_answer_is_told_in_one_sentence() -> None:
         f"--host: got {url}, which gave no answer (connection refused); must be a running test system"
     ]
     assert files() == before
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupt_is_told_in_one_line_and_nothing_is_written(jobs: int) -> None:
-    # A process group of its own, as a terminal gives; a shell's background job would ignore the signal.
-    command = [sys.executable, "-c", BEGIN_WITH_INTERRUPT, "run", "quiet_week", "--replications", "20000"]
-    with Path("said").open("w") as said:
-        child = subprocess.Popen([*command, "--jobs", str(jobs), "--out", "run"], stderr=said, start_new_session=True)
-    try:
-        _wait_for_two_replications(child)
-        os.killpg(child.pid, signal.SIGINT)
-        code = child.wait(timeout=LONGEST_S)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    text = Path("said").read_text("utf-8")
-    assert code == 130
-    assert text.endswith("\nstopped; what was not finished was not written\n")
-    assert "Traceback" not in text
-    assert files() == ["said"]
-
-
-def _wait_for_two_replications(child: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + LONGEST_S
-    while child.poll() is None and time.monotonic() < until:
-        counts = [part.split("/")[0] for part in Path("said").read_text("utf-8").split(": ")[1:]]
-        if any(count.isdigit() and int(count) >= 2 for count in counts):
-            return
-        time.sleep(0.02)
-    pytest.fail(f"no replication was done: {Path('said').read_text('utf-8')}")
 
 
 def test_ending_the_command_ends_the_server_that_it_started() -> None:

@@ -1,4 +1,4 @@
-"""What is drawn: independent streams (one change, one difference), counts in law, and the itineraries of tickets."""
+"""What is drawn: independent streams (one change, one difference), rows in order, and counts in law."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stories import category, drawn, escalating, fixed, rich, story
+from stories import category, drawn, escalating, fixed, near, rich, story
 
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
-from sim.curve import Curve
-from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, arrivals, logins
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, logins, recipe_of
+from sim.demand.recipe import Sources
 from sim.market import market_of
 from sim.scenario import Scenario
 from sim.scenario.rules import queue_names
@@ -83,7 +83,7 @@ def early(found: dict[str, Counter], before: int) -> dict[str, Counter]:
 
 
 def logins_of(scenario: Scenario) -> np.ndarray:
-    return logins(market_of(scenario), Streams(1, 0))
+    return logins(recipe_of(scenario, market_of(scenario)), Streams(1, 0))
 
 
 def test_the_same_arguments_give_the_same_bits() -> None:
@@ -162,14 +162,25 @@ def test_a_shock_on_one_day_leaves_every_other_day_as_it_was() -> None:
         assert x[x // DAY_MS != 2].tolist() == y[y // DAY_MS != 2].tolist()
 
 
-def test_the_times_of_a_day_do_not_depend_on_how_busy_the_days_before_were() -> None:
-    """A day's times come from its own curve: sums over earlier days would round them off by a millisecond or more."""
-    days, busyness = 200, np.array([0.0] + [1.0] * 199)
-    edges = np.array([0, DAY_MS, days * DAY_MS])
-    calm, busy = (
-        arrivals(Curve(edges, np.array([first, 1.0])), busyness, Streams(1, 0), "a")[0] for first in (1.0, 1e6)
-    )
-    assert calm.tolist() == busy.tolist()
+def test_what_a_day_expects_does_not_depend_on_how_busy_another_is() -> None:
+    """To the last bit: sums over earlier days, a million times as busy, would round it off."""
+    shock = {"crash": {"at": "30 h", "length": "7 h", "tickets": 1e6, "withdrawals": 1e6, "logins": 1e6}}
+    calm, shaken = (recipe_of(s, market_of(s)) for s in (rich(days=20), rich(days=20, shocks=shock)))
+    assert calm.roots.expected[:, 2].max() * 1e5 < shaken.roots.expected[:, 2].max()
+    other = np.arange(21) != 2
+    assert calm.roots.expected[:, other].tobytes() == shaken.roots.expected[:, other].tobytes()
+    for day in np.flatnonzero(other):
+        assert day_s_pieces(calm.roots, day) == day_s_pieces(shaken.roots, day)
+    for name in ("withdrawals_auto", "withdrawals_review", "logins"):
+        by_day = [getattr(recipe, name).reshape(21, 1440)[other] for recipe in (calm, shaken)]
+        assert by_day[0].tobytes() == by_day[1].tobytes()
+
+
+def day_s_pieces(sources: Sources, day: int) -> bytes:
+    """Return how the first source's arrivals are spread over a day."""
+    first = sources.guide[sources.spread[0, day], 0]
+    size = np.argmax(sources.pieces["until"][first:] == 1.0) + 1
+    return sources.pieces[first : first + size].tobytes()
 
 
 def test_a_shock_of_one_category_leaves_the_others_as_they_were() -> None:
@@ -199,6 +210,15 @@ def test_one_change_moves_one_thing(table: str, change: dict[str, Any], moved: s
     whole = rich().model_dump(mode="json", exclude_none=True)[table]
     nested = {key: whole[key] | value if table == "queues" else value for key, value in change.items()}
     assert unlike(drawn(rich()), drawn(rich(**{table: whole | nested}))) == [moved]
+
+
+def test_what_is_drawn_for_a_reopening_does_not_depend_on_whether_customers_ask_again() -> None:
+    """Nor on how often: a child's numbers come from its own ancestry."""
+    often = rich().model_dump(mode="json")["recontact"] | {"share": 0.9}
+    scenarios = rich(recontact=None), rich(), rich(recontact=often)
+    found = [tickets(scenario, drawn(scenario), leave_out=("chase",)) for scenario in scenarios]
+    assert found[0] == found[1] == found[2]
+    assert sum(ticket[-1] is not None for counter in found[0].values() for ticket in counter) > 100
 
 
 def test_more_reopenings_keep_those_that_there_were() -> None:
@@ -320,132 +340,3 @@ def test_candidates_come_at_their_ceiling_whatever_the_day_and_with_uniform_mark
             assert abs(marks.mean() - 0.5) < 4 / np.sqrt(12 * len(marks))
         assert mark.min() >= 0
         assert mark.max() < 1
-
-
-# --- itineraries --------------------------------------------------------------------------------------------------
-
-
-def near(share: float, expected: float, n: int) -> bool:
-    """Return whether an observed share lies within 4 standard errors."""
-    return n > 500 and abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / n)
-
-
-STEPS = {
-    "front": {"queue": "inbox", "handle": fixed("7 min"), "solved": 0.6},
-    "dept": {"queue": {"finance": 0.25, "security": 0.75}, "handle": fixed("30 min"), "solved": 0.5, "evidence": True},
-    "boss": {"queue": "boss", "handle": fixed("50 min"), "hold": fixed("2 h")},
-}
-TEAMS = {"all": {"serves": [["inbox", "finance", "security", "boss"]], "agents": 5}}
-
-
-def climbing(**changes: Any) -> Scenario:
-    evidence = {"share": 0.4, "reply": fixed("3 h"), "first_part": 0.6}
-    payout = {"arrivals_per_hour": 10.0, "steps": STEPS}
-    return story(**({"days": 60, "categories": {"payout": payout}, "teams": TEAMS, "evidence": evidence} | changes))
-
-
-def test_shares_solved_by_level_shares_of_queues_and_of_proof() -> None:
-    d = drawn(climbing())
-    queue = np.array(queue_names(climbing()))[d.leg_queue]
-    n = d.rows
-    front, boss = (queue == "inbox").sum(), (queue == "boss").sum() // 2
-    asked = (d.leg_pause_ms == 180 * M).sum()
-    dept = (np.isin(queue, ("finance", "security"))).sum() - asked
-    assert front == n
-    assert near(dept / n, 0.4, n)
-    assert near(boss / dept, 0.5, dept)
-    assert near(asked / dept, 0.4, dept)
-    firsts = np.isin(queue, ("finance", "security")) & (d.leg_handle_ms != 12 * M)  # whole, or the first of two parts
-    assert near((queue[firsts] == "finance").mean(), 0.25, int(firsts.sum()))
-    assert ((d.leg_pause_ms == 120 * M) == ((queue == "boss") & (d.leg_handle_ms == 30 * M))).all()
-
-
-def test_proof_and_holds_split_the_work_in_one_queue_and_keep_its_sum() -> None:
-    whole = drawn(climbing(evidence={"share": 0.0, "reply": fixed("3 h"), "first_part": 0.6}))
-    split = drawn(climbing())
-    sums = [np.add.reduceat(d.leg_handle_ms, d.legs_from[:-1]).tolist() for d in (whole, split)]
-    assert sums[0] == sums[1]
-    paused = np.flatnonzero(split.leg_pause_ms > 0)
-    assert (split.leg_queue[paused] == split.leg_queue[paused + 1]).all()
-    parts = np.stack([split.leg_handle_ms[paused], split.leg_handle_ms[paused + 1]], axis=1) // M
-    assert {tuple(pair) for pair in parts.tolist()} == {(18, 12), (30, 20)}
-
-
-def test_work_of_one_millisecond_that_is_split_is_two_parts_of_one() -> None:
-    steps = {"front": {"queue": "inbox", "handle": fixed("1 ms"), "evidence": True}}
-    evidence = {"share": 1.0, "reply": fixed("1 h"), "first_part": 0.5}
-    d = drawn(story(categories={"a": {"arrivals_per_hour": 10.0, "steps": steps}}, evidence=evidence))
-    assert set(d.leg_handle_ms.tolist()) == {1}
-    assert (np.diff(d.legs_from) == 2).all()
-
-
-def test_misrouted_tickets_see_a_wrong_department_between_the_first_step_and_the_right_one() -> None:
-    misroute = {"share": 0.3, "among": ["finance", "security", "boss"], "handle": fixed("3 min")}
-    steps = {"front": STEPS["front"], "dept": {"queue": "finance", "handle": fixed("30 min")}}
-    story_ = story(days=60, categories={"payout": {"arrivals_per_hour": 10.0, "steps": steps}}, teams=TEAMS,
-                   queues={"security": {}, "boss": {}}, misroute=misroute)  # fmt: skip
-    d = drawn(story_)
-    queue = np.array(queue_names(story_))[d.leg_queue]
-    stray = np.flatnonzero(d.leg_handle_ms == 3 * M)
-    escalated = (np.diff(d.legs_from) > 1).sum()
-    assert near(len(stray) / escalated, 0.3, int(escalated))
-    assert near((queue[stray] == "boss").mean(), 0.5, len(stray))
-    assert set(queue[stray]) == {"security", "boss"}
-    assert (queue[stray - 1] == "inbox").all()
-    assert (queue[stray + 1] == "finance").all()
-
-
-def test_reopened_tickets_go_through_the_step_that_had_solved_them_once_more() -> None:
-    d = drawn(climbing(reopen={"share": 0.3, "after": fixed("5 h")}))
-    children = np.flatnonzero(d.kind == REOPEN)
-    first = children[d.kind[d.parent[children]] == ROOT]
-    roots = int((d.kind == ROOT).sum())
-    assert near(len(first) / roots, 0.3, roots)
-    assert (np.diff(d.legs_from)[children] == 1).all()
-    assert (d.after_ms[children] == 300 * M).all()
-    last_leg = d.leg_queue[d.legs_from[d.parent[first] + 1] - 1]
-    solved_in = d.leg_queue[d.legs_from[first]]
-    assert ((solved_in == last_leg) | np.isin(last_leg, (1, 2))).all()
-    again = children[np.isin(d.parent[children], first)]
-    assert near(len(again) / len(first), 0.3, len(first))
-
-
-def test_a_reopening_in_a_step_of_several_queues_may_land_in_another_of_them() -> None:
-    d = drawn(climbing(reopen={"share": 0.5, "after": fixed("5 h")}))
-    children = np.flatnonzero(d.kind == REOPEN)
-    assert set(d.leg_handle_ms[d.legs_from[children]].tolist()) == {7 * M, 30 * M, 50 * M}
-
-
-def test_who_asks_again_has_a_short_question_with_the_ticket_s_priority_and_no_complaint() -> None:
-    recontact = {"share": 0.25, "after": fixed("4 h"), "queue": "inbox", "handle": fixed("2 min")}
-    payout = {"arrivals_per_hour": 20.0, "steps": STEPS, "priority": 2,
-              "complaint_hazard_per_hour": 5.0}  # fmt: skip
-    d = drawn(climbing(categories={"payout": payout}, recontact=recontact))
-    questions = np.flatnonzero(d.kind == CHASE)
-    first = questions[d.kind[d.parent[questions]] == ROOT]
-    roots = int((d.kind == ROOT).sum())
-    assert near(len(first) / roots, 0.25, roots)
-    assert (d.leg_handle_ms[d.legs_from[questions]] == 2 * M).all()
-    assert (d.complaint_after_ms[questions] == NEVER).all()
-    assert (d.complaint_after_ms[d.kind == ROOT] < NEVER).all()
-    assert set(d.priority.tolist()) == {2}
-
-
-def test_complaint_times_are_exponential_in_the_hazard() -> None:
-    d = drawn(story(days=60, categories={"a": category(20.0, complaint_hazard_per_hour=0.5)}))
-    hours = d.complaint_after_ms / HOUR_MS
-    assert abs(hours.mean() - 2.0) < 4 * 2.0 / np.sqrt(len(hours))
-    assert abs((hours > 2.0).mean() - np.exp(-1)) < 4 * np.sqrt(0.25 / len(hours))
-
-
-def test_patience_and_target_are_those_of_the_first_queue() -> None:
-    inbox, finance = {"target": "1 h", "patience": fixed("6 h")}, {"target": "9 h", "patience": fixed("1 h")}
-    d = drawn(climbing(queues={"inbox": inbox, "finance": finance}))
-    assert set(d.patience_ms.tolist()) == {360 * M}
-    assert set(d.target_ms.tolist()) == {60 * M}
-
-
-def test_the_bot_ends_its_share() -> None:
-    d = drawn(story(days=60, categories={"a": category(20.0, bot_resolve=0.8)}, bot={"handle": fixed("1 min")}))
-    n = d.rows + len(d.bot_opened_ms[0])
-    assert near(len(d.bot_opened_ms[0]) / n, 0.8, n)

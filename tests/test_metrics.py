@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,20 @@ from stories import category, rich, story
 from worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
 from sim.clock import DAY_MS, HOUR_MS, NEVER
+from sim.counting import DUE, IN_TIME
 from sim.demand import Demand
 from sim.engine import simulate
-from sim.facts import Facts, Stay
+from sim.facts import Facts
 from sim.floor import floor_complaints_ms
+from sim.kept import Kept
 from sim.levels import LevelRules
 from sim.market import Market
 from sim.metrics import METRICS, measure, metric_of
 from sim.replicate import facts_of
-from sim.series import SERIES_NAMES, frame, hourly
+from sim.series import SERIES_NAMES, hourly
+from sim.series_table import frame, of_kept
 from sim.staffing import Desk
+from sim.stays import Stay
 from sim.streams import Streams
 from sim.tables import SERIES, check
 from sim.world import World, build
@@ -28,6 +33,7 @@ from sim.world import World, build
 H = HOUR_MS
 AB = {"a": category(queue="p"), "b": category(queue="q")}
 TEAMS = {"t0": {"serves": ["p"], "agents": 1}, "t1": {"serves": ["q"], "agents": 1}}
+TARGET_OF_Q = {"q": {"target": "1 h"}}
 PEOPLE = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}
 
 
@@ -181,6 +187,13 @@ def test_shares_without_a_denominator_do_not_exist() -> None:
     assert found["first_response_p50.b"] is None
 
 
+def test_a_target_is_missed_before_the_horizon_and_undecided_at_it() -> None:
+    rows = [ticket(0, 30 * H, "p"), ticket(22 * H, H, "p", target=2 * H - 1), ticket(22 * H, H, "p", target=2 * H)]
+    d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
+    at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
+    assert facts(d, at).totals[[DUE, IN_TIME], 0].tolist() == [1, 0]
+
+
 def test_a_chat_that_moved_to_the_inbox_is_abandoned_once() -> None:
     d = demand(ticket(0, H, "p", patience=10), queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew(0, "p"), crew(1, "q"), queues="pq", horizon=24 * H, rules=Rules(then={"p": "q"}))
@@ -292,9 +305,32 @@ def test_agents_and_waits_in_the_series_by_hand() -> None:
     ]  # who closes on the hour is there until then
 
 
-def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(replication: Facts) -> None:
-    scenario = replication.world.scenario
-    table = check(frame(scenario, [(4, hourly(replication))]), SERIES, "series")
+def test_the_keys_of_the_series_are_the_world_s_and_what_nobody_asked_is_not_known() -> None:
+    at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
+    quiet, busy = (
+        hourly(
+            facts(demand(*rows, queues="pq", categories=("a", "b"), minutes=1440), at, queues={"q": {"target": "1 h"}})
+        )
+        for rows in ([ticket(0, H, "p")], [ticket(0, H, "p"), ticket(0, H, "q", category=1)])
+    )
+    assert list(quiet) == list(busy)
+    assert np.isnan(quiet["queue:q", "wait_p50_min"]).all()
+    assert quiet["queue:q", "target_min"].tolist() == [60] * 24
+    assert busy["queue:q", "wait_p50_min"][0] == 0
+    assert all(values.dtype == np.float64 and len(values) == 24 for values in quiet.values())
+
+
+def test_a_desk_that_leaves_no_whole_hours_to_measure_is_refused() -> None:
+    d = demand(ticket(0, H, "p"), queues="pq", categories=("a", "b"), minutes=1440)
+    for horizon in (24 * H + 1, 0):
+        with pytest.raises(ValueError, match=r"horizon_ms: got .*; must be whole hours, and after the warm-up"):
+            measure(facts(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=horizon)))
+
+
+def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(replication: Facts, tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.add(4, measure(replication), hourly(replication))
+    table = check(frame(of_kept(kept, [4], replication.world.scenario)), SERIES, "series")
     assert set(table["name"]) <= set(SERIES_NAMES)
     assert str(table["time"].min()) == "2026-01-06 00:00:00+00:00"
     assert str(table["time"].max()) == "2026-01-08 23:00:00+00:00"
@@ -312,6 +348,21 @@ def test_reads_follow_who_waits(replication: Facts) -> None:
     days = len(minutes) / 1440
     expected = days * 2000  # 2,000 people who log in once a day
     assert abs(replication.requests["login"].sum() - expected) < 4 * np.sqrt(expected + days * (2000 * 0.2) ** 2)
+
+
+def test_views_are_expected_of_those_who_are_open_at_the_minute(
+    replication: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.facts.poisson_count", lambda mean, u: mean)
+    one = replace(replication)
+    minutes = np.arange(one.to_ms // MIN)
+    assert one.requests["ticket_view"] == pytest.approx(one.backlog.at(minutes * MIN) / 240, rel=1e-12)
+
+
+def test_waits_are_told_of_the_queues_in_which_tickets_start(replication: Facts) -> None:
+    """Later steps are in finance and security."""
+    told = {entity for entity, name in hourly(replication) if name == "wait_p50_min"}
+    assert told == {"queue:inbox"}
 
 
 def test_the_days_of_the_run_are_those_measured(replication: Facts) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import weakref
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from run_factory import metrics, scenario, series, values
+from run_factory import hourly, metrics, scenario, values
 
 from sim.plots import NAMES, figures, overview, save
 from sim.plots.findings import backlog, endpoints, missed_share, staffing, waits
@@ -21,7 +23,7 @@ from sim.plots.view import View, band, coarse, figure_text, shortened, wait_text
 
 def draw(table: dict[tuple[str, str], np.ndarray], *, shock: bool = True, **changed: float | None) -> dict[str, Figure]:
     replications = len(next(iter(table.values())))
-    return figures(series(table), metrics(replications, **changed), scenario(shock=shock))
+    return figures(hourly(table), metrics(replications, **changed), scenario(shock=shock))
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +117,14 @@ def test_the_backlog_title_states_peak_and_day_and_who_drains_last(spike: dict[s
 def test_a_team_still_full_at_the_end_is_said_so() -> None:
     table = values(24 * 10)
     table["team:front", "n_backlog"][:, 70:] = 500
-    view = View(series(table), metrics(), scenario())
+    view = View(hourly(table), metrics(), scenario())
     assert backlog(view).endswith("; front has not drained by the end")
 
 
 def test_peaks_on_several_days_are_a_span() -> None:
     table = values(24 * 10)
     table["all", "n_backlog"][0, 200] = 5000
-    view = View(series(table), metrics(), scenario(shock=False))
+    view = View(hourly(table), metrics(), scenario(shock=False))
     assert backlog(view) == "Backlog peaks at 1,200 ± 20 tickets between 14 and 20 January"
 
 
@@ -144,11 +146,11 @@ def test_the_waits_title_names_the_queue_and_the_share_of_hours() -> None:
     table["queue:chat", "wait_p50_min"][:] = 0.5
     table["queue:chat", "wait_p50_min"][:, :24] = 2.0
     table["queue:inbox", "wait_p50_min"][:] = 100.0
-    view = View(series(table), metrics(), scenario())
+    view = View(hourly(table), metrics(), scenario())
     assert waits(view) == "First response: the median wait in chat is over its target in 10 % of the hours"
     assert missed_share(view, "chat") == pytest.approx(0.1)
     table["queue:chat", "wait_p50_min"][:] = 0.5
-    assert "meets its target in every hour" in waits(View(series(table), metrics(), scenario()))
+    assert "meets its target in every hour" in waits(View(hourly(table), metrics(), scenario()))
 
 
 def test_unknown_waits_count_for_no_share_and_are_drawn_as_gaps() -> None:
@@ -156,10 +158,10 @@ def test_unknown_waits_count_for_no_share_and_are_drawn_as_gaps() -> None:
     table["queue:chat", "wait_p50_min"][:] = 2.0
     table["queue:chat", "wait_p50_min"][:, 24:] = np.nan
     table["queue:chat", "wait_p50_min"][0, 30] = 0.5
-    view = View(series(table), metrics(), scenario())
+    view = View(hourly(table), metrics(), scenario())
     assert missed_share(view, "chat")[1] == 1.0
     assert missed_share(view, "chat")[0] == pytest.approx(24 / 25)
-    figure = figures(series(table), metrics(), scenario())["waits"]
+    figure = figures(hourly(table), metrics(), scenario())["waits"]
     median = next(line for line in figure.axes[0].lines if line.get_linestyle() == "-")
     assert np.isnan(np.asarray(median.get_ydata())[24:]).all()
     assert "Not known" in words(figure)
@@ -175,16 +177,16 @@ def test_the_staffing_title_names_team_day_and_load(spike: dict[str, Figure]) ->
 def test_work_without_anybody_on_duty_is_said() -> None:
     table = values(24 * 3)
     table["team:front", "agents_on_duty"][:] = 0
-    view = View(series(table), metrics(), scenario())
+    view = View(hourly(table), metrics(), scenario())
     assert staffing(view) == "Staff falls short most at front: on 12 January there is work and nobody on duty"
-    assert_readable(overview(series(table), metrics(), scenario()))
+    assert_readable(overview(hourly(table), metrics(), scenario()))
 
 
 def test_enough_staff_is_said_too() -> None:
     table = values(24 * 3)
     for team in ("front", "compliance"):
         table[f"team:{team}", "agents_needed"][:] = 5
-    assert "more agents than work" in staffing(View(series(table), metrics(), scenario()))
+    assert "more agents than work" in staffing(View(hourly(table), metrics(), scenario()))
 
 
 def test_the_endpoints_title_states_the_rate_to_test_with(spike: dict[str, Figure]) -> None:
@@ -205,7 +207,7 @@ def test_many_shocks_keep_their_names_apart() -> None:
     crash = scenario().shocks["crash"]
     many = {f"a rather long name {n}": crash.model_copy(update={"at": n * 18 * 3_600_000}) for n in range(12)}
     story = scenario().model_copy(update={"shocks": many})
-    for figure in figures(series(values(24 * 10)), metrics(), story).values():
+    for figure in figures(hourly(values(24 * 10)), metrics(), story).values():
         assert_readable(figure)
 
 
@@ -286,6 +288,30 @@ def test_matplotlib_is_imported_only_when_something_is_drawn_and_never_pyplot() 
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent, timeout=60)
 
 
+def test_pictures_read_what_they_show_and_hold_a_few_series_at_once() -> None:
+    table, read, held = values(48), [], []
+    most = 0
+
+    def fetch(entity: str, name: str, _: object) -> np.ndarray:
+        nonlocal most
+        read.append((entity, name))
+        rows = table[entity, name].copy()
+        held.append(weakref.ref(rows))
+        most = max(most, sum(one() is not None for one in held))
+        return rows
+
+    run = replace(hourly(table), fetch=fetch)
+    view = View(run, metrics(), scenario())
+    assert view.entities("team", "n_backlog") == ["front", "compliance"]
+    assert read == []
+    assert staffing(view)
+    assert {name for _, name in read} == {"agents_needed", "agents_on_duty"}
+    del view
+    figures(run, metrics(), scenario())
+    assert set(read) == set(table)
+    assert most <= 4 < len(table)
+
+
 def test_spans_keep_known_values_and_peaks() -> None:
     rows = np.array([[1.0, 3.0, np.nan, np.nan, 8.0]])
     assert coarse(rows, 2)[0] == pytest.approx([2, np.nan, 8], nan_ok=True)
@@ -299,6 +325,9 @@ def test_a_band_is_the_5_and_95_percent_quantile_and_a_gap_where_half_is_unknown
     drawn = band(rows)
     assert (drawn.low[0], drawn.middle[0], drawn.high[0]) == pytest.approx((1, 10, 19))
     assert np.isnan([drawn.low[1], drawn.middle[1], drawn.high[1]]).all()
+    one_unknown = np.column_stack([np.arange(22.0), np.append(np.arange(21.0), np.nan)])
+    drawn = band(one_unknown)
+    assert (drawn.low[1], drawn.middle[1], drawn.high[1]) == pytest.approx((1, 10, 19))
     assert band(rows[:1]).low is None
 
 
@@ -319,5 +348,5 @@ def test_lines_are_never_broken_within_a_number() -> None:
 
 
 def test_no_requests_no_title_about_them() -> None:
-    view = View(series(values(24)), metrics(requests_peak_per_s=None), scenario())
+    view = View(hourly(values(24)), metrics(requests_peak_per_s=None), scenario())
     assert endpoints(view) == "No requests were recorded"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_factory import metrics, scenario, series, values
+from run_factory import hourly, metrics, scenario, values
 
 from sim.expect import Expectation, judge
 from sim.plots import figures, save
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def plots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    drawn = figures(series(values(24 * 4)), metrics(), scenario())
+    drawn = figures(hourly(values(24 * 4)), metrics(), scenario())
     return save(drawn, tmp_path_factory.mktemp("plots"))
 
 
@@ -77,7 +77,7 @@ def report(plots: list[Path], **changed: Any) -> str:
     given: dict[str, Any] = {
         "run_info": _INFO,
         "scenario": story,
-        "series": series(values(24 * 4, numbers["backlog_peak"].replications)),
+        "hourly": hourly(values(24 * 4, numbers["backlog_peak"].replications)),
         "metrics": numbers,
         "plots": plots,
         "expectations": judge({"backlog_peak": "> 1000", "drain_days": "< 2"}, numbers),
@@ -267,6 +267,6 @@ def test_without_a_load_test_there_is_no_section(page: Page) -> None:
 def test_a_desk_without_endpoints_has_no_such_section(plots: list[Path]) -> None:
     table = {key: rows for key, rows in values(48).items() if not key[0].startswith("endpoint:")}
     kept = [path for path in plots if path.stem != "endpoints"]
-    page = Page(report(kept, series=series(table)))
+    page = Page(report(kept, hourly=hourly(table)))
     assert "Endpoints: what the load test must reach" not in page.text
     assert "busiest minute brings" not in page.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -19,6 +20,7 @@ from cli_runs import QUICK, ROOT, installed, undrawn, withstand
 
 from sim import run, tables
 from sim.clock import DAY_MS, NEVER
+from sim.folder import add_verdict
 from sim.metrics import METRICS
 from sim.scenario.intake import from_resolved
 from sim.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
@@ -136,7 +138,7 @@ def test_run_json_is_enough_to_do_it_again(folder: Path) -> None:
 
 def test_run_json_tells_what_was_run(folder: Path) -> None:
     info = _json(folder / "run.json")
-    assert (info["name"], info["seed"], info["replications"], info["engine"]) == ("volatility_spike", 1, 2, "simpy")
+    assert (info["name"], info["seed"], info["replications"], info["engine"]) == ("volatility_spike", 1, 2, "fast")
     assert info["source"] == "volatility_spike"
     assert "population.registered=200000" in info["sets"]
     text = json.dumps(info["scenario"], ensure_ascii=False, separators=(",", ":"))
@@ -197,6 +199,18 @@ def test_tickets_and_metrics_count_the_same(folder: Path) -> None:
         assert metric["backlog_end"] == mine.filter(~pl.col("bot") & (pl.col("outcome") == "open")).height
 
 
+def test_the_report_is_written_again_from_the_files_with_a_verdict_in_it(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    before = (folder / "report.html").read_text("utf-8")
+    verdict = {"valid": True, "passed": True, "host": "the reference server"}
+    add_verdict(tmp_path / "run", verdict)
+    after = (tmp_path / "run" / "report.html").read_text("utf-8")
+    begin, end = after.index("<h2>Load test</h2>"), after.index("<h2>The funnel</h2>")
+    assert "against the reference server" in after[begin:end]
+    assert (after[:begin] + after[end:]).split() == before.split()
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in folder.iterdir()}
+
+
 def test_only_the_first_replication_keeps_its_tickets_unless_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +240,9 @@ def test_the_face_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.metrics["backlog_peak"].replications == 2
     assert compare(done, done).differences["backlog_peak"].mean == 0
     assert (done.save(tmp_path / "run") / "metrics.json").is_file()
+    assert done.series.equals(tables.read(tmp_path / "run" / "series.parquet", SERIES))
+    peaks = done.hourly.matrix("all", "n_backlog").max(axis=1)
+    assert (peaks <= list(done.samples("backlog_peak").values())).all()
     with pytest.raises(ValueError, match="must be 1 or more replications"):
         run(quick, replications=0)
 

@@ -1,4 +1,4 @@
-"""Half-widths, differences, quantiles and Kaplan-Meier against textbook answers and slow twins."""
+"""Half-widths, differences and quantiles against textbook answers and slow twins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +104,6 @@ def test_a_shift_moves_the_mean_and_not_the_half_width(samples: list[float], shi
         (lambda: stats.quantile([1.0], 1.5), r"p: got 1.5; must be in \[0, 1\]"),
         (lambda: stats.t_critical(0), "degrees_of_freedom: got 0; must be above 0"),
         (lambda: stats.t_critical(5, 95), "confidence: got 95; must be above 0 and below 1"),
-        (lambda: stats.kaplan_meier_quantile([1], [True], 0.0), "p: got 0.0; must be above 0 and at most 1"),
-        (lambda: stats.kaplan_meier_quantile([-1], [True], 0.5), "durations_ms: must be whole milliseconds"),
-        (lambda: stats.kaplan_meier_quantile([1.5], [True], 0.5), "durations_ms: must be whole milliseconds"),
-        (lambda: stats.kaplan_meier_quantile([1, 2], [True], 0.5), "must be one row each"),
         (lambda: stats.precise_enough([1, 2], 0.0), "relative_error: got 0.0; must be a number above 0"),
         (lambda: stats.clean_replications_needed(1.0), "probability: got 1.0; must be above 0 and below 1"),
     ],
@@ -125,69 +120,10 @@ def test_quantile_interpolates_between_neighbours() -> None:
     assert stats.quantile([], 0.5) is None
 
 
-def test_kaplan_meier_by_hand() -> None:
-    # At risk 6, 5, 3, 2 at the events 1, 2, 4, 5: S = 5/6, 4/6, 4/9, 2/9.
-    durations = np.array([1, 2, 2, 4, 5, 6])
-    observed = np.array([True, True, False, True, True, False])
-    wanted = {1 / 6: 1.0, 0.17: 2.0, 1 / 3: 2.0, 0.34: 4.0, 5 / 9: 4.0, 0.56: 5.0, 7 / 9: 5.0, 0.78: None, 1.0: None}
-    assert {p: stats.kaplan_meier_quantile(durations, observed, p) for p in wanted} == wanted
-
-
-def test_kaplan_meier_of_the_leukaemia_remissions() -> None:
-    # 6-MP arm of Freireich et al. 1963, weeks; S(23) = 0.448, so the median is 23 (Kalbfleisch and Prentice 1980).
-    weeks = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
-    relapsed = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
-    assert stats.kaplan_meier_quantile(weeks, relapsed, 0.5) == 23.0
-    assert stats.kaplan_meier_quantile(weeks, relapsed, 0.25) == 13.0
-    assert stats.kaplan_meier_quantile(weeks, relapsed, 0.75) is None
-
-
-def slow_kaplan_meier(durations: list[int], observed: list[bool], p: float) -> float | None:
-    """The slow twin: one exact fraction for each distinct time."""
-    survival = Fraction(1)
-    for t in sorted(set(durations)):
-        at_risk = sum(d >= t for d in durations)
-        events = sum(d == t and o for d, o in zip(durations, observed, strict=True))
-        survival *= 1 - Fraction(events, at_risk)
-        if events and 1 - survival >= Fraction(p) - Fraction(1, 10**10):
-            return float(t)
-    return None
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40),
-    st.one_of(st.floats(0.01, 1.0), st.sampled_from([0.1, 0.25, 0.5, 0.9, 1.0])),
-)
-def test_kaplan_meier_equals_its_exact_twin(rows: list[tuple[int, bool]], p: float) -> None:
-    durations, observed = [d for d, _ in rows], [o for _, o in rows]
-    fast = stats.kaplan_meier_quantile(np.array(durations, dtype=np.int64), np.array(observed, dtype=bool), p)
-    assert fast == slow_kaplan_meier(durations, observed, p)
-
-
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 100))
-def test_without_censoring_it_is_the_smallest_duration_with_a_share_p_at_or_below(
-    durations: list[int], percent: int
-) -> None:
-    rank = -(-percent * len(durations) // 100)
-    fast = stats.kaplan_meier_quantile(durations, np.ones(len(durations), dtype=bool), percent / 100)
-    assert fast == sorted(durations)[rank - 1]
-
-
-def test_every_rank_of_every_small_sample_is_hit_despite_the_rounding_of_products() -> None:
-    for n in range(1, 80):
-        found = [stats.kaplan_meier_quantile(range(n), [True] * n, rank / n) for rank in range(1, n + 1)]
-        assert found == list(range(n))
-
-
-def test_censored_tickets_pull_the_quantile_up_and_never_down() -> None:
-    rng = np.random.default_rng(3)
-    durations = rng.exponential(3_600_000, 4000).astype(np.int64)
-    seen = rng.random(4000) < 0.6
-    closed_only = stats.kaplan_meier_quantile(durations[seen], np.ones(seen.sum(), dtype=bool), 0.5)
-    honest = stats.kaplan_meier_quantile(durations, seen, 0.5)
-    assert honest is not None
-    assert closed_only is not None
-    assert honest > 1.5 * closed_only
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 1))
+def test_quantile_is_numpy_s(samples: list[float], p: float) -> None:
+    assert stats.quantile(samples, p) == float(np.quantile(samples, p))
+    assert stats.quantile_of_sorted(np.sort(samples), p) == float(np.quantile(samples, p))
 
 
 def test_sequential_rule() -> None:

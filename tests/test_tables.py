@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd  # type: ignore[import-untyped]
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sim import tables
 from sim.clock import NEVER
 
-SCHEMAS = {name: getattr(tables, name) for name in ("TICKETS", "SERIES", "ARRIVALS", "REQUESTS")}
+SCHEMAS = {name: getattr(tables, name) for name in ("TICKETS", "SERIES", "REPLICATIONS", "ARRIVALS", "REQUESTS")}
 SMALL: tables.Schema = (
     tables.Column("opened_ms", pl.Int64(), "ms since start", "when"),
     tables.Column("category", pl.String(), "-", "which"),
@@ -95,6 +96,37 @@ def test_a_file_of_the_wrong_schema_is_not_read(tmp_path: Path) -> None:
         tables.read(path, SMALL)
     with pytest.raises(FileNotFoundError):
         tables.read(tmp_path / "none.parquet", SMALL)
+
+
+def test_a_table_in_pieces_is_written_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    tables.stream((small().select("bot", "category", "opened_ms") for _ in range(3)), path, SMALL)
+    assert tables.read(path, SMALL).equals(pl.concat([small()] * 3))
+    assert pd.read_parquet(path)["category"].tolist() == ["kyc", "vip"] * 3
+    tables.stream([], path, SMALL)
+    assert tables.read(path, SMALL).equals(small().clear())
+
+
+def test_a_piece_of_the_wrong_schema_and_a_fault_in_the_making_are_raised(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with pytest.raises(tables.TableError, match=r"t\.parquet: column bot is missing"):
+        tables.stream([small(), small().drop("bot")], path, SMALL)
+
+    def torn() -> Iterator[pl.DataFrame]:
+        yield small()
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
+        tables.stream(torn(), path, SMALL)
+
+
+def test_a_table_is_scanned_in_the_order_of_the_schema_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    small().select("bot", "category", "opened_ms").write_parquet(path)
+    assert tables.scan(path, SMALL).filter(pl.col("bot")).collect().rows() == [(5, "kyc", True)]
+    small().drop("bot").write_parquet(path)
+    with pytest.raises(tables.TableError, match=r"t\.parquet: column bot is missing"):
+        tables.scan(path, SMALL)
 
 
 def test_a_file_without_a_header_has_an_empty_one(tmp_path: Path) -> None:

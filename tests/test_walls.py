@@ -19,43 +19,61 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "theory": "",
     "clock": "",
-    "streams": "",
     "statistics": "",
     "levels": "",
     "compiled": "",
+    "streams": "compiled",
+    "normal": "compiled",
+    "poisson": "compiled normal",
     "heap": "compiled",
+    "grid": "compiled",
+    "survival": "compiled",
+    "once": "",
     "tables": "clock",
+    "kept": "",
     "curve": "clock",
     "scenario": "clock curve",
-    "laws": "scenario",
+    "series_table": "kept scenario tables",
+    "laws": "compiled normal scenario",
     "market": "clock curve scenario",
-    "itinerary": "laws scenario streams",
-    "demand": "clock curve itinerary laws levels market scenario streams",
+    "itinerary": "clock compiled laws scenario streams",
+    "demand": "clock compiled curve itinerary laws levels market poisson scenario streams",
     "staffing": "clock scenario",
-    "outcome": "clock demand",
+    "outcome": "clock compiled demand",
     "prepared": "clock demand outcome staffing",
     "minute": "clock demand levels prepared",
     "engine": "clock demand levels minute outcome prepared staffing",
     "floor_tables": "clock demand levels outcome prepared staffing",
     "engine_fast": "clock compiled demand floor_tables heap levels outcome staffing",
-    "world": "clock demand levels market scenario staffing",
-    "floor": "clock demand outcome staffing",
-    "facts": "clock curve demand floor levels outcome staffing streams tables world",
-    "metrics": "clock demand facts levels outcome statistics tables",
-    "series": "clock facts levels scenario tables",
+    "givens": "clock scenario staffing",
+    "world": "clock demand givens levels market once scenario staffing",
+    "floor": "clock compiled demand outcome staffing",
+    "stays": "clock compiled grid",
+    "counting": "clock compiled demand grid outcome",
+    "waits": "clock compiled counting grid outcome survival",
+    "facts": "clock counting demand floor givens levels once outcome poisson staffing stays streams tables waits world",
+    "metrics": "clock counting demand facts levels statistics survival waits",
+    "series": "clock counting facts levels survival waits",
     "estimate": "metrics statistics",
     "expect": "estimate metrics",
     "arrivals": "clock estimate facts laws tables",
     "ticket_table": "clock demand facts laws outcome tables",
-    "replicate": "engine facts metrics scenario series streams world",
-    "hazards": "clock demand engine facts outcome scenario streams world",
-    "plots": "clock estimate metrics scenario statistics tables",
-    "report": "clock estimate expect metrics plots scenario statistics tables",
+    "profile": "",
+    "precision": "statistics",
+    "ledger": "kept scenario series",
+    "replicate": "engine engine_fast facts ledger metrics outcome precision profile scenario series streams world",
+    "warmup": "compiled metrics replicate scenario series world",
+    "hazards": "clock demand facts outcome replicate scenario world",
+    "plots": "clock estimate metrics scenario series_table statistics",
+    "report": "estimate expect metrics plots scenario series_table statistics",
     "saved": "estimate scenario tables",
     "comparison": "estimate metrics statistics",
-    "folder": "arrivals estimate expect plots report saved scenario tables ticket_table",
-    "runner": "arrivals estimate expect facts folder plots replicate scenario series tables world",
-    "selfcheck": "clock facts metrics outcome replicate scenario statistics theory world",
+    "folder": "arrivals estimate expect ledger plots report saved scenario series_table tables ticket_table",
+    "runner": (
+        "arrivals estimate expect facts folder kept ledger plots precision "
+        "profile replicate scenario series_table tables world"
+    ),
+    "selfcheck": "clock facts metrics outcome replicate scenario statistics stays theory world",
 }
 """The stations of ``sim`` in the order of the line; each may import its own files and the stations named."""
 
@@ -65,6 +83,7 @@ HOMES = {
     "simpy": ("sim/engine.py", "tests/bench/"),
     "numba": ("sim/compiled.py",),
     "matplotlib": ("sim/plots/", "loadtests/plots.py", "tests/"),
+    "ciw": ("tests/bench/",),
     "random": ("tests/",),
     "uuid": (),
     "secrets": ("sim/cli/", "loadtests/", "tests/"),
@@ -72,7 +91,7 @@ HOMES = {
 }
 SPEAKERS = ("sim/cli/", "loadtests/cli.py", "loadtests/__main__.py", "loadtests/staging/__main__.py")
 BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialect.py")
-CLOCK_READERS = ("sim/runner.py", "sim/folder.py", "sim/cli/")
+CLOCK_READERS = ("sim/runner.py", "sim/folder.py", "sim/profile.py", "sim/cli/")
 AT_ONCE = ("sim/__init__.py", "sim/cli/__init__.py", "sim/cli/options.py")
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "LICENSE", "constraints.txt"} | {
     "sim", "loadtests", "scenarios", "tests", "results",
@@ -83,7 +102,7 @@ LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 450, 60, 8
 DRAWS = {"default_rng", "RandomState", "SeedSequence", "Philox", "PCG64"}
 CHANCE = "is chance; draw from sim.streams, addressed by ordinal, in demand"
 READS_CLOCK = {("datetime", "now"), ("datetime", "today"), ("datetime", "utcnow"), ("date", "today")} | {
-    ("time", name) for name in ("time", "time_ns", "monotonic", "perf_counter", "process_time", "localtime", "gmtime")
+    ("time", name) for name in ("time", "time_ns", "monotonic", "perf_counter", "process_time", "thread_time", "localtime", "gmtime")
 }
 SPEAKS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 ELSEWHERE = "/".join(("..", "shared"))

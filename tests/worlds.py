@@ -196,99 +196,131 @@ class Small:
 # --- random worlds ------------------------------------------------------------------------------------------------
 
 
-def random_world(rng: Random) -> Small:
-    """Return a world of up to 14 tickets on whole minutes, with everything that the engine knows."""
+def random_world(rng: Random, *, scale: int = 1) -> Small:
+    """Return a world of up to 24 tickets that is full of ties, with everything that the engine knows.
+
+    All times are multiples of a unit, whole minutes as a rule, and each kind of thing is missing from some worlds.
+    ``scale`` multiplies the tickets, and the time by less, so that lines grow long.
+    """
     queues = "abcd"[: rng.randint(1, 4)]
-    minutes = rng.randint(6, 24)
-    then = _random_then(rng, queues)
-    crews = [_random_crew(rng, queues, minutes) for _ in range(rng.randint(1, 3))]
+    grid = Grid(rng, unit=rng.choice((MIN, MIN, MIN, MIN // 3, 1)), span=rng.randint(6, 24) * -(-scale // 4))
+    crews = [_random_crew(grid, queues) for _ in range(rng.randint(1, 3))]
+    then = {q: rng.choice(queues) for q in queues if rng.random() < 0.25}
     rules = Rules(
         prefers={q: rng.sample(range(len(crews)), rng.randint(0, len(crews))) for q in queues},
-        ages={q: _random_ages(rng, [other for other in queues if other != q and other not in then]) for q in queues},
-        then=then,
+        ages={q: _random_ages(grid, [other for other in queues if other != q]) for q in queues},
+        then={q: to for q, to in then.items() if q != to},
     )
-    tickets = _random_tickets(rng, queues, minutes)
+    levels = _random_level_rules(rng) if rng.random() < 0.6 else None
+    end = grid.span * grid.unit
+    minutes = -(-end // MIN) if levels else 0
+    horizon = minutes * MIN if levels else end + rng.choice((0, 0, 0, 1))  # with levels a run is of whole minutes
     counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
+    tickets = _random_tickets(grid, queues, scale)
     return Small(
         demand=demand(*tickets, queues=queues, minutes=minutes, auto=counts["auto"], review=counts["review"]),
-        desk=desk(*crews, queues=queues, horizon=minutes * MIN, rules=rules),
-        rules=_random_level_rules(rng) if rng.random() < 0.6 else None,
+        desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
+        rules=levels,
         at_opening=rng.random() < 0.3,
     )
 
 
-def _random_then(rng: Random, queues: str) -> dict[str, str]:
-    """Return where the impatient go: from chats (the first queues) to an inbox (the last one)."""
-    return {q: queues[-1] for q in queues[:-1] if rng.random() < 0.25}
+class Grid:
+    """A random number generator that knows the world's unit of time and how many units it lasts."""
+
+    def __init__(self, rng: Random, *, unit: int, span: int) -> None:
+        self.rng, self.unit, self.span = rng, unit, span
+
+    def at(self, n: int) -> list[int]:
+        """Return n times in order, the horizon's among them; often all are one."""
+        last = self.rng.choice((0, self.span, self.span, self.span))
+        return sorted(self.rng.randint(0, last) * self.unit for _ in range(n))
+
+    def some(self, *units: int) -> int:
+        """Return one of these numbers of units, in ms; NEVER for NEVER."""
+        number = self.rng.choice(units)
+        return NEVER if number == NEVER else number * self.unit
 
 
-def _random_crew(rng: Random, queues: str, minutes: int) -> Crew:
+def _random_crew(grid: Grid, queues: str) -> Crew:
+    rng = grid.rng
     serves: list[str] = []
     for queue in rng.sample(queues, rng.randint(1, len(queues))):
         if serves and rng.random() < 0.4:
             serves[-1] += queue
         else:
             serves.append(queue)
-    changes = sorted({0, *(rng.randint(1, minutes) * MIN for _ in range(rng.randint(0, 3)))})
+    changes = sorted({0, *(rng.randint(1, grid.span) * grid.unit for _ in range(rng.choice((0, 0, 1, 2, 4))))})
     holds = rng.choice((1, 1, 2, 3))
     return Crew(
         agents={at: rng.choice((0, 1, 1, 2)) for at in changes},
         serves=tuple(serves),
         holds=holds,
-        stretch=tuple(rng.choice((500, 1000, 1001, 1500, 2000)) for _ in range(holds)),
+        stretch=tuple(rng.choice((500, 1000, 1001, 1500, 2000)) for _ in range(holds)) if rng.random() < 0.7 else (),
     )
 
 
-def _random_ages(rng: Random, others: list[str]) -> list[tuple[int, int | str]]:
+def _random_ages(grid: Grid, others: list[str]) -> list[tuple[int, int | str]]:
+    """Return ages, the youngest first, some at one time; one that moves a ticket may stand anywhere."""
+    rng = grid.rng
     ages: list[tuple[int, int | str]] = []
     after = 0
-    for _ in range(rng.choice((0, 0, 1, 2))):
-        after += rng.randint(1, 3) * MIN
-        ages.append((after, rng.randint(0, 9)))
-    if others and rng.random() < 0.25:
-        ages.append((after + rng.randint(1, 3) * MIN, rng.choice(others)))
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        after += grid.some(0, 1, 1, 2, 3) if ages else grid.some(1, 2, 3)
+        ages.append((after, rng.choice(others) if others and rng.random() < 0.5 else rng.randint(0, 9)))
     return ages
 
 
-def _random_tickets(rng: Random, queues: str, minutes: int) -> list[Ticket]:
-    def times(n: int) -> list[int]:
-        return sorted(rng.randint(0, minutes - 1) * MIN for _ in range(n))
-
-    tickets = [_random_ticket(rng, queues, at=at) for at in times(rng.randint(1, 10))]
-    for at in times(rng.randint(0, 4)):
+def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
+    rng = grid.rng
+    drawn = _Drawn(grid, queues)
+    tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
+    for at in grid.at(scale * rng.randint(0, 6)):
         mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.randint(0, 1)
-        tickets.append(_random_ticket(rng, queues, at=at, kind=CANDIDATE, mark=mark, stream=stream))
+        tickets.append(drawn.ticket(at=at, kind=CANDIDATE, mark=mark, stream=stream))
     parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
-    for _ in range(rng.choice((0, 0, 1, 2, 4))):
+    for _ in range(scale * rng.choice((0, 0, 1, 2, 4, 8))):
         kind = rng.choice((REOPEN, CHASE))
         if parents[kind]:
-            parent = parents[kind].pop(rng.randrange(len(parents[kind])))
-            after = rng.randint(1, 4) * MIN
+            which = -1 if rng.random() < 0.4 else rng.randrange(len(parents[kind]))  # the youngest: a line of descent
+            parent = parents[kind].pop(which)
             for line in parents.values():
                 line.append(len(tickets))
-            tickets.append(_random_ticket(rng, queues, kind=kind, parent=parent, after=after))
+            tickets.append(drawn.ticket(kind=kind, parent=parent, after=grid.some(1, 1, 2, 3, 4)))
     return tickets
 
 
-def _random_ticket(rng: Random, queues: str, **given: object) -> Ticket:
-    legs = tuple(
-        (rng.choice(queues), rng.choice((1, MIN, MIN, 2 * MIN, 3 * MIN, 61_001)), rng.choice((0, 0, MIN, 2 * MIN)))
-        for _ in range(rng.choice((1, 1, 2, 3)))
-    )
-    drawn = {
-        "legs": legs,
-        "priority": rng.choice((0, 5, 5, 9)),
-        "patience": rng.choice((NEVER, NEVER, 0, MIN, 2 * MIN, 4 * MIN)),
-        "target": rng.choice((NEVER, MIN, 2 * MIN, 3 * MIN)),
-        "complain": rng.choice((NEVER, 1, MIN, MIN, 2 * MIN, 90_000)),
-    }
-    return Ticket(**(drawn | given))  # type: ignore[arg-type]
+class _Drawn:
+    """Tickets of one world: what is missing from one of them may be missing from all."""
+
+    def __init__(self, grid: Grid, queues: str) -> None:
+        rng = grid.rng
+        self.grid, self.queues = grid, queues
+        self.legs = rng.choice(((1,), (1, 1, 2, 3)))
+        self.patience = rng.choice(((NEVER,), (0,), (NEVER, NEVER, 0, 1, 2, 4), (0, 1, 2, 3)))
+        self.priorities = rng.choice(((5,), (0, 5, 5, 9)))
+
+    def ticket(self, **given: object) -> Ticket:
+        """Return a ticket; what is not given is drawn."""
+        rng, some, unit = self.grid.rng, self.grid.some, self.grid.unit
+        legs = tuple(
+            (rng.choice(self.queues), rng.choice((1, unit, unit, 2 * unit, 3 * unit, unit + 1001)), some(0, 0, 1, 2))
+            for _ in range(rng.choice(self.legs))
+        )
+        drawn = {
+            "legs": legs,
+            "priority": rng.choice(self.priorities),
+            "patience": some(*self.patience),
+            "target": some(NEVER, 1, 2, 3),
+            "complain": rng.choice((NEVER, 1, unit, unit, 2 * unit, unit + unit // 2 + 1)),
+        }
+        return Ticket(**(drawn | given))  # type: ignore[arg-type]
 
 
 def _random_level_rules(rng: Random) -> LevelRules:
     return LevelRules(
-        reviews_per_minute=rng.choice((0.25, 1.0)),
-        payouts_per_minute=rng.choice((0.5, 1.0, 2.0)),
+        reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
+        payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
         promise_minutes=rng.randint(1, 3),
         confirmation_minutes=rng.randint(1, 3),
         late_level_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),

@@ -1,20 +1,27 @@
 """``withstand``: the command line, the only place of the model that prints or exits.
 
 Exit codes: 0 passed; 1 an expectation, a threshold or a check failed; 2 bad input, nothing written; 3 a load-test run
-is invalid; 4 an internal law broke.
+is invalid; 4 an internal law broke; 130 and 143 interrupted and terminated.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
 from sim.cli.options import CHILDREN, parser
 
-PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN, STOPPED = 0, 1, 2, 3, 4, 130
+PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN, STOPPED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody asked this process to end; it ends as if interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -27,17 +34,35 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = parser().parse_args(given)
     module, function = options.start.split(":")
     try:
-        code = getattr(import_module(f"sim.cli.{module}"), function)(options)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("stopped; what was not finished was not written", file=sys.stderr)
-        code = STOPPED
+        with _ended_like_interrupted():
+            code = getattr(import_module(f"sim.cli.{module}"), function)(options)
+            sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; what was not finished was not written", file=sys.stderr)
+        code = TERMINATED if isinstance(stop, Terminated) else STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PASSED
     except Exception as error:
         code = _told(error, given)
     sys.exit(code)
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Have a signal to terminate raise an exception, so that what is under way ends in good order."""
+
+    def end(*_: object) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _told(error: Exception, given: Sequence[str]) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 
 from sim.cli.text import columns
+from sim.cli.work import compiled_first
 
 
 def selfcheck(options: Namespace) -> int:
     """Print each textbook answer, the model's estimate and its z-score; 1 when one does not agree."""
     from sim.selfcheck import selfcheck as checks
 
+    compiled_first(quiet=False)
     failed = 0
     print(columns([_row("check", "quantity", "exact", "simulated", "z", "")]))
     for result in checks():

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sim.cli.children import child_command
-from sim.cli.run import simulated
-from sim.folder import add_verdict, default_folder, must_be_free, write_run
+from sim.cli.work import produced
+from sim.folder import add_verdict, must_be_free
 from sim.runner import Run
 from sim.scenario import load
 
@@ -44,9 +44,7 @@ def demo(options: Namespace) -> int:
     scenario = load(SCENARIO)
     if options.out:
         must_be_free(Path(options.out))
-    done = simulated(scenario, options)
-    folder = Path(options.out) if options.out else default_folder(done.name, done.seed, done.started)
-    write_run(done, folder, source=SCENARIO)
+    done, folder = produced(scenario, options)
     # The demo's server is its own and ends with it, so its secrets are made here and never written.
     environment = os.environ | {name: secrets.token_hex(16) for name in _SECRETS}
     with staging(environment) as url:

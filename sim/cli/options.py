@@ -10,7 +10,8 @@ CHILDREN = {"staging": "staging", "loadtest": "run"}
 _ABOUT = """Predict what a bad day does to a crypto exchange's support desk, and prove on staging that the
 endpoints survive it."""
 _CODES = """exit codes: 0 passed; 1 an expectation, threshold or check failed; 2 bad input, nothing written;
-            3 the load test is invalid (the generator fell short); 4 an internal law broke"""
+            3 the load test is invalid (the generator fell short); 4 an internal law broke;
+            130 interrupted, 143 terminated: what is finished is kept, and the same command resumes"""
 
 
 def parser() -> ArgumentParser:
@@ -32,6 +33,7 @@ def parser() -> ArgumentParser:
     _add_repetition(demo)
     _add_jobs(demo)
     demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    demo.set_defaults(engine="auto", precision=None, tickets="first")
     run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
     _add_run(run)
     check = command("check", "run:check", "check scenario files", "withstand check my_scenario.toml")
@@ -65,13 +67,14 @@ _CHILD_HELP = {
 
 
 def _add_repetition(to: ArgumentParser) -> None:
-    to.add_argument("--replications", type=_whole(1), default=20, metavar="N", help="replications (default 20)")
+    to.add_argument("--replications", type=_whole(1), metavar="N", help="replications (default 20)")
     to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed (default 1)")
     to.add_argument("--quiet", action="store_true", help="print nothing but faults")
 
 
 def _add_jobs(to: ArgumentParser) -> None:
-    to.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: one for each core)")
+    about = "threads, or processes with --engine simpy (default: one for each core)"
+    to.add_argument("--jobs", type=_whole(1), metavar="N", help=about)
 
 
 def _add_scenario(to: ArgumentParser) -> None:
@@ -85,7 +88,16 @@ def _add_scenario(to: ArgumentParser) -> None:
 def _add_run(to: ArgumentParser) -> None:
     _add_scenario(to)
     _add_jobs(to)
-    to.add_argument("--engine", choices=("auto", "simpy"), default="auto", help="engine (default auto)")
+    to.add_argument(
+        "--engine", choices=("auto", "simpy", "fast"), default="auto",
+        help="simpy, the definition, or fast, its compiled twin with the same results (default auto: fast)",
+    )  # fmt: skip
+    to.add_argument(
+        "--precision", type=_share, metavar="P",
+        help="stop, after 10 replications or more, when the 95 %% half-width of the scenario's primary metric is this "
+        "share of its mean (2%% or 0.02); --replications is then the most (default 1000)",
+    )  # fmt: skip
+    to.add_argument("--profile", action="store_true", help="print where the time went")
     to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
     to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
     to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
@@ -105,3 +117,15 @@ def _whole(least: int):  # type: ignore[no-untyped-def]
         return value
 
     return whole
+
+
+def _share(text: str) -> float:
+    """Return the argument ``2%`` or ``0.02`` as a share above 0 and below 1."""
+    number, percent = (text[:-1], 100) if text.endswith("%") else (text, 1)
+    try:
+        value = float(number) / percent
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f"got {text}; must be above 0 and below 100 %, such as 2% or 0.02")
+    return value

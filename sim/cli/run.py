@@ -6,13 +6,12 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from sim.cli.text import cores, metric_table, progress
+from sim.cli.text import metric_table, precision_line, profile_table, progress
+from sim.cli.work import compiled_first, produced, run_folder
 from sim.expect import Expectation
-from sim.folder import default_folder, must_be_free, write_run
-from sim.runner import Run
-from sim.runner import run as simulate
+from sim.folder import must_be_free
+from sim.precision import at_most
 from sim.scenario import Scenario, ScenarioFaults, load
 
 
@@ -27,10 +26,8 @@ def run(options: Namespace) -> int:
         sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
         scenario = load(options.scenario, sets=sets)
     # Before the work, not after it: here a run without --out learns too that nothing can be written.
-    must_be_free(_folder(options, datetime.now(UTC)))
-    done = simulated(scenario, options)
-    folder = _folder(options, done.started)
-    write_run(done, folder, source=options.scenario, sets=sets, all_tickets=options.tickets == "all")
+    must_be_free(run_folder(options, datetime.now(UTC)))
+    done, folder = produced(scenario, options, sets=sets)
     judged = done.expectations()
     if not options.quiet:
         for note in done.notes:
@@ -38,12 +35,12 @@ def run(options: Namespace) -> int:
         print(metric_table(done.metrics))
         for one in judged:
             print(expectation_line(one, judged=not sets))
+        if done.precision:
+            print(precision_line(done.precision))
+        if options.profile:
+            print(profile_table(done.profile, len(done.replications)))
         print(f"written: {folder} (open {folder / 'report.html'})")
     return 1 if not sets and not all(one.passed for one in judged) else 0
-
-
-def _folder(options: Namespace, started: datetime) -> Path:
-    return Path(options.out) if options.out else default_folder(Path(options.scenario).stem, options.seed, started)
 
 
 def candle_sets(options: Namespace) -> list[str]:
@@ -66,21 +63,6 @@ def _start(scenario: Scenario) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def simulated(scenario: Scenario, options: Namespace) -> Run:
-    """Return the run of a scenario, with a progress bar."""
-    name = Path(options.scenario).stem
-    with progress(options.replications, f"simulating {name}", quiet=options.quiet) as tick:
-        return simulate(
-            scenario,
-            replications=options.replications,
-            seed=options.seed,
-            engine=getattr(options, "engine", "auto"),
-            jobs=options.jobs or min(cores(), options.replications),
-            name=name,
-            tick=tick,
-        )
 
 
 def expectation_line(one: Expectation, *, judged: bool) -> str:
@@ -120,8 +102,11 @@ def hazard_lines(options: Namespace) -> int:
     from sim.hazards import hazards
 
     scenario = load(options.scenario, sets=options.sets)
-    with progress(options.replications, "calibrating", quiet=options.quiet) as tick:
-        found = hazards(scenario, replications=options.replications, seed=options.seed, tick=tick)
+    replications = at_most(options.replications, None)
+    compiled_first(quiet=options.quiet)
+    with progress("calibrating", quiet=options.quiet) as bar:
+        bar.begin(0, replications)
+        found = hazards(scenario, replications=replications, seed=options.seed, tick=bar.tick)
     for name, hazard in found.items():
         print(f"categories.{name}.complaint_hazard_per_hour = {hazard:.5f}")
     return 0

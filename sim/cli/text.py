@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sim.estimate import Estimate
+from sim.precision import Precision
+from sim.profile import PER_REPLICATION, Profile
 
 HEADLINE = (
     "tickets_new_per_day",
@@ -63,19 +65,64 @@ def spread(one: Estimate) -> str:
     return f"{significant(one.p05, width / 10)} .. {significant(one.p95, width / 10)}"
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def precision_line(one: Precision) -> str:
+    """Return what a wanted precision came to."""
+    n, wanted = one.replications, f"{100 * one.wanted:g} % wanted"
+    if one.reached is None:
+        return f"precision: none for {one.metric} ({wanted}): of {n} replications some have no value, or the mean is 0"
+    words = f"precision: {one.metric} ± {100 * one.reached:.3g} % after {n} replications ({wanted})"
+    return words if one.met else f"{words}: NOT reached"
+
+
+def profile_table(profile: Profile, replications: int) -> str:
+    """Return where the time of a run went: CPU seconds by station, all and for one replication, and their shares."""
+    parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}
+    whole = sum(parts.values())
+    rows = [("where the time went", "CPU s", "ms each", "share")]
+    for station, seconds in parts.items():
+        each = f"{1000 * seconds / replications:.2f}" if station in PER_REPLICATION else ""
+        rows.append((station, f"{seconds:.2f}", each, f"{100 * seconds / whole:.1f} %"))
+    rows.append(("all", f"{whole:.2f}", "", "100 %"))
+    walls = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in profile.wall_s.items())
+    return f"{columns(rows, right=(1, 2, 3))}\nby the clock: {walls}; {profile.workers}"
+
+
+class Bar:
+    """A progress bar on stderr, with the time left as the new steps alone tell it; silent when ``quiet``."""
+
+    def __init__(self, what: str, *, quiet: bool) -> None:
+        self.what, self.quiet = what, quiet
+        self._bar: Any = None
+
+    def begin(self, done: int, total: int) -> None:
+        """Show the bar with the steps that were done before."""
+        if not self.quiet:
+            from tqdm import tqdm
+
+            form = "{desc}: {n_fmt}/{total_fmt} [{bar:24}] {elapsed}, {remaining} left"
+            self._bar = tqdm(total=total, initial=done, desc=self.what, file=sys.stderr, bar_format=form, leave=True)
+
+    def tick(self) -> None:
+        """Count a step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def say(self, line: str) -> None:
+        """Print a line to stderr."""
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 @contextmanager
-def progress(total: int, what: str, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """Yield a function to call after each step; a bar with the time left goes to stderr unless ``quiet``."""
-    if quiet:
-        yield lambda: None
-        return
-    from tqdm import tqdm
-
-    form = "{desc}: {n_fmt}/{total_fmt} [{bar:24}] {elapsed}, {remaining} left"
-    with tqdm(total=total, desc=what, file=sys.stderr, bar_format=form, leave=True) as bar:
-        yield lambda: bar.update() and None
+def progress(what: str, *, quiet: bool) -> Iterator[Bar]:
+    """Yield a bar that is closed at the end."""
+    bar = Bar(what, quiet=quiet)
+    try:
+        yield bar
+    finally:
+        bar.close()

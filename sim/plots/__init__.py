@@ -10,33 +10,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from sim.scenario.model import Scenario
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sim.estimate import Estimate
+    from sim.series_table import Hourly
 
 NAMES = ("overview", "backlog", "complaints", "waits", "staffing", "endpoints")
 """The figures, in the order in which a report shows them."""
 
 
-def overview(series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> Figure:
+def overview(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> Figure:
     """Return the page for a manager: the findings in words and a panel for each subject that the run has."""
     from sim.plots.page import draw
     from sim.plots.view import View
 
-    return draw(View(series, metrics, scenario))
+    return draw(View(hourly, metrics, scenario))
 
 
-def figures(series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> dict[str, Figure]:
+def figures(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> dict[str, Figure]:
     """Return the figures of ``NAMES`` by name, without those whose subject the run does not have."""
     from sim.plots import backlog, complaints, endpoints, page, staffing, waits
     from sim.plots.view import View
 
-    view = View(series, metrics, scenario)
+    view = View(hourly, metrics, scenario)
     drawn = {"overview": page.draw(view)}
     for name, module in (
         ("backlog", backlog),

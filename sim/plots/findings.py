@@ -166,8 +166,9 @@ def endpoints(view: View) -> str:
 
 def active_endpoints(view: View) -> list[str]:
     """Return the endpoints that get any request."""
-    rates = {name: view.get(f"endpoint:{name}", "rate_per_s") for name in view.entities("endpoint", "rate_per_s")}
-    return [name for name in ENDPOINT_NAMES if (rate := rates.get(name)) is not None and float(np.nansum(rate)) > 0]
+    there = view.entities("endpoint", "rate_per_s")
+    found = [name for name in ENDPOINT_NAMES if name in there]
+    return [name for name in found if float(np.nansum(view.of(f"endpoint:{name}", "rate_per_s"))) > 0]
 
 
 def endpoint_peaks(view: View, endpoint: str) -> Floats:

@@ -7,18 +7,19 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from sim.estimate import Estimate
 from sim.scenario.model import Scenario
+from sim.series_table import Floats, Hourly
 from sim.statistics import half_width, significant
 
-Floats = NDArray[np.float64]
 _FINE = 360
 """Most points of a line: a picture that is 2,000 pixels wide shows no more, and its SVG stays small."""
+_HELD = 2
+"""Series held at once: a panel compares two."""
 _WAIT_UNITS = (("days", 1440), ("h", 60), ("min", 1))
 _STEPS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336)
 
@@ -44,32 +45,27 @@ class Phase:
 
 
 class View:
-    """The series, metrics and scenario of a run, and how to look things up in them."""
+    """The series, metrics and scenario of a run, and how to look things up in them.
 
-    def __init__(self, series: pl.DataFrame, metrics: Mapping[str, Estimate], scenario: Scenario) -> None:
-        self.metrics, self.scenario = metrics, scenario
-        self.replications = series["replication"].n_unique()
-        ordered = series.sort("replication", "time", maintain_order=True)
-        parts = ordered.partition_by("entity", "name", as_dict=True, maintain_order=True)
-        self._values = {
-            (str(entity), str(name)): part["value"].to_numpy().astype(np.float64).reshape(self.replications, -1)
-            for (entity, name), part in parts.items()
-        }
-        stamps = ordered["time"].unique().sort()
-        self.start: datetime = stamps[0]
-        self.hours = len(stamps)
+    Only the series looked at last are held: all of them together may be larger than the memory.
+    """
+
+    def __init__(self, hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> None:
+        self.metrics, self.scenario, self.keys = metrics, scenario, hourly.keys
+        self.replications, self.start, self.hours = len(hourly.numbers), hourly.start, hourly.hours
+        self._read = lru_cache(_HELD)(hourly.matrix)
 
     def get(self, entity: str, name: str) -> Floats | None:
         """Return a series as replications x hours, NaN where it has no value; None when the run has no such series."""
-        return self._values.get((entity, name))
+        return self._read(entity, name) if (entity, name) in self.keys else None
 
     def of(self, entity: str, name: str) -> Floats:
         """Return a series that the run has. Raises KeyError when it has not."""
-        return self._values[entity, name]
+        return self._read(entity, name)
 
     def entities(self, kind: str, name: str) -> list[str]:
         """Return the entities of a kind, such as ``team``, that have a series, without the kind."""
-        return [e.split(":", 1)[1] for e, n in self._values if e.startswith(f"{kind}:") and n == name]
+        return [e.split(":", 1)[1] for e, n in self.keys if e.startswith(f"{kind}:") and n == name]
 
     @property
     def end(self) -> datetime:
@@ -105,9 +101,9 @@ def coarse(values: Floats, step_h: int, how: str = "mean") -> Floats:
     if step_h == 1:
         return values
     spans = math.ceil(values.shape[1] / step_h)
-    padded = np.full((values.shape[0], spans * step_h), np.nan)
-    padded[:, : values.shape[1]] = values
-    cube = padded.reshape(values.shape[0], spans, step_h)
+    if lacking := spans * step_h - values.shape[1]:
+        values = np.pad(values, ((0, 0), (0, lacking)), constant_values=np.nan)
+    cube = values.reshape(values.shape[0], spans, step_h)
     known = ~np.isnan(cube)
     count = known.sum(axis=2)
     if how == "median":
@@ -135,7 +131,8 @@ def band(values: Floats, middle: str = "mean") -> Band:
     centre = np.where(enough, centre, np.nan)
     if len(values) == 1:
         return Band(centre, None, None)
-    low, high = np.nanquantile(filled, (0.05, 0.95), axis=0)
+    # Both give the same; the one that has not to look for gaps does so in a tenth of the time.
+    low, high = (np.nanquantile if np.isnan(filled).any() else np.quantile)(filled, (0.05, 0.95), axis=0)
     return Band(centre, np.where(enough, low, np.nan), np.where(enough, high, np.nan))
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from sim.estimate import Estimate
 from sim.expect import Expectation
 from sim.plots import findings
@@ -15,13 +13,14 @@ from sim.plots.view import View, day_text
 from sim.report import loadtest, rows
 from sim.scenario.model import Scenario
 from sim.scenario.provenance import Provenance
+from sim.series_table import Hourly
 
 
 def report_html(
     *,
     run_info: Mapping[str, Any],
     scenario: Scenario,
-    series: pl.DataFrame,
+    hourly: Hourly,
     metrics: Mapping[str, Estimate],
     plots: Sequence[Path],
     expectations: Sequence[Expectation] | None,
@@ -36,7 +35,7 @@ def report_html(
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    view = View(series, metrics, scenario)
+    view = View(hourly, metrics, scenario)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

@@ -319,6 +319,17 @@ class Objective(Part):
 
 
 Endpoint = Literal["withdrawal", "withdrawal_status", "ticket", "ticket_view", "login"]
+MetricName = Literal[
+    "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
+    "tickets_escalated_per_day", "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "drain_days",
+    "first_response_p50", "first_response_p90", "resolution_p50", "resolution_p90", "within_target_share",
+    "abandoned_share", "recontact_share", "occupancy", "complaints_direct_per_day", "complaints_background_per_day",
+    "complaints_floor_per_day", "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
+    "unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets", "withdrawals_peak_per_s",
+    "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s", "withdrawals_late_peak", "rumour_peak",
+    "candidates_refused", "agent_cost_per_day",
+]  # fmt: skip
+"""The names of ``sim.metrics.METRICS``, which lies beyond this station; a test holds the two together."""
 
 
 class Scenario(Part):
@@ -331,6 +342,7 @@ class Scenario(Part):
     warmup_days: Annotated[int, Whole("days", high=366)] = Field(
         0, description="days before, which are simulated but not measured"
     )
+    primary: MetricName = Field("backlog_peak", description="metric that --precision makes as precise as asked")
 
     population: Population | None = None
     profile: Profile = Profile(weights=[1.0])

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from sim import theory
 from sim.clock import DAY_MS, HOUR_MS, NEVER
-from sim.facts import Facts, Stay
+from sim.facts import Facts
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import deterministic, exponential
+from sim.stays import Stay
 
 _MINUTES = 1440
 _WAVE = """

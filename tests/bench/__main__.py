@@ -1,16 +1,22 @@
-"""``python -m tests.bench [engine|loadtest]``: the benchmarks, ratios in one run; all of them without an argument."""
+"""``python -m tests.bench [engine] [replications] [size] [loadtest]``: the benchmarks; all of them without a name."""
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 
-from tests.bench import bench_engine, bench_loadtest
+from tests.bench import bench_engine, bench_loadtest, bench_replications, bench_size
 
-BENCHES = {"engine": bench_engine.main, "loadtest": bench_loadtest.main}
-
-if __name__ == "__main__":
-    unknown = [name for name in sys.argv[1:] if name not in BENCHES]
-    if unknown:
-        sys.exit(f"got {', '.join(unknown)}; must be of {', '.join(BENCHES)}")
-    for chosen in sys.argv[1:] or BENCHES:
-        BENCHES[chosen]()
+parser = ArgumentParser("python -m tests.bench", description="Benchmarks, all of them without a name.")
+parser.add_argument("names", nargs="*", metavar="NAME", help="engine, replications, size or loadtest")
+parser.add_argument("--replications", type=int, default=1000, metavar="N", help="how many for replications")
+options = parser.parse_args()
+benches = {
+    "engine": bench_engine.main,
+    "replications": lambda: bench_replications.main(options.replications),
+    "size": bench_size.main,
+    "loadtest": bench_loadtest.main,
+}
+if unknown := [name for name in options.names if name not in benches]:
+    parser.error(f"got {', '.join(unknown)}; must be of {', '.join(benches)}")
+for chosen in options.names or benches:
+    benches[chosen]()

@@ -1,108 +1,216 @@
-"""The engine against plain SimPy on the bench desk: whole replications, drawing included, as ratios in one run.
+"""The engines against plain SimPy on the bench desk: whole replications as ratios in one run.
 
     python -m tests.bench engine
 
-The models take turns, and CPU time is compared, so that other work on the machine weighs on all of them alike. The
-number of tickets handled must be equal in law: the means over the replications differ by less than 4 standard errors.
+The models take turns, and CPU time is compared. The tickets handled must be equal in law: the means over the turns
+differ by less than 4 standard errors. The compiled engine must return the SimPy engine's tables on every turn.
 """
 
 from __future__ import annotations
 
-import gc
-import resource
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from sim.engine import simulate
-from sim.outcome import LEFT
+from sim.metrics import measure
+from sim.outcome import LEFT, Outcome
+from sim.profile import Laps
+from sim.replicate import facts_of
 from sim.scenario import load
+from sim.series import hourly
 from sim.world import World, build
+from tests.bench.plain_desk import REDUCED, WHOLE, Setting
 from tests.bench.plain_desk import run as plain_run
+from tests.bench.timing import compiled_first, finished, turns
 
 HERE = Path(__file__).parent
-DAYS, REPEATS = 30, 7
-GOALS = {"no live level": 8, "the baseline's live levels": 6}
+DAYS, TURNS, COMPILED_EACH = 30, 7, 5
+STATIONS = ("draw", "engine", "metrics", "series")
 Handled = tuple[int, int, int]
 
 
-def plain(seed: int) -> Handled:
-    """Return the tickets handled by the front line, by the second pool, and lost, in the plain model."""
-    result = plain_run(DAYS, seed)
-    return result.handled_front, result.handled_second, result.left
+@dataclass(frozen=True)
+class Turn:
+    """A model's turn: CPU seconds of a replication by station, what it handled, and what became of the tickets."""
+
+    cpu_s: dict[str, float]
+    handled: Handled
+    outcome: Outcome | None = None
 
 
-def ours(world: World) -> Callable[[int], Handled]:
-    """Return a function that does the same with the engine, one replication for each seed."""
+Model = Callable[[int], Turn]
 
-    def once(seed: int) -> Handled:
-        demand = world.demand(seed=seed, replication=0)
-        outcome = simulate(demand, world.desk, world.rules)
-        done = outcome.leg_team[outcome.leg_end_ms < world.desk.horizon_ms]
-        return int((done == 0).sum()), int((done == 1).sum()), int((outcome.outcome == LEFT).sum())
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: the stations of a model, against another model's whole turn."""
+
+    label: str
+    model: str
+    stations: tuple[str, ...] = ("all",)
+    base: str = "plain"
+    goal: str = ""
+
+
+ROWS = (
+    Row("plain SimPy: a process for each ticket", "plain"),
+    Row("plain SimPy, reduced to Ciw's part", "plain, reduced", base="plain, reduced"),
+    Row("Ciw on that part, against the row above", "Ciw", base="plain, reduced"),
+    Row("SimPy engine: draw, engine", "SimPy", STATIONS[:2], goal="8"),
+    Row("  and metrics", "SimPy", STATIONS[:3]),
+    Row("  live levels: draw, engine", "SimPy, levels", STATIONS[:2], goal="6"),
+    Row("  and metrics", "SimPy, levels", STATIONS[:3]),
+    Row("compiled engine: engine alone", "compiled", STATIONS[1:2]),
+    Row("  whole replication: draw, engine, metrics", "compiled", STATIONS[:3], goal="100, aim 250"),
+    Row("  and hourly series", "compiled", STATIONS),
+    Row("  live levels: engine alone", "compiled, levels", STATIONS[1:2]),
+    Row("  live levels: draw, engine, metrics", "compiled, levels", STATIONS[:3]),
+    Row("  and hourly series", "compiled, levels", STATIONS),
+)
+
+
+def main(count: int = TURNS, days: int = DAYS) -> None:
+    """Print the table of ratios, where the time goes, and that the models are equal."""
+    compiled_first()
+    done = []
+    for turn in turns(models(days), count, seed=100):
+        for kind in ("", ", levels"):
+            must_be_twins(turn[f"SimPy{kind}"].outcome, turn[f"compiled{kind}"].outcome)
+        done.append({name: replace(one, outcome=None) for name, one in turn.items()})
+    print(f"The bench desk, {days} days of 10,000 tickets: CPU ms of a replication, median of {count} turns,")
+    print("and how many times as fast as plain SimPy (least and greatest of single turns)")
+    print("\n".join(table(done)))
+    if "Ciw" not in done[0]:
+        print("Ciw is not installed; `make bench` installs it")
+    print("Ciw's part: no shifts and no bot's tickets (tests/bench/ciw_desk.py says why); the rest is the same desk")
+    print("where the time goes, ms:", *places(done), sep="\n  ")
+    print("handled, equal in law:")
+    print("\n".join(equal_in_law("plain", "SimPy", done)))
+    if "Ciw" in done[0]:
+        print("\n".join(equal_in_law("plain, reduced", "Ciw", done)))
+    print(f"compiled = SimPy engine, bit for bit, in each of the {count} turns, without and with live levels")
+    print(f"peak memory of a 28-day baseline replication: {peak_mb():.0f} MB (goal: under 300)")
+
+
+def models(days: int) -> dict[str, Model]:
+    """Return the models by name; Ciw's only where Ciw is installed."""
+    plainly: dict[str, Model] = {"plain": plain(days, WHOLE), "plain, reduced": plain(days, REDUCED)}
+    if find_spec("ciw"):
+        plainly["Ciw"] = ciw(days)
+    for kind, file in (("", "desk.toml"), (", levels", "desk_levels.toml")):
+        world = build(load(HERE / file, sets=[f"days={days}"]))
+        plainly[f"SimPy{kind}"] = ours(world, "simpy")
+        plainly[f"compiled{kind}"] = ours(world, "fast", COMPILED_EACH)
+    return plainly
+
+
+def plain(days: int, setting: Setting) -> Model:
+    """Return the plain SimPy model."""
+
+    def once(seed: int) -> Turn:
+        laps = Laps()
+        result = plain_run(days, seed, setting)
+        laps.lap("all")
+        return Turn(laps.cpu_s, (result.handled_front, result.handled_second, result.left))
 
     return once
 
 
-def cpu_seconds(work: Callable[[int], Handled], seed: int) -> tuple[float, Handled]:
-    """Return the CPU seconds of one replication, and what it handled."""
-    gc.collect()
-    begin = time.process_time()
-    handled = work(seed)
-    return time.process_time() - begin, handled
+def ciw(days: int) -> Model:
+    """Return the Ciw model."""
+    from tests.bench.ciw_desk import run
+
+    def once(seed: int) -> Turn:
+        laps = Laps()
+        handled = run(days, seed)
+        laps.lap("all")
+        return Turn(laps.cpu_s, handled)
+
+    return once
 
 
-def peak_mb(scenario: str) -> float:
-    """Return the peak memory of a process that runs one whole replication, metrics and series included, in MB."""
-    code = (
-        "from sim.scenario import load; from sim.world import build; from sim.replicate import replicate;"
-        f"replicate(build(load({scenario!r})), replications=1, seed=1)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parent.parent)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+def ours(world: World, engine: str, each: int = 1) -> Model:
+    """Return one of our engines; a turn is the mean of ``each`` replications, handled are the tickets of the first."""
+
+    def once(seed: int) -> Turn:
+        cpu_s, outcomes = dict.fromkeys(STATIONS, 0.0), []
+        for replication in range(each):
+            laps = Laps()
+            facts = facts_of(world, seed=seed, replication=replication, engine=engine, laps=laps)
+            measure(facts)
+            laps.lap("metrics")
+            hourly(facts)
+            laps.lap("series")
+            cpu_s = {station: cpu_s[station] + laps.cpu_s[station] / each for station in STATIONS}
+            outcomes.append(facts.outcome)
+        return Turn(cpu_s, _handled(outcomes[0], world.desk.horizon_ms), outcomes[0])
+
+    return once
 
 
-def equal_in_law(a: list[Handled], b: list[Handled]) -> list[str]:
-    """Return a line for each count: both means and the z of their difference; raises where |z| is 4 or more."""
-    lines = []
-    for name, x, y in zip(("front", "second pool", "left"), zip(*a, strict=True), zip(*b, strict=True), strict=True):
-        error = ((stdev(x) ** 2 + stdev(y) ** 2) / len(x)) ** 0.5
-        z = (mean(x) - mean(y)) / error
-        lines.append(f"  {name}: plain {mean(x):,.0f}, engine {mean(y):,.0f}, z {z:+.1f}")
-        assert abs(z) < 4, f"{name}: the two models are not the same desk: {lines[-1]}"
+def _handled(outcome: Outcome, horizon_ms: int) -> Handled:
+    done = outcome.leg_team[outcome.leg_end_ms < horizon_ms]
+    return int((done == 0).sum()), int((done == 1).sum()), int((outcome.outcome == LEFT).sum())
+
+
+def table(done: Sequence[dict[str, Turn]]) -> list[str]:
+    """Return the rows of the models that took part: CPU ms, ratio, its range over single turns, and the goal."""
+    lines = [f"{'':42} {'CPU ms':>9}  {'ratio':>7}  {'single turns':>15}  goal"]
+    for row in ROWS:
+        if row.model not in done[0]:
+            continue
+        used = [sum(turn[row.model].cpu_s[station] for station in row.stations) for turn in done]
+        base = [turn[row.base].cpu_s["all"] for turn in done]
+        each = [b / u for b, u in zip(base, used, strict=True)]
+        ratio = median(base) / median(used)
+        spread = f"{_short(min(each))} to {_short(max(each))}"
+        line = f"{row.label:42} {1000 * median(used):9,.1f}  {_short(ratio):>7}  {spread:>15}  {row.goal}"
+        lines.append(line.rstrip())
     return lines
 
 
-def main() -> None:
-    """Print the table of ratios."""
-    runs: dict[str, Callable[[int], Handled]] = {
-        "plain SimPy": plain,
-        "no live level": ours(build(load(HERE / "desk.toml"))),
-        "the baseline's live levels": ours(build(load(HERE / "desk_levels.toml"))),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    handled: dict[str, list[Handled]] = {name: [] for name in runs}
-    for repeat in range(-1, REPEATS):
-        for name, work in runs.items():
-            used, counts = cpu_seconds(work, 100 + repeat)
-            if repeat < 0:  # the first turn imports and warms up; it does not count
-                continue
-            seconds[name].append(used)
-            handled[name].append(counts)
-    print(f"bench desk, {DAYS} days of 10,000 tickets, CPU seconds of a replication (median of {REPEATS})")
-    base = median(seconds["plain SimPy"])
-    for name, used in seconds.items():
-        pairs = [p / u for p, u in zip(seconds["plain SimPy"], used, strict=True)]
-        goal = f", goal {GOALS[name]}" if name in GOALS else ""
-        ratio = f"{base / median(used):5.1f} x (single turns {min(pairs):.1f} to {max(pairs):.1f}{goal})"
-        print(f"  {name:28} {median(used):6.3f} s  {ratio}")
-    print("handled, equal in law (no live level):")
-    print("\n".join(equal_in_law(handled["plain SimPy"], handled["no live level"])))
-    print(f"peak memory of a 28-day baseline replication: {peak_mb('baseline'):.0f} MB (goal: under 300)")
+def _short(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
 
 
-if __name__ == "__main__":
-    main()
+def places(done: Sequence[dict[str, Turn]]) -> list[str]:
+    """Return a line for each of our models: CPU ms by station."""
+    ours = [name for name in done[0] if name.startswith(("SimPy", "compiled"))]
+    lines = [f"{'':18}" + "".join(f"{station:>10}" for station in STATIONS)]
+    for name in ours:
+        each = (1000 * median(turn[name].cpu_s[station] for turn in done) for station in STATIONS)
+        lines.append(f"{name:18}" + "".join(f"{used:10.1f}" for used in each))
+    return lines
+
+
+def equal_in_law(one: str, other: str, done: Sequence[dict[str, Turn]]) -> list[str]:
+    """Return a line for each count: both means and the z of their difference; raises ValueError where |z| >= 4."""
+    lines = []
+    pairs = [zip(*(turn[name].handled for turn in done), strict=True) for name in (one, other)]
+    for count, x, y in zip(("front", "second pool", "left"), *pairs, strict=True):
+        error = ((stdev(x) ** 2 + stdev(y) ** 2) / len(x)) ** 0.5
+        z = (mean(y) - mean(x)) / error
+        lines.append(f"  {count}: {one} {mean(x):,.0f}, {other} {mean(y):,.0f}, z {z:+.1f}")
+        if abs(z) >= 4:
+            raise ValueError(f"not the same desk: {lines[-1].strip()}")
+    return lines
+
+
+def must_be_twins(one: Outcome | None, other: Outcome | None) -> None:
+    """Raise ValueError unless two outcomes are the same tables, bit for bit."""
+    for field in fields(Outcome):
+        x, y = getattr(one, field.name), getattr(other, field.name)
+        if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
+            raise ValueError(f"the compiled engine and the SimPy engine differ in {field.name}")
+
+
+def peak_mb(scenario: str = "baseline") -> float:
+    """Return the peak memory of a process that runs one whole replication, metrics and series included, in MB."""
+    code = (
+        "from sim.scenario import load; from sim.world import build; from sim.replicate import Plan, finish;"
+        f"finish(Plan(build(load({scenario!r})), 1), 0)"
+    )
+    return finished([sys.executable, "-c", code]).peak_mb

@@ -1,4 +1,4 @@
-"""How well the load generator keeps its schedule: ``python tests/bench/bench_loadtest.py [RATE ...]``.
+"""How well the load generator keeps its schedule: ``python tests/bench/bench_loadtest.py [RATE ...]`` (per second).
 
 Starts a staging server, replays evenly mixed arrivals at each rate for ten seconds through ``python -m loadtests run``,
 and prints, a line each, the error of the counts per second, the lateness, the generator's CPU per request and whether
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,8 @@ def replay(folder: Path, url: str, rate_per_s: float) -> dict[str, Any]:
     return verdict
 
 
-def main() -> None:
+def main(rates: Sequence[float] = RATES_PER_S) -> None:
     """Print a line for each rate."""
-    rates = [float(text) for text in sys.argv[1:]] or RATES_PER_S
     command = [sys.executable, "-m", "loadtests", "staging", "--port", "0"]
     server = subprocess.Popen(command, cwd=ROOT, env=ENVIRON, text=True, stdout=subprocess.PIPE)
     assert server.stdout is not None
@@ -83,4 +83,4 @@ def _tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main([float(text) for text in sys.argv[1:]] or RATES_PER_S)

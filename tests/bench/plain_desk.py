@@ -25,16 +25,13 @@ HOUR = 60
 DAY = 24 * HOUR
 SHIFT = 8 * HOUR
 
-TICKETS_PER_DAY = 10_000
 PROFILE = (0.5, 0.4, 0.4, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.5, 1.6, 1.6,
            1.5, 1.5, 1.6, 1.6, 1.5, 1.3, 1.1, 1.0, 0.9, 0.8, 0.6, 0.5)  # fmt: skip
-BOT_SHARE = 0.8
 PRIORITIES = (0, 1, 2, 3)
 PRIORITY_SHARES = (0.05, 0.15, 0.40, 0.40)
 ABSENT = -1
 PATIENCE_MEAN = 6 * HOUR
-FRONT_AGENTS, FRONT_MEAN = (10, 25, 21), 12
-SECOND_AGENTS, SECOND_MEAN = (6, 13, 12), 45
+FRONT_MEAN, SECOND_MEAN = 12, 45
 HANDLE_CV = 1.0
 ESCALATED_SHARE = 0.15
 COMPLAINT_SHARE = 0.10
@@ -42,6 +39,21 @@ COMPLAINT_SHARE = 0.10
 SIGMA = math.sqrt(math.log(1 + HANDLE_CV**2))
 
 Process = Generator[simpy.Event, dict, None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How many come, how many of them the bot ends, and the agents of each shift."""
+
+    tickets_per_day: int = 10_000
+    bot_share: float = 0.8
+    front_agents: tuple[int, ...] = (10, 25, 21)
+    second_agents: tuple[int, ...] = (6, 13, 12)
+
+
+WHOLE = Setting()
+REDUCED = Setting(tickets_per_day=2000, bot_share=0.0, front_agents=(19,), second_agents=(10,))
+"""Without the bot's tickets, and as many agents at any hour: what Ciw can express (``tests/bench/ciw_desk.py``)."""
 
 
 @dataclass
@@ -61,14 +73,14 @@ class PlainResult:
 class PlainDesk:
     """The desk's two pools, its random numbers and what it counts."""
 
-    def __init__(self, env: simpy.Environment, seed: int) -> None:
-        self.env = env
+    def __init__(self, env: simpy.Environment, seed: int, setting: Setting) -> None:
+        self.env, self.setting = env, setting
         self.random = random.Random(seed)
         self.result = PlainResult()
-        self.front = simpy.PriorityResource(env, capacity=max(FRONT_AGENTS))
-        self.second = simpy.PriorityResource(env, capacity=max(SECOND_AGENTS))
-        env.process(self.shifts(self.front, FRONT_AGENTS))
-        env.process(self.shifts(self.second, SECOND_AGENTS))
+        self.front = simpy.PriorityResource(env, capacity=max(setting.front_agents))
+        self.second = simpy.PriorityResource(env, capacity=max(setting.second_agents))
+        env.process(self.shifts(self.front, setting.front_agents))
+        env.process(self.shifts(self.second, setting.second_agents))
         env.process(self.arrivals())
 
     def shifts(self, pool: simpy.PriorityResource, agents: tuple[int, ...]) -> Process:
@@ -90,7 +102,7 @@ class PlainDesk:
         """Open tickets as a Poisson process with hourly rates, by thinning."""
         mean = sum(PROFILE) / len(PROFILE)
         peak = max(PROFILE)
-        peak_rate = TICKETS_PER_DAY / DAY * peak / mean
+        peak_rate = self.setting.tickets_per_day / DAY * peak / mean
         while True:
             yield self.env.timeout(self.random.expovariate(peak_rate))
             hour = int(self.env.now // HOUR) % 24
@@ -101,7 +113,7 @@ class PlainDesk:
         """Live one ticket: the bot, the front line, perhaps the second pool."""
         result = self.result
         result.opened += 1
-        if self.random.random() < BOT_SHARE:
+        if self.random.random() < self.setting.bot_share:
             result.bot += 1
             return
         priority = self.random.choices(PRIORITIES, PRIORITY_SHARES)[0]
@@ -136,9 +148,9 @@ class PlainDesk:
         return self.random.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA)
 
 
-def run(days: int, seed: int) -> PlainResult:
+def run(days: int, seed: int, setting: Setting = WHOLE) -> PlainResult:
     """Simulate so many days, starting empty at midnight, and return what was counted."""
     env = simpy.Environment()
-    desk = PlainDesk(env, seed)
+    desk = PlainDesk(env, seed, setting)
     env.run(until=days * DAY)
     return desk.result

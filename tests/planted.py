@@ -1,0 +1,311 @@
+"""Engines with faults planted in their source text, and how many worlds of the swarm it takes to notice each.
+
+The compiled engine is loaded as plain Python, which small worlds do not mind; so every index is checked as well, and
+an integer that overflows is an error. ``python tests/planted.py`` prints the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+from swarm import Simulate, differences, run
+from worlds import Small, random_world
+
+from sim import engine, engine_fast
+from sim.outcome import Outcome
+
+SIM = Path(engine_fast.__file__).parent
+PARTS = ("heap", "levels", "floor_tables", "engine_fast")
+"""The files that the compiled engine is made of, each after those that it imports."""
+
+
+WORLDS = 1_000
+"""The worlds within which a fault is noticed."""
+
+
+class Change(NamedTuple):
+    """A change of a source file: a text that stands in it exactly once, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Fault(NamedTuple):
+    """A fault: its name in words, and the changes that plant it."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+def changed(file: str, changes: Iterable[Change], stand_ins: dict[str, ModuleType]) -> ModuleType:
+    """Return a module of ``sim`` made from its changed source; it finds the stand-ins where it imports."""
+    path = SIM / f"{file}.py"
+    text = path.read_text("utf-8")
+    for change in changes:
+        if change.file == file:
+            assert text.count(change.old) == 1, f"{path.name} must hold exactly once: {change.old}"
+            text = text.replace(change.old, change.new)
+    module = ModuleType(f"sim.{file}")
+    with patch.dict(sys.modules, stand_ins):
+        exec(compile(text, str(path), "exec"), module.__dict__)
+    return module
+
+
+def interpreted(*changes: Change, file: str = "engine_fast") -> ModuleType:
+    """Return the compiled engine, or another file that it is made of, as plain Python with these changes."""
+    plain = ModuleType("sim.compiled")
+    plain.compiled = plain.part = lambda function: function  # type: ignore[attr-defined]
+    stand_ins = {"sim.compiled": plain}
+    for part in PARTS:
+        stand_ins[f"sim.{part}"] = changed(part, changes, stand_ins)
+    return stand_ins[f"sim.{file}"]
+
+
+class Counted(np.ndarray):
+    """An array that refuses to count from its end: in a kernel a negative index is a mistake."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(_from_the_start(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(_from_the_start(key), value)
+
+
+def _from_the_start(key: Any) -> Any:
+    if min(key if isinstance(key, tuple) else (key,)) < 0:
+        raise IndexError(f"negative index: {key}")
+    return key
+
+
+def counting(module: ModuleType) -> ModuleType:
+    """Return an interpreted engine, made to refuse negative indices."""
+    loop = module._loop
+
+    def view(one: Any) -> Any:
+        if isinstance(one, np.ndarray):
+            return one.view(Counted)
+        return tuple(view(part) for part in one) if type(one) is tuple else one
+
+    module._run = lambda floor: loop(floor._make(view(one) for one in floor))  # type: ignore[attr-defined]
+    return module
+
+
+@cache
+def defined(seed: int) -> tuple[Small, Outcome]:
+    """Return a world of the swarm, and what the definition makes of it."""
+    world = random_world(Random(seed))
+    return world, run(engine.simulate, world)
+
+
+def noticed(simulate: Simulate, worlds: int) -> int | None:
+    """Return after how many worlds of the swarm an engine is seen to make other tables; None if it is not."""
+    with np.errstate(divide="ignore"):
+        for seed in range(worlds):
+            world, outcome = defined(seed)
+            if differences(outcome, run(simulate, world)):
+                return seed + 1
+    return None
+
+
+def fast(name: str, old: str, new: str, *more: Change) -> Fault:
+    """Return a fault of ``sim/engine_fast.py``."""
+    return Fault(name, (Change("engine_fast", old, new), *more))
+
+
+def elsewhere(file: str, name: str, old: str, new: str) -> Fault:
+    """Return a fault of another file of the compiled engine."""
+    return Fault(name, (Change(file, old, new),))
+
+
+NO_ROOM = Change("engine_fast", "_ROOM = 4096", "_ROOM = 0")
+
+FAULTS = (
+    # phases
+    fast(
+        "openings come before work done",
+        "PHASE_SHIFT\n",
+        "PHASE_SHIFT\nPHASE_DONE, PHASE_OPEN = PHASE_OPEN, PHASE_DONE\n",
+    ),
+    fast("decides after every event", "n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW])", "n[DECIDING]"),
+    fast("what is due at the horizon happens", "if due_ms >= n[HORIZON]:", "if due_ms > n[HORIZON]:"),
+    fast("pauses take no time", "now + legs[PAUSE, leg]", "now"),
+    # decisions
+    fast("ranks are ignored", "pair = (queues[queue, taker], place,", "pair = (0, place,"),
+    elsewhere(
+        "floor_tables",
+        "preferences are ignored",
+        "zip(takers(desk), desk.ages,",
+        "zip([sorted((r, 0, t) for r, _, t in one) for one in takers(desk)], desk.ages,",
+    ),
+    fast("priorities are ignored", "rows[PRIORITY, row] << PLACE_BITS | now", "5 << PLACE_BITS | now"),
+    elsewhere("heap", "the heap rises by its first key alone", "if a < x or (a == x and b <= y):", "if a <= x:"),
+    elsewhere("heap", "the heap sinks by its first key alone", "(c < a) | ((c == a) & (d < b))", "c < a"),
+    fast(
+        "the last team that can takes",
+        "range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3)",
+        "range(LISTS + 3 * queues[queue, TAKERS] - 3, LISTS - 1, -3)",
+    ),
+    fast(
+        "stale places count",
+        "if rows[PLACE, row] == place and legs[QUEUE, rows[LEG, row]] == queue:",
+        "if rows[PLACE, row] != NOBODY:",
+    ),
+    # shifts and concurrency
+    fast(
+        "a shift change forgets who is busy",
+        "teams[team, FREE] += slots - teams[team, SLOTS]",
+        "teams[team, FREE] = slots",
+    ),
+    fast("a shift change counts agents for slots", "shifts[change, 2] * teams[team, HOLDS]", "shifts[change, 2]"),
+    fast(
+        "held tickets are rounded down",
+        "held = -(-busy * teams[team, HOLDS] // teams[team, SLOTS])",
+        "held = max(busy * teams[team, HOLDS] // teams[team, SLOTS], 1)",
+    ),
+    fast(
+        "stretched times are rounded to the nearest",
+        "max(legs[HANDLE, leg] * teams[team, STRETCH + held - 1] // 1000, 1)",
+        "max((legs[HANDLE, leg] * teams[team, STRETCH + held - 1] + 500) // 1000, 1)",
+    ),
+    # patience and age
+    fast(
+        "who can start at the deadline has left",
+        "rows[LEAVING, row] < n[NOW] - rows[OPENED, row]",
+        "rows[LEAVING, row] <= n[NOW] - rows[OPENED, row]",
+    ),
+    fast("patience ends later legs, too", "return first and rows[LEAVING, row]", "return rows[LEAVING, row]"),
+    fast(
+        "who has left counts as resolved",
+        "rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY",
+        "rows[HAS_LEFT, row], rows[PLACE, row] = 0, NOBODY",
+    ),
+    fast("nobody is flushed at the horizon", "                _flush(n, rows)\n", ""),
+    fast("impatience moves from any queue", "return first_wait and", "return"),
+    fast(
+        "a new priority forgets when the queue was entered", "to << PLACE_BITS | entered)", "to << PLACE_BITS | n[NOW])"
+    ),
+    fast(
+        "a new queue keeps when the old one was entered",
+        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, queues, lines, row)",
+        "legs[QUEUE, rows[LEG, row]], n[DECIDING] = to, 1\n"
+        "        _stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
+    ),
+    fast("the age of a wait that has ended counts", "if n[NOW] - entered != after_ms:", "if n[NOW] - entered < 0:"),
+    fast(
+        "who has left grows old", "    if _gone(n, rows, row):\n        _leave(rows, row)\n    elif kind", "    if kind"
+    ),
+    # children
+    fast(
+        "a chase opens although its parent is resolved",
+        "return rows[CHASE, parent] != row or not resolved",
+        "return True",
+    ),
+    fast("a chase opens as its parent is resolved", "rows[CLOSED, parent] <= n[NOW]", "rows[CLOSED, parent] < n[NOW]"),
+    fast("who has left asks no more", " and not rows[HAS_LEFT, parent]", ""),
+    # live levels
+    fast(
+        "the level is that of the minute before",
+        "floats[LEVEL_LATE][minute + 1], floats[LEVEL_RUMOUR][minute + 1]",
+        "floats[LEVEL_LATE][minute], floats[LEVEL_RUMOUR][minute]",
+    ),
+    fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
+    fast(
+        "complaints are counted a minute early",
+        "_complaints(rows, legs, flow, minute - 1,",
+        "_complaints(rows, legs, flow, minute,",
+    ),
+    fast(
+        "a resolution as the complaint is due does not prevent it",
+        "rows[CLOSED, row] > due_ms",
+        "rows[CLOSED, row] >= due_ms",
+    ),
+    fast(
+        "an answer at the target is late",
+        "- rows[OPENED, row] > rows[SILENCE, row]",
+        "- rows[OPENED, row] >= rows[SILENCE, row]",
+    ),
+    fast("who starts at once has no clock from opening", "(waits or n[AT_OPENING])", "waits"),
+    fast(
+        "who has left does not complain",
+        "(rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row])",
+        "rows[CLOSED, row] > due_ms",
+    ),
+    elsewhere(
+        "levels",
+        "unused review capacity is lost",
+        "review_credit[row] = credit - reviews if came > gone else 0.0",
+        "review_credit[row] = 0.0",
+    ),
+    elsewhere(
+        "levels", "capacity is kept when nobody waits", "credit - reviews if came > gone else 0.0", "credit - reviews"
+    ),
+    elsewhere(
+        "levels",
+        "lateness begins a minute late",
+        "ago = row - 1, row - rules.promise_minutes",
+        "ago = row - 1, row - rules.promise_minutes - 1",
+    ),
+    # room
+    fast(
+        "who finds a full line does not wait",
+        "if size == lines.shape[1]:\n        n[FULL] = 1",
+        "if size == lines.shape[1]:",
+        NO_ROOM,
+    ),
+    fast(
+        "what finds a full heap does not happen",
+        "if n[DUE] == room:\n            n[FULL] = 1",
+        "if n[DUE] == room:",
+        NO_ROOM,
+    ),
+    fast("what finds no link does not happen", "    else:\n        n[FULL] = 1", "    else:", NO_ROOM),
+)
+"""Faults that make other tables."""
+
+CRASHES = (
+    fast("a full line goes unnoticed", "if size == lines.shape[1]:", "if False:", NO_ROOM),
+    fast("a full heap goes unnoticed", "if n[DUE] == room:", "if False:", NO_ROOM),
+    fast("too many links go unnoticed", "elif n[LINKS] < room:", "elif True:", NO_ROOM),
+)
+"""Faults that write beyond a table."""
+
+BEHIND = (
+    Change("engine", "place = (self.priority[row], now, row)", "place = (self.priority[row], -now, row)"),
+    Change(
+        "engine", "self.opened[row] + leaving_ms >= self.env._now:", "self.opened[row] + leaving_ms > self.env._now:"
+    ),
+    Change("engine", "best = min(self._pairs(), default=None)", "best = max(self._pairs(), default=None)"),
+    Change("engine", "if self.chase[parent] != row or not self.resolved(parent):", "if True:"),
+    Change("engine", "            for team in teams:", "            for team in reversed(teams):"),
+    Change("minute", "if marks[i] < level:", "if marks[i] <= level:"),
+)
+"""Changes of the definition, which the compiled engine then is behind."""
+
+
+def redefined(change: Change) -> Simulate:
+    """Return the SimPy engine with a change."""
+    stand_ins: dict[str, ModuleType] = {}
+    for file in ("minute", "engine"):
+        stand_ins[f"sim.{file}"] = changed(file, [change], stand_ins)
+    return stand_ins["sim.engine"].simulate  # type: ignore[no-any-return]
+
+
+def main() -> int:
+    """Print after how many worlds each fault is noticed; return the exit code, 1 if one is not."""
+    after = {fault.name: noticed(interpreted(*fault.changes).simulate, WORLDS) for fault in FAULTS}
+    for name, worlds in after.items():
+        print(f"{name:<64}" + (f"noticed after {worlds:>4} worlds" if worlds else "not noticed"))
+    return 0 if all(after.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

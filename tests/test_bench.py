@@ -1,0 +1,186 @@
+"""The benches on tiny settings: what they count, how they judge it, and the tables they print. No time is judged."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tests.bench import bench_engine, bench_replications, bench_size, timing
+from tests.bench.bench_engine import Turn
+from tests.bench.bench_replications import Row
+from tests.bench.bench_size import Size
+from tests.bench.size_plot import draw
+from tests.bench.timing import Used, process, turns
+
+STATIONS = {"draw": 0.010, "engine": 0.002, "metrics": 0.004, "series": 0.001}
+
+
+def test_models_take_turns_and_the_first_turn_does_not_count() -> None:
+    called: list[tuple[str, int]] = []
+    models = {name: lambda seed, name=name: called.append((name, seed)) or seed for name in "ab"}  # type: ignore[func-returns-value]
+    assert list(turns(models, 2, seed=10)) == [{"a": 10, "b": 10}, {"a": 11, "b": 11}]
+    assert called == [("a", 9), ("b", 9), ("a", 10), ("b", 10), ("a", 11), ("b", 11)]
+
+
+def test_a_process_has_a_peak_of_its_own_whatever_its_parent_has_used() -> None:
+    """A process that is started inherits the peak of the one that starts it, if it is started directly."""
+    large = np.ones(300 << 17)  # 300 MB
+    used = process([sys.executable, "-c", "held = b'x' * (80 << 20); print('two'); print('words')"])
+    assert 80 < used.peak_mb < 200 < large.nbytes >> 20
+    assert (used.code, used.out, used.last_line) == (0, "two\nwords\n", "words")
+
+
+def test_a_process_ends_at_its_bounds() -> None:
+    assert process([sys.executable, "-c", "import signal; signal.pause()"], limit_s=1).code == -9
+    too_large = "try:\n    b'x' * (3 << 30)\nexcept MemoryError:\n    raise SystemExit(5) from None"
+    assert process([sys.executable, "-c", too_large], limit_gb=2).code == 5
+
+
+def test_a_process_that_must_end_well_is_refused_otherwise() -> None:
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        timing.finished([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def made_turns() -> list[dict[str, Turn]]:
+    """Return three turns of plain SimPy and the compiled engine: 2, 3 and 4 s against 16 ms and a series of 1 ms."""
+    return [
+        {"plain": Turn({"all": seconds}, (100 + n, 20, 5)), "compiled": Turn(STATIONS, (101 - n, 21, 4))}
+        for n, seconds in enumerate((2.0, 4.0, 3.0))
+    ]
+
+
+def test_the_table_of_ratios_by_hand() -> None:
+    rows = [line.split() for line in bench_engine.table(made_turns())]
+    assert rows[1][-5:] == ["3,000.0", "1.0", "1.0", "to", "1.0"]
+    whole = next(row for row in rows if "whole" in row)
+    assert whole[-8:] == ["16.0", "188", "125", "to", "250", "100,", "aim", "250"]
+    alone = next(row for row in rows if row[-7:-5] == ["engine", "alone"])
+    assert alone[-5:] == ["2.0", "1500", "1000", "to", "2000"]
+    assert not any("Ciw" in row for row in rows)
+
+
+def test_where_the_time_goes_by_hand() -> None:
+    assert [line.split() for line in bench_engine.places(made_turns())] == [
+        ["draw", "engine", "metrics", "series"],
+        ["compiled", "10.0", "2.0", "4.0", "1.0"],
+    ]
+
+
+def test_models_that_are_not_the_same_desk_are_told() -> None:
+    same = [{"a": Turn({}, (n, n, n)), "b": Turn({}, (n + 1, n, n))} for n in (10, 12, 11, 13)]
+    z = 1 / math.sqrt(2 * np.var([10, 12, 11, 13], ddof=1) / 4)
+    assert bench_engine.equal_in_law("a", "b", same)[0].endswith(f"z {z:+.1f}")
+    other = [turn | {"b": Turn({}, (turn["a"].handled[0], turn["a"].handled[1] + 4, 11))} for turn in same]
+    with pytest.raises(ValueError, match="second pool: a 12, b 16, z"):
+        bench_engine.equal_in_law("a", "b", other)
+
+
+@pytest.fixture(scope="module")
+def day() -> dict[str, Turn]:
+    """One turn of each model on one day, but for Ciw, which need not be installed."""
+    models = {name: model for name, model in bench_engine.models(1).items() if name != "Ciw"}
+    return {name: model(100) for name, model in models.items()}
+
+
+def test_every_model_does_its_day(day: dict[str, Turn]) -> None:
+    for name, turn in day.items():
+        front, second, left = turn.handled
+        assert front > 1000, name
+        assert second > 50, name
+        assert left < 500, name
+        assert all(seconds > 0 for seconds in turn.cpu_s.values()), name
+    lines = bench_engine.table([day])
+    rows = [row for row in bench_engine.ROWS if row.model != "Ciw"]
+    assert [line[:42].rstrip() for line in lines[1:]] == [row.label for row in rows]
+    assert len(bench_engine.places([day])) == 5
+
+
+@pytest.mark.parametrize("kind", ["", ", levels"])
+def test_the_twins_are_compared_bit_by_bit(day: dict[str, Turn], kind: str) -> None:
+    ours, theirs = day[f"SimPy{kind}"].outcome, day[f"compiled{kind}"].outcome
+    bench_engine.must_be_twins(ours, theirs)
+    assert theirs is not None
+    late = theirs.leg_end_ms.copy()
+    late[0] += 1
+    with pytest.raises(ValueError, match="differ in leg_end_ms"):
+        bench_engine.must_be_twins(ours, replace(theirs, leg_end_ms=late))
+
+
+def test_replications_in_python_and_their_table() -> None:
+    row = bench_replications.in_python(2, 1, sets=["days=1", "warmup_days=0"])
+    assert 0 < float(row.used.last_line) < row.used.wall_s
+    made = Row("sim.run", 1000, 2, Used(wall_s=40.0, cpu_s=60.0, peak_mb=400.4, code=0, out=""))
+    assert bench_replications.table([made])[1].split() == [
+        "sim.run",
+        "1,000",
+        "2",
+        "40.0",
+        "60.0",
+        "1.50",
+        "25.0",
+        "400",
+    ]
+
+
+def test_a_size_is_measured_in_a_process_of_its_own() -> None:
+    one = bench_size.measured(1_000_000, "1 day")
+    assert isinstance(one, Size)
+    assert 800 < one.tickets < 1200
+    assert 0 < one.occupancy < 1
+    assert one.cpu_s.keys() == set(bench_size.STATIONS)
+    assert len(bench_size.table([one])) == 2
+
+
+def test_a_size_beyond_the_bounds_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = {"-9": "it took more than 600 s", "1": "it ended with 1"}
+    for code, why in ends.items():
+        used = Used(wall_s=600.0, cpu_s=600.0, peak_mb=2048.0, code=int(code), out="")
+        monkeypatch.setattr(bench_size, "process", lambda *_, used=used, **__: used)
+        told = bench_size.measured(10_000_000, "1 year")
+        assert told == f"left out: 10,000,000 users, 1 year: {why}, with 2,048 MB (the most is 20 GB)"
+
+
+def test_a_smaller_exchange_has_staff_in_proportion() -> None:
+    small, base = bench_size.scaled(1_000_000, 3), bench_size.scaled(10_000_000, 3)
+    assert (small.days, small.warmup_days, small.population.registered) == (3, 0, 1_000_000)
+    assert base.teams["compliance"].agents == {"night": 25, "day": 65, "evening": 41}
+    assert small.teams["compliance"].agents == {"night": 3, "day": 7, "evening": 4}
+    assert small.teams["supervisor"].agents == {"night": 1, "day": 1, "evening": 1}
+    assert small.withdrawals.payouts_per_minute == 24
+
+
+def test_the_fit_is_least_squares_on_logarithms() -> None:
+    x = [1.0, 10.0, 100.0, 1000.0]
+    assert bench_size.fit(x, [3 * one**0.5 for one in x]) == pytest.approx((0.5, 0, math.log10(3)), abs=1e-12)
+    slope, error, _ = bench_size.fit(x, [1, 10, 100, 10])  # log10: 0, 1, 2, 1 over 0..3
+    assert (slope, error) == pytest.approx((0.4, math.sqrt(1.2 / 2 / 5)))
+
+
+def test_the_picture_shows_the_slopes(tmp_path: Path) -> None:
+    sizes = [
+        Size(users, span, tickets=days * users / 1000, occupancy=0.8, peak_mb=200.0 + days, cpu_s=dict.fromkeys(
+            bench_size.STATIONS, (days * users) ** 0.8 / 1e6))
+        for users in bench_size.USERS
+        for span, days in bench_size.SPANS.items()
+    ]  # fmt: skip
+    figure = draw(sizes, tmp_path / "size.png")
+    assert figure.get_suptitle() == (
+        "CPU time grows as tickets to the power 0.80 ± 0.00 (1 M users) and 0.80 ± 0.00 (10 M users)"
+    )
+    named = [text.get_text() for text in figure.axes[0].texts]
+    assert named == 2 * list(bench_size.SPANS)
+    assert imread(tmp_path / "size.png").std() > 0.05
+
+
+def test_an_unknown_bench_is_refused() -> None:
+    command = [sys.executable, "-m", "tests.bench", "enigne"]
+    told = subprocess.run(command, cwd=timing.ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert "got enigne; must be of engine, replications, size, loadtest" in told.stderr

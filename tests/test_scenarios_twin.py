@@ -1,0 +1,44 @@
+"""Every scenario of the catalogue, at its full length: both engines give the same tables, metrics and series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from swarm import differences
+
+from sim import load
+from sim.clock import NEVER
+from sim.facts import Facts
+from sim.metrics import measure
+from sim.replicate import ENGINES
+from sim.series import hourly
+from sim.streams import Streams
+from sim.ticket_table import ticket_table
+from sim.world import build
+
+SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "scenarios").glob("*.toml"))
+SEED = 3
+
+
+def test_there_are_scenarios() -> None:
+    assert {"baseline", "quiet_week", "volatility_spike"} <= {path.stem for path in SCENARIOS}
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_gives_the_same_tickets_levels_metrics_and_series_in_both_engines(path: Path) -> None:
+    world = build(load(str(path)))
+    demand = world.demand(seed=SEED, replication=0)
+    at_opening = world.scenario.complaints.clock == "opening"
+    outcomes = {
+        name: simulate(demand, world.desk, world.rules, complain_from_opening=at_opening)
+        for name, simulate in ENGINES.items()
+    }
+    assert differences(outcomes["simpy"], outcomes["fast"]) == []
+    assert (outcomes["simpy"].opened_ms < NEVER).sum() > 1000
+    simpy, fast = (Facts(world, demand, outcomes[name], Streams(SEED, 0)) for name in ("simpy", "fast"))
+    assert ticket_table(simpy).equals(ticket_table(fast), null_equal=True)
+    assert measure(simpy) == measure(fast)
+    one, other = hourly(simpy), hourly(fast)
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name].tobytes() != other[name].tobytes()] == []
