@@ -29,4 +29,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sim' has no attribute {name!r}; it offers {', '.join(__all__)}")
     from importlib import import_module
 
+    from sim.memory import share_memory
+
+    share_memory()  # before the libraries that start threads
     return getattr(import_module(_HOME[name]), name)

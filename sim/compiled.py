@@ -70,12 +70,13 @@ def cache_folder() -> Path:
     """Return the folder of the compiled code of exactly these sources; it can be written."""
     digest = blake2b(digest_size=8)
     for name in SOURCES:
-        digest.update((HERE / name).read_bytes())
+        source = (HERE / name).read_bytes()
+        digest.update(f"{name} {len(source)} ".encode() + source)
     for root in _roots():
         folder = root / f"withstand-{digest.hexdigest()}"
         if _writable(folder):
             return folder
-    return Path(tempfile.mkdtemp(prefix="withstand-"))
+    return Path(tempfile.mkdtemp(prefix="withstand-"))  # compiled anew by each process
 
 
 def warm() -> bool:

@@ -25,11 +25,12 @@ from sim.outcome import Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
 # What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
-OPENS, CHILD, BACK, IMPATIENT = range(4)
+OPENS, ASKS, BACK, IMPATIENT = range(4)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
 _ROOM = 4096
+UNSTRETCHED = 1000
 
 _step = part(step)
 
@@ -83,11 +84,11 @@ def _loop(floor):
             _tick(n, rows, legs, flow, floor, row)
         elif what == BACK:
             legs[ENTERED, rows[LEG, row]] = n[NOW]
-            _wait(n, rows, legs, queues, lines, row)
+            _wait(n, rows, legs, teams, queues, agenda, lines, row)
         elif what >= IMPATIENT:
-            _grow_older(n, rows, legs, queues, lines, (row, what - IMPATIENT))
-        elif what == OPENS or _child_opens(n, rows, row):
-            _open(n, rows, legs, queues, agenda, lines, row)
+            _grow_older(n, rows, legs, teams, queues, agenda, lines, (row, what - IMPATIENT))
+        elif what == OPENS or _still_asks(n, rows, row):
+            _open(n, rows, legs, teams, queues, agenda, lines, row)
     return False
 
 
@@ -115,7 +116,7 @@ def _done(n, rows, legs, teams, agenda, flow, row):
         rows[CLOSED, row] = now
         child = rows[REOPEN, row]
         if child >= 0:
-            _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, CHILD))
+            _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, OPENS))
         return
     if leg == rows[FIRST_LEG, row]:
         _note_unsolved(n, rows, legs, flow, row)
@@ -124,28 +125,33 @@ def _done(n, rows, legs, teams, agenda, flow, row):
 
 
 @part
-def _child_opens(n, rows, row):
-    """Return whether a child opens: a chase does unless its parent is resolved by now, a reopening in any case."""
+def _still_asks(n, rows, row):
+    """Return whether a customer asks again: unless the ticket in question is resolved by now."""
     parent = rows[PARENT, row]
-    resolved = rows[CLOSED, parent] <= n[NOW] and not rows[HAS_LEFT, parent]
-    return rows[CHASE, parent] != row or not resolved
+    return rows[CLOSED, parent] > n[NOW] or rows[HAS_LEFT, parent]
 
 
 @part
-def _open(n, rows, legs, queues, agenda, lines, row):
+def _open(n, rows, legs, teams, queues, agenda, lines, row):
     """Open a ticket now and let it wait for its first leg."""
     rows[OPENED, row] = n[NOW]
     child = rows[CHASE, row]
     if child >= 0:
-        _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, CHILD))
+        _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, ASKS))
     legs[ENTERED, rows[FIRST_LEG, row]] = n[NOW]
-    _wait(n, rows, legs, queues, lines, row)
+    _wait(n, rows, legs, teams, queues, agenda, lines, row)
 
 
 @part
-def _wait(n, rows, legs, queues, lines, row):
-    """Put a ticket into its queue now."""
+def _wait(n, rows, legs, teams, queues, agenda, lines, row):
+    """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
+    alone = not n[DECIDING] and not queues[queue, SIZE] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
+    if alone and not n[AT_OPENING]:  # a clock that starts at opening is noted after the decision
+        for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
+            if teams[queues[queue, taker + 2], FREE] > 0:
+                _start(n, rows, legs, teams, agenda, row, queues[queue, taker + 2])
+                return
     _stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
     n[DECIDING] = 1
     if n[LEVELS] or queues[queue, AGES] or queues[queue, PATIENCE_TO] != LEAVE:
@@ -179,7 +185,7 @@ def _has_impatience(n, rows, queues, row, queue, entered):
 
 
 @part
-def _grow_older(n, rows, legs, queues, lines, which):
+def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
     """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
 
     ``which`` is its row, and 0 for impatience or the age rule's number from 1. The event of a wait that has ended is
@@ -206,9 +212,8 @@ def _grow_older(n, rows, legs, queues, lines, which):
     else:
         if number == 0:
             rows[MOVED, row] = n[NOW]
-        rows[PLACE, row] = NOBODY
         legs[QUEUE, rows[LEG, row]] = to
-        _wait(n, rows, legs, queues, lines, row)
+        _wait(n, rows, legs, teams, queues, agenda, lines, row)
 
 
 @part
@@ -277,9 +282,12 @@ def _start(n, rows, legs, teams, agenda, row, team):
     leg = rows[LEG, row]
     rows[PLACE, row] = NOBODY
     teams[team, FREE] -= 1
-    busy = teams[team, SLOTS] - teams[team, FREE]
-    held = -(-busy * teams[team, HOLDS] // teams[team, SLOTS])  # busy / agents on duty, rounded up
-    handle_ms = max(legs[HANDLE, leg] * teams[team, STRETCH + held - 1] // 1000, 1)
+    held = 1
+    if teams[team, HOLDS] > 1:  # busy / agents on duty, rounded up
+        held = -(-(teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS])
+    handle_ms, stretch = legs[HANDLE, leg], teams[team, STRETCH + held - 1]
+    if stretch != UNSTRETCHED:
+        handle_ms = max(handle_ms * stretch // UNSTRETCHED, 1)
     legs[START, leg], legs[TEAM, leg] = n[NOW], team
     _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, OPENS))
 
@@ -382,8 +390,16 @@ def _schedule(n, agenda, due_ms, key):
     else:
         n[FULL] = 1
         return
-    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, agenda[FIRST, minute, 0]
-    agenda[FIRST, minute, 0] = link
+    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, n[FIRST + minute]
+    n[FIRST + minute] = link
+
+
+@part
+def _moot(n, rows, row, what):
+    """Return whether an event will change nothing: the wait that grows old has ended, or the question is answered."""
+    if what >= IMPATIENT:
+        return rows[PLACE, row] == NOBODY
+    return what == ASKS and not _still_asks(n, rows, row)
 
 
 @part
@@ -392,10 +408,11 @@ def _load(n, rows, agenda, roots, shifts):
     minute = n[LOADED]
     end_ms = min((minute + 1) * MINUTE_MS, n[HORIZON])
     n[LOADED] += 1
-    link = agenda[FIRST, minute, 0]
+    link = n[FIRST + minute]
     while link != NOBODY:
-        after = agenda[CHAINS, link, 2]
-        _schedule(n, agenda, agenda[CHAINS, link, 0], agenda[CHAINS, link, 1])
+        after, key = agenda[CHAINS, link, 2], agenda[CHAINS, link, 1]
+        if not _moot(n, rows, key >> WHAT_BITS & _ROW, key & _WHAT):
+            _schedule(n, agenda, agenda[CHAINS, link, 0], key)
         agenda[CHAINS, link, 2] = n[SPARE]
         n[SPARE] = link
         link = after

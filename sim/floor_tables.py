@@ -42,32 +42,15 @@ SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
 are; from LISTS on these rules by threes: (rank, preference, team), the best first, then (after_ms, kind, value)."""
 AUTO, REVIEW, FIRST_DUE = range(3)
 """Lines of ``flow``, an element for each minute: withdrawals, and the first complaint due in it."""
-HEAP, CHAINS, FIRST = range(3)
-"""Parts of ``agenda``: the heap of what is due within the minute, by (time, key); links (time, key, next) of what is
-due later, chained by minute; and for each minute the first link of its chain."""
-(
-    NOW,
-    HORIZON,
-    AT_OPENING,
-    LEVELS,
-    DUE,
-    DECIDING,
-    FULL,
-    ROOT,
-    SHIFT,
-    MINUTE,
-    LATE,
-    RUMOURED,
-    WAITERS,
-    LOADED,
-    LINKS,
-    SPARE,
-    COUNTERS,
-) = range(17)
-"""Elements of ``n``: time and horizon, whether complaint clocks start at opening and whether there are live levels,
-the agenda's size, whether to decide, whether a heap was too small, and how far roots, shifts and the two
-candidate streams have been read, the first of those who began to wait at this instant,
-the minutes whose events are in the heap, and the agenda's links in use and the first spare one."""
+HEAP, CHAINS = range(2)
+"""Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
+is due later, chained by minute."""
+NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, LATE, RUMOURED, FIRST = range(6, 16)
+"""Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are live levels,
+whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
+use and the first spare one; the first of those who began to wait at this instant; how far roots, shifts and the two
+candidate streams have been read; from FIRST on, for each minute, the first link of its chain."""
 
 
 class Floor(NamedTuple):
@@ -98,19 +81,20 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
     Raises ValueError for numbers that a place in an instant or in line cannot hold.
     """
     minutes = len(demand.flow.withdrawals_auto) if rules is not None else 0
-    _must_fit(demand, desk, minutes)
+    _must_fit(demand, desk, levels=rules is not None)
     late, rumoured = candidates(demand, LATE_STREAM), candidates(demand, RUMOUR_STREAM)
     flow = np.full((3, minutes), NOBODY)
     if minutes:
         flow[AUTO], flow[REVIEW] = demand.flow.withdrawals_auto, demand.flow.withdrawals_review
     room += demand.rows
     return Floor(
-        n=_counters(desk, at_opening=at_opening, levels=minutes > 0),
+        n=_counters(desk, at_opening=at_opening, levels=rules is not None),
         rows=_rows(demand, desk, at_opening=at_opening),
         legs=_legs(demand),
         teams=_teams(desk),
         queues=_queues(desk),
-        agenda=_agenda(desk, room),
+        # Memory that is never written is never taken from the system.
+        agenda=np.empty((2, room, 3), dtype=np.int64),
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),
         shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
@@ -125,25 +109,26 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
     )
 
 
-def _must_fit(demand: Demand, desk: Desk, minutes: int) -> None:
+def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
     priorities = [age[2] for ages in desk.ages for age in ages]
     if demand.rows:
         priorities += [int(demand.priority.min()), int(demand.priority.max())]
     fits = {
         "rows": demand.rows < 1 << (PHASE_BITS - WHAT_BITS),
         "ages of a queue": max((len(ages) for ages in desk.ages), default=0) < 1 << (WHAT_BITS - 1),
-        "horizon_ms beyond the minutes of the flow": not minutes or desk.horizon_ms <= minutes * MINUTE_MS,
         "horizon_ms": desk.horizon_ms < 1 << PLACE_BITS,
         "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
     }
+    if levels and desk.horizon_ms != len(demand.flow.withdrawals_auto) * MINUTE_MS:
+        raise ValueError(f"horizon_ms: got {desk.horizon_ms}; live levels need an element of the flow for each minute")
     if not all(fits.values()):
         raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
 
 
 def _counters(desk: Desk, *, at_opening: bool, levels: bool) -> Ints:
-    n = np.zeros(COUNTERS, dtype=np.int64)
+    n = np.zeros(FIRST + -(-desk.horizon_ms // MINUTE_MS), dtype=np.int64)
     n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, levels
-    n[WAITERS], n[SPARE] = NOBODY, NOBODY
+    n[WAITERS], n[SPARE], n[FIRST:] = NOBODY, NOBODY, NOBODY
     return n
 
 
@@ -173,14 +158,6 @@ def _typed(rules: LevelRules) -> LevelRules:
     return LevelRules._make(kind(one) for kind, one in zip(kinds, rules, strict=True))
 
 
-def _agenda(desk: Desk, room: int) -> Ints:
-    """Return an empty agenda. Memory that is never written is never taken from the system."""
-    minutes = -(-desk.horizon_ms // MINUTE_MS)
-    agenda = np.empty((3, max(room, minutes), 3), dtype=np.int64)
-    agenda[FIRST, :minutes, 0] = NOBODY
-    return agenda
-
-
 def _teams(desk: Desk) -> Ints:
     widest = max((len(one) for one in desk.stretch_permille), default=0)
     teams = np.zeros((len(desk.teams), STRETCH + widest), dtype=np.int64)
@@ -202,21 +179,21 @@ def _queues(desk: Desk) -> Ints:
 
 
 def outcome_of(floor: Floor) -> Outcome:
-    """Return the tables at the end."""
+    """Return the tables at the end, copied, so that the floor and all else in it can go."""
     rows, legs = floor.rows, floor.legs
     first: Any = rows[FIRST_LEG]
     return Outcome(
-        opened_ms=rows[OPENED],
+        opened_ms=rows[OPENED].copy(),
         first_start_ms=legs[START][first],
         first_end_ms=legs[END][first],
-        closed_ms=rows[CLOSED],
+        closed_ms=rows[CLOSED].copy(),
         outcome=np.where(rows[HAS_LEFT] != 0, LEFT, np.where(rows[CLOSED] < NEVER, RESOLVED, OPEN)),
-        moved_ms=rows[MOVED],
-        leg_entered_ms=legs[ENTERED],
-        leg_start_ms=legs[START],
-        leg_end_ms=legs[END],
-        leg_queue=legs[QUEUE],
-        leg_team=legs[TEAM],
+        moved_ms=rows[MOVED].copy(),
+        leg_entered_ms=legs[ENTERED].copy(),
+        leg_start_ms=legs[START].copy(),
+        leg_end_ms=legs[END].copy(),
+        leg_queue=legs[QUEUE].copy(),
+        leg_team=legs[TEAM].copy(),
         level_ints=np.stack([column[1:] for column in floor.ints]),
         level_floats=np.stack([column[1:] for column in floor.floats]),
     )

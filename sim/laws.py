@@ -165,7 +165,10 @@ def drawn_ms(laws: Laws, law: int, u: float) -> int:
 
 @part
 def quantile(laws: Laws, law: int, u: float) -> float:
-    """Return the quantile in ms, at most 2^62, of the law in row ``law``, for u in (0, 1)."""
+    """Return the quantile in ms, at most 2^62, of the law in row ``law``, for u in (0, 1).
+
+    A uniform that is drawn has 53 bits, so 1 - u is exact, and so is its logarithm.
+    """
     if laws.rows[law].kind == _MIXTURE:
         law, u = _of_mixture(laws, law, u)
     one = laws.rows[law]

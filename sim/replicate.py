@@ -28,6 +28,7 @@ from sim import engine as engine_simpy
 from sim import engine_fast
 from sim.facts import Facts
 from sim.ledger import Ledger
+from sim.memory import release_memory
 from sim.metrics import measure
 from sim.outcome import Outcome
 from sim.precision import Goal
@@ -162,10 +163,12 @@ class _Gathering:
             self._keep(done)
             self.launch()
         if self.stopped.is_set():
-            self._keep(as_completed([one for one in self.flying if not one.cancelled()]))
+            self._keep(as_completed(one for one in self.flying if not one.cancelled()))
 
     def _keep(self, done: Iterable[Future[Finished]]) -> None:
         for future in done:
+            if future.cancelled():
+                continue
             one, laps = future.result(), Laps()
             self.ledger.add(one.number, one.metrics, one.series)
             laps.lap("keep")
@@ -188,6 +191,7 @@ def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]
         yield lambda number: pool.submit(task, number)
     finally:
         pool.shutdown(cancel_futures=True)
+        release_memory()
 
 
 @contextmanager

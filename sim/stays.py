@@ -185,7 +185,8 @@ def climb(events: Ints, begun: Counts, ended: Counts, from_ms: int) -> tuple[Int
     while i < len(events) and events[i] < 2 * groups:  # due at ``from`` itself
         now[events[i] % groups] += 1 if events[i] >= groups else -1
         i += 1
-    most[:] = now
+    for g in range(groups):
+        most[g] = now[g]
     for at in range(i, len(events)):
         g, rest = events[at] % groups, events[at] // groups
         after, begins = rest // 2, rest % 2

@@ -1,7 +1,8 @@
-"""Everything compiled once, before the work: one short replication through every station."""
+"""Everything compiled once, before the work: one short replication through every station that is compiled."""
 
 from __future__ import annotations
 
+from sim.arrivals import arrivals, busiest_window
 from sim.compiled import warm, warmed
 from sim.metrics import measure
 from sim.replicate import facts_of
@@ -19,4 +20,5 @@ def warm_up() -> None:
     facts = facts_of(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
     measure(facts)
     hourly(facts)
+    arrivals(facts, busiest_window(facts))
     warmed()

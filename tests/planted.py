@@ -206,11 +206,11 @@ FAULTS = (
     # children
     fast(
         "a chase opens although its parent is resolved",
-        "return rows[CHASE, parent] != row or not resolved",
+        "return rows[CLOSED, parent] > n[NOW] or rows[HAS_LEFT, parent]",
         "return True",
     ),
-    fast("a chase opens as its parent is resolved", "rows[CLOSED, parent] <= n[NOW]", "rows[CLOSED, parent] < n[NOW]"),
-    fast("who has left asks no more", " and not rows[HAS_LEFT, parent]", ""),
+    fast("a chase opens as its parent is resolved", "rows[CLOSED, parent] > n[NOW]", "rows[CLOSED, parent] >= n[NOW]"),
+    fast("who has left asks no more", " or rows[HAS_LEFT, parent]", ""),
     # live levels
     fast(
         "the level is that of the minute before",

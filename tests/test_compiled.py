@@ -110,8 +110,8 @@ def users_of_door(path: Path) -> bool:
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the sources that the folder is chosen for, and no wishes of the user about it."""
     here = tmp_path / "sim"
-    here.mkdir()
     for name in SOURCES:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / name, here / name)
     monkeypatch.setattr(compiled, "HERE", here)
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)

@@ -336,6 +336,8 @@ def test_candidates_come_at_their_ceiling_whatever_the_day_and_with_uniform_mark
         expected = per_hour * 24 * 41
         assert abs(len(mark) - expected) < 4 * np.sqrt(expected)
         assert near(len(bot.mark) / len(mark), to_the_bot, len(mark))
+        by_day = np.bincount(np.concatenate([d.opened_ms[mine], bot.opened_ms]) // DAY_MS, minlength=41)
+        assert by_day.var() < per_hour * 24 * (1 + 4 * np.sqrt(2 / 41))
         for marks in (d.mark[mine], bot.mark):  # whoever serves them
             assert abs(marks.mean() - 0.5) < 4 / np.sqrt(12 * len(marks))
         assert mark.min() >= 0

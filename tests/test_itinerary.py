@@ -193,6 +193,35 @@ def test_every_duration_follows_its_law_and_every_flag_its_share() -> None:
     assert not d.regulator[~root].any()
 
 
+def test_no_two_things_that_happen_to_a_ticket_come_from_one_number() -> None:
+    scenario = climbing(
+        days=150,
+        misroute={"share": 0.3, "among": ["finance", "security", "boss"], "handle": fixed("3 min")},
+        reopen={"share": 0.3, "after": fixed("5 h")},
+        recontact={"share": 0.25, "after": fixed("4 h"), "queue": "inbox", "handle": fixed("2 min")},
+        regulator={"after": "1 d", "share": 0.15},
+    )
+    d = drawn(scenario)
+    queue, minutes = np.array(queue_names(scenario))[d.leg_queue], d.leg_handle_ms // M
+    first, last = d.legs_from[:-1], d.legs_from[1:]
+    up = np.flatnonzero((d.kind == ROOT) & (last - first > 1))
+    stray = minutes[first[up] + 1] == 3
+    dept = first[up] + 1 + stray
+    happened = {
+        "stray": stray,
+        "finance": queue[dept] == "finance",
+        "asked": d.leg_pause_ms[dept] == 180 * M,
+        "solved": queue[last[up] - 1] != "boss",
+        "chase": d.chase[up] >= 0,
+        "reopen": d.reopen[up] >= 0,
+        "regulator": d.regulator[up],
+    }
+    assert all(0.1 < flags.mean() < 0.9 for flags in happened.values())
+    together = np.corrcoef(np.array(list(happened.values()), dtype=float))
+    assert len(up) > 10_000
+    assert np.abs(together - np.eye(len(happened))).max() < 4 / np.sqrt(len(up))
+
+
 def test_the_bot_ends_its_share() -> None:
     d = drawn(story(days=60, categories={"a": category(20.0, bot_resolve=0.8)}, bot={"handle": fixed("1 min")}))
     n = d.rows + len(d.bot_opened_ms[0])

@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from cli_runs import LONGEST_S, Told, undrawn, withstand
 
-pytestmark = pytest.mark.xdist_group("resume")
-
 TINY = ("run", "quiet_week", "--set", "days=1", "--set", "warmup_days=0")
 N = 12
 TABLES = ["series.parquet", "replications.parquet", "tickets.parquet", "arrivals.parquet"]

@@ -59,10 +59,11 @@ MAY_IMPORT = {
     "arrivals": "clock estimate facts laws tables",
     "ticket_table": "clock demand facts laws outcome tables",
     "profile": "",
+    "memory": "",
     "precision": "statistics",
     "ledger": "kept scenario series",
-    "replicate": "engine engine_fast facts ledger metrics outcome precision profile scenario series streams world",
-    "warmup": "compiled metrics replicate scenario series world",
+    "replicate": "engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world",
+    "warmup": "arrivals compiled metrics replicate scenario series world",
     "hazards": "clock demand facts outcome replicate scenario world",
     "plots": "clock estimate metrics scenario series_table statistics",
     "report": "estimate expect metrics plots scenario series_table statistics",
@@ -102,7 +103,8 @@ LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 450, 60, 8
 DRAWS = {"default_rng", "RandomState", "SeedSequence", "Philox", "PCG64"}
 CHANCE = "is chance; draw from sim.streams, addressed by ordinal, in demand"
 READS_CLOCK = {("datetime", "now"), ("datetime", "today"), ("datetime", "utcnow"), ("date", "today")} | {
-    ("time", name) for name in ("time", "time_ns", "monotonic", "perf_counter", "process_time", "thread_time", "localtime", "gmtime")
+    ("time", name)
+    for name in ("time", "time_ns", "monotonic", "perf_counter", "process_time", "thread_time", "localtime", "gmtime")
 }
 SPEAKS = {("sys", "stdout"), ("sys", "stderr"), ("sys", "exit"), ("os", "_exit")}
 ELSEWHERE = "/".join(("..", "shared"))

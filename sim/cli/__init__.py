@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         sys.exit(hand_over(given[0], given[1:]))
     options = parser().parse_args(given)
+    from sim.memory import share_memory
+
+    share_memory()  # before the libraries that start threads
     module, function = options.start.split(":")
     try:
         with _ended_like_interrupted():

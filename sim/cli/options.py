@@ -51,7 +51,7 @@ def parser() -> ArgumentParser:
     command("selfcheck", "check:selfcheck", "compare the model with exact queueing answers", "withstand selfcheck")
     hazards = command(
         "hazards", "run:hazard_lines", "set complaint hazards from p_public_if_unresolved",
-        "withstand hazards scenarios/baseline.toml --replications 20",
+        "withstand hazards scenarios/baseline.toml --replications 100",
     )  # fmt: skip
     _add_scenario(hazards)
     command("schema", "show:schema", "print the JSON Schema of scenarios, for editors", "withstand schema > s.json")

@@ -27,7 +27,7 @@ def draw(recipe: Recipe, *, seed: int, replication: int) -> Demand:
     root, busyness, even = streams.root, _busyness(recipe, streams), np.ones(recipe.days)
     counts = day_counts(recipe.roots, root, busyness)
     counts_candidates = day_counts(recipe.candidates, root, even)
-    people = np.empty((PERSON_COLUMNS, counts.sum() + counts_candidates.sum()), np.int64)
+    people = np.empty((counts.sum() + counts_candidates.sum(), PERSON_COLUMNS), np.int64)
     n_roots, bots = open_tickets(recipe.roots, root, counts, people, 0)
     n, bot_candidates = open_tickets(recipe.candidates, root, counts_candidates, people, n_roots)
     _, posts = open_tickets(recipe.posts, root, day_counts(recipe.posts, root, even), people, n)

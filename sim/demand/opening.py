@@ -71,14 +71,15 @@ def minute_counts(expected: Floats, busyness: Floats, root: Keys, name: Keys, pu
     k0, k1 = stream_keys(root, name[0], name[1])
     minutes = len(expected) // len(busyness)
     out = np.empty(len(expected), np.int64)
-    for i in range(len(expected)):
-        mean = expected[i] * busyness[i // minutes]
-        out[i] = count(mean, uniform(ticket_key(k0, k1, i), purpose)) if mean > 0.0 else 0
+    for day in range(len(busyness)):
+        for i in range(day * minutes, (day + 1) * minutes):
+            mean = expected[i] * busyness[day]
+            out[i] = count(mean, uniform(ticket_key(k0, k1, i), purpose)) if mean > 0.0 else 0
     return out
 
 
 def open_tickets(sources: Sources, root: Keys, counts: Ints, people: Ints, n: int) -> tuple[int, Bots]:
-    """Write the tickets for people, by time, from column ``n`` on; return the column after the last, and the bot's.
+    """Write the tickets for people, by time, from row ``n`` on; return the row after the last, and the bot's.
 
     At equal times they stand by source, then ordinal. ``people`` has room for all that come.
     """
@@ -99,9 +100,9 @@ def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today:
         for i in range(here):
             place = today.order[i] & _PLACE
             one = sources.rows[today.source[place]]
-            people[PERSON_OPENED, n] = day * DAY_MS + (today.order[i] >> _PLACE_BITS)
-            people[PERSON_KEY, n] = today.keys[place]
-            people[PERSON_CATEGORY, n], people[PERSON_STREAM, n] = one.category, one.stream
+            people[n, PERSON_OPENED] = day * DAY_MS + (today.order[i] >> _PLACE_BITS)
+            people[n, PERSON_KEY] = today.keys[place]
+            people[n, PERSON_CATEGORY], people[n, PERSON_STREAM] = one.category, one.stream
             n += 1
     return n
 

@@ -69,8 +69,8 @@ def _larger(table: Ints, used: int) -> Ints:
 def _begin(people: Ints, n_roots: int, n_people: int, rows: Ints, own: Ints) -> None:
     """Write the rows of the tickets that are nobody's child."""
     for i in range(n_people):
-        _row(rows, own, i, people[PERSON_KEY, i], ROOT if i < n_roots else CANDIDATE, people[PERSON_CATEGORY, i])
-        rows[OPENED, i], rows[STREAM, i] = people[PERSON_OPENED, i], people[PERSON_STREAM, i]
+        _row(rows, own, i, people[i, PERSON_KEY], ROOT if i < n_roots else CANDIDATE, people[i, PERSON_CATEGORY])
+        rows[OPENED, i], rows[STREAM, i] = people[i, PERSON_OPENED], people[i, PERSON_STREAM]
 
 
 @part

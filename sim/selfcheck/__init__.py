@@ -19,6 +19,6 @@ def checks() -> tuple[Check, ...]:
 
 
 def selfcheck(*, seed: int = 1) -> Iterator[Result]:
-    """Yield the result of every quantity of every check as it is ready; some hundred seconds in all."""
+    """Yield the result of every quantity of every check as it is ready; some ten seconds in all."""
     for check in checks():
         yield from run_check(check, seed=seed)
