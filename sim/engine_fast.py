@@ -146,8 +146,10 @@ def _open(n, rows, legs, teams, queues, agenda, lines, row):
 def _wait(n, rows, legs, teams, queues, agenda, lines, row):
     """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
-    alone = not n[DECIDING] and not queues[queue, SIZE] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
-    if alone and not n[AT_OPENING]:  # a clock that starts at opening is noted after the decision
+    # Who waits already finds nobody free, or there would be a decision to come; a clock that starts at opening is
+    # noted after it.
+    alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
+    if alone and not n[AT_OPENING]:
         for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
             if teams[queues[queue, taker + 2], FREE] > 0:
                 _start(n, rows, legs, teams, agenda, row, queues[queue, taker + 2])

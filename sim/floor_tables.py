@@ -126,7 +126,7 @@ def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
 
 
 def _counters(desk: Desk, *, at_opening: bool, levels: bool) -> Ints:
-    n = np.zeros(FIRST + -(-desk.horizon_ms // MINUTE_MS), dtype=np.int64)
+    n = np.zeros(FIRST + desk.horizon_ms // MINUTE_MS + 1, dtype=np.int64)
     n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, levels
     n[WAITERS], n[SPARE], n[FIRST:] = NOBODY, NOBODY, NOBODY
     return n

