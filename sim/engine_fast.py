@@ -29,7 +29,7 @@ OPENS, ASKS, BACK, IMPATIENT = range(4)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
-_ROOM = 4096
+_ROOM, _WAITING = 4096, 8  # the heaps' first room: so much, and for one row in so many
 UNSTRETCHED = 1000
 
 _step = part(step)
@@ -40,12 +40,12 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
 
     Raises ValueError for more tickets, priorities or ages than its tables can hold.
     """
-    room = _ROOM
+    room = _ROOM + demand.rows // _WAITING
     while True:
         floor = floor_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
         if _run(floor):
             return outcome_of(floor)
-        room = 4 * (room + demand.rows)  # a heap was too small: start again, with larger ones
+        room = 4 * room + 1  # a heap was too small: start again, with larger ones
 
 
 @compiled

@@ -76,7 +76,7 @@ class Floor(NamedTuple):
 
 
 def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening: bool, room: int) -> Floor:
-    """Return the floor before the first event; ``room`` is what the heaps hold beyond an entry for each row.
+    """Return the floor before the first event; ``room`` is what each heap can hold.
 
     Raises ValueError for numbers that a place in an instant or in line cannot hold.
     """
@@ -86,14 +86,12 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
     flow = np.full((3, minutes), NOBODY)
     if minutes:
         flow[AUTO], flow[REVIEW] = demand.flow.withdrawals_auto, demand.flow.withdrawals_review
-    room += demand.rows
     return Floor(
         n=_counters(desk, at_opening=at_opening, levels=rules is not None),
         rows=_rows(demand, desk, at_opening=at_opening),
         legs=_legs(demand),
         teams=_teams(desk),
         queues=_queues(desk),
-        # Memory that is never written is never taken from the system.
         agenda=np.empty((2, room, 3), dtype=np.int64),
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),

@@ -19,7 +19,7 @@ from concurrent.futures import (
     as_completed,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, get_context, parent_process
@@ -108,7 +108,7 @@ def replicate(
     if not goal.reached(ledger.kept.finished):
         with _workers(plan, jobs) as submit:
             gathering = _Gathering(submit, ledger, goal, profile=profile, tick=tick, ahead=2 * jobs)
-            with _deaf_children():
+            with _deaf_children() if plan.workers(jobs) == "processes" else nullcontext():
                 gathering.launch()
             # On a thread of its own, so that no interrupt falls into the middle of what is being kept.
             with ThreadPoolExecutor(1) as keeper:
