@@ -106,16 +106,16 @@ def replicate(
     ``tick`` is called as each is kept, in whatever order. An interrupt is raised once what is in flight is kept.
     """
     if not goal.reached(ledger.kept.finished):
-        with _workers(plan, jobs) as submit:
+        # Kept on a thread of its own, so that no interrupt falls into the middle of what is being kept.
+        with ThreadPoolExecutor(1) as keeper, _workers(plan, jobs) as submit:
+            keeper.submit(int).result()  # begins the thread: an interrupt amid that would leave it unknown to its pool
             gathering = _Gathering(submit, ledger, goal, profile=profile, tick=tick, ahead=2 * jobs)
-            with _deaf_children() if plan.workers(jobs) == "processes" else nullcontext():
-                gathering.launch()
-            # On a thread of its own, so that no interrupt falls into the middle of what is being kept.
-            with ThreadPoolExecutor(1) as keeper:
-                try:
-                    keeper.submit(gathering.gather).result()
-                finally:
-                    gathering.stop()
+            try:
+                with _deaf_children() if plan.workers(jobs) == "processes" else nullcontext():
+                    gathering.launch()
+                keeper.submit(gathering.gather).result()
+            finally:
+                gathering.stop()
     return tuple(Replication(number, ledger.kept.finished[number]) for number in range(goal.count))
 
 
