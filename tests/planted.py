@@ -126,7 +126,7 @@ def elsewhere(file: str, name: str, old: str, new: str) -> Fault:
     return Fault(name, (Change(file, old, new),))
 
 
-NO_ROOM = Change("engine_fast", "_ROOM = 4096", "_ROOM = 0")
+NO_ROOM = Change("engine_fast", "_ROOM, _WAITING = 4096, 8", "_ROOM, _WAITING = 0, 1 << 60")
 
 FAULTS = (
     # phases
