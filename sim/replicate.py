@@ -179,7 +179,7 @@ class _Gathering:
 
 @contextmanager
 def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]]]:
-    """Yield a function that has a worker finish a replication; at the end, what nobody has begun is dropped."""
+    """Yield a function that has a worker finish a replication; the end waits for all that was not cancelled."""
     pool: Executor
     if plan.workers(jobs) == "processes":
         # Spawned, not forked: a fork would copy the locks of other threads (polars') in whatever state they are.
@@ -190,7 +190,8 @@ def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]
     try:
         yield lambda number: pool.submit(task, number)
     finally:
-        pool.shutdown(cancel_futures=True)
+        # What is dropped stays in the pool's queue, for a worker to tell whoever waits for it that it is.
+        pool.shutdown()
         release_memory()
 
 

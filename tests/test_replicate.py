@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,15 @@ def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[int], Any]) -> None:
         return finish(plan, number)
 
     monkeypatch.setattr(replicate, "finish", slowed)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # --- the same for all ---------------------------------------------------------------------------------------------
@@ -170,13 +182,48 @@ def test_an_interrupt_keeps_what_is_in_flight_and_begins_nothing_more(
     monkeypatch.setattr(Ledger, "add", noted)
     monkeypatch.setattr(replicate, "_Gathering", Watched)
     hooked(monkeypatch, interrupt)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(TINY, replications=N, jobs=2, engine="fast", work=Work(ledger))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        run(TINY, replications=N, jobs=2, engine="fast", work=Work(ledger))
     assert sorted(ledger.kept.finished) == [0, 1, 2, 3]
+    ledger.close()
+
+
+def test_an_interrupt_between_two_replications_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one worker has finished the first and not yet begun the second, whose end the keeper waits for already."""
+    ledger, sent, dropped, waits = Ledger(tmp_path / "place"), threading.Event(), threading.Event(), list[int]()
+
+    class Held(ThreadPoolExecutor):
+        def submit(self, task: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+            future = super().submit(task, *given, **named)
+            if isinstance(task, partial):
+                future.add_done_callback(lambda one: one.cancelled() or dropped.wait(timeout=60))
+                sent.set()
+            return future
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            dropped.set()
+            super().shutdown(wait=wait)
+
+    def interrupted(flying: set[Future[Finished]], *, return_when: str) -> Any:
+        if waits:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert dropped.wait(timeout=60)
+        done, left = concurrent.futures.wait(flying, timeout=30, return_when=return_when)
+        waits.append(len(done))
+        return done, left
+
+    monkeypatch.setattr(replicate, "ThreadPoolExecutor", Held)
+    monkeypatch.setattr(replicate, "wait", interrupted)
+    hooked(monkeypatch, lambda _: sent.wait(timeout=60))
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        run(TINY, replications=N, jobs=1, engine="fast", work=Work(ledger))
+    assert waits[0] == 1
+    assert len(waits) == 2
+    assert waits[1] >= 1, "the keeper was never told that what it waits for is dropped"
+    assert sorted(ledger.kept.finished) == [0]
     ledger.close()
 
 
