@@ -9,7 +9,6 @@ already lies in ``facts.totals`` (``sim.counting``); the rest follows from ``fac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -31,24 +30,13 @@ from sim.counting import (
 from sim.demand import ceilings
 from sim.facts import Facts
 from sim.levels import LEVEL_COLUMN, N_LATE, RUMOUR
+from sim.metric import Metric, Values
 from sim.statistics import quantile_of_sorted
 from sim.survival import NOT_REACHED
 from sim.waits import SHARES
 
-Values = dict[str, float | None]
 _CALM = 1.25
 _READS = ("withdrawal_status", "ticket_view", "login")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number of a run: its unit, which way is better (-1 less, 1 more, 0 neither), its meaning, and its function."""
-
-    name: str
-    unit: str
-    better: int
-    meaning: str
-    of: Callable[[Facts], Values]
 
 
 def by_category(facts: Facts, what: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 
 from sim.metrics import METRICS
 from sim.precision import LEAST, MOST, USUAL, Goal, Precision, at_most, relative_half_width
-from sim.scenario.model import MetricName
+from sim.scenario.names import MetricName
 from sim.statistics import half_width
 
 Value = float | None

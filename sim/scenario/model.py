@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sim.scenario.names import Endpoint, MetricName
 from sim.scenario.quantity import (
     Count,
     Date,
@@ -316,20 +317,6 @@ class Objective(Part):
     p95_ms: Positive | None = Field(None, description="limit of the 95 % quantile of latency, ms")
     p99_ms: Positive | None = Field(None, description="limit of the 99 % quantile of latency, ms")
     error_share: Share | None = Field(None, description="limit of the share of failed requests, of all sent")
-
-
-Endpoint = Literal["withdrawal", "withdrawal_status", "ticket", "ticket_view", "login"]
-MetricName = Literal[
-    "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
-    "tickets_escalated_per_day", "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "drain_days",
-    "first_response_p50", "first_response_p90", "resolution_p50", "resolution_p90", "within_target_share",
-    "abandoned_share", "recontact_share", "occupancy", "complaints_direct_per_day", "complaints_background_per_day",
-    "complaints_floor_per_day", "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
-    "unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets", "withdrawals_peak_per_s",
-    "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s", "withdrawals_late_peak", "rumour_peak",
-    "candidates_refused", "agent_cost_per_day",
-]  # fmt: skip
-"""The names of ``sim.metrics.METRICS``, which lies beyond this station; a test holds the two together."""
 
 
 class Scenario(Part):
