@@ -7,26 +7,40 @@ code and in the same words as everything else, it starts in half a second, and t
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from loadtests.faults import InputError
+from loadtests.faults import GeneratorError, InputError
+from loadtests.redact import REDACTOR, CleanStream
 
-BAD_INPUT, LAW_BROKEN = 2, 4
-_ANSWERED = ("acknowledged", "rejected", "rate_limited", "unknown")
+if TYPE_CHECKING:
+    from loadtests.manager import Amount
+    from loadtests.plan import Plan
+    from sim.saved import SavedRun
+
+BAD_INPUT, GENERATOR_UNFIT, LAW_BROKEN = 2, 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 passed, 1 failed, 2 bad input, 3 invalid run, 4 an internal law broke."""
+    keep_secrets()
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands)
+    _add_capacity(commands)
     _add_staging(commands)
-    options, unknown = parser.parse_known_args(arguments)
+    _add_reconcile(commands)
+    _add_inject(commands)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options, unknown = parser.parse_known_args(given, argparse.Namespace(arguments=given))
     if unknown:
         refuse(
             [f"command line: {one}: got an unknown argument; see {_prog(options.command)} --help" for one in unknown]
@@ -41,18 +55,42 @@ def _prog(command: str) -> str:
 
 def refuse(faults: Sequence[str]) -> NoReturn:
     """Print every fault, one a line, and exit with 2."""
-    print("\n".join(faults), file=sys.stderr)
+    tell(faults)
     sys.exit(BAD_INPUT)
 
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of a run that raised, after telling why."""
     if isinstance(error, InputError):
-        print("\n".join(error.faults), file=sys.stderr)
+        tell(error.faults)
         return BAD_INPUT
-    traceback.print_exception(error, file=sys.stderr)
-    print("this is a fault of the load test itself; neither the target nor the input is judged", file=sys.stderr)
+    if isinstance(error, GeneratorError):
+        tell([f"no verdict: {error}"])
+        return GENERATOR_UNFIT
+    tell(["".join(traceback.format_exception(error)).rstrip()])
+    tell(["this is a fault of the load test itself; neither the target nor the input is judged"])
     return LAW_BROKEN
+
+
+def end_by(error: BaseException) -> NoReturn:
+    """Exit with the code of a run that raised, after telling why."""
+    sys.exit(exit_code_of(error))
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Print lines on standard error, their secrets taken out."""
+    print(REDACTOR.clean("\n".join(lines)), file=sys.stderr)
+
+
+def keep_secrets() -> None:
+    """Let no secret through standard output or standard error, whoever writes there, loggers included."""
+    if isinstance(sys.stderr, CleanStream):
+        return
+    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
+    for logger in (logging.getLogger(), *logging.getLogger().manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(CleanStream(handler.stream))
 
 
 def _add_run(commands: Any) -> None:
@@ -67,6 +105,18 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
     parser.add_argument("--quiet", action="store_true", help="print only faults")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, and send nothing, not even a look-up")
+    parser.add_argument("--json", action="store_true", help="print the plan or the verdict as JSON")
+    parser.add_argument(
+        "--with-capacity",
+        default="",
+        metavar="RUN2",
+        help="the same scenario and seed run with that capacity, to tell what a shortage costs",
+    )
+    parser.add_argument(
+        "--workers", default="0", metavar="N", help="send by N processes of this machine (default: by this one alone)"
+    )
+    parser.add_argument("--worker-of", default="", help=argparse.SUPPRESS)
     add_arguments(parser.add_argument)
     parser.set_defaults(start=_run)
 
@@ -84,6 +134,117 @@ def _add_staging(commands: Any) -> None:
     parser.set_defaults(start=_staging)
 
 
+def _add_reconcile(commands: Any) -> None:
+    from loadtests.later import add_arguments
+
+    about = (
+        "Compare once more what a load test was told with what the server holds: when its payments have had their "
+        "time, or after it crashed. Exit code 1 when a check fails; reconcile.json is written into the folder."
+    )
+    parser = commands.add_parser(
+        "reconcile",
+        prog=_prog("reconcile"),
+        help="compare an earlier load test's journal with what the server holds",
+        description=about,
+        epilog=f"example: {_prog('reconcile')} results/quiet_week/20260112T140500-1/loadtest/* "
+        "--host http://127.0.0.1:8080",
+    )
+    add_arguments(parser.add_argument)
+    parser.set_defaults(start=_reconcile)
+
+
+def _add_inject(commands: Any) -> None:
+    from loadtests.injection import add_arguments
+
+    about = (
+        "A few dozen requests of the kind that lose money: the same key in sequence, 16 times at once, with another "
+        "amount, retried after a forced time-out, and an account spent to zero by requests that compete for it. It is "
+        "a command of its own because it measures no speed: it goes before a load test, and also suits a pull request. "
+        "Whether a repeated key is rejected or replayed is documented by no API, so --repeat says what is wanted. Exit "
+        "code 1 when a case or a check fails."
+    )
+    parser = commands.add_parser(
+        "inject",
+        prog=_prog("inject"),
+        help="send repeated, competing and given-up requests, and see whether the books stay right",
+        description=about,
+        epilog=f"example: {_prog('inject')} results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080 "
+        "--repeat rejected",
+    )
+    add_arguments(parser.add_argument)
+    parser.set_defaults(start=_inject)
+
+
+def _add_capacity(commands: Any) -> None:
+    from loadtests.capacity.command import add_arguments
+
+    about = (
+        "Open load in steps, each twice the rate of the last until the objective breaks, then closer and closer to the "
+        "edge. capacity.json holds the capacity with its interval, the curve, and, where the steps bear it, Gunther's "
+        "universal scalability law. Exit code 1 when not even the lowest rate was held, 3 when the generator, not the "
+        "target, set the limit."
+    )
+    parser = commands.add_parser(
+        "capacity",
+        prog=_prog("capacity"),
+        help="measure how many requests a second a test system holds",
+        description=about,
+        epilog=f"example: {_prog('capacity')} --host http://127.0.0.1:8080 --endpoint withdrawal --p99 '800 ms'",
+    )
+    add_arguments(parser.add_argument)
+    parser.add_argument("--quiet", action="store_true", help="print only faults")
+    parser.set_defaults(start=_capacity)
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    from loadtests.capacity import command
+
+    def tell_step(line: str) -> None:
+        if not options.quiet:
+            tell([line])
+
+    try:
+        order = command.make_order(options, os.environ)
+        result = command.measure(order, tell_step, end_on_signals)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # a crash must not look like a rate that was not held (1)
+        return exit_code_of(error)
+    if not options.quiet:
+        print("\n".join(command.plain_lines(result, order.out_dir)))
+    return command.exit_code(result)
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    from loadtests.later import lines, reconcile_later
+
+    try:
+        found = reconcile_later(options, os.environ)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # a crash must not look like a failed check (1)
+        return exit_code_of(error)
+    if not options.quiet:
+        print("\n".join([*lines(found), f"results: {options.folder}"]))
+    return int(found["exit_code"])
+
+
+def _inject(options: argparse.Namespace) -> int:
+    from loadtests import injection, later
+
+    try:
+        plan = injection.make_injection(options, os.environ)
+        result = injection.run(plan)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # as above
+        return exit_code_of(error)
+    if not options.quiet:
+        found = later.lines(result["reconciliation"])
+        print("\n".join([*injection.lines(result), *found, f"results: {plan.out_dir}"]))
+    return int(result["exit_code"])
+
+
 def _staging(options: argparse.Namespace) -> int:
     from loadtests.staging.options import settings_from
     from loadtests.staging.server import SettingsError, serve
@@ -96,24 +257,90 @@ def _staging(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from loadtests import locustfile  # patches this process, so before anything opens a socket
     from loadtests.plan import check_target, make_plan
 
     try:
+        workers = _workers(options.workers)
         plan = make_plan(run=options.run, url=options.host, options=options, environ=os.environ)
+        if options.dry_run:
+            return _show_plan(plan, options)
+        if options.with_capacity:
+            plan = replace(plan, costs=_costs(plan.run_dir, Path(options.with_capacity)))
+        from loadtests import locustfile  # patches this process, so before anything opens a socket
+
         check_target(plan)
-        with _Bar(len(plan.schedule.due_us), quiet=options.quiet) as bar:
-            verdict = locustfile.replay(plan, bar.show, _end_on_signals)
+        if options.worker_of:
+            return locustfile.work(plan, options.worker_of)
+        with _Bar(len(plan.schedule.due_us), quiet=options.quiet or options.json) as bar:
+            if workers:
+                command = [sys.executable, "-m", "loadtests", *options.arguments, "--worker-of"]
+                verdict = locustfile.replay_by_workers(plan, [command] * workers, bar.show, end_on_signals)
+            else:
+                verdict = locustfile.replay(plan, bar.show, end_on_signals)
     except InputError as error:
         refuse(error.faults)
     except Exception as error:  # a crash must not look like a failed threshold (1)
         return exit_code_of(error)
-    if not options.quiet:
-        print("\n".join(summary(verdict, str(plan.out_dir))))
+    _show_verdict(verdict, str(plan.out_dir), options)
     return int(verdict["exit_code"])
 
 
-def _end_on_signals(abort: Callable[[str], None]) -> None:
+def _costs(without: Path, limited: Path) -> Mapping[str, Amount]:
+    """Return what a run with a capacity costs beyond the same run without it. Raises InputError for another pair."""
+    from loadtests.manager import costs_of
+    from sim.comparison import compare
+    from sim.saved import read_run
+    from sim.scenario.faults import ScenarioFaults
+    from sim.statistics import paired_difference
+
+    try:
+        one, other = read_run(without), read_run(limited)
+    except ScenarioFaults as error:
+        raise InputError([f"--with-capacity: {fault}" for fault in error.faults]) from None
+    same = ("seed", "name")
+    if any(one.info.get(key) != other.info.get(key) for key in same):
+        raise InputError([f"--with-capacity: got {limited}; must be a run of the same scenario and seed as RUN"])
+    differences: dict[str, Any] = dict(compare(one, other).differences)
+    before, after = _failed_per_day(one), _failed_per_day(other)
+    both = sorted(before.keys() & after.keys())
+    if both and any(after[number] is not None for number in both):
+        a, b = ([found[number] or 0.0 for number in both] for found in (after, before))
+        differences["withdrawals_failed_per_day"] = paired_difference(a, b)
+    return costs_of(differences, one.info["scenario"]["days"])
+
+
+def _failed_per_day(run: SavedRun) -> dict[int, float | None]:
+    """Return how many requests to withdraw failed a day, by replication; None without a gateway, where none can."""
+    requests = run.samples("withdrawals_requests_per_day")
+    share = run.samples("withdrawals_failed_share")
+    return {n: None if share.get(n) is None else (share[n] or 0.0) * (count or 0.0) for n, count in requests.items()}
+
+
+def _show_plan(plan: Plan, options: argparse.Namespace) -> int:
+    from loadtests import dry_run
+
+    planned = dry_run.describe(plan, workers=max(_workers(options.workers), 1))
+    print(json.dumps(planned, indent=2) if options.json else "\n".join(dry_run.plain_lines(planned)))
+    return 0
+
+
+def _show_verdict(verdict: dict[str, Any], folder: str, options: argparse.Namespace) -> None:
+    from loadtests.summary import plain_lines
+
+    if options.json:
+        print(json.dumps(verdict, indent=2))
+    elif not options.quiet:
+        print("\n".join(plain_lines(verdict, folder)))
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal():
+        raise InputError([f"--workers: got {text}; must be a whole number of processes, 0 or more"])
+    return int(text)
+
+
+def end_on_signals(abort: Callable[[str], None]) -> None:
+    """End a run early, in good order, when this process is interrupted or terminated."""
     import gevent
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -138,69 +365,3 @@ class _Bar:
     def show(self, sent: int, planned: int) -> None:
         """Show how many of the planned requests were sent."""
         self._bar.update(sent - self._bar.n)
-
-
-def summary(verdict: dict[str, Any], folder: str) -> list[str]:
-    """Return the verdict in a few plain lines."""
-    word = {0: "PASSED", 1: "FAILED", 3: "INVALID"}[verdict["exit_code"]]
-    counts, window, generator = verdict["counts"], verdict["window"], verdict["generator"]
-    sent = counts["planned"] - counts["shed"] - counts["not_sent"]
-    lateness = generator["lateness_ms"]
-    lines = [
-        f"{word}  {verdict['scenario']}: {window['length_s']:g} s from {window['start_utc'][:19]}, "
-        f"speed-up {verdict['speedup']:g}, against {verdict['host']}",
-        f"sent {sent:,} of {counts['planned']:,} in {window['duration_s']:g} s: "
-        + ", ".join(f"{name.replace('_', ' ')} {counts[name]:,}" for name in _ANSWERED),
-        f"generator: lateness p50 {lateness['p50']} ms, p99 {lateness['p99']} ms, shed {counts['shed']:,}; "
-        + ("valid" if verdict["valid"] else "invalid: " + "; ".join(verdict["reasons"])),
-        *_latency_lines(verdict),
-        *(
-            f"broken: {line['name']} is {_number(line['measured'])}, limit {_number(line['limit'])}"
-            for line in verdict["thresholds"]
-            if line["kind"] == "target" and not line["passed"]
-        ),
-        _reconciliation_line(verdict["reconciliation"]),
-        *_headroom_line(verdict["headroom"]),
-        f"results: {folder}",
-    ]
-    return lines
-
-
-def _latency_lines(verdict: dict[str, Any]) -> list[str]:
-    parts = []
-    for name, values in verdict["measured"]["endpoints"].items():
-        p99, limit = values["latency_ms"]["p99"], (verdict["objectives"].get(name) or {}).get("p99_ms")
-        objective = f" (objective {_number(limit)})" if limit is not None else ""
-        parts.append(f"{name} {_number(p99['value'])}{objective}")
-    return ["p99 latency in ms: " + ", ".join(parts)]
-
-
-def _reconciliation_line(found: dict[str, Any]) -> str:
-    if not found["done"]:
-        return f"not reconciled: {found['reason']}"
-    wrong = [f"{c['name']} {c['what']}: {c['n_wrong']} wrong" for c in found["checks"] if not c["passed"]]
-    if wrong:
-        return "reconciliation failed: " + "; ".join(wrong)
-    counts = {check["name"]: check["count"] for check in found["checks"]}
-    unknown = sum(sum(kind.values()) for kind in found["unknown"].values())
-    return (
-        f"reconciled: {counts['W1']:,} withdrawals and {counts['T1']:,} tickets acknowledged, each in the server once; "
-        f"{unknown:,} writes of unknown fate"
-    )
-
-
-def _headroom_line(headroom: dict[str, Any]) -> list[str]:
-    ratios = [row["ratio"] for row in headroom["rate_over_predicted_p95_peak"].values() if row["ratio"]]
-    latency = [value for value in headroom["p99_objective_over_measured"].values() if value]
-    parts = []
-    if ratios:
-        parts.append(f"sent at {min(ratios):.2f} to {max(ratios):.2f} times the predicted p95 peak")
-    if latency:
-        parts.append(f"tightest p99 objective is {min(latency):.1f} times what was measured")
-    return ["headroom: " + "; ".join(parts)] if parts else []
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "nothing"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -15,6 +15,7 @@ from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from loadtests.dialect import Answer, Request
+from loadtests.redact import REDACTOR
 
 MAX_ANSWER_BYTES = 8_000_000
 
@@ -52,7 +53,7 @@ class Client:
         self._pool.close()
 
     def send(self, request: Request, timeout_s: float) -> Answer:
-        """Return the answer to one request, which is sent once.
+        """Return the answer to one request, which is sent once; a secret that the target echoes is taken out of it.
 
         Raises NoAnswerError when none came whole within ``timeout_s``, ForbiddenError for an absolute URL.
         """
@@ -98,4 +99,7 @@ class Client:
                     raise HTTPParseError("answer too long")
         finally:
             response.release()
-        return Answer(response.status_code, {name.lower(): value for name, value in response.items()}, bytes(body))
+        headers = {name.lower(): value for name, value in response.items()}
+        if REDACTOR.found_in("\n".join(headers.values())):
+            headers = {name: REDACTOR.clean(value) for name, value in headers.items()}
+        return Answer(response.status_code, headers, REDACTOR.clean_bytes(bytes(body)))

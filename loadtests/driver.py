@@ -1,11 +1,13 @@
 """The open loop: each arrival leaves when it is due, whatever the target does.
 
 One greenlet paces, one is made for each arrival. Due times are absolute (start + offset), so no delay accumulates; who
-is late leaves at once; nobody is skipped. At the in-flight cap an arrival is shed and counted, never queued here.
+is late leaves at once, as far as the cap on the rate allows; nobody is skipped. At the in-flight cap an arrival is shed
+and counted, never queued here.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,17 +20,23 @@ from gevent.event import Event
 from loadtests.client import Client, ForbiddenError, NoAnswerError, check_path
 from loadtests.dialect import ACKNOWLEDGED, REJECTED, UNKNOWN, Arrival, Dialect, Known, Outcome, Request
 from loadtests.recorder import Journal, Recorder
+from loadtests.redact import REDACTOR
 from loadtests.schedule import Schedule
 
 LEAD_S = 0.1
 """Between the start and the first due time, so that nothing is late from the beginning."""
 WATCH_S = 0.25
+CATCHES_UP_S = 0.05
+"""How late an arrival is when the generator is catching up, rather than only jittering."""
 WRITES = ("withdrawal", "ticket")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When an arrival is shed, when a request has waited enough, and when the whole run is ended early."""
+    """When an arrival is shed, when a request has waited enough, and when the whole run is ended early.
+
+    ``rate_per_s`` requests leave in any second at most, also when the generator catches up after it stood still.
+    """
 
     in_flight: int
     in_flight_wanted: int
@@ -37,6 +45,7 @@ class Limits:
     abort_lateness_s: float = 1.0
     abort_after_s: float = 5.0
     abort_min_requests: int = 50
+    rate_per_s: int = 5000
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,35 @@ Hook = Callable[[Ended], None]
 Progress = Callable[[int, int], None]
 
 
+class Watch:
+    """Tells when a run should end early: the target keeps failing, or the generator stays late."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._past: deque[tuple[int, int]] = deque(maxlen=max(1, round(limits.abort_after_s / WATCH_S)))
+        self._in_time_s = time.perf_counter()
+        self.failing_share: float | None = None
+
+    def look(self, closed: int, failed: int, behind_s: float) -> str:
+        """Return why the run must end, empty when it may go on; to be called each ``WATCH_S``.
+
+        ``closed`` and ``failed`` count all requests so far; ``behind_s`` is how late the next one already is.
+        """
+        limits, past, now_s = self._limits, self._past, time.perf_counter()
+        if len(past) == past.maxlen:
+            new, bad = closed - past[0][0], failed - past[0][1]
+            if new >= limits.abort_min_requests and bad > limits.abort_failure_share * new:
+                if self.failing_share is None:
+                    self.failing_share = bad / new
+                return f"{bad} of the last {new} requests failed"
+        past.append((closed, failed))
+        if behind_s <= limits.abort_lateness_s:
+            self._in_time_s = now_s
+        elif now_s - self._in_time_s >= limits.abort_after_s:
+            return f"the generator stayed more than {limits.abort_lateness_s:g} s late"
+        return ""
+
+
 class Driver:
     """Sends one schedule, once."""
 
@@ -67,11 +105,13 @@ class Driver:
         journal: Journal,
         limits: Limits,
         prefix: str,
-        still_allowed: Callable[[], bool] = lambda: True,
+        forbidden: Callable[[], str] = lambda: "",
     ) -> None:
+        """``forbidden`` is asked before each request why it must not be sent; empty when it may."""
         self._schedule, self._dialect, self._client = schedule, dialect, client
         self._recorder, self._journal, self._limits = recorder, journal, limits
-        self._still_allowed = still_allowed
+        self._forbidden = forbidden
+        self._watch = Watch(limits)
         self._known = Known(prefix)
         self._arrivals = _arrivals(schedule)
         self._hook: Hook = lambda ended: None
@@ -83,27 +123,38 @@ class Driver:
         self._idle = Event()
         self._pacer: gevent.Greenlet | None = None
         self.aborted = ""
-        self.failing_share: float | None = None
         self.started_utc = datetime.now(UTC)
         self.cpu_s = 0.0
         self.elapsed_s = 0.0
         self.wall_drift_ms = 0.0
 
-    def run(self, hook: Hook, progress: Progress = lambda sent, planned: None) -> None:
-        """Send everything, then wait until what is under way has ended."""
+    def run(self, hook: Hook, progress: Progress = lambda sent, planned: None, start_s: float | None = None) -> None:
+        """Send everything, then wait until what is under way has ended.
+
+        The run's time 0 is ``start_s`` of ``time.perf_counter``, or a moment from now.
+        """
+        gc.collect()
+        gc.freeze()  # what lives already is out of the garbage collector's way: its pauses are lateness
+        try:
+            self._run(hook, progress, start_s)
+        finally:
+            gc.unfreeze()
+
+    def _run(self, hook: Hook, progress: Progress, start_s: float | None) -> None:
         self._hook = hook
         self.started_utc, cpu_s = datetime.now(UTC), time.process_time()
-        wall_s, self._start_s = time.time(), time.perf_counter() + LEAD_S
+        now_s, wall_s = time.perf_counter(), time.time()
+        self._start_s = now_s + LEAD_S if start_s is None else start_s
         self._pacer = gevent.spawn(self._pace)
         if self.aborted:
             self._pacer.kill()
-        watcher = gevent.spawn(self._watch, progress)
+        watcher = gevent.spawn(self._look_after, progress)
         self._pacer.join()
         self._drain()
         watcher.kill()
         self.elapsed_s = self._now_us() / 1e6
         self.cpu_s = time.process_time() - cpu_s
-        self.wall_drift_ms = (time.time() - wall_s - self.elapsed_s - LEAD_S) * 1000
+        self.wall_drift_ms = (time.time() - wall_s - (time.perf_counter() - now_s)) * 1000
         progress(self._recorder.n_sent, len(self._arrivals))
 
     def abort(self, reason: str) -> None:
@@ -113,25 +164,29 @@ class Driver:
             if self._pacer is not None:
                 gevent.spawn(self._pacer.kill)
 
-    def mean_in_flight(self) -> float:
-        """Return the mean number of requests between sent and ended, over the whole run (Little's N)."""
-        return self._area_us / max(self._area_at_us, 1)
+    @property
+    def failing_share(self) -> float | None:
+        """The share of failed requests that ended the run early, if it did."""
+        return self._watch.failing_share
 
-    def throughput_times_residence(self) -> float:
-        """Return X times R of the same run, from its rows: ended requests a second times their mean time."""
-        rows = self._recorder
-        ended = rows.closed_us >= 0
-        n_ended = int(ended.sum())
-        if n_ended == 0:
+    @property
+    def area_us(self) -> tuple[int, int]:
+        """The integral of the number of requests between sent and ended, and the time it extends over."""
+        return self._area_us, self._area_at_us
+
+    def behind_s(self) -> float:
+        """Return how late the next arrival already is."""
+        handled = self._recorder.n_sent + self._recorder.n_shed + self._recorder.n_refused
+        if handled >= len(self._arrivals):
             return 0.0
-        residence_us = float((rows.closed_us[ended] - rows.sent_us[ended]).mean())
-        return n_ended / max(self._area_at_us, 1) * residence_us
+        return (self._now_us() - int(self._schedule.due_us[handled])) / 1e6
 
     def _now_us(self) -> int:
         return int((time.perf_counter() - self._start_s) * 1e6)
 
     def _pace(self) -> None:
         start_s, cap = self._start_s, self._limits.in_flight
+        left_s: deque[float] = deque(maxlen=self._limits.rate_per_s)
         for i, due_us in enumerate(self._schedule.due_us.tolist()):
             wait_s = start_s + due_us / 1e6 - time.perf_counter()
             if wait_s > 0:
@@ -141,8 +196,20 @@ class Driver:
             if self._under_way >= cap:
                 self._recorder.shed(i, f"{cap} requests were under way, the cap")
                 continue
+            self._keep_rate(left_s, wait_s)
             self._under_way += 1
             gevent.spawn(self._one, i, due_us)
+
+    def _keep_rate(self, left_s: deque[float], wait_s: float) -> None:
+        """Wait until one more may leave. Who catches up leaves evenly: bursts a second apart are one to a server."""
+        now_s = time.perf_counter()
+        next_s = left_s[0] + 1 if len(left_s) == left_s.maxlen else now_s
+        if wait_s < -CATCHES_UP_S and left_s:
+            next_s = max(next_s, left_s[-1] + 1 / self._limits.rate_per_s)
+        if next_s > now_s:
+            gevent.sleep(next_s - now_s)
+            now_s = time.perf_counter()
+        left_s.append(now_s)
 
     def _one(self, i: int, due_us: int) -> None:
         try:
@@ -153,8 +220,8 @@ class Driver:
                 self._idle.set()
 
     def _send(self, i: int, due_us: int, arrival: Arrival) -> None:
-        if not self._still_allowed():
-            self._recorder.refuse(i, "the target was changed during the run")
+        if reason := self._forbidden():
+            self._recorder.refuse(i, reason)
             return
         request = self._request(i, arrival)
         if request is None:
@@ -184,7 +251,7 @@ class Driver:
         except ForbiddenError as error:
             self._recorder.refuse(i, str(error))
         except Exception as error:  # a dialect may be anybody's file: its faults must not lose a row
-            self._recorder.refuse(i, f"the dialect failed: {type(error).__name__}: {error}"[:200])
+            self._recorder.refuse(i, _failure(error))
         else:
             return request
         return None
@@ -198,7 +265,7 @@ class Driver:
         try:
             outcome = self._dialect.outcome(arrival, answer)
         except Exception as error:  # as above; the request was answered, and nobody can say how
-            outcome = Outcome(UNKNOWN, f"the dialect failed: {type(error).__name__}: {error}"[:200])
+            outcome = Outcome(UNKNOWN, _failure(error))
         return answer.status, outcome, len(answer.body)
 
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
@@ -221,33 +288,21 @@ class Driver:
                 self._idle.clear()
                 self._idle.wait()
 
-    def _watch(self, progress: Progress) -> None:
+    def _look_after(self, progress: Progress) -> None:
         """Show the progress, and abort when the target keeps failing or the generator stays late."""
-        limits, recorder = self._limits, self._recorder
-        past: deque[tuple[int, int]] = deque(maxlen=max(1, round(limits.abort_after_s / WATCH_S)))
-        late_since_s = time.perf_counter()
+        recorder = self._recorder
         while True:
             gevent.sleep(WATCH_S)
             progress(recorder.n_sent, len(self._arrivals))
-            if len(past) == past.maxlen:
-                closed, failed = recorder.n_closed - past[0][0], recorder.n_failed - past[0][1]
-                if closed >= limits.abort_min_requests and failed > limits.abort_failure_share * closed:
-                    self.failing_share = failed / closed
-                    self.abort(f"{failed} of the last {closed} requests failed")
-            past.append((recorder.n_closed, recorder.n_failed))
-            if self._behind_s() <= limits.abort_lateness_s:
-                late_since_s = time.perf_counter()
-            elif time.perf_counter() - late_since_s >= limits.abort_after_s:
-                self.abort(f"the generator stayed more than {limits.abort_lateness_s:g} s late")
-
-    def _behind_s(self) -> float:
-        """Return how late the next arrival already is."""
-        handled = self._recorder.n_sent + self._recorder.n_shed + self._recorder.n_refused
-        if handled >= len(self._arrivals):
-            return 0.0
-        return (self._now_us() - int(self._schedule.due_us[handled])) / 1e6
+            if reason := self._watch.look(recorder.n_closed, recorder.n_failed, self.behind_s()):
+                self.abort(reason)
 
 
 def _arrivals(schedule: Schedule) -> list[Arrival]:
     rows = schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     return [Arrival(*row) for row in rows.iter_rows()]
+
+
+def _failure(error: Exception) -> str:
+    """Return what a dialect's own fault says; a secret in it is taken out before the text is cut."""
+    return REDACTOR.clean(f"the dialect failed: {type(error).__name__}: {error}")[:200]

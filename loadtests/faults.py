@@ -13,5 +13,9 @@ class InputError(ValueError):
         self.faults = list(faults)
 
 
+class GeneratorError(RuntimeError):
+    """The load generator is not fit to test: neither its input nor the target is at fault, and nothing was judged."""
+
+
 class LawError(AssertionError):
     """An internal law broke: the program is wrong, not its input and not the target."""

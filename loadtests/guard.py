@@ -44,10 +44,10 @@ def check_url(url: str, allowed: Collection[str]) -> list[str]:
     return []
 
 
-def check_caps(schedule: Schedule, caps: Caps) -> list[str]:
-    """Return which caps the schedule exceeds."""
-    peak_per_s, total = schedule.peak_count(SECOND_US), len(schedule.due_us)
-    duration_s = schedule.duration_us / SECOND_US
+def check_caps(schedule: Schedule, caps: Caps, *, sent_before: int = 0, elapsed_s: float = 0.0) -> list[str]:
+    """Return which caps the schedule exceeds, together with what was sent before it and the time that took."""
+    peak_per_s, total = schedule.peak_count(SECOND_US), sent_before + len(schedule.due_us)
+    duration_s = elapsed_s + schedule.duration_us / SECOND_US
     faults = []
     if peak_per_s > caps.rate_per_s:
         faults.append(f"--max-rate: got a peak of {peak_per_s} requests in a second; must be at most {caps.rate_per_s}")

@@ -2,14 +2,17 @@
 
 The only file that imports locust, because importing it patches the sockets of the whole process. Locust's users are not
 the load: the one user idles while the driver sends each arrival when it is due. Locust's statistics, CSV, HTML and web
-page get every request with its latency from the due time.
+page get every request with its latency from the due time. Locust's own master and workers carry the messages of a run
+on several processes or machines.
 """
 
 from __future__ import annotations
 
 import os
-import sys
+import subprocess
+import time
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,17 +20,23 @@ import gevent
 from locust import User, events, task
 from locust.env import Environment
 from locust.event import Events
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtests import cli
 from loadtests.dialect import ACKNOWLEDGED, RATE_LIMITED
-from loadtests.driver import Ended, Progress
-from loadtests.faults import InputError
+from loadtests.driver import Ended, Hook, Progress
+from loadtests.faults import GeneratorError, InputError
+from loadtests.master import Master
 from loadtests.plan import Plan, add_arguments, check_target, make_plan
+from loadtests.sending import Alone, Sender
 from loadtests.session import Session
+from loadtests.worker import Worker
 
 RUN_VARIABLE = "WITHSTAND_RUN"
-LOCAL_ONLY = "must be one process: spreading a trace over workers is not built yet, and each would send all of it"
+MESSAGE = "withstand"
+CONNECT_S = 60.0
+END_S = 10.0
 
 
 class Idle(User):
@@ -41,39 +50,68 @@ class Idle(User):
         gevent.sleep(1)
 
 
+def hook_of(environment: Environment) -> Hook:
+    """Return what hands each request to Locust. A 429 is neither success nor failure: it has a line of its own."""
+
+    def fire(ended: Ended) -> None:
+        outcome, reason = ended.outcome.outcome, ended.outcome.reason
+        environment.events.request.fire(
+            request_type=ended.method,
+            name=f"{ended.endpoint} (rate limited)" if outcome == RATE_LIMITED else ended.endpoint,
+            response_time=ended.latency_us / 1000,
+            response_length=ended.length_bytes,
+            exception=None if outcome in (ACKNOWLEDGED, RATE_LIMITED) else RuntimeError(f"{outcome}: {reason}"),
+            context={},
+        )
+
+    return fire
+
+
+def guard_of(environment: Environment, plan: Plan) -> Callable[[], str]:
+    """Return what tells, before each request, why it must not be sent: the web page can change the host at any time."""
+
+    def forbidden() -> str:
+        same = (environment.host or "").rstrip("/") == plan.url
+        return "" if same else "the target was changed during the run"
+
+    return forbidden
+
+
 class Replay:
     """One environment's load test: its plan, and its session while it runs."""
 
-    def __init__(self, environment: Environment, plan: Plan, progress: Progress = lambda sent, planned: None) -> None:
-        self._environment, self._plan, self._progress = environment, plan, progress
+    def __init__(
+        self, environment: Environment, plan: Plan, sender: Sender, progress: Progress = lambda sent, planned: None
+    ) -> None:
+        self._environment, self._plan, self._sender, self._progress = environment, plan, sender, progress
         self._tells = environment.parsed_options is not None
-        self._session: Session | None = None
         self._greenlet: gevent.Greenlet | None = None
         self.verdict: dict[str, Any] | None = None
         self.error: Exception | None = None
         environment.events.test_start.add_listener(self._on_start)
+        environment.events.test_stopping.add_listener(self._on_stopping)
         environment.events.test_stop.add_listener(partial(self._on_stop, reason="stopped"))
         environment.events.quitting.add_listener(partial(self._on_stop, reason="interrupted"))
-
-    def abort(self, reason: str) -> None:
-        """End the sending; what is under way may end."""
-        if self._session is not None:
-            self._session.abort(reason)
 
     def _on_start(self, **_: Any) -> None:
         self._greenlet = gevent.spawn(self._run)
 
+    def _on_stopping(self, **_: Any) -> None:
+        if self._greenlet is not None:
+            self._sender.abort("stopped")
+
     def _on_stop(self, reason: str, **_: Any) -> None:
         if self._greenlet is not None and gevent.getcurrent() is not self._greenlet:
-            self.abort(reason)
+            self._sender.abort(reason)
             self._greenlet.join()
 
     def _run(self) -> None:
         try:
-            self._check_host()
+            if guard_of(self._environment, self._plan)():
+                raise InputError(["--host: got another host than at the start; must stay the same"])
             check_target(self._plan)
-            self._session = Session(self._plan, still_allowed=self._host_unchanged)
-            self.verdict = self._session.run(self._fire, self._progress)
+            session = Session(self._plan, self._sender)
+            self.verdict = session.run(hook_of(self._environment), self._progress)
             self._environment.process_exit_code = self.verdict["exit_code"]
         except Exception as error:  # Locust would log it and go on: keep it, and end
             self.error = error
@@ -92,44 +130,152 @@ class Replay:
         elif runner is not None:
             runner.stop()
 
-    def _check_host(self) -> None:
-        if not self._host_unchanged():
-            raise InputError(["--host: got another host than at the start; must stay the same"])
 
-    def _host_unchanged(self) -> bool:
-        return (self._environment.host or "").rstrip("/") == self._plan.url
+class LocustWire:
+    """The way from a master to its workers."""
 
-    def _fire(self, ended: Ended) -> None:
-        """Hand one request to Locust. A 429 is neither success nor failure: it has a line of its own."""
-        outcome, reason = ended.outcome.outcome, ended.outcome.reason
-        name = f"{ended.endpoint} (rate limited)" if outcome == RATE_LIMITED else ended.endpoint
-        self._environment.events.request.fire(
-            request_type=ended.method,
-            name=name,
-            response_time=ended.latency_us / 1000,
-            response_length=ended.length_bytes,
-            exception=None if outcome in (ACKNOWLEDGED, RATE_LIMITED) else RuntimeError(f"{outcome}: {reason}"),
-            context={},
-        )
+    def __init__(self, runner: MasterRunner) -> None:
+        self._runner = runner
+
+    def workers(self) -> list[str]:
+        """Return the names of the workers that are connected."""
+        return [client.id for client in self._runner.clients.all if client.state != "missing"]
+
+    def send(self, to: str, kind: str, data: dict[str, Any]) -> None:
+        """Send a message to a worker."""
+        self._runner.send_message(MESSAGE, {"kind": kind, "data": data}, client_id=to)
 
 
-def replay(plan: Plan, progress: Progress, on_ready: Any = None) -> dict[str, Any]:
+def master_of(plan: Plan, runner: MasterRunner) -> Master:
+    """Return the sender that sends by a runner's workers."""
+    master = Master(plan, LocustWire(runner))
+
+    def listen(msg: Any, **_: Any) -> None:
+        master.receive(msg.node_id, msg.data["kind"], msg.data["data"])
+
+    runner.register_message(MESSAGE, listen)
+    return master
+
+
+class Share:
+    """One worker's part of a load test."""
+
+    def __init__(self, environment: Environment, plan: Plan, runner: WorkerRunner) -> None:
+        self._environment, self._plan, self._runner = environment, plan, runner
+        self._worker = Worker(plan, self._tell, hook_of(environment), forbidden=guard_of(environment, plan))
+        runner.register_message(MESSAGE, self._listen)
+        environment.events.test_stopping.add_listener(partial(self._on_stop, reason="stopped"))
+        environment.events.quitting.add_listener(partial(self._on_quit, reason="interrupted"))
+        self._greenlet = gevent.spawn(self._run)
+
+    def wait(self) -> None:
+        """Wait until the part is done."""
+        self._greenlet.join()
+
+    def abort(self, reason: str) -> None:
+        """Send nothing more; what is under way may end."""
+        self._worker.abort(reason)
+
+    def _listen(self, msg: Any, **_: Any) -> None:
+        self._worker.receive(msg.data["kind"], msg.data["data"])
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "done":  # the master's statistics must be whole when it ends, not at the next regular report
+            statistics: dict[str, Any] = {}
+            self._environment.events.report_to_master.fire(client_id=self._runner.client_id, data=statistics)
+            self._runner.send_message("stats", statistics)
+        self._runner.send_message(MESSAGE, {"kind": kind, "data": data})
+
+    def _run(self) -> None:
+        alone = self._environment.parsed_options is None
+        try:
+            self._worker.run(CONNECT_S if alone else float("inf"))
+            self._environment.process_exit_code = 0
+        except Exception as error:
+            self._environment.process_exit_code = cli.exit_code_of(error)
+            gevent.spawn(self._runner.quit)
+
+    def _on_stop(self, reason: str, **_: Any) -> None:
+        self.abort(reason)
+
+    def _on_quit(self, reason: str, **_: Any) -> None:
+        self.abort(reason)
+        self._greenlet.join(self._plan.limits.timeout_s + END_S)
+
+
+def replay(plan: Plan, progress: Progress, on_ready: Callable[[Callable[[str], None]], None]) -> dict[str, Any]:
     """Run a plan with Locust as a library, and return the verdict.
 
     ``on_ready`` gets the function that ends the run early. Raises what the run raised.
     """
     environment = Environment(user_classes=[Idle], events=Events(), host=plan.url)
     runner = environment.create_local_runner()
-    run = Replay(environment, plan, progress)
-    if on_ready is not None:
-        on_ready(run.abort)
+    sender = Alone(plan, forbidden=guard_of(environment, plan))
+    run = Replay(environment, plan, sender, progress)
+    on_ready(sender.abort)
     runner.start(1, spawn_rate=1)
     runner.greenlet.join()
+    return _verdict(run)
+
+
+def replay_by_workers(
+    plan: Plan,
+    commands: Sequence[Sequence[str]],
+    progress: Progress,
+    on_ready: Callable[[Callable[[str], None]], None],
+) -> dict[str, Any]:
+    """Run a plan with a worker process for each command, to which the master's HOST:PORT is appended.
+
+    Raises GeneratorError when a worker does not come, and else as ``replay`` does.
+    """
+    environment = Environment(user_classes=[Idle], events=Events(), host=plan.url)
+    runner = environment.create_master_runner("127.0.0.1", 0)
+    sender = master_of(plan, runner)
+    run = Replay(environment, plan, sender, progress)
+    place = f"127.0.0.1:{runner.server.port}"
+    workers = [subprocess.Popen([*command, place], stdout=subprocess.DEVNULL) for command in commands]
+    try:
+        on_ready(sender.abort)
+        end_s = time.monotonic() + CONNECT_S
+        while runner.worker_count < len(workers):
+            if any(worker.poll() is not None for worker in workers) or time.monotonic() > end_s:
+                raise GeneratorError("a worker process did not start")
+            gevent.sleep(0.05)
+        runner.start(1, spawn_rate=1)
+        runner.greenlet.join()
+    finally:
+        _end(workers)
+    return _verdict(run)
+
+
+def work(plan: Plan, place: str) -> int:
+    """Be a worker of the master at HOST:PORT with Locust as a library, and return the exit code."""
+    host, _, port = place.rpartition(":")
+    environment = Environment(user_classes=[Idle], events=Events(), host=plan.url)
+    runner = environment.create_worker_runner(host, int(port))
+    share = Share(environment, plan, runner)
+    cli.end_on_signals(share.abort)
+    share.wait()
+    return int(environment.process_exit_code or 0)
+
+
+def _verdict(run: Replay) -> dict[str, Any]:
     if run.error is not None:
         raise run.error
     if run.verdict is None:
         raise RuntimeError("the run ended without a verdict")
     return run.verdict
+
+
+def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for the workers, who have been told to end, and kill those that do not."""
+    end_s = time.monotonic() + END_S
+    for worker in workers:
+        try:
+            worker.wait(max(end_s - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
 
 
 @events.init_command_line_parser.add_listener
@@ -140,18 +286,14 @@ def _add_options(parser: ArgumentParser, **_: Any) -> None:
     )
     add_arguments(hidden)
     parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
-    # A worker would wait for its master for minutes before any later hook could refuse it.
-    known, _rest = parser.parse_known_args([a for a in sys.argv[1:] if a not in ("-h", "--help", "-V", "--version")])
-    faults = [f"--{name}: {LOCAL_ONLY}" for name in ("master", "worker", "processes") if getattr(known, name, None)]
-    if faults:
-        cli.refuse(faults)
 
 
 @events.init.add_listener
-def _on_init(environment: Environment, **_: Any) -> None:
+def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     options = environment.parsed_options
     if options is None:
         return  # used as a library: the plan is there already
+    cli.keep_secrets()
     faults = [] if options.run else [f"--run: got nothing; must be a run folder (or set {RUN_VARIABLE})"]
     if not environment.host:
         faults.append("--host: got nothing; must be http://HOST[:PORT] or https://HOST[:PORT]")
@@ -162,4 +304,11 @@ def _on_init(environment: Environment, **_: Any) -> None:
         check_target(plan)
     except InputError as error:
         cli.refuse(error.faults)
-    Replay(environment, plan)
+    except Exception as error:  # Locust would log it and go on
+        cli.end_by(error)
+    if isinstance(runner, WorkerRunner):
+        Share(environment, plan, runner)
+    elif isinstance(runner, MasterRunner):
+        Replay(environment, plan, master_of(plan, runner))
+    else:
+        Replay(environment, plan, Alone(plan, forbidden=guard_of(environment, plan)))

@@ -5,26 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import platform
 import resource
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loadtests import guard
+from loadtests import chosen, funds, guard
+from loadtests.baseline import MARGIN, Baseline, check_same_load, read_baseline
 from loadtests.client import Client
-from loadtests.dialect import Dialect, load
+from loadtests.dialect import Dialect
 from loadtests.driver import Limits
 from loadtests.faults import InputError
 from loadtests.guard import LOCAL_HOSTS, Caps
-from loadtests.schedule import Schedule, cut, in_flight_cap, parse_window, read_trace
+from loadtests.manager import Amount, read_capacity
+from loadtests.options import COUNT, DURATION, OPTIONAL_COUNT, SHARE
+from loadtests.options import numbers as read_numbers
+from loadtests.schedule import SECOND_US, Schedule, cut, in_flight_cap, parse_window, read_trace
 from loadtests.verdict import PEAK_METRICS, QUANTILES
-from sim.clock import DURATION_RULE, duration_ms
 from sim.tables import ENDPOINTS
 
 SPARE_FILES = 100
+_LIBRARIES = ("locust", "gevent", "polars")
+_NUMBERS = {
+    "timeout": DURATION,
+    "max_duration": DURATION,
+    "max_rate": COUNT,
+    "max_requests": COUNT,
+    "in_flight": OPTIONAL_COUNT,
+    "abort_failure_share": SHARE,
+    "margin": SHARE,
+}
 
 
 @dataclass(frozen=True)
@@ -39,18 +54,44 @@ class Plan:
     dialect: Dialect
     dialect_name: str
     limits: Limits
+    caps: Caps
+    baseline: Baseline | None
     objectives: Mapping[str, Mapping[str, float | None]]
     peaks_per_s: Mapping[str, float | None]
     scenario: str
     prefix: str
     reconcile: bool
+    cleanup: bool
     plots: bool
+    capacity: Mapping[str, Amount] | None = None
+    costs: Mapping[str, Amount] | None = None
 
     def client(self) -> Client:
         """Return a client of the target, its name resolved now. Raises InputError when it cannot be."""
         host, port, address = guard.resolve(self.url)
         scheme = self.url.partition(":")[0].lower()
         return Client(scheme=scheme, host=host, port=port, address=address, concurrency=self.limits.in_flight)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what is run against what: enough to do it again, and all JSON."""
+        schedule = self.schedule
+        return {
+            "scenario": self.scenario,
+            "host": self.url,
+            "dialect": self.dialect_name,
+            **chosen.identity(self.dialect, schedule),
+            "trace_sha256": schedule.trace.sha256,
+            "window": {
+                "start_utc": schedule.start_utc.isoformat(),
+                "length_s": schedule.length_us / SECOND_US,
+                "duration_s": schedule.duration_us / SECOND_US,
+            },
+            "speedup": schedule.speedup,
+            "timeout_s": self.limits.timeout_s,
+            "objectives": self.objectives,
+            "key_prefix": self.prefix,
+            "versions": {"python": platform.python_version(), **{n: version(n) for n in _LIBRARIES}},
+        }
 
 
 def add_arguments(add: Callable[..., Any]) -> None:
@@ -62,7 +103,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
         help='what to replay: "60 s", the busiest of that length, or 2026-01-12T14:05/60s (default: 60 s)',
     )
     add("--speedup", default="1", metavar="X", help="send X times as fast as predicted (default: 1)")
-    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
+    chosen.add_arguments(add)
     add(
         "--allow-host",
         action="append",
@@ -93,6 +134,14 @@ def add_arguments(add: Callable[..., Any]) -> None:
         metavar="S",
         help="end early when more than this share of the requests of 5 s failed (default: 0.5)",
     )
+    add("--baseline", default="", metavar="DIR", help="an earlier load test of the same load, to compare with")
+    add(
+        "--margin",
+        default=f"{MARGIN:.0%}",
+        metavar="SHARE",
+        help="how far a p95 may be from the baseline's and still count as equal (default: 20%%)",
+    )
+    add("--capacity", default="", metavar="FILE", help="capacity.json of this target, to tell a shortage")
     add("--no-reconcile", action="store_true", help="do not ask the server afterwards what it holds")
     add("--no-plots", action="store_true", help="write no plots")
 
@@ -118,19 +167,23 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
 
     allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
     faults.extend(guard.check_url(url, allowed))
-    dialect = attempt(lambda: load(options.dialect, environ))
-    numbers = attempt(lambda: _numbers(options))
+    dialect = attempt(lambda: chosen.choose(options, run_dir, environ))
+    numbers = attempt(lambda: read_numbers(options, _NUMBERS))
     facts = attempt(lambda: _facts(run_dir))
     out_dir = attempt(lambda: _out_dir(run_dir, options.out))
     schedule = attempt(lambda: _schedule(run_dir, options))
-    limits: Any = None
+    baseline = attempt(lambda: _baseline(options.baseline, numbers)) if numbers else None
+    capacity = attempt(lambda: read_capacity(Path(options.capacity))) if options.capacity else None
+    limits = caps = None
     if numbers and schedule:
-        limits = attempt(lambda: _limits(numbers, schedule))
+        limits = attempt(lambda: limits_of(numbers, schedule))
         caps = Caps(int(numbers["max_rate"]), int(numbers["max_requests"]), numbers["max_duration"])
         faults.extend(guard.check_caps(schedule, caps))
-    if faults:
+    if dialect and schedule:
+        faults.extend(chosen.faults(dialect, options.dialect, schedule))
+    if faults or limits is None or caps is None:
         raise InputError(faults)
-    return Plan(
+    plan = Plan(
         run_dir=run_dir,
         out_dir=out_dir,
         url=url.rstrip("/"),
@@ -139,21 +192,32 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
         dialect=dialect,
         dialect_name=options.dialect,
         limits=limits,
+        caps=caps,
+        baseline=baseline,
         prefix=f"ws-{secrets.token_hex(5)}-",
         reconcile=not options.no_reconcile,
+        cleanup=options.cleanup,
         plots=not options.no_plots,
+        capacity=capacity,
         **facts,
     )
+    if baseline is not None:
+        check_same_load(baseline, plan.identity())
+    return plan
 
 
 def check_target(plan: Plan) -> None:
-    """Ask the target whether it is a test system. Raises InputError when it is not, or not there."""
+    """Ask the target whether it is a test system, and holds enough test funds.
+
+    Raises InputError when it is not, or does not, or is not there.
+    """
     faults = guard.check_url(plan.url, plan.allowed)
     if faults:
         raise InputError(faults)
     client = plan.client()
     try:
         guard.check_health(client, plan.dialect, plan.url)
+        funds.check(plan.dialect, lambda request: client.send(request, guard.HEALTH_TIMEOUT_S), plan.schedule)
     finally:
         client.close()
 
@@ -169,7 +233,7 @@ def _schedule(run_dir: Path, options: argparse.Namespace) -> Schedule:
     except ValueError:
         faults.append(f"--speedup: got {options.speedup}; must be a number above 0")
     try:
-        trace = read_trace(run_dir / "arrivals.parquet")
+        trace = chosen.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
     except InputError as error:
         faults.extend(error.faults)
     if faults:
@@ -177,50 +241,7 @@ def _schedule(run_dir: Path, options: argparse.Namespace) -> Schedule:
     return cut(trace, window, speedup)
 
 
-def _numbers(options: argparse.Namespace) -> dict[str, float]:
-    """Return the options that are numbers, times in seconds."""
-    rules: dict[str, tuple[Callable[[str], float], str]] = {
-        "timeout": (_seconds, DURATION_RULE),
-        "max_duration": (_seconds, DURATION_RULE),
-        "max_rate": (_count, "must be a whole number above 0"),
-        "max_requests": (_count, "must be a whole number above 0"),
-        "in_flight": (lambda text: _count(text) if text else 0, "must be a whole number above 0"),
-        "abort_failure_share": (_share, "must be a share above 0 and at most 1"),
-    }
-    numbers, faults = {}, []
-    for name, (parse, rule) in rules.items():
-        text = getattr(options, name)
-        try:
-            numbers[name] = parse(text)
-        except ValueError:
-            faults.append(f"--{name.replace('_', '-')}: got {text}; {rule}")
-    if faults:
-        raise InputError(faults)
-    return numbers
-
-
-def _seconds(text: str) -> float:
-    ms = duration_ms(text)
-    if ms <= 0:
-        raise ValueError(text)
-    return ms / 1000
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise ValueError(text)
-    return number
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
-        raise ValueError(text)
-    return share
-
-
-def _limits(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
+def limits_of(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
     """Return the limits; the in-flight cap is what was asked for, or else as large as it should be and files allow.
 
     Below peak rate x time-out a target that answers nothing is shed before it times out: then the run is invalid too,
@@ -239,6 +260,7 @@ def _limits(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
         in_flight_wanted=wanted,
         timeout_s=numbers["timeout"],
         abort_failure_share=numbers["abort_failure_share"],
+        rate_per_s=int(numbers["max_rate"]),
     )
 
 
@@ -270,7 +292,7 @@ def _objective_faults(objectives: object) -> list[str]:
     if not isinstance(objectives, dict):
         return [f": got {objectives!r}; must be a table"]
     faults = []
-    known = [*(f"{name}_ms" for name in QUANTILES), "error_share"]
+    known = [*(f"{name}_ms" for name in QUANTILES), "error_share", "rate_limited_share", "throughput_per_s"]
     for endpoint, limits in objectives.items():
         if endpoint not in ENDPOINTS or not isinstance(limits, dict):
             faults.append(f".{endpoint}: got {limits!r}; must be a table with the name of an endpoint")
@@ -295,6 +317,10 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError([f"{path}: got {type(value).__name__}; must be a JSON object"])
     return value
+
+
+def _baseline(folder: str, numbers: Mapping[str, float]) -> Baseline | None:
+    return read_baseline(Path(folder), numbers["margin"]) if folder else None
 
 
 def _out_dir(run_dir: Path, out: str) -> Path:

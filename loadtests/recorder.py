@@ -16,6 +16,7 @@ from hdrh.histogram import HdrHistogram
 
 from loadtests.dialect import NOT_SENT, OUTCOMES, SHED, UNKNOWN, Outcome
 from loadtests.faults import LawError
+from loadtests.redact import REDACTOR
 from loadtests.schedule import Schedule
 from sim.tables import REQUESTS, check
 
@@ -46,7 +47,10 @@ class Journal:
         self._file.close()
 
     def _line(self, value: dict[str, object]) -> None:
-        self._file.write(json.dumps(value, separators=(",", ":")) + "\n")
+        self._write(REDACTOR.clean(json.dumps(value, separators=(",", ":"))) + "\n")
+
+    def _write(self, line: str) -> None:
+        self._file.write(line)
 
 
 class Recorder:

@@ -5,47 +5,43 @@ The folder is written as ``NAME.part`` and renamed when it is whole; the journal
 
 from __future__ import annotations
 
-import gc
-import json
-import platform
-import time
-from collections.abc import Callable
-from decimal import Decimal
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gevent
-import polars as pl
 
-from loadtests import reconcile
-from loadtests.client import Client, NoAnswerError
-from loadtests.dialect import Answer, Arrival, ReadError, Request
-from loadtests.driver import Driver, Hook, Progress
+from loadtests import books, manager, reconcile
+from loadtests.answers import patient
+from loadtests.baseline import compare_into
+from loadtests.cleanup import clean_up
+from loadtests.client import Client
+from loadtests.dialect import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
+from loadtests.driver import Hook, Progress
 from loadtests.faults import InputError
 from loadtests.plan import Plan
-from loadtests.recorder import Journal, Recorder
+from loadtests.results import write_json, write_results
 from loadtests.schedule import SECOND_US
+from loadtests.sending import Sender, Sent, clock
+from loadtests.sightings import Sightings
 from loadtests.verdict import FAILED, Evidence, judge
-from sim.tables import REQUESTS, write
+from loadtests.watch import UNREADABLE, Watcher
 
 READ_TIMEOUT_S = 30.0
+PATIENCE_S = 10.0
+"""How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
 
 
 class Session:
-    """Runs one plan, once."""
+    """Runs one plan, once; the sender sends it."""
 
-    def __init__(self, plan: Plan, *, still_allowed: Callable[[], bool] = lambda: True) -> None:
-        self.plan = plan
-        self._still_allowed = still_allowed
-        self._driver: Driver | None = None
-        self._aborted = ""
+    def __init__(self, plan: Plan, sender: Sender) -> None:
+        self.plan, self._sender = plan, sender
 
     def abort(self, reason: str) -> None:
         """Send nothing more, let what is under way end, then judge what there is."""
-        self._aborted = self._aborted or reason
-        if self._driver is not None:
-            self._driver.abort(reason)
+        self._sender.abort(reason)
 
     def run(self, hook: Hook, progress: Progress = lambda sent, planned: None) -> dict[str, Any]:
         """Return the verdict, which has been written to the plan's folder with the rows and the plots.
@@ -54,84 +50,100 @@ class Session:
         """
         plan = self.plan
         part = plan.out_dir.with_name(plan.out_dir.name + ".part")
+        self._sender.prepare()
         client = plan.client()
         try:
-            before = self._balances(client)
+            before = self._before(client)
             _make(part)
-            recorder, journal = Recorder(plan.schedule), Journal(part / "journal.jsonl")
-            driver = Driver(
-                schedule=plan.schedule,
-                dialect=plan.dialect,
-                client=client,
-                recorder=recorder,
-                journal=journal,
-                limits=plan.limits,
-                prefix=plan.prefix,
-                still_allowed=self._still_allowed,
-            )
-            self._driver = driver
-            if self._aborted:
-                driver.abort(self._aborted)
-            _drive(driver, hook, progress)
-            journal.close()
-            requests = recorder.frame()
-            found = self._reconcile(client, requests, before)
+            asked = self._begin(part, before)
+            with self._watching(part, before) as seen:
+                sent = self._sender.send(part, hook, progress)
+            found, _ = self._reconcile(client, sent, asked, before, seen)
+            cleaned = self._clean_up(client, sent)
         finally:
             client.close()
-        write(requests, part / "requests.parquet", REQUESTS, header={"trace_sha256": plan.schedule.trace.sha256})
-        verdict = self._verdict(driver, recorder, requests, found)
-        _write_json(part / "histograms.json", {"unit": "us", "significant_digits": 3, **recorder.histograms()})
-        if plan.plots:
-            from loadtests import plots
-
-            plots.write(part, requests=requests, verdict=verdict)
-        _write_json(part / "verdict.json", verdict)
+        requests = sent.recorder.frame()
+        if plan.reconcile:
+            write_json(part / books.RESULT, found)
+        verdict = write_results(
+            part,
+            requests=requests,
+            verdict={**self._verdict(sent, found), "cleanup": cleaned},
+            histograms=sent.histograms,
+            plots=plan.plots,
+        )
         part.rename(plan.out_dir)
+        self._sender.close()
         return verdict
 
     def _send(self, client: Client) -> Callable[[Request], Answer]:
-        return lambda request: client.send(request, READ_TIMEOUT_S)
+        return patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
 
-    def _balances(self, client: Client) -> dict[str, Decimal] | None:
+    def _before(self, client: Client) -> Holdings | None:
+        """Return what the server holds before the run, None when it cannot tell or shall not be asked."""
         if not self.plan.reconcile:
             return None
         try:
-            return self.plan.dialect.balances(self._send(client))
-        except (NoAnswerError, ReadError, KeyError, ValueError) as error:
+            return reconcile.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
+        except UNREADABLE as error:
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
 
-    def _reconcile(self, client: Client, requests: pl.DataFrame, before: dict[str, Decimal] | None) -> dict[str, Any]:
+    def _begin(self, part: Path, before: Holdings | None) -> dict[str, Withdrawal]:
+        plan = self.plan
+        books.begin(part, start=plan.identity(), before=before)
+        rows = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
+        return books.note_asked(part, plan.dialect, (Arrival(*row) for row in rows.iter_rows()), plan.prefix)
+
+    @contextmanager
+    def _watching(self, part: Path, before: Holdings | None) -> Iterator[Sightings]:
+        """Read the server at intervals meanwhile, apart from the load; yields what is seen."""
+        plan = self.plan
+        if before is None or not isinstance(plan.dialect, Glancing):
+            yield Sightings(part / books.SIGHTINGS if before else None)
+            return
+        client = plan.client()
+        seen = Sightings(part / books.SIGHTINGS)
+        watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.prefix, seen=seen)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            watcher.stop()
+            client.close()
+
+    def _reconcile(
+        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Sightings
+    ) -> tuple[dict[str, Any], Holdings | None]:
         plan = self.plan
         if not plan.reconcile:
-            return reconcile.not_done("switched off by --no-reconcile", passed=True)
-        try:
-            held = reconcile.read_holdings(plan.dialect, self._send(client), plan.prefix, gevent.sleep)
-        except (NoAnswerError, ReadError, KeyError, ValueError) as error:
-            return reconcile.not_done(f"the server could not be read after the run: {error}", passed=False)
-        if held is None:
-            return reconcile.not_done("this dialect cannot tell what the server holds", passed=True)
-        rows = plan.schedule.arrivals.filter(pl.col("endpoint") == "withdrawal")
-        rows = rows.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
-        asked = [plan.dialect.withdrawal(Arrival(*row), plan.prefix) for row in rows.iter_rows()]
-        by_key = {withdrawal.key: withdrawal for withdrawal in asked}
-        return reconcile.reconcile(requests=requests, asked=by_key, held=held, balances_before=before)
+            return reconcile.not_done("switched off by --no-reconcile", passed=True), None
+        own = books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen)
+        return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
 
-    def _verdict(
-        self, driver: Driver, recorder: Recorder, requests: pl.DataFrame, found: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _clean_up(self, client: Client, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan
+        if not plan.cleanup:
+            return None
+        requests, arrivals = sent.to_reconcile(), plan.schedule.arrivals
+        return clean_up(
+            plan.dialect, self._send(client), gevent.sleep, prefix=plan.prefix, requests=requests, arrivals=arrivals
+        )
+
+    def _verdict(self, sent: Sent, found: dict[str, Any]) -> dict[str, Any]:
+        plan, recorder = self.plan, sent.recorder
         evidence = Evidence(
-            requests=requests,
+            requests=sent.to_judge(),
             duration_us=plan.schedule.duration_us,
             timeout_us=round(plan.limits.timeout_s * SECOND_US),
             objectives=plan.objectives,
             peaks_per_s=plan.peaks_per_s,
-            mean_in_flight=driver.mean_in_flight(),
-            little_xr=driver.throughput_times_residence(),
-            aborted=driver.aborted,
-            failing_share=driver.failing_share,
+            mean_in_flight=sent.mean_in_flight(),
+            little_xr=sent.throughput_times_residence(),
+            aborted=sent.aborted,
+            failing_share=sent.failing_share,
             failing_limit=plan.limits.abort_failure_share,
+            flaws=sent.flaws,
         )
         verdict = judge(evidence)
         predicted = plan.schedule.trace.predicted
@@ -139,55 +151,16 @@ class Session:
         if not found["passed"]:
             verdict |= {"passed": False, "exit_code": FAILED}
         verdict["generator"] |= {
-            "cpu_ms_per_request": round(driver.cpu_s * 1000 / max(recorder.n_sent, 1), 4),
+            "cpu_ms_per_request": round(sent.cpu_s * 1000 / max(recorder.n_sent, 1), 4),
             "in_flight_cap": plan.limits.in_flight,
             "in_flight_cap_wanted": plan.limits.in_flight_wanted,
+            "workers": list(sent.workers),
         }
-        own = {"reconciliation": found, "counts": recorder.counts(), "clock": _clock(driver)}
-        return {**verdict, **own, **_identity(plan)}
-
-
-def _identity(plan: Plan) -> dict[str, Any]:
-    """Return what was run against what: enough to do it again."""
-    schedule = plan.schedule
-    return {
-        "scenario": plan.scenario,
-        "host": plan.url,
-        "dialect": plan.dialect_name,
-        "trace_sha256": schedule.trace.sha256,
-        "window": {
-            "start_utc": schedule.start_utc.isoformat(),
-            "length_s": schedule.length_us / SECOND_US,
-            "duration_s": schedule.duration_us / SECOND_US,
-        },
-        "speedup": schedule.speedup,
-        "timeout_s": plan.limits.timeout_s,
-        "objectives": plan.objectives,
-        "key_prefix": plan.prefix,
-        "versions": {"python": platform.python_version(), **{n: version(n) for n in ("locust", "gevent", "polars")}},
-    }
-
-
-def _drive(driver: Driver, hook: Hook, progress: Progress) -> None:
-    """Run the driver with everything that lives already out of the garbage collector's way: its pauses are lateness."""
-    gc.collect()
-    gc.freeze()
-    try:
-        driver.run(hook, progress)
-    finally:
-        gc.unfreeze()
-
-
-def _clock(driver: Driver) -> dict[str, Any]:
-    """Return when the run began, how long it took, and how far wall clock and monotonic clock drifted apart."""
-    info = time.get_clock_info("perf_counter")
-    return {
-        "source": info.implementation,
-        "resolution_ns": info.resolution * 1e9,
-        "started_utc": driver.started_utc.isoformat(),
-        "elapsed_s": round(driver.elapsed_s, 6),
-        "wall_drift_ms": round(driver.wall_drift_ms, 3),
-    }
+        if plan.baseline is not None:
+            compare_into(verdict, plan.baseline, evidence)
+        verdict["manager"] = manager.told(verdict, predicted, plan.capacity, plan.costs)
+        own = {"reconciliation": found, "counts": recorder.counts(), "clock": clock(sent)}
+        return {**verdict, **own, **plan.identity()}
 
 
 def _make(part: Path) -> None:
@@ -195,7 +168,3 @@ def _make(part: Path) -> None:
         part.mkdir(parents=True)
     except OSError as error:
         raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ Statistics", section 7.1: ranks from the binomial distribution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, log
 from typing import Any
@@ -47,6 +47,7 @@ class Evidence:
     aborted: str = ""
     failing_share: float | None = None
     failing_limit: float = 0.5
+    flaws: Sequence[str] = ()
 
 
 def judge(evidence: Evidence) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def judge(evidence: Evidence) -> dict[str, Any]:
     }
     generator = _generator(evidence)
     own = _generator_thresholds(evidence, generator, endpoints)
-    reasons = [line["reason"] for line in own if not line["passed"]]
+    reasons = [*evidence.flaws, *(line["reason"] for line in own if not line["passed"])]
     if evidence.aborted:
         reasons.append(f"the run was ended early: {evidence.aborted}")
     valid = not reasons
@@ -150,6 +151,7 @@ def _measured(rows: pl.DataFrame, evidence: Evidence) -> dict[str, Any]:
         "sent": sent,
         "sent_per_s": _rate(_sent_in_time(rows, evidence), evidence)["per_s"],
         "outcomes": dict(sorted(found.items())),
+        "throughput_per_s": _rate(found.get(ACKNOWLEDGED, 0), evidence)["per_s"],
         "error_share": errors / sent if sent else None,
         "rate_limited_share": found.get(RATE_LIMITED, 0) / sent if sent else None,
         "latency_ms": {
@@ -191,14 +193,10 @@ def _count_error(rows: pl.DataFrame, bin_us: int) -> dict[str, float]:
     return {"mean": float(gap.mean()), "max": int(gap.max()), "mean_share": float(gap.mean() / planned.mean())}
 
 
-def _threshold(name: str, limit: float | None, measured: float | None) -> dict[str, Any]:
-    """Return one line: a measured value at most as large as its limit passes, none at all fails."""
-    return {
-        "name": name,
-        "limit": limit,
-        "measured": measured,
-        "passed": measured is not None and measured <= (limit or 0),
-    }
+def _threshold(name: str, limit: float, measured: float | None, *, at_least: bool = False) -> dict[str, Any]:
+    """Return one line: a measured value passes at most (or at least) as large as its limit; none at all fails."""
+    passed = measured is not None and (measured >= limit if at_least else measured <= limit)
+    return {"name": name, "limit": limit, "measured": measured, "passed": passed, "at_least": at_least}
 
 
 def _generator_thresholds(
@@ -236,12 +234,23 @@ def _target_thresholds(
     objectives = evidence.objectives.get(name) or {}
     lines = []
     error_limit = objectives.get("error_share")
-    if error_limit is not None:
-        for what, outcomes in (("error_share", (REJECTED, UNKNOWN)), ("rate_limited_share", (RATE_LIMITED,))):
+    limited = objectives.get("rate_limited_share")
+    shares = {
+        "error_share": (error_limit, (REJECTED, UNKNOWN)),
+        "rate_limited_share": (error_limit if limited is None else limited, (RATE_LIMITED,)),
+    }
+    for what, (limit, outcomes) in shares.items():
+        if limit is not None:
             surely = outcomes if clock_good else tuple(o for o in outcomes if o != UNKNOWN)
             n_bad = rows.filter(pl.col("outcome").is_in(surely)).height
-            line = _threshold(f"{name}.{what}", error_limit, measured[what])
-            lines.append({**line, "conclusive": valid or n_bad > error_limit * rows.height})
+            line = _threshold(f"{name}.{what}", limit, measured[what])
+            lines.append({**line, "conclusive": valid or n_bad > limit * rows.height})
+    least = objectives.get("throughput_per_s")
+    if least is not None:
+        line = _threshold(f"{name}.throughput_per_s", least, measured["throughput_per_s"], at_least=True)
+        unsent = rows.filter(pl.col("outcome").is_in([SHED, NOT_SENT])).height
+        possible = measured["throughput_per_s"] + _rate(unsent, evidence)["per_s"]
+        lines.append({**line, "conclusive": valid or possible < least})
     service = _service_us(rows, evidence.timeout_us)
     for quantile_name, q in QUANTILES.items():
         limit = objectives.get(f"{quantile_name}_ms")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +132,9 @@ def order(client_id: str, **changes: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def staging_thread(settings: Settings, path: Path) -> Iterator[Client]:
+def staging_thread(settings: Settings, database: Path | str) -> Iterator[Client]:
     """Run the application in a thread of this process, on a free port: quicker to start than a process."""
-    app = make_app(settings=settings, secrets=SECRETS, path=path)
+    app = make_app(settings=settings, secrets=SECRETS, database=database)
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -150,9 +150,11 @@ def staging_thread(settings: Settings, path: Path) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def staging(*options: str, database: Path | None = None) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
-    """Run a staging server on a free port; end it by its process id."""
-    command = [sys.executable, "-m", "loadtests.staging", "--port", "0", *options]
+def staging(
+    *options: str, database: Path | str | None = None, program: Sequence[str] = ("-m", "loadtests.staging")
+) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
+    """Run a staging server, or another ``program`` with its options, on a free port; end it by its process id."""
+    command = [sys.executable, *program, "--port", "0", *options]
     if database is not None:
         command += ["--database", str(database)]
     process = subprocess.Popen(

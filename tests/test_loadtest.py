@@ -316,7 +316,7 @@ def locust(run: Path, url: str, *options: str) -> subprocess.CompletedProcess[st
 @repeated_when_late
 def test_plain_locust_runs_the_same_test_and_shows_latency_from_due(tmp_path: Path) -> None:
     # 300 requests, one each 10 ms, a stall of 1 s: the third largest latency, p99, is 980 ms.
-    run = run_of(tmp_path, READS, 3.0)
+    run = run_of(tmp_path, READS, 3.0, {"withdrawal_status": {"p99_ms": 3000.0}})
     with TinyServer(stall_at(100, 1.0)) as server:
         done = locust(run, server.url, "--window", "3 s", "--only-summary", "--csv", str(tmp_path / "stats"))
     verdict, _ = results(run)
@@ -338,15 +338,6 @@ def test_plain_locust_ends_with_our_exit_codes(tmp_path: Path) -> None:
         assert locust(run, server.url, "--window", "1 s", "--in-flight", "5").returncode == 3
 
 
-@pytest.mark.parametrize("option", [["--master"], ["--worker"], ["--processes", "2"]])
-def test_spreading_over_processes_is_refused(tmp_path: Path, option: list[str]) -> None:
-    run = run_of(tmp_path, READS, 1.0)
-    with TinyServer() as server:
-        done = locust(run, server.url, *option)
-    assert (done.returncode, server.n_connections) == (2, 0)
-    assert "must be one process" in done.stderr
-
-
 @repeated_when_late
 def test_against_the_staging_server_everything_acknowledged_is_there_exactly_once(tmp_path: Path) -> None:
     run = run_of(tmp_path, MIXED, 4.0)
@@ -356,7 +347,8 @@ def test_against_the_staging_server_everything_acknowledged_is_there_exactly_onc
         withdrawals, tickets = client.pages("withdrawals", prefix), client.pages("tickets", prefix)
     verdict, rows = results(run)
     assert code == 0, out + err
-    assert [c["passed"] for c in verdict["reconciliation"]["checks"]] == [True] * 8
+    checks = {c["name"]: c["passed"] for c in verdict["reconciliation"]["checks"]}
+    assert {name for name, passed in checks.items() if not passed} == {"T4"}, "nobody closed a ticket"
     for endpoint, held, key in (("withdrawal", withdrawals, "withdraw_order_id"), ("ticket", tickets, "external_id")):
         sent = rows.filter(pl.col("endpoint") == endpoint)
         assert set(sent["outcome"]) == {"acknowledged"}

@@ -56,7 +56,7 @@ def test_all_faults_come_at_once(run: Path) -> None:
     out.mkdir()
     (out / "file").touch()
     (run / "metrics.json").write_text("[]")
-    options = ["--window", "noon", "--speedup", "quick", "--dialect", "binance", "--timeout", "10", "--max-rate", "0"]
+    options = ["--window", "noon", "--speedup", "quick", "--dialect", "binnance", "--timeout", "10", "--max-rate", "0"]
     options += ["--abort-failure-share", "2", "--in-flight", "-3", "--out", str(out)]
     found = faults(run, *options, url="ftp://x", environ={})
     starts = [fault.split(": ")[0] for fault in found]

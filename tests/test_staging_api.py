@@ -22,21 +22,21 @@ QUICK: dict[str, Any] = {"payment_s": 0.0, "review_share": 0.0, "review_s": 0.0}
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Client]]:
+def start(new_database: Callable[[], Path | str]) -> Iterator[Callable[..., Client]]:
     """Start a server of the test's own with the given settings."""
     with contextlib.ExitStack() as stack:
 
         def enter(**changes: Any) -> Client:
             settings = Settings(**{**QUICK, **changes})
-            return stack.enter_context(staging_thread(settings, tmp_path / "staging.sqlite"))
+            return stack.enter_context(staging_thread(settings, new_database()))
 
         yield enter
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def shared(new_database: Callable[[], Path | str]) -> Iterator[Client]:
     """One server for all tests that need no settings and leave nothing behind."""
-    with staging_thread(Settings(**QUICK), tmp_path_factory.mktemp("staging") / "staging.sqlite") as client:
+    with staging_thread(Settings(**QUICK), new_database()) as client:
         yield client
 
 
@@ -435,3 +435,16 @@ def test_health_tells_when_the_paying_worker_failed(
     client = start()
     wait_until(lambda: client.http.get("/health").status_code == 503, "a failing health check")
     assert client.http.get("/health").json()["status"] == "failing"
+
+
+def test_a_nul_is_refused_and_what_only_looks_like_one_is_kept(shared: Client) -> None:
+    for text in ("a\0b", "\\\0", "\0"):
+        response = shared.ticket("POST", "/api/v2/tickets", {"comment": {"body": text}, "external_id": "nul-1"})
+        assert (response.status_code, response.json()["error"]) == (400, "INVALID_REQUEST_BODY"), repr(text)
+        assert shared.withdraw("nul-1", memo=text).status_code == 400
+    kept = "\\u0000 and \\\\u0000"
+    response = shared.ticket("POST", "/api/v2/tickets", {"comment": {"body": kept}, "external_id": "nul-1"})
+    assert (response.status_code, response.json()["ticket"]["description"]) == (201, kept)
+    assert shared.signed("GET", "/api/v4/wallet/withdrawals", query="withdraw_order_id=a%00").status_code == 400
+    assert shared.admin("/admin/tickets?prefix=%00").status_code == 400
+    assert [row["external_id"] for row in shared.pages("tickets", prefix="nul-1")] == ["nul-1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from staging_client import ENVIRON
+from staging_client import ENVIRON, SECRETS
 
 from loadtests.staging.addresses import is_address, sample_address
+from loadtests.staging.app import make_app
 from loadtests.staging.assets import ASSETS, format_units, parse_amount
 from loadtests.staging.errors import ApiError
 from loadtests.staging.keccak import keccak_256
@@ -130,6 +132,35 @@ def test_options_become_settings(tmp_path: Path) -> None:
         port=8080, payment_s=0.5, database=tmp_path / "x", review_share=0.5
     )
     assert settings_from(parsed("--database", ":temporary:"), ENVIRON) == settings_from(parsed(), ENVIRON) == Settings()
+
+
+def test_a_url_becomes_a_database_and_is_no_file() -> None:
+    url = "postgresql://me@127.0.0.1:5432/staging?application_name=load"
+    settings = settings_from(parsed("--database", url, "--database-connections", "3"), ENVIRON)
+    assert (settings.database, settings.database_connections) == (url, 3)
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "postgresql://me:hunter2@127.0.0.1/x",
+        "postgres://:hunter2@127.0.0.1",
+        "postgresql://me@127.0.0.1/x?password=hunter2",
+        "postgresql://127.0.0.1/x?sslmode=require&sslpassword=hunter2",
+    ],
+)
+def test_a_password_in_the_url_is_refused_and_not_shown(database: str) -> None:
+    with pytest.raises(SettingsError, match="without a password") as refused:
+        settings_from(parsed("--database", database), ENVIRON)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "loadtests.staging.postgres", raising=False)
+    monkeypatch.delattr("loadtests.staging.postgres", raising=False)
+    with pytest.raises(ValueError, match=r"withstand\[postgres\]"):
+        make_app(settings=Settings(), secrets=SECRETS, database="postgresql://127.0.0.1/x")
 
 
 def test_options_refuse_all_faults_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from staging_client import DEADLINE_S, ENVIRON, ROOT, SECRETS, Client, order, si
 
 N_CLIENTS = 16
 WITHDRAW = "/api/v4/withdrawals"
+Database = Path | str
 
 
-def test_sixteen_at_once_with_one_client_id_make_exactly_one() -> None:
-    with staging() as (client, _), ThreadPoolExecutor(N_CLIENTS) as pool:
+def test_sixteen_at_once_with_one_client_id_make_exactly_one(new_database: Callable[[], Database]) -> None:
+    with staging(database=new_database()) as (client, _), ThreadPoolExecutor(N_CLIENTS) as pool:
         for i in range(5):
             barrier = threading.Barrier(N_CLIENTS)
 
@@ -43,8 +45,11 @@ def test_sixteen_at_once_with_one_client_id_make_exactly_one() -> None:
         assert client.ledger()["customers_available"] == str(250_000 - 5 * 11)
 
 
-def test_spending_to_zero_at_once_never_overdraws_and_conserves_the_sum() -> None:
-    with staging("--opening-balance-usd", "200") as (client, _), ThreadPoolExecutor(N_CLIENTS) as pool:
+def test_spending_to_zero_at_once_never_overdraws_and_conserves_the_sum(new_database: Callable[[], Database]) -> None:
+    with (
+        staging("--opening-balance-usd", "200", database=new_database()) as (client, _),
+        ThreadPoolExecutor(N_CLIENTS) as pool,
+    ):
         answers = list(pool.map(lambda i: client.withdraw(f"s-{i}", amount="9"), range(60)))
         codes = [response.status_code for response in answers]
         assert codes.count(202) == 20  # 200 / (9 + a fee of 1)
@@ -54,21 +59,34 @@ def test_spending_to_zero_at_once_never_overdraws_and_conserves_the_sum() -> Non
         assert (books["customers_available"], books["negative_balances"], books["sum"]) == ("0", 0, "0")
 
 
-def test_a_locked_database_is_503_with_retry_after_and_then_works_again(tmp_path: Path) -> None:
-    path = tmp_path / "staging.sqlite"
-    with staging("--busy-timeout-ms", "20", database=path) as (client, _):
+@contextlib.contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Hold a lock that nobody can write beside: SQLite's own, or those of PostgreSQL's tables."""
+    if isinstance(database, Path):
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=DEADLINE_S)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            yield
+            db.execute("ROLLBACK")
+        return
+    import psycopg
+
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE withdrawals IN EXCLUSIVE MODE")
+        other.execute("LOCK TABLE tickets IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def test_a_locked_database_is_503_with_retry_after_and_then_works_again(new_database: Callable[[], Database]) -> None:
+    database = new_database()
+    with staging("--busy-timeout-ms", "20", database=database) as (client, _):
         assert client.withdraw("before-1").status_code == 202
-        lock = sqlite3.connect(path, isolation_level=None, timeout=DEADLINE_S)
-        lock.execute("BEGIN EXCLUSIVE")
-        with ThreadPoolExecutor(8) as pool:
+        with locked(database), ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda i: client.withdraw(f"during-{i}", account=i), range(16)))
             answers += list(pool.map(lambda i: client.create_ticket(f"during-{i}"), range(16)))
             answers.append(client.ticket("PUT", "/api/v2/tickets/1", {"status": "solved"}))
-        assert {response.status_code for response in answers} == {503}
-        assert {response.headers["Retry-After"] for response in answers} == {"1"}
-        assert client.withdrawals("before-1")  # readers do not wait for a writer in WAL mode
-        lock.execute("ROLLBACK")
-        lock.close()
+            assert {response.status_code for response in answers} == {503}
+            assert {response.headers["Retry-After"] for response in answers} == {"1"}
+            assert client.withdrawals("before-1")  # readers do not wait for a writer
         assert client.pages("withdrawals", prefix="during-") == client.pages("tickets") == []
         assert client.withdraw("during-1").status_code == 202
         assert client.create_ticket("after").status_code == 201
@@ -135,10 +153,10 @@ def test_a_stall_makes_every_request_wait_until_it_ends() -> None:
         assert max(ends) < 3.0
 
 
-def test_what_was_acknowledged_survives_a_kill_exactly_once(tmp_path: Path) -> None:
-    path = tmp_path / "staging.sqlite"
+def test_what_was_acknowledged_survives_a_kill_exactly_once(new_database: Callable[[], Database]) -> None:
+    database = new_database()
     acknowledged: list[str] = []
-    with staging("--payment-s", "0.05", "--fail-share", "0.3", database=path) as (client, process):
+    with staging("--payment-s", "0.05", "--fail-share", "0.3", database=database) as (client, process):
 
         def send(sender: int) -> None:
             for i in range(10_000):
@@ -159,7 +177,7 @@ def test_what_was_acknowledged_survives_a_kill_exactly_once(tmp_path: Path) -> N
             process.send_signal(signal.SIGKILL)
         assert process.wait(DEADLINE_S) == -signal.SIGKILL
     assert len(acknowledged) >= 200
-    with staging("--payment-s", "0.05", "--fail-share", "0.3", database=path) as (client, _):
+    with staging("--payment-s", "0.05", "--fail-share", "0.3", database=database) as (client, _):
         held = [row["withdraw_order_id"] for row in client.pages("withdrawals")]
         markers = [row["external_id"] for row in client.pages("tickets")]
         for names in (held, markers):
@@ -231,8 +249,8 @@ def test_a_taken_port_and_an_unusable_database_are_refused_with_exit_2(tmp_path:
         assert "free to bind" in ended.stderr
 
 
-def test_secrets_are_in_no_output(tmp_path: Path) -> None:
-    with staging(database=tmp_path / "staging.sqlite") as (client, process):
+def test_secrets_are_in_no_output(new_database: Callable[[], Database]) -> None:
+    with staging(database=new_database()) as (client, process):
         client.withdraw("a-1")
         client.signed("POST", "/api/v4/withdrawals", body=b"{")
         client.login(1, "wrong")

@@ -116,8 +116,31 @@ def test_a_rate_limit_has_its_own_line() -> None:
     assert line(verdict, "login.error_share")["measured"] == 0.0
     assert line(verdict, "login.rate_limited_share") == {
         "name": "login.rate_limited_share", "limit": 0.01, "measured": 0.02, "passed": False, "conclusive": True,
-        "kind": "target",
+        "kind": "target", "at_least": False,
     }  # fmt: skip
+
+
+def test_a_rate_limit_may_have_a_limit_of_its_own() -> None:
+    limited = rows_of(**ended(20, "rate_limited", answered=True))
+    for limit, code in ((0.02, 0), (0.019, 1)):
+        assert judged(limited, objectives={"login": {"rate_limited_share": limit}})["exit_code"] == code
+
+
+@pytest.mark.parametrize(("n_lost", "code"), [(100, 0), (101, 1)])
+def test_a_throughput_is_the_least_that_a_run_must_have_proven(n_lost: int, code: int) -> None:
+    # 1,000 requests in 10 s, of which 100 or 101 are refused: 90 or 89.9 a second were acknowledged.
+    verdict = judged(
+        rows_of(**ended(n_lost, "rejected", answered=True)), objectives={"login": {"throughput_per_s": 90}}
+    )
+    found = line(verdict, "login.throughput_per_s")
+    assert (verdict["exit_code"], found["at_least"], found["limit"]) == (code, True, 90)
+    assert found["measured"] == pytest.approx((1000 - n_lost) / 10)
+
+
+def test_in_an_invalid_run_a_throughput_fails_only_if_the_unsent_could_not_reach_it() -> None:
+    shed = rows_of(**unsent(500, "shed"))
+    for least, code in ((90.0, 3), (100.1, 1)):
+        assert judged(shed, objectives={"login": {"throughput_per_s": least}})["exit_code"] == code
 
 
 def test_one_shed_request_makes_a_run_invalid() -> None:

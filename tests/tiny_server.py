@@ -17,7 +17,10 @@ HEALTH = {"status": "ok", "test_system": True}
 
 @dataclass
 class Reply:
-    """An answer: ``reset`` breaks the connection instead, ``block_s`` stalls the whole server first."""
+    """An answer: ``reset`` breaks the connection instead, ``block_s`` stalls the whole server first.
+
+    ``raw`` is sent as it is, in place of ``body``; ``missing_bytes`` more are announced than sent.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -25,6 +28,8 @@ class Reply:
     delay_s: float = 0.0
     block_s: float = 0.0
     reset: bool = False
+    raw: bytes | None = None
+    missing_bytes: int = 0
 
 
 def good(path: str, number: int) -> Reply:
@@ -35,13 +40,18 @@ def good(path: str, number: int) -> Reply:
         return Reply(202, {"id": f"w{number}"})
     if path == "/api/v2/tickets":
         return Reply(201, {"ticket": {"id": number}})
+    if path.startswith("/api/v2/tickets/count"):
+        return Reply(body={"count": {"value": 0}})
     if path.startswith("/api/v2/tickets/"):
         return Reply(body={"ticket": {"id": number}})
     return Reply(body={"token": "t"})
 
 
 class TinyServer:
-    """Serves in a thread; ``reply(path, number)`` decides, with numbers from 1 in the order of arrival."""
+    """Serves in a thread; ``reply(path, number)`` decides, with numbers from 1 in the order of arrival.
+
+    ``body`` is that of the request that ``reply`` is asked for.
+    """
 
     def __init__(
         self,
@@ -56,6 +66,7 @@ class TinyServer:
         self.n_connections = 0
         self.n_requests = 0
         self.targets: list[str] = []
+        self.body = b""
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -108,8 +119,7 @@ class TinyServer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         path = head.split(" ", 2)[1]
         sizes = [line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
-        if sizes:
-            await reader.readexactly(int(sizes[0]))
+        self.body = await reader.readexactly(int(sizes[0])) if sizes else b""
         reply = self._health if path == "/health" else self._counted(path)
         if reply.block_s:
             time.sleep(reply.block_s)
@@ -121,12 +131,12 @@ class TinyServer:
         if reply.reset:
             writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             return False
-        content = json.dumps(reply.body).encode()
-        lines = [f"HTTP/1.1 {reply.status} Status", f"Content-Length: {len(content)}"]
+        content = json.dumps(reply.body).encode() if reply.raw is None else reply.raw
+        lines = [f"HTTP/1.1 {reply.status} Status", f"Content-Length: {len(content) + reply.missing_bytes}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         await writer.drain()
-        return True
+        return not reply.missing_bytes
 
     def _counted(self, path: str) -> Reply:
         self.n_requests += 1

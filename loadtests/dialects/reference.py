@@ -7,21 +7,15 @@ status query for one of its withdrawals, chosen by the payload seed, and before 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import time
-from collections.abc import Iterator, Mapping
-from decimal import ROUND_DOWN, Decimal
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
+from loadtests import answers
 from loadtests.dialect import (
-    ACKNOWLEDGED,
-    RATE_LIMITED,
-    REJECTED,
-    UNKNOWN,
     Answer,
     Arrival,
+    Glance,
     Holdings,
     Known,
     Outcome,
@@ -30,76 +24,85 @@ from loadtests.dialect import (
     Send,
     Ticket,
     Withdrawal,
+    spent,
 )
+from loadtests.faults import InputError
+from loadtests.payload import (
+    ASSETS,
+    Samples,
+    asked_of,
+    json_bytes,
+    json_object,
+    json_value,
+    key_of,
+    known_key,
+    plain,
+    ticket_text,
+)
+from loadtests.signing import gate_headers, hex_hmac
 
 SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
+SETTINGS = {"WITHSTAND_ACCOUNT": ""}
 
-WITHDRAWALS, STATUS, TICKETS, LOGIN = (
+WITHDRAWALS, STATUS, TICKETS, LOGIN, ACCOUNT = (
     "/api/v4/withdrawals",
     "/api/v4/wallet/withdrawals",
     "/api/v2/tickets",
     "/api/v1/login",
+    "/api/v1/account",
 )
-_PAGE = 1000
+_PAGE, _GLANCE = 1000, 100
 _FAILED = ("CANCEL", "FAIL", "INVALID", "REJECT")
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
-# Chain, price in dollars that turns the trace's dollars into coins (a price for tests, no market price), and decimals.
-_ASSETS = {
-    "USDT": ("TRX", Decimal(1), 6),
-    "USDC": ("ETH", Decimal(1), 6),
-    "BTC": ("BTC", Decimal(60_000), 8),
-    "ETH": ("ETH", Decimal(3_000), 8),
-}
-_ADDRESS_VERSION = {"TRX": 0x41, "BTC": 0x6F}
-
-_OPENINGS = ("Hello,", "Hi,", "Good day,", "Urgent:", "To whom it may concern,")
-_STORIES = (
-    "this has been open since yesterday and nothing has moved.",
-    "I have tried three times and get the same message.",
-    "please tell me what you need from me.",
-    "the app shows one thing and the e-mail says another.",
-    "I need an answer today.",
-)
+_STAGES = {"REQUEST": 0, "MANUAL": 1, "PEND": 2, "DONE": 3, **dict.fromkeys(_FAILED, 3)}
+_FINAL_STAGE = 3
+_MOST_PAGES = 200
+"""Pages of everybody's records that are read to tell others' from ours; of a fuller server nothing is said."""
 
 
-def create(secrets: Mapping[str, str]) -> Reference:
-    """Return the dialect with the test system's keys."""
-    return Reference(secrets)
+def create(values: Mapping[str, str]) -> Reference:
+    """Return the dialect with the test system's keys. Raises InputError when WITHSTAND_ACCOUNT is no account number."""
+    account = values.get("WITHSTAND_ACCOUNT", "")
+    if account and not account.isdecimal():
+        raise InputError([f"environment: WITHSTAND_ACCOUNT: got {account}; must be the number of an account"])
+    return Reference(values)
 
 
 class Reference:
     """See the module's own text."""
 
     health_path = "/health"
+    sees_all = True
+    endpoints = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login")
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._key, self._secret, ticket_token, admin_token = (secrets[name] for name in SECRETS)
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._key, self._secret, ticket_token, admin_token = (values[name] for name in SECRETS)
+        self._account = int(values.get("WITHSTAND_ACCOUNT") or 0)
+        self.single_account = self._account > 0
+        self.samples: Samples = {}
         self._json = {"Content-Type": "application/json", "Accept": "application/json"}
         self._desk = {**self._json, "Authorization": f"Bearer {ticket_token}"}
         self._admin = {"Accept": "application/json", "Authorization": f"Bearer {admin_token}"}
 
     def is_test_system(self, answer: Answer) -> bool:
         """Return whether ``/health`` is 200 and carries ``"test_system": true``."""
-        return answer.status == 200 and _object(answer.body).get("test_system") is True
+        return answers.says_test_system(answer)
 
     def request(self, arrival: Arrival, known: Known) -> Request:
-        """Return the request of an arrival."""
+        """Return the request of an arrival. Raises ValueError for an endpoint that the API does not have."""
         endpoint = arrival.endpoint
         if endpoint == "withdrawal":
             return self._withdraw(arrival, known.prefix)
         if endpoint == "ticket":
             return self._open_ticket(arrival, known.prefix)
         if endpoint == "withdrawal_status":
-            keys = known.withdrawal_keys
-            key = keys[arrival.payload_seed % len(keys)] if keys else known.newest_key or f"{known.prefix}none"
-            return self._signed("GET", STATUS, f"withdraw_order_id={key}", b"", "")
+            return self._signed("GET", STATUS, f"withdraw_order_id={known_key(arrival, known)}", b"", "")
         if endpoint == "ticket_view":
             ids = known.ticket_ids
             path = f"{TICKETS}/{ids[arrival.payload_seed % len(ids)]}" if ids else f"{TICKETS}/count"
             return Request("GET", path, self._desk)
-        password = account_password(arrival.customer, self._secret)
-        return Request("POST", LOGIN, self._json, _bytes({"account": arrival.customer, "password": password}))
+        if endpoint == "login":
+            return self._login(self._account_of(arrival))
+        raise ValueError(f"{endpoint} is no endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended.
@@ -107,154 +110,189 @@ class Reference:
         2xx with the id that was asked for is acknowledged, 429 rate limited, 503 and 4xx rejected, a redirect
         rejected. Any other 5xx, or a 2xx that cannot be read, leaves open whether it was recorded: unknown.
         """
-        status = answer.status
-        if status == 429:
-            return Outcome(RATE_LIMITED, f"429, Retry-After {answer.headers.get('retry-after', 'missing')}")
-        if 300 <= status < 400:
-            return Outcome(REJECTED, f"{status}: redirect not followed")
-        if status == 503 or 400 <= status < 500:
-            return Outcome(REJECTED, f"{status} {_label(answer.body)}".strip())
-        if not 200 <= status < 300:
-            return Outcome(UNKNOWN, f"{status} {_label(answer.body)}".strip())
-        server_id = _server_id(arrival.endpoint, answer.body)
-        if server_id is None:
-            return Outcome(UNKNOWN, f"{status} with an answer that cannot be read")
-        return Outcome(ACKNOWLEDGED, "", server_id)
+        decided = answers.by_status(answer, refused=(503,))
+        if decided is not None:
+            return decided
+        if arrival.endpoint == "withdrawal_status":
+            return answers.read(answer, isinstance(json_value(answer.body), list))
+        value = json_object(answer.body)
+        if arrival.endpoint == "ticket_view":
+            return answers.read(answer, "ticket" in value or "count" in value)
+        if arrival.endpoint == "login":
+            return answers.read(answer, bool(value.get("token")))
+        if arrival.endpoint == "ticket":
+            value = value["ticket"] if isinstance(value.get("ticket"), dict) else {}
+        return answers.acknowledged(answer, value.get("id"))
 
     def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
         """Return what the withdrawal of an arrival asks for."""
-        chain, price_usd, decimals = _ASSETS.get(arrival.kind, _ASSETS["USDT"])
-        currency = arrival.kind if arrival.kind in _ASSETS else "USDT"
-        unit = Decimal(1).scaleb(-decimals)
-        amount = (Decimal(arrival.amount_cents) / 100 / price_usd).quantize(unit, ROUND_DOWN)
-        address = address_of(chain, arrival.payload_seed)
-        return Withdrawal(_key_of(arrival, prefix), currency, address, max(amount, unit))
+        return asked_of(arrival, prefix)
 
     def balances(self, send: Send) -> dict[str, Decimal] | None:
         """Return the customers' balances in total by currency, less what was paid in.
 
         Accounts are opened, and paid in, on first use; without that share only withdrawals move the sum.
         """
-        books = self._read(send, "/admin/ledger")["currencies"]
-        return {
-            row["currency"]: Decimal(row["customers_available"]) + Decimal(row["house"]["funding"]) for row in books
-        }
+        return _spendable(self._read(send, "/admin/ledger")["currencies"])
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
-        """Return every withdrawal and ticket whose key begins with ``prefix``, and the balances."""
-        withdrawals = [
-            Withdrawal(
-                key=row["withdraw_order_id"],
-                currency=row["currency"],
-                address=row["address"],
-                amount=Decimal(row["amount"]),
-                fee=Decimal(row["fee"]),
-                server_id=row["id"],
-                failed=row["status"] in _FAILED,
-            )
-            for row in self._pages(send, "withdrawals", prefix)
-        ]
-        tickets = [Ticket(row["external_id"], str(row["id"])) for row in self._pages(send, "tickets", prefix)]
-        return Holdings(withdrawals, tickets, self.balances(send))
+        """Return every withdrawal and ticket whose key begins with ``prefix``, and what the rest of the books says."""
+        open_before = self._open_tickets(send)
+        everybody, desk = self._pages(send, "withdrawals"), self._pages(send, "tickets")
+        mine = everybody if everybody is not None else self._pages(send, "withdrawals", prefix)
+        my_tickets = desk if desk is not None else self._pages(send, "tickets", prefix)
+        if mine is None or my_tickets is None:
+            raise ReadError(f"the run has more than {_PAGE * _MOST_PAGES} records")
+        open_tickets, quiet = self._open_tickets(send), desk is not None
+        quiet = quiet and open_tickets == open_before
+        books = self._read(send, "/admin/ledger")["currencies"]
+        return Holdings(
+            withdrawals=[_withdrawal_of(row) for row in mine if _is_ours(row, prefix)],
+            tickets=[_ticket_of(row) for row in my_tickets if _is_ours(row, prefix)],
+            balances=_spendable(books),
+            spent_by_others=None
+            if everybody is None
+            else spent(_withdrawal_of(row) for row in everybody if not _is_ours(row, prefix)),
+            open_tickets=open_tickets,
+            open_of_others=sum(_ticket_of(row).is_open and not _is_ours(row, prefix) for row in desk or ())
+            if quiet
+            else None,
+            overdrawn=[
+                f"{r['negative_balances']} accounts in {r['currency']}" for r in books if r["negative_balances"]
+            ],
+        )
 
-    def _pages(self, send: Send, what: str, prefix: str) -> Iterator[dict[str, Any]]:
+    def glance(self, send: Send, prefix: str, more: Mapping[str, str]) -> Glance:
+        """Return a hundred of the run's withdrawals, of its tickets and of all balances, from where ``more`` stands."""
+        pages, then = {}, {}
+        for what, query in (("withdrawals", f"prefix={prefix}&"), ("tickets", f"prefix={prefix}&"), ("balances", "")):
+            after = f"&after={more[what]}" if more.get(what) else ""
+            page = self._read(send, f"/admin/{what}?{query}limit={_GLANCE}{after}")
+            pages[what] = page[what]
+            then[what] = "" if page["next_after"] is None else str(page["next_after"])
+        return Glance(
+            withdrawals=[_withdrawal_of(row) for row in pages["withdrawals"]],
+            tickets=[_ticket_of(row) for row in pages["tickets"]],
+            n_balances=len(pages["balances"]),
+            overdrawn=[
+                f"account {row['account']}: {row['available']} {row['currency']}"
+                for row in pages["balances"]
+                if row["available"].startswith("-")
+            ],
+            more=then,
+        )
+
+    def available(self, send: Send, arrival: Arrival) -> Decimal | None:
+        """Return what the account of a withdrawal's arrival holds in its currency; None before it is opened."""
+        token = json_object(send(self._login(self._account_of(arrival))).body).get("token")
+        answer = send(Request("GET", ACCOUNT, {**self._json, "Authorization": f"Bearer {token}"}))
+        if answer.status != 200:
+            raise ReadError(f"{ACCOUNT} answered {answer.status} {answers.label(answer.body)}".strip())
+        held = json_object(answer.body)["balances"].get(self.withdrawal(arrival, "").currency)
+        return None if held is None else Decimal(held)
+
+    def close(self, send: Send, ticket: Ticket) -> str:
+        """Close a ticket; return nothing when it was done, else why not."""
+        body = json_bytes({"ticket": {"status": "closed"}})
+        decided = answers.by_status(send(Request("PUT", f"{TICKETS}/{ticket.server_id}", self._desk, body)))
+        return decided.reason if decided is not None else ""
+
+    def _account_of(self, arrival: Arrival) -> int:
+        """Return the account of an arrival: its customer's own, or the one that all customers share."""
+        return self._account or arrival.customer
+
+    def _login(self, account: int) -> Request:
+        password = account_password(account, self._secret)
+        return Request("POST", LOGIN, self._json, json_bytes({"account": account, "password": password}))
+
+    def _open_tickets(self, send: Send) -> int:
+        answer = send(Request("GET", f"{TICKETS}/count?status=open", self._desk))
+        if answer.status != 200:
+            raise ReadError(f"{TICKETS}/count answered {answer.status} {answers.label(answer.body)}".strip())
+        return int(json_object(answer.body)["count"]["value"])
+
+    def _pages(self, send: Send, what: str, prefix: str = "") -> list[dict[str, Any]] | None:
+        """Return all records of a kind whose key begins with ``prefix``; None when they are too many to read."""
+        rows: list[dict[str, Any]] = []
         after: int | None = 0
-        while after is not None:
+        for _ in range(_MOST_PAGES):
             page = self._read(send, f"/admin/{what}?prefix={prefix}&after={after}&limit={_PAGE}")
-            yield from page[what]
+            rows += page[what]
             after = page["next_after"]
+            if after is None:
+                return rows
+        return None
 
     def _read(self, send: Send, path: str) -> dict[str, Any]:
         """Return the JSON object at an administrative path. Raises ReadError when it cannot be read."""
         answer = send(Request("GET", path, self._admin))
         if answer.status != 200:
-            raise ReadError(f"{path.partition('?')[0]} answered {answer.status} {_label(answer.body)}".strip())
-        return _object(answer.body)
+            raise ReadError(f"{path.partition('?')[0]} answered {answer.status} {answers.label(answer.body)}".strip())
+        return json_object(answer.body)
 
     def _withdraw(self, arrival: Arrival, prefix: str) -> Request:
         asked = self.withdrawal(arrival, prefix)
         body = {
             "currency": asked.currency,
-            "amount": f"{asked.amount.normalize():f}",
+            "amount": plain(asked.amount),
             "address": asked.address,
-            "chain": _ASSETS[asked.currency][0],
+            "chain": ASSETS[asked.currency].chain,
             "withdraw_order_id": asked.key,
-            "account": arrival.customer,
+            "account": self._account_of(arrival),
         }
-        return self._signed("POST", WITHDRAWALS, "", _bytes(body), asked.key)
+        return self._signed("POST", WITHDRAWALS, "", json_bytes(body), asked.key)
 
     def _open_ticket(self, arrival: Arrival, prefix: str) -> Request:
-        seed, key = arrival.payload_seed, _key_of(arrival, prefix)
-        about = arrival.kind.replace("_", " ")
-        text = f"{_OPENINGS[seed % 5]} about {about}: {_STORIES[seed // 5 % 5]} (case {seed % 10**9})"
+        key = key_of(arrival, prefix)
+        subject, text = ticket_text(arrival, self.samples, prefix)
         ticket = {
-            "subject": f"{about}: case {seed % 10**9}",
+            "subject": subject,
             "comment": {"body": text},
             "external_id": key,
-            "tags": [arrival.kind],
-            "requester_id": arrival.customer,
+            "tags": [arrival.kind, f"{prefix}run"],
+            "requester_id": self._account_of(arrival),
         }
-        return Request("POST", TICKETS, self._desk, _bytes({"ticket": ticket}), key)
+        headers = {**self._desk, "Idempotency-Key": key}
+        return Request("POST", TICKETS, headers, json_bytes({"ticket": ticket}), key)
 
     def _signed(self, method: str, path: str, query: str, body: bytes, key: str) -> Request:
-        """Return a request signed in Gate v4's way: hex HMAC-SHA512 over method, path, query, body hash and time."""
-        now = str(int(time.time()))
-        text = f"{method}\n{path}\n{query}\n{hashlib.sha512(body).hexdigest()}\n{now}"
-        sign = hmac.digest(self._secret.encode(), text.encode(), "sha512").hex()
-        headers = {**self._json, "KEY": self._key, "Timestamp": now, "SIGN": sign}
-        return Request(method, f"{path}?{query}" if query else path, headers, body, key)
+        """Return a request signed in Gate v4's way; the query is plain text that needs no encoding."""
+        signature = gate_headers(self._key, self._secret, method=method, path=path, query=query, body=body)
+        return Request(method, f"{path}?{query}" if query else path, {**self._json, **signature}, body, key)
 
 
 def account_password(account: int, secret: str) -> str:
     """Return the password of a test account, as the staging server derives it from its number and the API secret."""
-    return hmac.digest(secret.encode(), f"password of account {account}".encode(), "sha256").hex()[:32]
+    return hex_hmac(secret, f"password of account {account}", "sha256")[:32]
 
 
-def address_of(chain: str, seed: int) -> str:
-    """Return a well-formed address of a test network that nobody holds a key to, the same for the same seed."""
-    payload = hashlib.sha256(f"{chain} {seed}".encode()).digest()[:20]
-    if chain not in _ADDRESS_VERSION:
-        return "0x" + payload.hex()
-    data = bytes([_ADDRESS_VERSION[chain]]) + payload
-    data += hashlib.sha256(hashlib.sha256(data).digest()).digest()[:4]
-    number, text = int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = _BASE58[digit] + text
-    return text
+def _is_ours(row: Mapping[str, Any], prefix: str) -> bool:
+    return str(row.get("withdraw_order_id") or row.get("external_id") or "").startswith(prefix)
 
 
-def _key_of(arrival: Arrival, prefix: str) -> str:
-    return f"{prefix}{arrival.idx}"
+def _withdrawal_of(row: Mapping[str, Any]) -> Withdrawal:
+    status = row["status"]
+    stage = _STAGES.get(status, -1)
+    paid_on_chain = status != "DONE" or int(row["block_number"]) > 0  # DONE off the chain has no transaction
+    return Withdrawal(
+        key=row["withdraw_order_id"],
+        currency=row["currency"],
+        address=row["address"],
+        amount=Decimal(row["amount"]),
+        fee=Decimal(row["fee"]),
+        server_id=row["id"],
+        failed=status in _FAILED,
+        status=status,
+        stage=stage,
+        final=stage == _FINAL_STAGE and paid_on_chain,
+        chain_id=row["txid"],
+    )
 
 
-def _bytes(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+def _ticket_of(row: Mapping[str, Any]) -> Ticket:
+    status = row["status"]
+    return Ticket(row["external_id"], str(row["id"]), status, is_open=status == "open", closed=status == "closed")
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _label(body: bytes) -> str:
-    """Return the machine-readable name of an error (Gate's label, Zendesk's error), cut short."""
-    value = _object(body)
-    return str(value.get("label") or value.get("error") or "")[:60]
-
-
-def _server_id(endpoint: str, body: bytes) -> str | None:
-    """Return the id in a successful answer, empty for reads, None when the answer is not of its endpoint's form."""
-    if endpoint == "withdrawal_status":
-        return "" if body.lstrip().startswith(b"[") else None
-    value = _object(body)
-    if endpoint == "ticket" and isinstance(value.get("ticket"), dict):
-        value = value["ticket"]
-    if endpoint in ("withdrawal", "ticket"):
-        return str(value["id"]) if value.get("id") else None
-    if endpoint == "ticket_view":
-        return "" if "ticket" in value or "count" in value else None
-    return "" if value.get("token") else None
+def _spendable(books: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    return {row["currency"]: Decimal(row["customers_available"]) + Decimal(row["house"]["funding"]) for row in books}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from loadtests.staging import auth, ledger, tickets, withdrawals
 from loadtests.staging.assets import ASSETS, format_units
+from loadtests.staging.database import Connection
 from loadtests.staging.errors import ApiError
 from loadtests.staging.service import service_of
 from loadtests.staging.web import answer, check_query, parse_object, read_body, whole_number
@@ -110,14 +110,14 @@ async def stall(request: Request) -> Response:
 
 
 def _one_page(
-    db: sqlite3.Connection, page: Callable[..., list[dict[str, Any]]], prefix: str, after: int, limit: int
+    db: Connection, page: Callable[..., list[dict[str, Any]]], prefix: str, after: int, limit: int
 ) -> list[dict[str, Any]]:
     return page(db, prefix=prefix, after=after, limit=limit)
 
 
-def _balances_page(db: sqlite3.Connection, account: int, currency: str, limit: int) -> list[dict[str, Any]]:
+def _balances_page(db: Connection, account: int, currency: str, limit: int) -> list[dict[str, Any]]:
     rows = db.execute(
-        "SELECT account, currency, units FROM balances WHERE account >= 0 AND (account, currency) > (?, ?)"
+        "SELECT account, currency, units FROM balances WHERE (account, currency) > (?, ?)"
         " ORDER BY account, currency LIMIT ?",
         (account, currency, limit),
     )

@@ -18,12 +18,12 @@ from loadtests.staging.tickets_api import TICKET_ROUTES
 from loadtests.staging.web import show_api_error, show_fault, show_http_error
 
 
-def make_app(*, settings: Settings, secrets: Secrets, path: Path) -> Starlette:
-    """Return the application on the database at ``path``, whose tables are created if needed.
+def make_app(*, settings: Settings, secrets: Secrets, database: Path | str) -> Starlette:
+    """Return the application on a SQLite file or a PostgreSQL URL, whose tables are created if needed.
 
-    Raises sqlite3.Error or ValueError when the file cannot be used.
+    Raises ValueError when the database cannot be used.
     """
-    service = Service(settings=settings, secrets=secrets, path=path)
+    service = Service(settings=settings, secrets=secrets, database=database)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -36,6 +36,11 @@ class ApiError(Exception):
         return body
 
 
+def uncertain() -> ApiError:
+    """Return the 500 of a request of which nobody can say whether it was recorded."""
+    return ApiError(500, "OUTCOME_UNKNOWN", "it may or may not have been recorded: ask for its record")
+
+
 def busy(retry_after_s: int = 1) -> ApiError:
     """Return the 503 of a server that cannot take the request now."""
     return ApiError(503, "TOO_BUSY", "the server is busy, try again later", retry_after_s=retry_after_s)

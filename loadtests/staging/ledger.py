@@ -1,14 +1,17 @@
 """The double-entry ledger: transfers between two accounts, and the balances that they make.
 
 Each entry takes from one account what it gives to another, in integer units of one currency, so the balances of all
-accounts, customers' and the house's, sum to zero in every currency. ``balances`` is kept beside the entries and must
-equal what they add up to; ``sums`` compares the two.
+accounts, customers' and the house's, sum to zero in every currency. Customers' balances are kept beside the entries
+and must equal what they add up to; ``sums`` compares the two. The house's balances are what its entries add up to: a
+row that is kept for them would be one that all withdrawals wait for.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
+
+from loadtests.staging.assets import ASSETS
+from loadtests.staging.database import Connection
 
 FUNDING, PENDING, PAID, FEES = -1, -2, -3, -4
 HOUSE_ACCOUNTS = {"funding": FUNDING, "pending": PENDING, "paid": PAID, "fees": FEES}
@@ -16,7 +19,7 @@ HOUSE_ACCOUNTS = {"funding": FUNDING, "pending": PENDING, "paid": PAID, "fees": 
 
 
 def transfer(
-    db: sqlite3.Connection,
+    db: Connection,
     *,
     kind: str,
     from_account: int,
@@ -26,10 +29,10 @@ def transfer(
     time_ms: int,
     withdrawal_id: int | None = None,
 ) -> None:
-    """Write one entry and move both balances, inside the caller's transaction.
+    """Write one entry and move the customers' balances, inside the caller's transaction.
 
-    Raises sqlite3.IntegrityError when a customer's balance would become negative, and LookupError when one of the
-    accounts has no balance in that currency yet.
+    Raises the database's own error when a balance would become negative, and LookupError when a customer has no
+    balance in that currency yet.
     """
     db.execute(
         "INSERT INTO transfers (time_ms, kind, from_account, to_account, currency, units, withdrawal_id)"
@@ -37,6 +40,8 @@ def transfer(
         (time_ms, kind, from_account, to_account, currency, units, withdrawal_id),
     )
     for account, change in ((from_account, -units), (to_account, units)):
+        if account < 0:
+            continue
         changed = db.execute(
             "UPDATE balances SET units = units + ? WHERE account = ? AND currency = ?", (change, account, currency)
         )
@@ -44,13 +49,13 @@ def transfer(
             raise LookupError(f"account {account} has no balance in {currency}")
 
 
-def balance(db: sqlite3.Connection, account: int, currency: str) -> int | None:
-    """Return the units of an account in a currency, or None before it was opened."""
+def balance(db: Connection, account: int, currency: str) -> int | None:
+    """Return the units of a customer in a currency, or None before the account was opened."""
     row = db.execute("SELECT units FROM balances WHERE account = ? AND currency = ?", (account, currency)).fetchone()
     return None if row is None else row[0]
 
 
-def open_account(db: sqlite3.Connection, *, account: int, currency: str, units: int, time_ms: int) -> None:
+def open_account(db: Connection, *, account: int, currency: str, units: int, time_ms: int) -> None:
     """Give a customer a balance in a currency, with its opening entry (none when ``units`` is 0)."""
     db.execute("INSERT INTO balances VALUES (?, ?, 0)", (account, currency))
     if units:
@@ -65,48 +70,59 @@ def open_account(db: sqlite3.Connection, *, account: int, currency: str, units: 
         )
 
 
-def account_balances(db: sqlite3.Connection, account: int) -> list[tuple[str, int]]:
+def account_balances(db: Connection, account: int) -> list[tuple[str, int]]:
     """Return (currency, units) of every balance of an account."""
     return [tuple(row) for row in db.execute("SELECT currency, units FROM balances WHERE account = ?", (account,))]
 
 
-def sums(db: sqlite3.Connection) -> list[dict[str, Any]]:
+def sums(db: Connection) -> list[dict[str, Any]]:
     """Return, per currency, what must hold of the whole ledger; all units are integers.
 
-    ``sum_units`` is the sum of all balances (0), ``unequal_balances`` counts balances that differ from their entries
-    (0), ``negative_balances`` counts customers below zero (0), ``customers_units`` is what customers hold, and
+    ``sum_units`` is the sum of all balances (0), ``unequal_balances`` counts customers whose balance differs from their
+    entries (0), ``negative_balances`` counts customers below zero (0), ``customers_units`` is what customers hold, and
     ``house`` what each house account holds.
     """
-    rows = []
-    for (currency,) in db.execute("SELECT DISTINCT currency FROM balances ORDER BY currency").fetchall():
-        totals = db.execute(
-            "SELECT sum(units), coalesce(sum(units) FILTER (WHERE account >= 0), 0), count(*) FILTER (WHERE account"
-            " >= 0), count(*) FILTER (WHERE account >= 0 AND units < 0) FROM balances WHERE currency = ?",
-            (currency,),
-        ).fetchone()
-        rows.append(
-            {
-                "currency": currency,
-                "sum_units": totals[0],
-                "customers_units": totals[1],
-                "customers": totals[2],
-                "negative_balances": totals[3],
-                "unequal_balances": _unequal_balances(db, currency),
-                "transfers": db.execute("SELECT count(*) FROM transfers WHERE currency = ?", (currency,)).fetchone()[0],
-                "house": {name: balance(db, account, currency) for name, account in HOUSE_ACCOUNTS.items()},
-            }
+    return [_sums(db, currency) for currency in sorted(ASSETS)]
+
+
+def _sums(db: Connection, currency: str) -> dict[str, Any]:
+    customers, units, negative = db.execute(
+        "SELECT count(*), coalesce(sum(units), 0), count(*) FILTER (WHERE units < 0) FROM balances WHERE currency = ?",
+        (currency,),
+    ).fetchone()
+    n_transfers = db.execute("SELECT count(*) FROM transfers WHERE currency = ?", (currency,)).fetchone()[0]
+    held = dict(
+        db.execute(
+            f"{_SIDES} SELECT account, sum(units) FROM sides WHERE account < 0 GROUP BY account", {"currency": currency}
         )
-    return rows
+    )
+    house = {name: held.get(account, 0) for name, account in HOUSE_ACCOUNTS.items()}
+    return {
+        "currency": currency,
+        "sum_units": units + sum(house.values()),
+        "customers_units": units,
+        "customers": customers,
+        "negative_balances": negative,
+        "unequal_balances": _unequal_balances(db, currency),
+        "transfers": n_transfers,
+        "house": house,
+    }
 
 
-def _unequal_balances(db: sqlite3.Connection, currency: str) -> int:
-    """Return how many accounts have a balance other than the sum of their entries."""
+_SIDES = (
+    "WITH sides (account, units) AS ("
+    "  SELECT from_account, -units FROM transfers WHERE currency = :currency"
+    "  UNION ALL SELECT to_account, units FROM transfers WHERE currency = :currency)"
+)
+
+
+def _unequal_balances(db: Connection, currency: str) -> int:
+    """Return how many customers have a balance other than the sum of their entries."""
     row = db.execute(
-        "WITH sides (account, units) AS ("
-        "  SELECT from_account, -units FROM transfers WHERE currency = :currency"
-        "  UNION ALL SELECT to_account, units FROM transfers WHERE currency = :currency"
+        f"{_SIDES}, pairs (account, units) AS ("
+        "  SELECT account, units FROM sides WHERE account >= 0"
         "  UNION ALL SELECT account, -units FROM balances WHERE currency = :currency)"
-        " SELECT count(*) FROM (SELECT 1 FROM sides GROUP BY account HAVING sum(units) <> 0)",
+        " SELECT count(*) FROM (SELECT 1 FROM pairs GROUP BY account HAVING sum(units) <> 0) AS unequal",
         {"currency": currency},
     ).fetchone()
     return int(row[0])

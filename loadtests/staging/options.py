@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from loadtests.staging.settings import RULES, Settings, SettingsError, fault, secrets_from
+from loadtests.staging.settings import RULES, Settings, SettingsError, fault, is_url, secrets_from
 
 TEMPORARY = ":temporary:"
 
@@ -63,7 +63,7 @@ def _parsed(kind: str, text: str) -> Any:
     if kind.startswith("float"):
         return float(text)
     if kind.startswith("Path"):
-        return None if text == TEMPORARY else Path(text)
+        return None if text == TEMPORARY else text if is_url(text) else Path(text)
     return text
 
 
@@ -72,7 +72,7 @@ def _flag(name: str) -> str:
 
 
 def _metavar(name: str) -> str:
-    return {"host": "HOST", "database": "PATH", "port": "P"}.get(name, name.rsplit("_", 1)[-1].upper())
+    return {"host": "HOST", "database": "PATH|URL", "port": "P"}.get(name, name.rsplit("_", 1)[-1].upper())
 
 
 def _shown(default: object) -> str:

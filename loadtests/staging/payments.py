@@ -7,11 +7,10 @@ PEND for the payment's time. A failed payment returns amount and fee to the cust
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 
 from loadtests.staging import ledger
-from loadtests.staging.database import Lane
+from loadtests.staging.database import Connection, Lane, Row
 from loadtests.staging.errors import ApiError
 from loadtests.staging.settings import Settings
 
@@ -58,11 +57,12 @@ class PaymentWorker:
         return more
 
 
-def advance(db: sqlite3.Connection, settings: Settings, now_ms: int, budget: int) -> tuple[int, bool]:
+def advance(db: Connection, settings: Settings, now_ms: int, budget: int) -> tuple[int, bool]:
     """Move what is due at ``now_ms``, taking up at most ``budget`` payments.
 
     Returns how many payments were taken up and whether a step was full. Runs in one transaction.
     """
+    db.lock("payments")
     reviews = db.execute(
         "SELECT id FROM withdrawals INDEXED BY reviews_due WHERE status = 'REQUEST' AND due_ms <= ? AND review = 1"
         " ORDER BY due_ms, id LIMIT ?",
@@ -82,18 +82,20 @@ def advance(db: sqlite3.Connection, settings: Settings, now_ms: int, budget: int
         "SELECT * FROM withdrawals WHERE status = 'PEND' AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
         (now_ms, _ROWS_A_STEP),
     ).fetchall()
+    for account in sorted({row["account"] for row in ended if row["fails"]}):  # in order: no two wait in a circle
+        db.lock(f"account {account}")
     for row in ended:
         _end(db, row, now_ms)
     return len(ready), _ROWS_A_STEP in (len(reviews), len(ready), len(ended))
 
 
-def _move(db: sqlite3.Connection, *, row_id: int, status: str, now_ms: int, due_ms: int | None) -> None:
+def _move(db: Connection, *, row_id: int, status: str, now_ms: int, due_ms: int | None) -> None:
     db.execute(
         "UPDATE withdrawals SET status = ?, updated_ms = ?, due_ms = ? WHERE id = ?", (status, now_ms, due_ms, row_id)
     )
 
 
-def _end(db: sqlite3.Connection, row: sqlite3.Row, now_ms: int) -> None:
+def _end(db: Connection, row: Row, now_ms: int) -> None:
     """End a payment: what was pending is paid out, or goes back to the customer."""
     _move(db, row_id=row["id"], status="FAIL" if row["fails"] else "DONE", now_ms=now_ms, due_ms=None)
     if row["fails"]:

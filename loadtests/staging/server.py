@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the answers in flight, checkpoint the database and return.
+    """Serve until SIGTERM or SIGINT, then finish the answers in flight, leave the database in good order and return.
 
     ``on_ready`` gets the address, such as ``http://127.0.0.1:8080``, once requests are answered. Secrets are read
     from ``environ`` (the process's by default). Without a database in the settings a temporary one is used and
@@ -50,13 +49,13 @@ def _serve_on(
     listener: socket.socket,
     settings: Settings,
     secrets: Secrets,
-    path: Path,
+    database: Path | str,
     on_ready: Callable[[str], None] | None,
 ) -> None:
     try:
-        app = make_app(settings=settings, secrets=secrets, path=path)
-    except (sqlite3.Error, ValueError) as error:
-        raise SettingsError([f"staging: database: got {path}; must be usable ({error})"]) from None
+        app = make_app(settings=settings, secrets=secrets, database=database)
+    except ValueError as error:
+        raise SettingsError([f"staging: database: got {database}; must be usable ({error})"]) from None
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -6,33 +6,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
 
-from loadtests.staging.database import Lane, connect
+from loadtests.staging import sqlite
+from loadtests.staging.database import Lanes
 from loadtests.staging.payments import PaymentWorker
-from loadtests.staging.schema import create_schema
 from loadtests.staging.settings import Secrets, Settings
 from loadtests.staging.station import RateLimit, Station
 
 
 class Service:
-    """The state of one staging exchange on one database file."""
+    """The state of one staging exchange on one database."""
 
-    def __init__(self, *, settings: Settings, secrets: Secrets, path: Path) -> None:
-        """Create the tables in ``path`` if needed and prepare the lanes; nothing runs before ``running``."""
+    def __init__(self, *, settings: Settings, secrets: Secrets, database: Path | str) -> None:
+        """Create the tables in ``database`` if needed and prepare the lanes; nothing runs before ``running``."""
         self.settings = settings
         self.secrets = secrets
-        open_db = partial(
-            connect, path, busy_timeout_ms=settings.busy_timeout_ms, synchronous=settings.synchronous.upper()
-        )
-        with contextlib.closing(open_db()) as db:
-            create_schema(db)
-        self.writes = Lane(open_db=open_db, begin="BEGIN IMMEDIATE", queue_limit=settings.write_queue_limit)
-        self.reads = Lane(open_db=open_db, begin="BEGIN", queue_limit=settings.write_queue_limit)
-        self.admin_reads = Lane(open_db=open_db, begin="BEGIN", queue_limit=settings.write_queue_limit)
+        self.writes, self.reads, self.admin_reads = _open_lanes(settings, database)
         self.withdrawal_station = self._station(settings.withdrawal_capacity_per_s)
         self.ticket_station = self._station(settings.ticket_capacity_per_s)
         self.read_station = self._station(settings.read_capacity_per_s)
@@ -49,8 +41,12 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the lanes and the paying worker; at the end finish what waits and fold the WAL into the file."""
-        lanes = (self.reads, self.admin_reads, self.writes)  # the write lane ends last, and checkpoints
+        """Run the lanes and the paying worker; at the end finish what waits."""
+        lanes = (
+            self.reads,
+            self.admin_reads,
+            self.writes,
+        )  # the write lane ends last: SQLite's folds the WAL
         for lane in lanes:
             lane.start()
         self._payments = asyncio.create_task(PaymentWorker(lane=self.writes, settings=self.settings).run())
@@ -62,6 +58,17 @@ class Service:
             await asyncio.gather(self._payments, return_exceptions=True)
             for lane in lanes:
                 lane.stop()
+
+
+def _open_lanes(settings: Settings, database: Path | str) -> Lanes:
+    """Return the lanes to a SQLite file or a PostgreSQL database; raise ValueError when it cannot be used."""
+    if isinstance(database, Path):
+        return sqlite.open_lanes(settings, database)
+    try:
+        from loadtests.staging import postgres  # its driver is an extra
+    except ImportError:
+        raise ValueError("PostgreSQL needs the extra: pip install 'withstand[postgres]'") from None
+    return postgres.open_lanes(settings, database)
 
 
 def service_of(request: Request) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from loadtests.staging.assets import ASSETS, opening_units
 
+_PASSWORD = re.compile(r"^\w+://[^/?#@]*:[^/?#]*@|[?&](?:ssl)?password=", re.IGNORECASE)
 _LARGEST_SUM_UNITS = 2**62  # half of what a SQLite integer holds: no sum of balances can overflow
 
 
@@ -30,7 +32,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 0
-    database: Path | None = None
+    database: Path | str | None = None
+    database_connections: int = 8
     seed: int = 1
     withdrawal_capacity_per_s: float | None = None
     ticket_capacity_per_s: float | None = None
@@ -67,8 +70,11 @@ class Settings:
 
 
 def fault(name: str, value: object) -> str:
-    """Return the sentence that refuses ``value`` for the setting ``name``."""
-    shown = str(value) if isinstance(value, Path) else repr(value)
+    """Return the sentence that refuses ``value`` for the setting ``name``; it never shows a URL's password."""
+    if name == "database" and is_url(value) and _PASSWORD.search(str(value)):
+        shown = "a URL with a password in it"
+    else:
+        shown = str(value) if isinstance(value, Path) else repr(value)
     return f"staging: {name}: got {shown}; {RULES[name].rule}"
 
 
@@ -96,8 +102,15 @@ def _is_host(value: Any) -> bool:
     return isinstance(value, str) and value.strip() == value != ""
 
 
-def _is_file(value: Any) -> bool:
-    return isinstance(value, Path) and value.parent.is_dir() and not value.is_dir()
+def is_url(text: object) -> bool:
+    """Return whether ``text`` is the address of a PostgreSQL database and not the name of a file."""
+    return isinstance(text, str) and text.startswith(("postgresql://", "postgres://"))
+
+
+def _is_database(value: Any) -> bool:
+    if isinstance(value, Path):
+        return value.parent.is_dir() and not value.is_dir()
+    return is_url(value) and not _PASSWORD.search(value)
 
 
 _IS_RATE = _optional(_number(1e-6, 1e6))
@@ -108,9 +121,15 @@ RULES = {
     "host": Rule("address to bind", "must be a host name or address", _is_host),
     "port": Rule("TCP port, 0 for a free one", "must be a whole number from 0 to 65535", _whole(0, 65_535)),
     "database": Rule(
-        "SQLite file; without one, or with :temporary:, a database that is removed at the end",
-        "must be a file in a folder that exists",
-        _optional(_is_file),
+        "SQLite file, or postgresql://USER@HOST/DATABASE (the password is taken from PGPASSWORD); without one, or with"
+        " :temporary:, a SQLite database that is removed at the end",
+        "must be a file in a folder that exists, or postgresql://USER@HOST/DATABASE without a password",
+        _optional(_is_database),
+    ),
+    "database_connections": Rule(
+        "connections to PostgreSQL that write at the same time; SQLite has one",
+        "must be a whole number from 1 to 200",
+        _whole(1, 200),
     ),
     "seed": Rule(
         "seed of the choice of reviews and failed payments",

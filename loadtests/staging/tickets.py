@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from loadtests.staging.database import Connection, Row
 from loadtests.staging.errors import ApiError
 
 STATUSES = ("open", "pending", "solved", "closed")
@@ -77,15 +77,14 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def create(
-    db: sqlite3.Connection, ticket: NewTicket, key: str | None, body: bytes, now_ms: int
-) -> tuple[dict[str, Any], bool]:
+def create(db: Connection, ticket: NewTicket, key: str | None, body: bytes, now_ms: int) -> tuple[dict[str, Any], bool]:
     """Record a ticket; return it as created and whether it is new (False: the key was known with the same body).
 
     Raises ApiError (400) for a key that was used with another body in the last two hours.
     """
     digest = hashlib.sha256(body).digest()
     if key is not None:
+        db.lock(f"ticket key {key}")
         db.execute("DELETE FROM idempotency_keys WHERE key = ? AND created_ms <= ?", (key, now_ms - _KEY_LIFE_MS))
         known = db.execute("SELECT * FROM idempotency_keys WHERE key = ?", (key,)).fetchone()
         if known is not None:
@@ -107,8 +106,9 @@ def create(
     return record(row), True
 
 
-def update(db: sqlite3.Connection, ticket_id: int, change: TicketUpdate, now_ms: int) -> dict[str, Any]:
+def update(db: Connection, ticket_id: int, change: TicketUpdate, now_ms: int) -> dict[str, Any]:
     """Change a ticket and return it; raise ApiError: 404 without it, 422 when it is closed or would move back."""
+    db.lock(f"ticket {ticket_id}")
     row = _row(db, ticket_id)
     if row["status"] == "closed":
         raise _invalid("status", "Status: closed prevents ticket update")
@@ -126,19 +126,19 @@ def update(db: sqlite3.Connection, ticket_id: int, change: TicketUpdate, now_ms:
     return record(changed)
 
 
-def view(db: sqlite3.Connection, ticket_id: int) -> dict[str, Any]:
+def view(db: Connection, ticket_id: int) -> dict[str, Any]:
     """Return a ticket; raise ApiError (404) without it."""
     return record(_row(db, ticket_id))
 
 
-def count(db: sqlite3.Connection, status: str | None) -> int:
+def count(db: Connection, status: str | None) -> int:
     """Return how many tickets there are, of one status or of all."""
     if status is None:
         return int(db.execute("SELECT count(*) FROM tickets").fetchone()[0])
     return int(db.execute("SELECT count(*) FROM tickets WHERE status = ?", (status,)).fetchone()[0])
 
 
-def page(db: sqlite3.Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
+def page(db: Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
     """Return up to ``limit`` tickets with ids above ``after`` whose external id starts with ``prefix``."""
     rows = db.execute(
         "SELECT * FROM tickets WHERE id > ? AND substr(coalesce(external_id, ''), 1, ?) = ? ORDER BY id LIMIT ?",
@@ -147,7 +147,7 @@ def page(db: sqlite3.Connection, *, prefix: str, after: int, limit: int) -> list
     return [record(row) for row in rows]
 
 
-def record(row: sqlite3.Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, Any]:
     """Return a ticket in Zendesk's shape."""
     return {
         "id": row["id"],
@@ -163,7 +163,7 @@ def record(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _as_created(row: sqlite3.Row) -> dict[str, Any]:
+def _as_created(row: Row) -> dict[str, Any]:
     """Return the answer that the first request with this key got, whatever happened to the ticket since."""
     return {**record(row), "status": "open", "updated_at": _time_text(row["created_ms"])}
 
@@ -172,8 +172,8 @@ def _time_text(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _row(db: sqlite3.Connection, ticket_id: int) -> sqlite3.Row:
-    row: sqlite3.Row | None = db.execute("SELECT * FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
+def _row(db: Connection, ticket_id: int) -> Row:
+    row: Row | None = db.execute("SELECT * FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
     if row is None:
         raise ApiError(404, "RecordNotFound", "Not found")
     return row

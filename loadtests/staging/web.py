@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from loadtests.staging.errors import ApiError
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _TICKET_PATHS = "/api/v2/"
 
 
@@ -36,12 +38,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in ``body``.
 
     Raises ApiError (400) for anything else, for NaN and Infinity, for a name given twice and for text that is no
-    Unicode.
+    Unicode or has a NUL in it.
     """
     try:
         value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refused, parse_float=_finite)
         if b"\\u" in body:  # an escaped half of a surrogate pair is no text that could be stored
             json.dumps(value, ensure_ascii=False).encode()
+        if _NUL.search(body):  # PostgreSQL stores none, so neither database does
+            raise ValueError("a text holds a NUL")
     except (ValueError, RecursionError):
         raise ApiError(400, "INVALID_REQUEST_BODY", "the body is not valid JSON") from None
     if not isinstance(value, dict):
@@ -68,6 +72,8 @@ def check_query(request: Request, *known: str) -> None:
             raise ApiError(
                 400, "INVALID_PARAM_VALUE", f"query parameter {name!r} is unknown or repeated; known: {known_text}"
             )
+    if any("\0" in value for value in request.query_params.values()):
+        raise ApiError(400, "INVALID_PARAM_VALUE", "a query parameter must not hold a NUL")
 
 
 async def show_api_error(request: Request, error: Exception) -> Response:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtests.staging import ledger
 from loadtests.staging.addresses import is_address
 from loadtests.staging.assets import ASSETS, format_units, opening_units, parse_amount, value_cents
+from loadtests.staging.database import Connection, Row
 from loadtests.staging.errors import ApiError
 from loadtests.staging.settings import Settings
 
@@ -75,12 +75,13 @@ def parse_order(body: dict[str, Any], settings: Settings) -> Order:
     )
 
 
-def create(db: sqlite3.Connection, order: Order, settings: Settings, now_ms: int) -> tuple[dict[str, Any], bool]:
+def create(db: Connection, order: Order, settings: Settings, now_ms: int) -> tuple[dict[str, Any], bool]:
     """Record and debit an order; return its record and whether it is new.
 
     Runs in one transaction of the write lane. Raises ApiError: 409 for a repeated client id (unless it is the same
     order and repeated ids are replayed), 400 for a limit or a balance that does not reach.
     """
+    db.lock(f"account {order.account}")
     earlier = db.execute(
         "SELECT * FROM withdrawals WHERE account = ? AND client_id = ?", (order.account, order.client_id)
     ).fetchone()
@@ -109,10 +110,8 @@ def create(db: sqlite3.Connection, order: Order, settings: Settings, now_ms: int
     return record(inserted), True
 
 
-def _insert(
-    db: sqlite3.Connection, *, order: Order, fee_units: int, cents: int, settings: Settings, now_ms: int
-) -> sqlite3.Row:
-    row: sqlite3.Row = db.execute(
+def _insert(db: Connection, *, order: Order, fee_units: int, cents: int, settings: Settings, now_ms: int) -> Row:
+    row: Row = db.execute(
         "INSERT INTO withdrawals (account, client_id, currency, chain, address, memo, units, fee_units, value_cents,"
         " day, status, review, fails, created_ms, updated_ms, due_ms)"
         " VALUES (:account, :client_id, :currency, :chain, :address, :memo, :units, :fee_units, :value_cents,"
@@ -130,13 +129,13 @@ def _insert(
     return row
 
 
-def find(db: sqlite3.Connection, client_id: str, account: int | None) -> list[dict[str, Any]]:
+def find(db: Connection, client_id: str, account: int | None) -> list[dict[str, Any]]:
     """Return the records with a client id, of one account or of all, oldest first."""
     rows = db.execute("SELECT * FROM withdrawals WHERE client_id = ? ORDER BY id", (client_id,))
     return [record(row) for row in rows if account is None or row["account"] == account]
 
 
-def page(db: sqlite3.Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
+def page(db: Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
     """Return up to ``limit`` records with ids above ``after`` whose client id starts with ``prefix``."""
     rows = db.execute(
         "SELECT * FROM withdrawals WHERE id > ? AND substr(client_id, 1, ?) = ? ORDER BY id LIMIT ?",
@@ -145,7 +144,7 @@ def page(db: sqlite3.Connection, *, prefix: str, after: int, limit: int) -> list
     return [record(row) for row in rows]
 
 
-def record(row: sqlite3.Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, Any]:
     """Return a withdrawal in the shape of Gate's withdrawal record, with the account and the fee besides.
 
     ``txid`` and ``block_number`` are there once it is paid: made up, one for each withdrawal.
@@ -168,19 +167,20 @@ def record(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _repeated(earlier: sqlite3.Row, order: Order, settings: Settings) -> dict[str, Any]:
+def _repeated(earlier: Row, order: Order, settings: Settings) -> dict[str, Any]:
     same = all(earlier[name] == getattr(order, name) for name in ("currency", "chain", "address", "memo", "units"))
     if same and settings.repeated_client_id == "replay":
         return record(earlier)
     raise ApiError(409, "DUPLICATE_REQUEST", "this account already used this withdraw_order_id")
 
 
-def _spend_limits(db: sqlite3.Connection, *, order: Order, cents: int, settings: Settings, now_ms: int) -> None:
+def _spend_limits(db: Connection, *, order: Order, cents: int, settings: Settings, now_ms: int) -> None:
     """Count an order against the limits of its account; raise ApiError (400) when it is over one."""
     if cents > settings.withdrawal_limit_usd * 100:
         raise ApiError(400, "WITHDRAWAL_OVER_LIMIT", "the amount is over the limit of one withdrawal")
     spent = db.execute(
-        "INSERT INTO daily_withdrawn VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cents = cents + excluded.cents"
+        "INSERT INTO daily_withdrawn VALUES (?, ?, ?) ON CONFLICT (account, day) DO UPDATE"
+        " SET cents = daily_withdrawn.cents + excluded.cents"
         " RETURNING cents",
         (order.account, now_ms // DAY_MS, cents),
     ).fetchone()[0]

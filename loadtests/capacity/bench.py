@@ -1,0 +1,157 @@
+"""The bench on which steps are measured: sends one step, waits until the target has recovered, keeps to the caps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+import polars as pl
+
+from loadtests import guard
+from loadtests.capacity.load import step_schedule
+from loadtests.capacity.search import Stop
+from loadtests.capacity.step import Objective, Step, judge_step
+from loadtests.client import Client
+from loadtests.dialect import Dialect
+from loadtests.driver import WATCH_S, Driver
+from loadtests.guard import Caps
+from loadtests.plan import limits_of
+from loadtests.recorder import Journal, Recorder
+from loadtests.schedule import SECOND_US, Schedule
+
+RECOVERY_S = 60.0
+LONGEST_STEPS = 10
+"""A step at a low rate ends after so many times the least length, with fewer requests than asked for."""
+_PROBE_US, _PROBES = SECOND_US, 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long a step is at least, in time and in requests, how long an answer may take, and the caps of it all."""
+
+    step_s: float
+    step_requests: int
+    timeout_s: float
+    caps: Caps
+    objective: Objective
+
+
+class Bench:
+    """Measures steps of one target. ``folder`` gets a journal for each; ``prefix`` begins every key that is sent."""
+
+    def __init__(
+        self, *, url: str, dialect: Dialect, settings: Settings, folder: Path, prefix: str,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
+        self._url, self._dialect, self._settings = url, dialect, settings
+        self._folder, self._prefix, self._tell = folder, prefix, tell
+        self._n_sent, self._number = 0, 0
+        self._begin_s = time.monotonic()
+        self._driver: Driver | None = None
+        self._stopped = ""
+
+    def stop(self, reason: str) -> None:
+        """End the step that is under way, and measure no other."""
+        self._stopped = reason
+        if self._driver is not None:
+            self._driver.abort(reason)
+
+    def measure(self, endpoint: str, rate_per_s: float, mix: pl.DataFrame | None = None) -> Step:
+        """Return the step of one endpoint at one rate, or of a mix. Raises Stop where the caps allow no more."""
+        shortest_s = self._settings.step_s
+        length_s = min(max(shortest_s, self._settings.step_requests / rate_per_s), LONGEST_STEPS * shortest_s)
+        self._number += 1
+        schedule = step_schedule(endpoint, rate_per_s, round(length_s * SECOND_US), self._number, mix)
+        rows, ended_early = self._send(schedule)
+        if self._stopped:
+            raise Stop(self._stopped)
+        of_it = rows if mix is not None else rows.filter(pl.col("endpoint") == endpoint)
+        step = judge_step(
+            of_it,
+            length_us=schedule.length_us,
+            timeout_us=round(self._settings.timeout_s * SECOND_US),
+            objective=self._settings.objective,
+            ended_early=ended_early,
+        )
+        self._tell(_told(endpoint, step))
+        if not step.passed:
+            self._recover(endpoint, mix)
+        return step
+
+    def _recover(self, endpoint: str, mix: pl.DataFrame | None) -> None:
+        """Wait until a few requests keep the objective again. Raises Stop when they do not within a minute."""
+        end_s = time.monotonic() + RECOVERY_S
+        while time.monotonic() < end_s:
+            self._number += 1
+            rows, _ = self._send(step_schedule(endpoint, _PROBES, _PROBE_US, self._number, mix))
+            timeout_us = round(self._settings.timeout_s * SECOND_US)
+            objective = self._settings.objective
+            probe = judge_step(rows, length_us=_PROBE_US, timeout_us=timeout_us, objective=objective)
+            if self._stopped:
+                raise Stop(self._stopped)
+            if "p99" not in probe.broken and "errors" not in probe.broken:
+                return
+        raise Stop(f"the target had not recovered {RECOVERY_S:g} s after a step that it did not hold")
+
+    def _send(self, schedule: Schedule) -> tuple[pl.DataFrame, str]:
+        """Return the rows of a schedule that was sent, and why it was ended early if it was."""
+        self._keep_to_caps(schedule)
+        settings = self._settings
+        rate = settings.caps.rate_per_s
+        asked = {"in_flight": 0, "timeout": settings.timeout_s, "abort_failure_share": 0.5, "max_rate": rate}
+        limits = limits_of(asked, schedule)
+        host, port, address = guard.resolve(self._url)
+        scheme = self._url.partition(":")[0]
+        client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=limits.in_flight)
+        recorder = Recorder(schedule)
+        journal = Journal(self._folder / f"journal-{self._number}.jsonl")
+        driver = self._driver = Driver(
+            schedule=schedule,
+            dialect=self._dialect,
+            client=client,
+            recorder=recorder,
+            journal=journal,
+            limits=limits,
+            prefix=f"{self._prefix}{self._number}-",
+        )
+        if self._stopped:
+            driver.abort(self._stopped)
+        watcher = gevent.spawn(self._end_when_lost, driver, recorder, schedule)
+        try:
+            driver.run(lambda ended: None)
+        finally:
+            watcher.kill()
+            journal.close()
+            client.close()
+            self._n_sent += recorder.n_sent
+        return recorder.frame(), driver.aborted
+
+    def _end_when_lost(self, driver: Driver, recorder: Recorder, schedule: Schedule) -> None:
+        """End a step whose outcome is certain, before it buries the target: it owes all of twice the objective."""
+        rate = len(schedule.due_us) / (schedule.length_us / SECOND_US)
+        most = rate * (2 * self._settings.objective.p99_ms / 1000 + 1) + 10
+        while True:
+            gevent.sleep(WATCH_S)
+            owed = recorder.n_sent - recorder.n_closed
+            if owed > most:
+                driver.abort(f"{owed} requests were under way, more than the objective allows for")
+
+    def _keep_to_caps(self, schedule: Schedule) -> None:
+        """Raise Stop before what a step would add breaks a cap."""
+        caps = self._settings.caps
+        elapsed_s = time.monotonic() - self._begin_s
+        faults = guard.check_caps(schedule, caps, sent_before=self._n_sent, elapsed_s=elapsed_s)
+        if faults:
+            raise Stop("a cap was reached: " + "; ".join(faults))
+
+
+def _told(endpoint: str, step: Step) -> str:
+    p99 = "nothing" if step.p99_ms is None else f"{step.p99_ms:.4g} ms"
+    word = "proves nothing: " + "; ".join(step.flaws) if step.flaws else "held" if step.passed else (
+        "not held: " + ", ".join(step.broken)
+    )  # fmt: skip
+    offered = f"{endpoint} at {step.offered_per_s:.4g}/s"
+    return f"{offered}: {step.throughput_per_s:.4g}/s done, p99 {p99}, errors {step.error_share:.2%}; {word}"

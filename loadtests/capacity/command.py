@@ -1,0 +1,256 @@
+"""``capacity``: options to a checked plan, the search of each endpoint, and ``capacity.json`` beside its plot."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from loadtests import accounts, guard
+from loadtests.capacity.bench import Bench, Settings
+from loadtests.capacity.load import ALL
+from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
+from loadtests.capacity.step import Objective
+from loadtests.capacity.usl import LEAST_STEPS, fit
+from loadtests.chosen import samples_of
+from loadtests.client import Client
+from loadtests.dialect import Dialect, load, speaks
+from loadtests.faults import InputError
+from loadtests.guard import LOCAL_HOSTS, Caps
+from loadtests.options import COUNT, DURATION, RATE, SHARE
+from loadtests.options import numbers as read_numbers
+from loadtests.pooled import pooled
+from loadtests.results import write_json
+from loadtests.schedule import read_trace
+from sim.tables import ENDPOINTS
+
+FORMAT = 1
+INTERRUPTED = "interrupted"
+_NUMBERS = {
+    "p99": DURATION,
+    "error_share": SHARE,
+    "start_rate": RATE,
+    "step": DURATION,
+    "step_requests": COUNT,
+    "resolution": SHARE,
+    "timeout": DURATION,
+    "max_rate": COUNT,
+    "max_requests": COUNT,
+    "max_duration": DURATION,
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A checked measurement: what of which target, how, and where the results go. ``mix`` is a run's arrivals."""
+
+    url: str
+    dialect: Dialect
+    endpoints: tuple[str, ...]
+    mix: pl.DataFrame | None
+    settings: Settings
+    start_per_s: float
+    resolution: float
+    out_dir: Path
+    plots: bool
+
+
+def add_arguments(add: Callable[..., Any]) -> None:
+    """Add the command's options by a parser's ``add_argument``; values stay text until ``make_order`` reads them."""
+    add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
+    add(
+        "--endpoint", action="append", default=[], metavar="NAME",
+        help=f"measure this one, repeatable: {', '.join(ENDPOINTS)} (default: each that the dialect speaks)",
+    )  # fmt: skip
+    add("--mix", default="", metavar="RUN", help="measure all endpoints together, in the mix that this run predicts")
+    add("--p99", default="1 s", metavar="TIME", help="the objective: 99 %% of the latencies (default: 1 s)")
+    add("--error-share", default="1%", metavar="SHARE", help="the objective: errors at most (default: 1%%)")
+    add("--start-rate", default="10", metavar="N", help="requests a second of the first step (default: 10)")
+    add("--step", default="30 s", metavar="TIME", help="the least time of a step (default: 30 s)")
+    add("--step-requests", default="1000", metavar="N", help="the fewest requests of a step (default: 1000)")
+    add(
+        "--resolution", default="10%", metavar="SHARE",
+        help="stop when the rates held and not held are this close (default: 10%%)",
+    )  # fmt: skip
+    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
+    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that stand for the customers")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be loaded besides this one")
+    add(
+        "--out",
+        default="",
+        metavar="DIR",
+        help="where the results go, absent or empty (default: results/capacity/TIME)",
+    )
+    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
+    add("--max-rate", default="5000", metavar="N", help="never send more requests in a second (default: 5000)")
+    add("--max-requests", default="500000", metavar="N", help="send at most so many requests (default: 500000)")
+    add("--max-duration", default="60 min", metavar="TIME", help="end after this time at the latest (default: 60 min)")
+    add("--no-plots", action="store_true", help="write no plots")
+
+
+def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order:
+    """Return what the options ask for. Raises InputError with every fault found; nothing has been sent then."""
+    faults: list[str] = []
+
+    def attempt(step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except InputError as error:
+            faults.extend(error.faults)
+        return None
+
+    allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
+    faults.extend(guard.check_url(options.host, allowed))
+    found = attempt(lambda: read_numbers(options, _NUMBERS))
+    dialect = attempt(lambda: _dialect(options, environ))
+    mix = attempt(lambda: read_trace(Path(options.mix) / "arrivals.parquet").arrivals) if options.mix else None
+    out_dir = attempt(lambda: _out_dir(options.out))
+    if dialect is not None:
+        faults.extend(_endpoint_faults(options, dialect, mix))
+    if faults:
+        raise InputError(faults)
+    return Order(
+        url=options.host.rstrip("/"),
+        dialect=dialect,
+        endpoints=(ALL,) if options.mix else tuple(options.endpoint) or tuple(speaks(dialect)),
+        mix=mix,
+        settings=Settings(
+            step_s=found["step"],
+            step_requests=int(found["step_requests"]),
+            timeout_s=found["timeout"],
+            caps=Caps(int(found["max_rate"]), int(found["max_requests"]), found["max_duration"]),
+            objective=Objective(p99_ms=found["p99"] * 1000, error_share=found["error_share"]),
+        ),
+        start_per_s=found["start_rate"],
+        resolution=found["resolution"],
+        out_dir=out_dir,
+        plots=not options.no_plots,
+    )
+
+
+def measure(
+    order: Order, tell: Callable[[str], None], on_ready: Callable[[Callable[[str], None]], None]
+) -> dict[str, Any]:
+    """Return the content of ``capacity.json``, which has been written with the steps and the plots.
+
+    ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early. Raises InputError when the
+    target is no test system or the folder is taken; nothing has been measured then.
+    """
+    _check_target(order)
+    part = order.out_dir.with_name(order.out_dir.name + ".part")
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None
+    prefix = f"ws-{secrets.token_hex(5)}-"
+    bench = Bench(
+        url=order.url, dialect=order.dialect, settings=order.settings, folder=part, prefix=prefix, tell=tell
+    )  # fmt: skip
+    on_ready(bench.stop)
+    measured_utc = datetime.now(UTC).isoformat()
+    searches = {name: _search(bench, order, name) for name in order.endpoints}
+    result = {
+        "format": FORMAT,
+        "host": order.url,
+        "measured_utc": measured_utc,
+        "objective": asdict(order.settings.objective),
+        "endpoints": {name: _endpoint(found) for name, found in searches.items()},
+    }
+    write_json(part / "capacity.json", result)
+    steps = {name: {"ended": f.ended, "steps": [asdict(s) for s in f.steps]} for name, f in searches.items()}
+    write_json(part / "steps.json", {"key_prefix": prefix, **steps})
+    if order.plots:
+        from loadtests.plots import capacity as pictures
+
+        pictures.write(part, result)
+    part.rename(order.out_dir)
+    return {**result, "ended": {name: found.ended for name, found in searches.items()}}
+
+
+def _search(bench: Bench, order: Order, name: str) -> Found:
+    return search(
+        lambda rate: bench.measure(name, rate, order.mix),
+        start_per_s=order.start_per_s,
+        most_per_s=_most_per_s(order.settings.caps.rate_per_s),
+        resolution=order.resolution,
+        least_held=LEAST_STEPS,
+    )
+
+
+def _most_per_s(cap: int) -> float:
+    """Return the rate whose busiest second still keeps to a cap: a Poisson number, five standard deviations up."""
+    return max((sqrt(cap + 6.25) - 2.5) ** 2, 1.0)
+
+
+def _endpoint(found: Found) -> dict[str, Any]:
+    laws, refused = fit(found.steps)
+    curve = sorted((step for step in found.steps if not step.flaws), key=lambda step: step.offered_per_s)
+    return {
+        "capacity_per_s": asdict(capacity_of(found.steps)),
+        "curve": [step.curve_point() for step in curve],
+        "usl": laws,
+        "usl_refused": refused,
+    }
+
+
+def exit_code(result: Mapping[str, Any]) -> int:
+    """Return 0; 1 when some endpoint held no rate, 3 when the generator fell short or somebody ended it."""
+    if any(ended.startswith((FELL_SHORT, INTERRUPTED)) for ended in result["ended"].values()):
+        return 3
+    return 1 if any(not one["capacity_per_s"]["value"] for one in result["endpoints"].values()) else 0
+
+
+def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the result in a line for each endpoint."""
+    objective = result["objective"]
+    lines = [f"objective: p99 {objective['p99_ms']:g} ms, errors {objective['error_share']:.2%}; {result['host']}"]
+    for name, one in result["endpoints"].items():
+        held = one["capacity_per_s"]
+        high = "no upper limit seen" if held["high"] is None else f"{held['high']:.4g}"
+        law = f"USL not fitted: {one['usl_refused']}" if one["usl"] is None else "USL: " + ", ".join(
+            f"{key} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for key, row in one["usl"].items()
+        )  # fmt: skip
+        lines.append(f"{name}: {held['value']:.4g}/s ({held['low']:.4g} to {high}); {result['ended'][name]}; {law}")
+    return [*lines, f"results: {folder}"]
+
+
+def _check_target(order: Order) -> None:
+    host, port, address = guard.resolve(order.url)
+    scheme = order.url.partition(":")[0].lower()
+    client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=1)
+    try:
+        guard.check_health(client, order.dialect, order.url)
+    finally:
+        client.close()
+
+
+def _dialect(options: argparse.Namespace, environ: Mapping[str, str]) -> Dialect:
+    samples = samples_of(Path(options.mix)) if options.mix else {}
+    if not options.accounts:
+        return load(options.dialect, environ, samples)
+    return pooled(accounts.read_pool(options.accounts, options.dialect, environ), options.dialect, samples)
+
+
+def _endpoint_faults(options: argparse.Namespace, dialect: Dialect, mix: pl.DataFrame | None) -> list[str]:
+    spoken = tuple(speaks(dialect))
+    if options.mix and options.endpoint:
+        return ["--mix: got a run beside --endpoint; must be one or the other"]
+    wanted = options.endpoint if mix is None else sorted(set(mix["endpoint"]))
+    where = "--endpoint" if mix is None else "--mix"
+    faults = [f"{where}: got {name}; must be one of {', '.join(spoken)}" for name in wanted if name not in spoken]
+    return faults + [f"--endpoint: got {name} twice; must be named once" for name in set(wanted)
+                     if wanted.count(name) > 1]  # fmt: skip
+
+
+def _out_dir(out: str) -> Path:
+    path = Path(out) if out else Path("results") / "capacity" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError([f"--out: got {out}; must be absent or an empty folder"])
+    return path

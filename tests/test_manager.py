@@ -1,0 +1,218 @@
+"""The sentence that a manager needs, on numbers made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from staging_client import ROOT
+from test_loadtest_inputs import faults, planned
+from test_pipeline import load
+from test_verdict import ended, judged, rows_of
+from tiny_server import TinyServer, good
+from trace_factory import make_run, steady
+
+import sim
+from loadtests import cli
+from loadtests.faults import InputError
+from loadtests.manager import Amount, Shortage, costs_of, proven, read_capacity, sentence, shortage, told
+from sim.statistics import Difference
+
+# Five minutes; 60 requests in a minute are 1 a second.
+PREDICTED: dict[str, Any] = {
+    "per_minute": {
+        "withdrawal": [600, 1200, 1800, 1200, 600],
+        "login": [600, 1800, 3600, 1200, 0],
+    },
+    "whole_run_peak_per_s": {
+        "requests_peak_per_s": {"p50": 80.0, "p95": 95.0},
+        "withdrawals_peak_per_s": {"p50": 25.0, "p95": 33.0},
+    },
+}
+
+
+def capacity(tmp_path: Path, **endpoints: Any) -> Path:
+    path = tmp_path / "capacity.json"
+    more = {"curve": [], "usl": None, "usl_refused": ""}
+    rows = {name: {"capacity_per_s": held, **more} for name, held in endpoints.items()}
+    path.write_text(json.dumps({"format": 1, "endpoints": rows}))
+    return path
+
+
+def held(value: float, low: float, high: float | None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+def test_a_capacity_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = capacity(tmp_path, all=held(50, 40, 60), login=held(9.5, 9, None))
+    assert read_capacity(path) == {"all": Amount(50, 40, 60), "login": Amount(9.5, 9, None)}
+
+
+def test_every_fault_of_a_capacity_file_is_told(tmp_path: Path) -> None:
+    path = capacity(tmp_path, logout=held(1, 1, 1), login=held(-1, 0, 1), ticket=held(1, None, 2))  # type: ignore[arg-type]
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(InputError) as caught:
+        read_capacity(path)
+    assert [fault.partition(": got")[0] for fault in caught.value.faults] == [
+        f"{path}: format",
+        f"{path}: endpoints.logout",
+        f"{path}: endpoints.login.capacity_per_s",
+        f"{path}: endpoints.ticket.capacity_per_s",
+    ]
+    with pytest.raises(InputError, match=r"must be a capacity\.json"):
+        read_capacity(tmp_path / "nowhere.json")
+
+
+def test_the_minutes_above_what_is_held_are_those_of_the_trace() -> None:
+    # Together 20, 50, 90, 40 and 10 a second: above 45 are two minutes, above 30 three, above 60 one.
+    found = shortage({"all": Amount(45, 30, 60)}, PREDICTED)
+    assert found == Shortage("all", Amount(45, 30, 60), 95.0, Amount(2, 1, 3), open_ended=False)
+    assert found.short_per_s == 50.0
+    assert shortage({"all": Amount(15, 15, 15)}, PREDICTED) == Shortage(
+        "all", Amount(15, 15, 15), 95.0, Amount(4, 4, 4), open_ended=True
+    )
+
+
+def test_the_tightest_endpoint_speaks_where_the_mix_was_not_measured() -> None:
+    both = {"withdrawal": Amount(30, 28, 31), "login": Amount(20, 18, 22)}
+    found = shortage(both, PREDICTED)
+    assert found is not None
+    assert (found.endpoint, found.peak_per_s, found.minutes) == ("login", 60.0, Amount(2, 2, 3))
+    alone = shortage({"withdrawal": Amount(30, 28, 31)}, PREDICTED)
+    assert alone is not None
+    assert alone.peak_per_s == 33.0
+    assert shortage({"ticket": Amount(1, 1, 1)}, PREDICTED) is None
+
+
+COSTS = {"failed withdrawals": Amount(1234, 1000, 1468), "tickets": Amount(310.4, 290.2, 330.6)}
+
+
+def test_the_sentence_of_a_server_too_small() -> None:
+    found = shortage({"all": Amount(45, 30, 60)}, PREDICTED)
+    assert found is not None
+    assert sentence(found, COSTS, measured=True) == (
+        "staging holds 45 (30 to 60) requests/s, the scenario's p95 peak is 95; short by 50 for 2 (1 to 3) minutes; "
+        "that costs about 1,234 (1,000 to 1,468) failed withdrawals, 310 (290 to 331) tickets"
+    )
+    assert sentence(found, None, measured=True).endswith("minutes; what that costs is not known without a run of the "
+                                                         "scenario with this capacity")  # fmt: skip
+
+
+def test_the_sentence_of_a_server_large_enough() -> None:
+    found = shortage({"all": Amount(190, 180, 200)}, PREDICTED)
+    assert found is not None
+    assert sentence(found, COSTS, measured=True) == (
+        "staging holds 190 (180 to 200) requests/s, the scenario's p95 peak is 95: enough, with 100% to spare"
+    )
+
+
+def test_the_readme_shows_the_sentence_as_it_is_told() -> None:
+    found = Shortage("all", Amount(45, 30, 60), 95.0, Amount(14, 9, 20), open_ended=False)
+    told_so = sentence(found, {**COSTS, "public complaints": Amount(21, 15.75, 26.25)}, measured=True)
+    shown = (ROOT / "README.md").read_text("utf-8").replace("\n> ", " ")
+    assert f" {told_so}\n" in shown
+
+
+def test_a_trace_that_ends_above_says_so() -> None:
+    found = shortage({"all": Amount(15, 15, 15)}, PREDICTED)
+    assert found is not None
+    assert "for 4 minutes or more, for the trace begins or ends above it" in sentence(found, None, measured=True)
+
+
+def test_costs_are_paired_differences_over_the_days_of_the_scenario() -> None:
+    def by(mean: float, half_width: float | None) -> Difference:
+        return Difference(mean=mean, half_width=half_width, degrees_of_freedom=9)
+
+    differences = {
+        "withdrawals_failed_per_day": by(100.0, 10.0),
+        "tickets_new_per_day": by(20.0, None),
+        "complaints_public_per_day": by(3.0, 0.75),
+        "backlog_peak": by(9.0, 1.0),
+    }
+    assert costs_of(differences, 7) == {
+        "failed withdrawals": Amount(700.0, 630.0, 770.0),
+        "tickets": Amount(140.0, None, None),
+        "public complaints": Amount(21.0, 15.75, 26.25),
+    }
+    del differences["complaints_public_per_day"]
+    assert set(costs_of(differences, 7)) == {"failed withdrawals", "tickets"}
+
+
+def test_a_run_that_passed_proves_what_it_sent_and_no_other_does() -> None:
+    good_run = judged(rows_of())
+    assert proven(good_run) == {"all": Amount(100.0, 100.0, None)}
+    assert proven(judged(rows_of(), objectives={})) == {}
+    assert proven(judged(rows_of(**ended(20, "unknown")))) == {}
+    assert told(judged(rows_of(**ended(20, "unknown"))), PREDICTED, None, None) is None
+    spoken = told(good_run, PREDICTED, None, None)
+    assert spoken is not None
+    assert spoken["sentence"] == (
+        "staging holds at least 100 requests/s, the scenario's p95 peak is 95: enough, with 5% to spare"
+    )
+    higher = {**PREDICTED, "whole_run_peak_per_s": {"requests_peak_per_s": {"p95": 120.0}}}
+    spoken = told(good_run, higher, None, None)
+    assert spoken is not None
+    assert "is 120: whether it holds that is not proven (withstand capacity" in spoken["sentence"]
+
+
+def test_a_wrong_capacity_file_is_a_fault_of_the_command_line(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", steady({"login": 10.0}, 60.0))
+    assert faults(run, "--capacity", str(tmp_path))[0].startswith(
+        f"--capacity: got {tmp_path}; must be a capacity.json"
+    )
+    path = capacity(tmp_path, login=held(5, 4, 6))
+    assert planned(run, "--capacity", str(path)).capacity == {"login": Amount(5, 4, 6)}
+
+
+def test_the_costs_come_from_a_pair_of_runs(tmp_path: Path) -> None:
+    def simulated(name: str, *more: str, seed: int = 1) -> Path:
+        scenario = sim.load("quiet_week", sets=["days=2", "warmup_days=0", *more])
+        return sim.run(scenario, replications=3, seed=seed, name="quiet_week").save(tmp_path / name)
+
+    without, limited = simulated("without"), simulated("limited", "categories.howto.arrivals_per_hour=24")
+    costs = cli._costs(without, limited)
+    new = [
+        json.loads((run / "metrics.json").read_text())["metrics"]["tickets_new_per_day"] for run in (without, limited)
+    ]
+    assert costs["tickets"].value == pytest.approx(2 * (new[1]["mean"] - new[0]["mean"]))
+    assert costs["tickets"].low is not None
+    assert 400 < costs["tickets"].low < costs["tickets"].value < 750
+    with pytest.raises(InputError, match="must be a run of the same scenario and seed"):
+        cli._costs(without, simulated("other", seed=2))
+    with pytest.raises(InputError, match=r"--with-capacity: .*nowhere"):
+        cli._costs(without, tmp_path / "nowhere")
+
+
+class Made:
+    """A saved run as far as failed withdrawals need it: replication to value, by metric."""
+
+    def __init__(self, **metrics: dict[int, float | None]) -> None:
+        self._metrics = metrics
+
+    def samples(self, name: str) -> dict[int, float | None]:
+        return self._metrics.get(name, {})
+
+
+def test_failed_withdrawals_are_a_share_of_the_requests_and_unknown_without_a_gateway() -> None:
+    requests: dict[int, float | None] = {1: 100.0, 2: 200.0}
+    limited = Made(withdrawals_requests_per_day=requests, withdrawals_failed_share={1: 0.1, 2: 0.0})
+    assert cli._failed_per_day(limited) == {1: 10.0, 2: 0.0}  # type: ignore[arg-type]
+    assert cli._failed_per_day(Made(withdrawals_requests_per_day=requests)) == {1: None, 2: None}  # type: ignore[arg-type]
+
+
+@pytest.mark.load
+def test_a_load_test_prints_the_sentence_and_keeps_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
+    path = capacity(tmp_path, all=held(0.5, 0.4, 0.6))
+    with TinyServer(good) as server:
+        code, out = load(run, server.url, "--capacity", str(path), "--out", str(tmp_path / "out"))
+    assert code in (0, 3), out
+    assert (
+        "staging holds 0.5 (0.4 to 0.6) requests/s, the scenario's p95 peak is 1.67; short by 1.17 for 1 minute or"
+        in out
+    )
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert verdict["manager"]["short_per_s"] == pytest.approx(1.1667, abs=1e-3)
+    assert "> staging holds 0.5" in (tmp_path / "out" / "summary.md").read_text()
