@@ -13,16 +13,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sim.amounts import amounts_at
 from sim.clock import MINUTE_MS
+from sim.demand.money import MINUTE_STRIDE
 from sim.estimate import Estimate
 from sim.facts import Facts
-from sim.laws import lognormal
 from sim.tables import ARRIVALS, ENDPOINTS
 
 WINDOW_MINUTES = 60
 REQUESTS_MAX = 1_000_000
+SPAM, SPAM_TEXTS = "spam", 4
+"""The kind of a campaign's worthless tickets, and of how many texts they are all near-duplicates."""
+NEWCOMERS = ("signup", "kyc", "deposit")
 PEAKS = ("withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s")
-_MINUTE_STRIDE = 1 << 24
 
 
 def p95_replication(peaks: list[float | None]) -> int:
@@ -58,35 +61,39 @@ def _endpoint(facts: Facts, name: str, window: tuple[int, int]) -> pl.DataFrame:
     counts = facts.requests[name][begin:end]
     minute = np.repeat(np.arange(begin, end), counts)
     position = np.arange(len(minute)) - np.repeat(np.cumsum(counts) - counts, counts)
-    ordinals = minute.astype(np.int64) * _MINUTE_STRIDE + position
+    ordinals = minute.astype(np.int64) * MINUTE_STRIDE + position
+    payload = np.floor(facts.streams.uniforms(name, "payload", ordinals) * 2.0**53).astype(np.int64)
     if name == "ticket":
         due_us, kind = _tickets(facts, window)
+        payload[kind == SPAM] %= SPAM_TEXTS
     else:
         u = facts.streams.uniforms(name, "due", ordinals)
         due_us = (minute - begin) * MINUTE_MS * 1000 + np.floor(u * MINUTE_MS * 1000).astype(np.int64)
         kind = _assets(facts, ordinals) if name == "withdrawal" else np.full(len(ordinals), "")
     people = facts.world.scenario.population
     customers = people.registered if people else max(len(ordinals), 1)
+    who = np.floor(facts.streams.uniforms(name, "customer", ordinals) * customers).astype(np.int64)
     return pl.DataFrame(
         {
             "due_us": due_us,
             "endpoint": np.full(len(ordinals), name),
             "kind": kind,
-            "customer": np.floor(facts.streams.uniforms(name, "customer", ordinals) * customers).astype(np.int64),
+            "customer": who + (customers if name in NEWCOMERS else 0),  # their numbers follow those of the registered
             "amount": _cents(facts, ordinals) if name == "withdrawal" else np.zeros(len(ordinals), dtype=np.int64),
-            "payload_seed": np.floor(facts.streams.uniforms(name, "payload", ordinals) * 2.0**53).astype(np.int64),
+            "payload_seed": payload,
         },
         schema={c.name: c.dtype for c in ARRIVALS[1:]},
     )
 
 
 def _tickets(facts: Facts, window: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """Return the times of the tickets of a window, each as the model opened it, and their categories."""
-    opened = facts.outcome.opened_ms
+    """Return the times of the tickets of a window, each as the model opened it, and their categories, or SPAM."""
+    opened, spam = facts.outcome.opened_ms, facts.demand.spam_ms
     people = facts.root
-    names = np.array(facts.demand.categories)
-    times = [opened[people], *facts.bot_opened_ms]
-    numbers = [facts.demand.category[people], *(np.full(len(t), i) for i, t in enumerate(facts.bot_opened_ms))]
+    names = np.array([*facts.demand.categories, SPAM])
+    without_row = [*facts.bot_opened_ms, spam]
+    times = [opened[people], *without_row]
+    numbers = [facts.demand.category[people], *(np.full(len(t), i) for i, t in enumerate(without_row))]
     at, category = np.concatenate(times), np.concatenate(numbers)
     inside = (at >= window[0] * MINUTE_MS) & (at < window[1] * MINUTE_MS)
     order = np.argsort(at[inside], kind="stable")
@@ -103,13 +110,12 @@ def _assets(facts: Facts, ordinals: NDArray[np.int64]) -> NDArray[np.str_]:
 
 
 def _cents(facts: Facts, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return lognormal amounts in cents, at least 1."""
+    """Return amounts in cents: of the requests that the model drew, the very same."""
     money = facts.world.scenario.withdrawals
     if money is None:
         return np.zeros(len(ordinals), dtype=np.int64)
     u = facts.streams.uniforms("withdrawal", "amount", ordinals)
-    cents = lognormal(money.amount_mean_usd * 100, float(np.sqrt(np.log1p(money.amount_cv**2))), u)
-    return np.maximum(np.rint(cents), 1).astype(np.int64)
+    return amounts_at(facts.world.recipe.money.amounts, u)
 
 
 def header(facts: Facts, window: tuple[int, int], peaks: dict[str, Estimate], model_sha256: str) -> dict[str, str]:

@@ -22,10 +22,11 @@ from numba.extending import get_cython_function_address
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (
-    "clock.py", "compiled.py", "counting.py", "demand/opening.py", "demand/recipe.py", "demand/rows.py",
-    "demand/table.py", "engine_fast.py", "floor.py", "floor_tables.py", "grid.py", "heap.py", "itinerary.py",
-    "laws.py", "levels.py", "normal.py", "outcome.py", "poisson.py", "staffing.py", "stays.py", "streams.py",
-    "survival.py", "waits.py",
+    "amounts.py", "clock.py", "compiled.py", "counting.py", "demand/money.py", "demand/opening.py",
+    "demand/recipe.py", "demand/rows.py", "demand/table.py", "engine_fast.py", "floor.py", "floor_tables.py",
+    "grid.py", "heap.py", "itinerary.py", "laws.py", "levels/columns.py", "levels/flow.py", "levels/pipeline.py",
+    "levels/public.py", "levels/state.py", "levels/step.py", "normal.py", "outcome.py", "poisson.py", "regimes.py",
+    "staffing.py", "stays.py", "streams.py", "survival.py", "waits.py",
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 
@@ -45,6 +46,11 @@ def part(function: _F) -> _F:
     than the work itself, and its callers hold the arrays.
     """
     return _njit(function, forceinline=True, _nrt=False)
+
+
+def stage(function: _F) -> _F:
+    """Return a compiled function like a ``part``, but one that is called, for what is long and not the innermost."""
+    return _njit(function, _nrt=False)
 
 
 def special(name: str, arguments: int) -> Any:

@@ -111,6 +111,19 @@ class Curve:
         """Return the arrivals expected in [a, b): the mean of a Poisson count there. Negative when b < a."""
         return self.cumulative(b_ms) - self.cumulative(a_ms)
 
+    def expected(self, step_ms: int) -> Floats:
+        """Return the arrivals expected in each step from time 0 to the last edge, each from its own pieces alone.
+
+        The curve must begin at 0. Unlike differences of ``cumulative``, no step feels what lies before it.
+        """
+        if not (self.edges_ms % step_ms).any():
+            return np.repeat(step_ms * self.rate_per_hour / HOUR_MS, np.diff(self.edges_ms) // step_ms)
+        marks = np.arange(0, self.edges_ms[-1] + step_ms, step_ms)
+        between = self.edges_ms[self.edges_ms % step_ms != 0]
+        edges = np.sort(np.concatenate([marks, between]), kind="stable")
+        parts = np.diff(edges) * self.rate_at(edges[:-1]) / HOUR_MS
+        return np.add.reduceat(parts, np.searchsorted(edges, marks[:-1]))
+
     def scaled(self, factor: float) -> Curve:
         """Return the curve with every rate multiplied by ``factor`` (finite, 0 or more; else ValueError)."""
         if not (np.isfinite(factor) and factor >= 0):

@@ -20,7 +20,7 @@ from simpy.events import Event
 
 from sim.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
 from sim.demand import Demand
-from sim.levels import FLOAT_NAMES, INT_NAMES, LevelRules
+from sim.levels import LevelRules, ran_out, tables_of
 from sim.minute import Minute
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.prepared import leaving_ms, roots, takers
@@ -409,7 +409,8 @@ class Floor:
         outcome[list(self.left)] = LEFT
         moved = np.full(self.demand.rows, NEVER)
         moved[list(self.moved)] = list(self.moved.values())
-        minute = self.minute
+        levels = self.minute.levels if self.minute else None
+        ints, floats, rails = tables_of(levels)
         return Outcome(
             opened_ms=_column(self.opened),
             first_start_ms=self._of_first_leg(start),
@@ -422,8 +423,10 @@ class Floor:
             leg_end_ms=end,
             leg_queue=_column(self.queue_of),
             leg_team=_column(self.team_of),
-            level_ints=_table(minute.ints if minute else [[]] * len(INT_NAMES), np.int64),
-            level_floats=_table(minute.floats if minute else [[]] * len(FLOAT_NAMES), np.float64),
+            level_ints=ints,
+            level_floats=floats,
+            level_rails=rails,
+            ran_out=ran_out(levels),
         )
 
     def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -434,8 +437,3 @@ class Floor:
 def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
     """Return a list as an array (``np.fromiter`` is the fastest way there)."""
     return np.fromiter(values, dtype, len(values)) if any(values) else np.zeros(len(values), dtype)
-
-
-def _table(columns: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
-    """Return the level columns as a table, without row 0, which stands for the time before the first minute."""
-    return np.stack([_column(values, dtype)[1:] for values in columns])

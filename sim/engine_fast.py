@@ -12,15 +12,16 @@ from sim.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHI
 from sim.compiled import compiled, part
 from sim.demand import Demand
 from sim.floor_tables import (
-    AFTER, AGES, AT_OPENING, AUTO, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
-    FIRST_DUE, FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LATE, LEAVING, LEG, LEVELS, LINKS,
+    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
+    FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS,
     LISTS, LOADED, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
-    PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, REOPEN, REVIEW, ROOT, RUMOURED, SHIFT,
+    PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, QUIET, REOPEN, ROOT, SHIFT,
     SILENCE, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, floor_of,
     outcome_of,
 )  # fmt: skip
 from sim.heap import pop, push
-from sim.levels import LEVEL_LATE, LEVEL_RUMOUR, LevelRules, step
+from sim.levels import LevelRules, step
+from sim.levels.columns import LEVEL_LATE
 from sim.outcome import Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE, Desk
 
@@ -31,8 +32,6 @@ _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
 _ROOM, _WAITING = 4096, 8  # the heaps' first room: so much, and for one row in so many
 UNSTRETCHED = 1000
-
-_step = part(step)
 
 
 def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
@@ -58,12 +57,12 @@ def _run(floor):
 def _loop(floor):
     """Let happen what is next, until the horizon."""
     n, rows, legs, teams, queues = floor.n, floor.rows, floor.legs, floor.teams, floor.queues
-    agenda, lines, flow = floor.agenda, floor.lines, floor.flow
+    agenda, lines, first_due = floor.agenda, floor.lines, floor.first_due
     while not n[FULL]:
         if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
             n[DECIDING] = 0
             _decide(n, rows, legs, teams, queues, agenda, lines)
-            _look_ahead(n, rows, legs, queues, agenda, flow)
+            _look_ahead(n, rows, legs, queues, agenda, first_due)
             continue  # what has been started may be due before
         if not n[DUE]:
             if n[LOADED] * MINUTE_MS >= n[HORIZON]:
@@ -77,11 +76,11 @@ def _loop(floor):
         n[DUE] -= 1
         phase, row, what = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT
         if phase == PHASE_DONE:
-            _done(n, rows, legs, teams, agenda, flow, row)
+            _done(n, rows, legs, teams, agenda, first_due, row)
         elif phase == PHASE_SHIFT:
             _change_shift(n, teams, floor.shifts, row)
         elif phase == PHASE_LEVELS:
-            _tick(n, rows, legs, flow, floor, row)
+            _tick(n, rows, legs, first_due, floor, row)
         elif what == BACK:
             legs[ENTERED, rows[LEG, row]] = n[NOW]
             _wait(n, rows, legs, teams, queues, agenda, lines, row)
@@ -106,7 +105,7 @@ def _change_shift(n, teams, shifts, change):
 
 
 @part
-def _done(n, rows, legs, teams, agenda, flow, row):
+def _done(n, rows, legs, teams, agenda, first_due, row):
     """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
     now, leg = n[NOW], rows[LEG, row]
     legs[END, leg] = now
@@ -119,7 +118,7 @@ def _done(n, rows, legs, teams, agenda, flow, row):
             _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, OPENS))
         return
     if leg == rows[FIRST_LEG, row]:
-        _note_unsolved(n, rows, legs, flow, row)
+        _note_unsolved(n, rows, legs, first_due, row)
     rows[LEG, row] = leg + 1
     _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
 
@@ -161,7 +160,7 @@ def _wait(n, rows, legs, teams, queues, agenda, lines, row):
 
 
 @part
-def _look_ahead(n, rows, legs, queues, agenda, flow):
+def _look_ahead(n, rows, legs, queues, agenda, first_due):
     """Schedule what a long wait will do to those who began to wait at this instant and still do after the decision."""
     now = n[NOW]
     while n[WAITERS] != NOBODY:
@@ -169,7 +168,7 @@ def _look_ahead(n, rows, legs, queues, agenda, flow):
         n[WAITERS] = rows[NEXT_WAITER, row]
         waits, queue = rows[PLACE, row] != NOBODY, legs[QUEUE, rows[LEG, row]]
         if n[LEVELS] and rows[OPENED, row] == now and (waits or n[AT_OPENING]):
-            _note_unanswered(n, rows, flow, row)
+            _note_unanswered(n, rows, first_due, row)
         if not waits:
             continue
         if _has_impatience(n, rows, queues, row, queue, now):
@@ -298,21 +297,21 @@ def _start(n, rows, legs, teams, agenda, row, team):
 
 
 @part
-def _tick(n, rows, legs, flow, floor, minute):
+def _tick(n, rows, legs, first_due, floor, minute):
     """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
-    ints, floats, agenda = floor.ints, floor.floats, floor.agenda
-    complaints = _complaints(rows, legs, flow, minute - 1, n[AT_OPENING]) if minute else 0
-    _step(minute + 1, complaints, flow[AUTO, minute], flow[REVIEW, minute], ints, floats, floor.rules)
-    late, rumour = floats[LEVEL_LATE][minute + 1], floats[LEVEL_RUMOUR][minute + 1]
-    n[LATE] = _admit(n, rows, agenda, floor.late, floor.late_mark, n[LATE], late)
-    n[RUMOURED] = _admit(n, rows, agenda, floor.rumoured, floor.rumoured_mark, n[RUMOURED], rumour)
+    complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
+    step(minute + 1, complaints, unanswerable, floor.levels)
+    for stream in range(len(floor.ends)):
+        level = floor.levels.floats[LEVEL_LATE + stream, minute + 1]
+        first, end = n[CANDIDATE + stream], floor.ends[stream]
+        n[CANDIDATE + stream] = _admit(n, rows, floor.agenda, floor.candidates, floor.marks, first, end, level)
 
 
 @part
-def _admit(n, rows, agenda, stream, marks, first, level):
+def _admit(n, rows, agenda, stream, marks, first, end, level):
     """Open, each at its time, the coming minute's candidates whose mark is under the level; return the next one."""
     end_ms = n[NOW] + MINUTE_MS
-    while first < len(stream) and rows[DRAWN, stream[first]] < end_ms:
+    while first < end and rows[DRAWN, stream[first]] < end_ms:
         if marks[first] < level:
             _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], OPENS))
         first += 1
@@ -320,32 +319,32 @@ def _admit(n, rows, agenda, stream, marks, first, level):
 
 
 @part
-def _note_unanswered(n, rows, flow, row):
+def _note_unanswered(n, rows, first_due, row):
     """Note when the customer of a ticket opened now will complain, unless it is answered before."""
     if rows[UNANSWERED, row] < n[HORIZON] - n[NOW]:
-        _note(rows, flow, row, 0, n[NOW] + rows[UNANSWERED, row])
+        _note(rows, first_due, row, 0, n[NOW] + rows[UNANSWERED, row])
 
 
 @part
-def _note_unsolved(n, rows, legs, flow, row):
+def _note_unsolved(n, rows, legs, first_due, row):
     """Note when the customer of a ticket not solved at first contact will complain, if it was answered in time."""
     in_time = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] <= rows[SILENCE, row]
     if n[LEVELS] and in_time and rows[UNSOLVED, row] < n[HORIZON] - n[NOW]:
-        _note(rows, flow, row, 1, n[NOW] + rows[UNSOLVED, row])
+        _note(rows, first_due, row, 1, n[NOW] + rows[UNSOLVED, row])
 
 
 @part
-def _note(rows, flow, row, unsolved, due_ms):
+def _note(rows, first_due, row, unsolved, due_ms):
     """Put a complaint into the chain of its minute: 2 x row, and one more if the ticket is an unsolved one."""
     minute = due_ms // MINUTE_MS
-    rows[NEXT_UNANSWERED + unsolved, row] = flow[FIRST_DUE, minute]
-    flow[FIRST_DUE, minute] = 2 * row + unsolved
+    rows[NEXT_UNANSWERED + unsolved, row] = first_due[minute]
+    first_due[minute] = 2 * row + unsolved
 
 
 @part
-def _complaints(rows, legs, flow, minute, at_opening):
-    """Return how many of the complaints due in a minute are made: those of tickets not resolved by then."""
-    made, complaint = 0, flow[FIRST_DUE, minute]
+def _complaints(rows, legs, first_due, minute, at_opening):
+    """Return how many complaints of a minute are made, those of tickets not resolved by then; how many unanswerable."""
+    made, quiet, complaint = 0, 0, first_due[minute]
     while complaint != NOBODY:
         row = complaint >> 1
         leg = rows[FIRST_LEG, row]
@@ -358,7 +357,8 @@ def _complaints(rows, legs, flow, minute, at_opening):
             complaint = rows[NEXT_UNANSWERED, row]
         if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
             made += 1
-    return made
+            quiet += rows[QUIET, row]
+    return made, quiet
 
 
 # --- heaps ----------------------------------------------------------------------------------------------------------

@@ -13,12 +13,13 @@ _NUMBER = r"\s*(-?[0-9][0-9_]*(?:\.[0-9]+)?)\s*"
 _RANGE, _ABOVE, _BELOW = (
     re.compile(form) for form in (rf"{_NUMBER}\.\.{_NUMBER}", rf"\s*>{_NUMBER}", rf"\s*<{_NUMBER}")
 )
+QUANTILE_SIGN, QUANTILES = ":", ("p05", "p50", "p95")
 RULE = 'must be "low..high", "> x" or "< x"'
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation, and whether the mean over replications met it (None where it has no value)."""
+    """One expectation, and whether the mean over replications (or the quantile that its name ends in) met it."""
 
     metric: str
     limit: str
@@ -40,10 +41,14 @@ def bounds(text: str) -> tuple[float, float]:
 
 
 def judge(expect: Mapping[str, str], metrics: Mapping[str, Estimate]) -> list[Expectation]:
-    """Return each expectation judged by the mean; what has no value has not passed."""
+    """Return each expectation judged by the mean, or by a quantile: ``backlog_peak:p95``.
+
+    What has no value has not passed.
+    """
     judged = []
     for name, limit in expect.items():
         low, high = bounds(limit)
-        mean = metrics[name].mean
-        judged.append(Expectation(name, limit, metrics[name], mean is not None and low <= mean <= high))
+        metric, _, quantile = name.partition(QUANTILE_SIGN)
+        value = getattr(metrics[metric], quantile or "mean")
+        judged.append(Expectation(name, limit, metrics[metric], value is not None and low <= value <= high))
     return judged

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.clock import MINUTE_MS, NEVER
+from sim.clock import DAY_MS, MINUTE_MS, NEVER
 from sim.counting import BOT, ESCALATED, HUMAN, Group, Legs, Marks, Tickets, count_bot, count_legs, count_tickets
-from sim.demand import CANDIDATE, ROOT, Demand, logins
+from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe, logins, onboarding, per_minute
 from sim.floor import floor_complaints_ms
 from sim.givens import Givens
-from sim.levels import LEVEL_COLUMN, STREAMS, waiting_and_confirming
+from sim.levels import LEVEL_COLUMN, STREAMS
+from sim.levels.columns import N_OPEN, REQUESTS
 from sim.once import once
 from sim.outcome import Outcome, complaints_ms, regulator_ms
 from sim.poisson import poisson_count
@@ -62,6 +63,12 @@ class Facts:
     demand: Demand
     outcome: Outcome
     streams: Streams
+    drawn_from: Recipe | None = None
+
+    @once
+    def recipe(self) -> Recipe:
+        """What the demand was drawn from."""
+        return self.drawn_from or self.world.recipe_in(self.streams)
 
     @property
     def givens(self) -> Givens:
@@ -130,7 +137,7 @@ class Facts:
 
     @property
     def root(self) -> Mask:
-        """Rows that are tickets of their own, not reopened ones or questions about one."""
+        """Rows that are tickets of their own, not reopened ones, questions about one, or tasks."""
         return (self.demand.kind == ROOT) | (self.demand.kind == CANDIDATE)
 
     @property
@@ -198,12 +205,25 @@ class Facts:
         )
         return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
 
+    def tasks(self, category: str) -> Stay:
+        """Return the tasks of a category: work that no customer asked for."""
+        mine = (self.demand.kind == TASK) & (self.demand.category == self.demand.categories.index(category))
+        return Stay(self.outcome.opened_ms[mine], self.outcome.closed_ms[mine])
+
     # --- backlog ------------------------------------------------------------------------------------------
 
     @property
     def backlog(self) -> Stay:
-        """Open tickets that people handle: roots, reopened ones and questions, pauses included."""
+        """What is open for people: tickets, reopened ones, questions and tasks, pauses included."""
         return Stay(self.outcome.opened_ms, self.outcome.closed_ms)
+
+    @property
+    def open_tickets(self) -> Stay:
+        """The same without tasks, which no customer views."""
+        if not any(category.task for category in self.world.scenario.categories.values()):
+            return self.backlog
+        tickets = self.demand.kind != TASK
+        return Stay(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
 
     @once
     def spans(self) -> dict[str, Span]:
@@ -272,23 +292,45 @@ class Facts:
 
     # --- endpoints ----------------------------------------------------------------------------------------
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints that customers of this world may ask."""
+        scenario = self.world.scenario
+        idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
+        idle |= {"mfa"} if scenario.mfa is None else set()
+        return tuple(name for name in ENDPOINTS if name not in idle)
+
     @once
     def requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each minute of the run."""
-        minutes, flow = self.to_ms // MINUTE_MS, self.demand.flow
+        minutes, levels = self.to_ms // MINUTE_MS, self.outcome.level_ints
         out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-        out["withdrawal"] = flow.withdrawals_auto + flow.withdrawals_review
+        out["withdrawal"] = levels[REQUESTS] if self.world.rules else self.demand.flow.withdrawals
         out["ticket"] = self.counted.opened_by_minute
+        if self.demand.spam_ms.size:
+            out["ticket"] = out["ticket"] + per_minute(self.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
         people, readers = self.world.scenario.population, self.world.scenario.readers
         if people and people.logins_per_mau_day:
-            out["login"] = logins(self.world.recipe, self.streams)
+            out["login"] = logins(self.recipe, self.streams)
+        out |= self._onboarding()
+        if self.world.scenario.mfa:
+            again = self.world.scenario.mfa.failure_share / (1 - self.world.scenario.mfa.failure_share)
+            out["mfa"] = out["withdrawal"] + self._counts(out["withdrawal"] * again, "codes entered again")
         if readers:
-            views = self.backlog.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
+            views = self.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
             out["ticket_view"] = self._counts(views, "views")
             if self.world.rules and self.world.scenario.withdrawals:
-                waiting, confirming = waiting_and_confirming(self.outcome.level_ints, self.world.rules)
-                polls = (waiting + confirming) * (readers.poll_share * MINUTE_MS / readers.poll_every)
+                polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
                 out["withdrawal_status"] = self._counts(polls, "polls")
+        return out
+
+    def _onboarding(self) -> dict[str, Ints]:
+        """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
+        out, newcomers = onboarding(self.recipe, self.streams), self.world.scenario.newcomers
+        if newcomers and newcomers.review_category:
+            reviewed = self.tasks(newcomers.review_category).begin_ms
+            sent = np.bincount(reviewed[reviewed < self.to_ms] // MINUTE_MS, minlength=self.to_ms // MINUTE_MS)
+            out["kyc"] = out["kyc"] + sent
         return out
 
     def _counts(self, expected: NDArray[np.floating], purpose: str) -> Ints:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
-from sim.levels import FLOAT_NAMES, INT_NAMES, LATE_STREAM, RUMOUR_STREAM, LevelRules
+from sim.levels import STREAMS, Flow, LevelRules, Levels, levels_of, ran_out, tables_of
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.prepared import candidates, clocks, leaving_ms, roots, takers
 from sim.staffing import Desk
@@ -26,8 +26,8 @@ NOBODY = -1
 
 (
     DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
-    OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
-) = range(22)  # fmt: skip
+    QUIET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
+) = range(23)  # fmt: skip
 """Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
 
 LEG is the leg that a ticket is on, PLACE its place in line or NOBODY; the last three chain the complaints of
@@ -40,21 +40,25 @@ FREE, SLOTS, HOLDS, STRETCH = range(4)
 SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
 """Columns of ``queues``, a line for each queue: waiters, where impatience leads, how many takers and age rules there
 are; from LISTS on these rules by threes: (rank, preference, team), the best first, then (after_ms, kind, value)."""
-AUTO, REVIEW, FIRST_DUE = range(3)
-"""Lines of ``flow``, an element for each minute: withdrawals, and the first complaint due in it."""
 HEAP, CHAINS = range(2)
 """Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
 is due later, chained by minute."""
 NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
-DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, LATE, RUMOURED, FIRST = range(6, 16)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, CANDIDATE = range(6, 14)
+FIRST = CANDIDATE + len(STREAMS)
 """Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are live levels,
 whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
-use and the first spare one; the first of those who began to wait at this instant; how far roots, shifts and the two
-candidate streams have been read; from FIRST on, for each minute, the first link of its chain."""
+use and the first spare one; the first of those who began to wait at this instant; how far roots and shifts
+have been read, and from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
+its chain."""
 
 
 class Floor(NamedTuple):
-    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue."""
+    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue.
+
+    ``first_due`` is by minute the first complaint due in it. ``candidates`` are the rows of all streams, those of
+    stream s up to ends[s], and ``marks`` theirs.
+    """
 
     n: Ints
     rows: Ints
@@ -65,14 +69,11 @@ class Floor(NamedTuple):
     lines: Ints
     roots: Ints
     shifts: Ints
-    flow: Ints
-    late: Ints
-    late_mark: NDArray[np.float64]
-    rumoured: Ints
-    rumoured_mark: NDArray[np.float64]
-    ints: tuple[Ints, ...]
-    floats: tuple[NDArray[np.float64], ...]
-    rules: LevelRules
+    first_due: Ints
+    candidates: Ints
+    marks: NDArray[np.float64]
+    ends: Ints
+    levels: Levels
 
 
 def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening: bool, room: int) -> Floor:
@@ -80,14 +81,14 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
 
     Raises ValueError for numbers that a place in an instant or in line cannot hold.
     """
-    minutes = len(demand.flow.withdrawals_auto) if rules is not None else 0
+    minutes = demand.flow.minutes if rules is not None else 0
     _must_fit(demand, desk, levels=rules is not None)
-    late, rumoured = candidates(demand, LATE_STREAM), candidates(demand, RUMOUR_STREAM)
-    flow = np.full((3, minutes), NOBODY)
-    if minutes:
-        flow[AUTO], flow[REVIEW] = demand.flow.withdrawals_auto, demand.flow.withdrawals_review
+    streams = [candidates(demand, stream) for stream in range(len(STREAMS))]
+    ends, admissible = np.cumsum([len(rows) for rows in streams]), np.concatenate(streams)
+    n = _counters(desk, at_opening=at_opening, levels=rules is not None)
+    n[CANDIDATE:FIRST] = ends - [len(rows) for rows in streams]
     return Floor(
-        n=_counters(desk, at_opening=at_opening, levels=rules is not None),
+        n=n,
         rows=_rows(demand, desk, at_opening=at_opening),
         legs=_legs(demand),
         teams=_teams(desk),
@@ -96,14 +97,11 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),
         shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
-        flow=flow,
-        late=late,
-        late_mark=demand.mark[late],
-        rumoured=rumoured,
-        rumoured_mark=demand.mark[rumoured],
-        ints=tuple(np.zeros(minutes + 1, dtype=np.int64) for _ in INT_NAMES),
-        floats=tuple(np.zeros(minutes + 1) for _ in FLOAT_NAMES),
-        rules=_typed(rules or LevelRules()),
+        first_due=np.full(minutes, NOBODY),
+        candidates=admissible,
+        marks=demand.mark[admissible],
+        ends=ends,
+        levels=levels_of(rules, demand.flow, minutes) if rules else _no_levels(),
     )
 
 
@@ -117,7 +115,7 @@ def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
         "horizon_ms": desk.horizon_ms < 1 << PLACE_BITS,
         "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
     }
-    if levels and desk.horizon_ms != len(demand.flow.withdrawals_auto) * MINUTE_MS:
+    if levels and desk.horizon_ms != demand.flow.minutes * MINUTE_MS:
         raise ValueError(f"horizon_ms: got {desk.horizon_ms}; live levels need an element of the flow for each minute")
     if not all(fits.values()):
         raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
@@ -138,6 +136,7 @@ def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
     rows[PRIORITY], rows[PATIENCE], rows[LEAVING] = demand.priority, demand.patience_ms, leaving
     rows[AFTER], rows[PARENT], rows[CHASE], rows[REOPEN] = demand.after_ms, demand.parent, demand.chase, demand.reopen
     rows[SILENCE], rows[UNANSWERED], rows[UNSOLVED] = due.silence_ms, due.unanswered_ms, due.unsolved_ms
+    rows[QUIET] = demand.quiet
     rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
     rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
     return rows
@@ -150,10 +149,10 @@ def _legs(demand: Demand) -> Ints:
     return legs
 
 
-def _typed(rules: LevelRules) -> LevelRules:
-    """Return the rules with each number of its own kind: a whole float given as an int would compile anew."""
-    kinds = [type(one) for one in LevelRules()]
-    return LevelRules._make(kind(one) for kind, one in zip(kinds, rules, strict=True))
+def _no_levels() -> Levels:
+    """Return levels of no minute."""
+    rules = LevelRules()
+    return levels_of(rules, Flow(requests=np.empty((len(rules.rails), 4, 0), np.int64)), 0)
 
 
 def _teams(desk: Desk) -> Ints:
@@ -179,6 +178,8 @@ def _queues(desk: Desk) -> Ints:
 def outcome_of(floor: Floor) -> Outcome:
     """Return the tables at the end, copied, so that the floor and all else in it can go."""
     rows, legs = floor.rows, floor.legs
+    levels = floor.levels if floor.n[LEVELS] else None
+    ints, floats, rails = tables_of(levels)
     first: Any = rows[FIRST_LEG]
     return Outcome(
         opened_ms=rows[OPENED].copy(),
@@ -192,6 +193,8 @@ def outcome_of(floor: Floor) -> Outcome:
         leg_end_ms=legs[END].copy(),
         leg_queue=legs[QUEUE].copy(),
         leg_team=legs[TEAM].copy(),
-        level_ints=np.stack([column[1:] for column in floor.ints]),
-        level_floats=np.stack([column[1:] for column in floor.floats]),
+        level_ints=ints,
+        level_floats=floats,
+        level_rails=rails,
+        ran_out=ran_out(levels),
     )

@@ -2,7 +2,8 @@
 
 With D the times for which the complaint clocks of a category ran, in hours, and n its escalated tickets, the hazard h
 solves sum(1 - exp(-h D)) = n p: the expected number of complaints of a constant hazard (complaint-hazard oracle).
-Nothing else in the model depends on h while no live level listens to complaints.
+Nothing else in the model depends on h while no live level listens to complaints. What the scenario's status messages
+and reply policy make of a hazard is taken out of it again, since they are laid over it when it is used.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sim.clock import HOUR_MS, NEVER
 from sim.demand import CHASE
 from sim.facts import Facts
 from sim.outcome import LEFT, clock_start_ms
+from sim.policy import complaint_factor
 from sim.replicate import facts_of
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.model import Scenario
@@ -49,7 +51,7 @@ def hazards(
                 got = f"got {category.p_public_if_unresolved}; must be below {len(hours) / escalated[name]:.3g}"
                 what = "the tickets whose complaint clock ran, of those escalated"
                 raise ScenarioFaults([f"categories.{name}.p_public_if_unresolved: {got}, {what}"])
-            found[name] = solve(hours, wanted)
+            found[name] = solve(hours, wanted) / complaint_factor(scenario, name)
     return found
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim.clock import HOUR_MS, NEVER
 from sim.compiled import part
 from sim.laws import Laws, LawTable, drawn_ms
+from sim.policy import complaint_factor
 from sim.scenario.model import Scenario, Step
 from sim.scenario.rules import path_of, queue_names, queues_of
 from sim.streams import Key, purpose_key, uniform
@@ -25,8 +26,10 @@ Table = NDArray[np.void]
 LEG_QUEUE, LEG_HANDLE, LEG_PAUSE = range(3)
 LEG_COLUMNS = 3
 
-CATEGORY = np.dtype([("priority", "i8"), ("complaint", "i8"), ("steps", "i8"), ("last", "i8")], align=True)
-"""Priority, law of the time to a complaint, first and last step."""
+CATEGORY = np.dtype(
+    [("priority", "i8"), ("complaint", "i8"), ("steps", "i8"), ("last", "i8"), ("task", "?")], align=True
+)
+"""Priority, law of the time to a complaint, first and last step, and whether it is a task."""
 STEP = np.dtype(
     [("key", "u8"), ("solved", "f8"), ("handle", "i8"), ("hold", "i8"), ("evidence", "?"),
      ("queues", "i8"), ("n_queues", "i8"), ("strays", "i8"), ("n_strays", "i8")], align=True,
@@ -79,11 +82,11 @@ def paths_of(scenario: Scenario) -> Paths:
     categories: list[tuple[int, ...]] = []
     steps: list[tuple[Any, ...]] = []
     shares: list[tuple[int, float]] = []
-    for category in scenario.categories.values():
-        hazard = category.complaint_hazard_per_hour
+    for category_name, category in scenario.categories.items():
+        hazard = category.complaint_hazard_per_hour * complaint_factor(scenario, category_name)
         complaint = laws.exponential(HOUR_MS / hazard) if hazard else laws.add(None)
         path = path_of(category)
-        categories.append((category.priority, complaint, len(steps), len(steps) + len(path) - 1))
+        categories.append((category.priority, complaint, len(steps), len(steps) + len(path) - 1, category.task))
         for position, name in enumerate(path):
             step = category.steps[name]
             own = _choice(names, queues_of(step), shares)
@@ -125,7 +128,7 @@ def _wrong_queues(scenario: Scenario, step: Step) -> dict[str, float]:
 
 def _loops(scenario: Scenario, laws: LawTable, names: list[str]) -> Loops:
     evidence, misroute = scenario.evidence, scenario.misroute
-    reopen, recontact = scenario.reopen, scenario.recontact
+    reopen, recontact, status = scenario.reopen, scenario.recontact, scenario.status_messages
     return Loops(
         evidence_share=evidence.share if evidence else 0.0,
         reply=laws.add(evidence.reply if evidence else None),
@@ -134,7 +137,7 @@ def _loops(scenario: Scenario, laws: LawTable, names: list[str]) -> Loops:
         stray_handle=laws.add(misroute.handle if misroute else None),
         reopen_share=reopen.share if reopen else 0.0,
         reopen_after=laws.add(reopen.after if reopen else None),
-        recontact_share=recontact.share if recontact else 0.0,
+        recontact_share=recontact.share * (status.recontact if status else 1.0) if recontact else 0.0,
         recontact_after=laws.add(recontact.after if recontact else None),
         question_queue=names.index(recontact.queue) if recontact else 0,
         question_handle=laws.add(recontact.handle if recontact else None),

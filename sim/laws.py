@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sim.compiled import compiled, part, special
 from sim.normal import normal_quantile
-from sim.scenario.model import Deterministic, Empirical, Exponential, Gamma, Law, Lognormal, Mixture
+from sim.scenario.laws import Deterministic, Empirical, Exponential, Gamma, Law, Lognormal, Mixture
 
 Floats = NDArray[np.float64]
 NO_LAW = -1

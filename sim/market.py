@@ -1,8 +1,12 @@
-"""The market that drives demand: shocks of the scenario's story, or real candles, as factors over time.
+"""The market that drives demand: shocks of the scenario's story, real candles, or regimes, as factors over time.
 
-Real prices act through realised volatility: with r the hourly log returns, RV(t) is the root of the sum of r^2 over
-the window before t, and demand is multiplied by (RV / its median over the reference period) ^ elasticity, within
-[1 / factor_max, factor_max]. Realised volatility: Andersen, Bollerslev, Diebold and Labys 2003, Econometrica 71.
+Prices act through realised volatility: with r the hourly log returns, RV(t) is the root of the sum of w r^2 over the
+window before t, and demand is multiplied by (RV / the ordinary RV) ^ elasticity, within [1 / factor_max, factor_max].
+Realised volatility: Andersen, Bollerslev, Diebold and Labys 2003, Econometrica 71. What is ordinary is the median over
+the reference period of candles, and of regimes the ordinary regime's volatility without jumps. The weight w is
+``fall_weight`` for falls and 2 less that for rises (of logins 1 for both): the two halves of realised variance,
+Barndorff-Nielsen, Kinnebrock and Shephard 2010, in Volatility and Time Series Econometrics.
+Sign-ups follow the price itself, when it has risen: (price / price a while before) ^ elasticity, or 1.
 """
 
 from __future__ import annotations
@@ -18,55 +22,139 @@ from numpy.typing import NDArray
 
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.curve import Curve
+from sim.regimes import draw_path
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.model import Market as Rules
 from sim.scenario.model import Scenario, Shock
+from sim.streams import Streams
 
 DECAY_STEP_MS = 10 * MINUTE_MS
 _DECAY_HALVES = 12
-DRIVEN = ("tickets", "withdrawals", "logins")
+DRIVEN = ("tickets", "withdrawals", "logins", "signups")
 _COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True)
 class Market:
-    """Factors on demand over the run, the price index (1 at the start) by the hour, and what had to be repaired."""
+    """Factors on demand over the run, the price index (1 at the start) by the hour, and what had to be repaired.
+
+    By the hour, where there are real or drawn prices: ``volatility`` as a multiple of the ordinary, ``stress``, the
+    same with falls weighed as the scenario says, and ``rally``, the rise of the price that moves sign-ups (1 or more).
+    """
 
     scenario: Scenario
     price: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     volatility: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    rally: NDArray[np.float64] | None = None
 
     @cached_property
     def horizon_ms(self) -> int:
         """The end of the run in ms."""
         return (self.scenario.warmup_days + self.scenario.days) * DAY_MS
 
+    def shocks_on(self, driven: str, category: str | None = None) -> tuple[Shock, ...]:
+        """Return the shocks that move tickets (of one category), withdrawals, logins or sign-ups."""
+        return tuple(
+            shock
+            for shock in self.scenario.shocks.values()
+            if driven != "tickets" or not shock.categories or category in shock.categories
+        )
+
     def factor(self, driven: str, category: str | None = None) -> Curve:
-        """Return the factor on tickets (of one category), withdrawals or logins as a step function of time."""
+        """Return the factor on tickets (of one category), withdrawals, logins or sign-ups as a step function."""
         curve = Curve(np.array([0, self.horizon_ms]), np.array([1.0]))
         warmup_ms = self.scenario.warmup_days * DAY_MS
-        for shock in self.scenario.shocks.values():
-            if driven != "tickets" or not shock.categories or category in shock.categories:
-                curve = curve.times(_shock_curve(shock, getattr(shock, driven), warmup_ms, self.horizon_ms))
-        rules = self.scenario.market
-        if rules is not None and self.volatility is not None:
-            elasticity = getattr(rules, f"{driven}_elasticity")
-            bound = rules.factor_max
-            hours = np.arange(len(self.volatility) + 1) * HOUR_MS
-            curve = curve.times(Curve(hours, np.clip(self.volatility**elasticity, 1 / bound, bound)))
+        for shock in self.shocks_on(driven, category):
+            curve = curve.times(_shock_curve(shock, getattr(shock, driven), warmup_ms, self.horizon_ms))
+        hourly = self._hourly(driven)
+        if hourly is not None:
+            curve = curve.times(Curve(np.arange(len(hourly) + 1) * HOUR_MS, hourly))
         return curve
+
+    def _hourly(self, driven: str) -> NDArray[np.float64] | None:
+        """Return the factor of prices by the hour; None where there is none."""
+        rules, newcomers = self.scenario.market, self.scenario.newcomers
+        if driven == "signups":
+            if newcomers is None or self.rally is None or newcomers.rally_elasticity == 0:
+                return None
+            return np.minimum(self.rally**newcomers.rally_elasticity, newcomers.rally_factor_max)
+        moved = self.volatility if driven == "logins" else self.stress
+        if rules is None or moved is None:
+            return None
+        elasticity, bound = getattr(rules, f"{driven}_elasticity"), rules.factor_max
+        return np.clip(moved**elasticity, 1 / bound, bound)
 
 
 def market_of(scenario: Scenario) -> Market:
-    """Return the market of a scenario; real candles are read from their file.
+    """Return the market that all replications share; real candles are read from their file.
 
+    Of a market of regimes it has the shocks alone: see ``market_in``.
     Raises ScenarioFaults when the file cannot be read, is no candle table, or does not cover the run.
     """
     hours = (scenario.warmup_days + scenario.days) * 24
     if scenario.market is None or scenario.market.candles is None or scenario.market.begin is None:
         return Market(scenario, _shock_prices(scenario, hours))
     return _from_candles(scenario, scenario.market, (scenario.market.candles, scenario.market.begin), hours)
+
+
+def varies(scenario: Scenario) -> bool:
+    """Return whether each replication has a market of its own."""
+    return scenario.market is not None and scenario.market.path == "regimes"
+
+
+def market_in(market: Market, streams: Streams) -> Market:
+    """Return the market of one replication: with regimes, a path of its own over the shared market's shocks."""
+    scenario, rules = market.scenario, market.scenario.market
+    if rules is None or not varies(scenario):
+        return market
+    hours, regimes = len(market.price), rules.regimes
+    back = max(_window(rules), _lookback(scenario)) + 1
+    returns, _ = draw_path(regimes, streams, history=back, hours=hours)
+    logs = np.cumsum(returns)
+    at = slice(back - 1, back - 1 + hours)
+    usual = regimes[rules.ordinary_regime or next(iter(regimes))]
+    ordinary = usual.volatility_per_day * np.sqrt(_window(rules) / 24)
+    return Market(
+        scenario,
+        market.price * np.exp(logs[at] - logs[back - 1]),
+        market.notes,
+        np.maximum(_realised(returns, rules, 1.0)[at] / ordinary, 1e-6),
+        np.maximum(_realised(returns, rules, rules.fall_weight)[at] / ordinary, 1e-6),
+        _rally(scenario, logs)[at],
+    )
+
+
+def _window(rules: Rules) -> int:
+    """Return the hours over which volatility is taken."""
+    return max(rules.window // HOUR_MS, 1)
+
+
+def _lookback(scenario: Scenario) -> int:
+    """Return how many hours before an hour the rise begins that moves its sign-ups."""
+    newcomers = scenario.newcomers
+    return (newcomers.rally_window + newcomers.rally_lag) // HOUR_MS if newcomers else 0
+
+
+def _realised(returns: NDArray[np.float64], rules: Rules, fall_weight: float) -> NDArray[np.float64]:
+    """Return the realised volatility of the window that ends with each hour."""
+    weighed = np.where(returns < 0, fall_weight, 2 - fall_weight) * returns**2
+    return np.sqrt(np.convolve(weighed, np.ones(_window(rules)))[: len(returns)])
+
+
+def _rally(scenario: Scenario, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, at the end of each hour, by which factor the price rose until the lag before; 1 where it fell.
+
+    Before the first hour the price was flat.
+    """
+    newcomers = scenario.newcomers
+    if newcomers is None:
+        return np.ones(len(logs))
+    hours = np.arange(len(logs))
+    late = np.maximum(hours - newcomers.rally_lag // HOUR_MS, 0)
+    early = np.maximum(late - newcomers.rally_window // HOUR_MS, 0)
+    return np.exp(np.maximum(logs[late] - logs[early], 0.0))
 
 
 def profile_curve(scenario: Scenario, rate_per_hour: float) -> Curve:
@@ -112,9 +200,8 @@ def _shock_prices(scenario: Scenario, hours: int) -> NDArray[np.float64]:
 def _from_candles(scenario: Scenario, rules: Rules, source: tuple[str, datetime], hours: int) -> Market:
     file, begin = source
     closes, first, missing = read_candles(Path(file))
-    returns = np.diff(np.log(closes), prepend=np.log(closes[0]))
-    window = max(rules.window // HOUR_MS, 1)
-    volatility = np.sqrt(np.convolve(returns**2, np.ones(window))[: len(returns)])
+    logs, window = np.log(closes), _window(rules)
+    returns = np.diff(logs, prepend=logs[0])
     at = round((begin - timedelta(days=scenario.warmup_days) - first) / timedelta(hours=1))
     if at < window + 24 or at + hours > len(closes):
         last = first + timedelta(hours=len(closes) - 1)
@@ -122,18 +209,22 @@ def _from_candles(scenario: Scenario, rules: Rules, source: tuple[str, datetime]
         span = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
         raise ScenarioFaults([f"{file}: market.begin: got {begin:%Y-%m-%d}; {rule} ({span})"])
     reference_hours = rules.reference // HOUR_MS
-    before = volatility[max(at - reference_hours, window) : at]
-    ordinary = float(np.median(before))
-    if ordinary <= 0:
-        raise ScenarioFaults([f"{file}: market.candles: got a median volatility of 0; must be prices that move"])
-    # The volatility that moves an hour is the one known when it begins, so no hour reads its own future.
-    ratio = volatility[at - 1 : at - 1 + hours] / ordinary
+    reference = slice(max(at - reference_hours, window), at)
+    ratios = []
+    for fall_weight in (1.0, rules.fall_weight):
+        volatility = _realised(returns, rules, fall_weight)
+        ordinary = float(np.median(volatility[reference]))
+        if ordinary <= 0:
+            raise ScenarioFaults([f"{file}: market.candles: got a median volatility of 0; must be prices that move"])
+        # The volatility that moves an hour is the one known when it begins, so no hour reads its own future.
+        ratios.append(np.maximum(volatility[at - 1 : at - 1 + hours] / ordinary, 1e-6))
     notes = [f"{file}: {gap}" for gap in _gap_notes(first, missing, at - reference_hours, at + hours)]
     if at - reference_hours < window:
-        notes.append(f"{file}: the reference period is {len(before) / 24:.0f} days, all that the file holds")
+        notes.append(f"{file}: the reference period is {(at - reference.start) / 24:.0f} days, all that the file holds")
     if scenario.shocks:
         notes.append(f"{file}: the scenario's own shocks ({', '.join(scenario.shocks)}) act as well")
-    return Market(scenario, closes[at : at + hours] / closes[at], tuple(notes), np.maximum(ratio, 1e-6))
+    rally = _rally(scenario, logs)[at - 1 : at - 1 + hours]
+    return Market(scenario, closes[at : at + hours] / closes[at], tuple(notes), ratios[0], ratios[1], rally)
 
 
 def read_candles(path: Path) -> tuple[NDArray[np.float64], datetime, NDArray[np.int64]]:

@@ -13,6 +13,7 @@ from functools import reduce
 
 import numpy as np
 
+from sim import market_metrics, money_metrics, public_metrics
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.counting import (
     ABANDONED,
@@ -29,10 +30,13 @@ from sim.counting import (
 )
 from sim.demand import ceilings
 from sim.facts import Facts
-from sim.levels import LEVEL_COLUMN, N_LATE, RUMOUR
+from sim.levels import LEVEL_COLUMN
+from sim.levels.columns import N_LATE, RUMOUR
 from sim.metric import Metric, Values
+from sim.policy_metrics import POLICY_METRICS, surge_cost
 from sim.statistics import quantile_of_sorted
 from sim.survival import NOT_REACHED
+from sim.tables import ENDPOINTS
 from sim.waits import SHARES
 
 _CALM = 1.25
@@ -131,7 +135,8 @@ def _occupancy(facts: Facts) -> Values:
 
 def _cost(facts: Facts) -> Values:
     planned = zip(facts.givens.scheduled_ms, facts.desk.cost_per_hour, strict=True)
-    cost = [ms / HOUR_MS * per_hour / facts.days for ms, per_hour in planned]
+    own = [ms / HOUR_MS * per_hour / facts.days for ms, per_hour in planned]
+    cost = [mine + called / facts.days for mine, called in zip(own, surge_cost(facts), strict=True)]
     out: Values = {"": sum(cost)}
     return out | dict(zip(facts.desk.teams, cost, strict=True))
 
@@ -144,7 +149,7 @@ def _direct(facts: Facts) -> float:
 
 
 def _posts(facts: Facts) -> float:
-    return int(facts.measured(facts.demand.flow.posts_ms).sum()) / facts.days
+    return public_metrics.posts(facts) / facts.days
 
 
 def _floor(facts: Facts) -> Values:
@@ -157,7 +162,7 @@ def _reducible(facts: Facts) -> Values:
 
 
 def _peak_day(facts: Facts) -> Values:
-    posts = facts.demand.flow.posts_ms
+    posts = np.concatenate([facts.demand.flow.posts_ms, facts.demand.flow.campaign_ms])
     days = (posts[facts.measured(posts)] - facts.from_ms) // DAY_MS
     direct = facts.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
     return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
@@ -282,7 +287,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "requests_peak_per_s", "requests/s", 0, "busiest minute of all endpoints",
-        _peak_per_s("withdrawal", "ticket", *_READS),
+        _peak_per_s(*ENDPOINTS),
     ),
     Metric(
         "withdrawals_late_peak", "withdrawals", -1, "most withdrawals late at once",
@@ -294,6 +299,10 @@ METRICS: tuple[Metric, ...] = (
         _refused,
     ),
     Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost),
+    *POLICY_METRICS,
+    *market_metrics.METRICS,
+    *money_metrics.METRICS,
+    *public_metrics.METRICS,
 )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ from multiprocessing import connection, get_context, parent_process
 
 from sim import engine as engine_simpy
 from sim import engine_fast
+from sim.conservation import must_balance
+from sim.demand import draw
 from sim.facts import Facts
 from sim.ledger import Ledger
 from sim.memory import release_memory
@@ -79,14 +81,25 @@ def cores() -> int:
 
 
 def facts_of(world: World, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Facts:
-    """Return one replication, drawn and simulated; ``laps`` books the time of both."""
-    laps = laps or Laps()
-    demand = world.demand(seed=seed, replication=replication)
-    laps.lap("draw")
+    """Return one replication, drawn and simulated; ``laps`` books the time of both.
+
+    Raises ConservationError when tickets, withdrawals or money got lost on the way.
+    """
+    laps, plenty = laps or Laps(), 0
+    streams = Streams(seed, replication)
+    recipe = world.recipe_in(streams)
+    world = world.staffed_in(recipe)
     at_opening = world.scenario.complaints.clock == "opening"
-    outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
-    laps.lap("engine")
-    return Facts(world, demand, outcome, Streams(seed, replication))
+    while True:
+        demand = draw(recipe, seed=seed, replication=replication, plenty=plenty)
+        laps.lap("draw")
+        outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
+        laps.lap("engine")
+        if not outcome.ran_out:
+            break
+        plenty += 1  # the first of the draws stay the same, so what went before goes the same way again
+    must_balance(outcome, demand.flow, world.rules)
+    return Facts(world, demand, outcome, streams, recipe)
 
 
 def finish(plan: Plan, number: int) -> Finished:

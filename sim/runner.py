@@ -62,7 +62,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Estimate]:
         """The estimate of every metric: ``backlog_peak``, and ``backlog_peak.compliance`` for its parts."""
-        return estimates([one.metrics for one in self.replications])
+        return estimates([one.metrics for one in self.replications], self.scenario.summary)
 
     @cached_property
     def hourly(self) -> Hourly:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sim.clock import HOUR_MS, MINUTE_MS
 from sim.counting import BOT, COMPLAINT, FLOOR, HUMAN, by_hour
 from sim.facts import Facts
-from sim.levels import N_LATE, RUMOUR, waiting_and_confirming
+from sim.levels.columns import N_LATE, N_OPEN, RUMOUR
 from sim.survival import NOT_REACHED
 from sim.waits import SHARES
 
@@ -33,6 +33,9 @@ SERIES_NAMES = {
     "n_withdrawals_late": ("withdrawals", "waiting for longer than promised, at the hour's end"),
     "rumour": ("complaints", "rumour level at the hour's end"),
     "price_index": ("price / price at the start", "market price at the hour's beginning"),
+    "volatility": ("of the ordinary", "realised volatility known at the hour's beginning"),
+    "new_signups": ("sign-ups/h", "new customers"),
+    "n_kyc_reviews": ("cases", "documents sent and not yet judged by a person, at the hour's end"),
 }
 """Name of each series: unit and meaning."""
 
@@ -60,11 +63,12 @@ def hourly(facts: Facts) -> Series:
     _waits(facts, out)
     _endpoints(facts, out)
     _levels(facts, out)
+    _market(facts, out)
     return out
 
 
 def _posts(facts: Facts) -> Floats:
-    posts = facts.demand.flow.posts_ms
+    posts = np.concatenate([facts.demand.flow.posts_ms, facts.demand.flow.campaign_ms])
     hours = (posts[facts.measured(posts)] - facts.from_ms) // HOUR_MS
     return np.bincount(hours, minlength=facts.givens.hours).astype(np.float64)
 
@@ -79,20 +83,33 @@ def _waits(facts: Facts, out: Series) -> None:
 
 
 def _endpoints(facts: Facts, out: Series) -> None:
-    for name, counts in facts.measured_requests.items():
-        total, busiest = by_hour(counts)
+    for name in facts.endpoints:
+        total, busiest = by_hour(facts.measured_requests[name])
         out[f"endpoint:{name}", "rate_per_s"] = total / 3600
         out[f"endpoint:{name}", "peak_per_s"] = busiest / 60
 
 
 def _levels(facts: Facts, out: Series) -> None:
-    ints, floats, rules = facts.outcome.level_ints, facts.outcome.level_floats, facts.world.rules
-    if rules is None:
+    ints, floats = facts.outcome.level_ints, facts.outcome.level_floats
+    if facts.world.rules is None:
         return
     ends = slice(facts.from_ms // MINUTE_MS + 59, None, 60)
     if facts.world.scenario.withdrawals:
-        waiting, _ = waiting_and_confirming(ints, rules)
-        out["all", "n_withdrawals_open"] = waiting[ends].astype(np.float64)
+        out["all", "n_withdrawals_open"] = ints[N_OPEN][ends].astype(np.float64)
         out["all", "n_withdrawals_late"] = ints[N_LATE][ends].astype(np.float64)
     if facts.world.scenario.rumour:
         out["all", "rumour"] = floats[RUMOUR][ends].copy()
+
+
+def _market(facts: Facts, out: Series) -> None:
+    """Write the market of this replication, and the newcomers that it brings."""
+    market, newcomers = facts.recipe.market, facts.world.scenario.newcomers
+    measured = slice(facts.from_ms // HOUR_MS, None)
+    out["all", "price_index"] = market.price[measured]
+    if market.volatility is not None:
+        out["all", "volatility"] = market.volatility[measured]
+    if newcomers:
+        out["all", "new_signups"] = by_hour(facts.measured_requests["signup"])[0].astype(np.float64)
+        if newcomers.review_category:
+            reviews = facts.tasks(newcomers.review_category).within(facts.from_ms, facts.to_ms)
+            out["all", "n_kyc_reviews"] = reviews.hourly.astype(np.float64)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.clock import DAY_MS
-from sim.scenario.model import Scenario, Shift, Team
+from sim.scenario.model import Scenario, Team
 from sim.scenario.rules import queue_names, served_by
+from sim.workforce import NO_EXTRA, Called, Extra, agents_of, heads_at
 
 LEAVE = -1
 AGE_PRIORITY, AGE_QUEUE = 0, 1
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,9 @@ class Desk:
     ``prefers[queue][team]`` the queue's preference (0 the preferred). ``stretch_permille[team][k - 1]`` stretches
     the handling time of a ticket that makes the agents hold k each. ``ages[queue]`` lists (after_ms, kind, value).
     ``patience_to[queue]`` is where impatient customers go: a queue, or LEAVE. ``shifts`` holds rows
-    (time_ms, team, agents on duty), in order of time and team, the first at time 0.
+    (time_ms, team, agents on duty), in order of time and team, the first at time 0; ``scheduled`` likewise who is
+    paid, but for the agents of ``surges``, whose cost is their own. ``lost`` is by team how many of the agents planned
+    for are not there at the end, since they quit.
     """
 
     queues: tuple[str, ...]
@@ -40,6 +41,8 @@ class Desk:
     scheduled: NDArray[np.int64]
     cost_per_hour: tuple[float, ...]
     horizon_ms: int
+    surges: tuple[Called, ...] = ()
+    lost: tuple[float, ...] = ()
 
     def slots(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Return for each team the step function of its slots on duty: (times in ms, slots from then on)."""
@@ -50,13 +53,13 @@ class Desk:
         return steps
 
 
-def desk_of(scenario: Scenario) -> Desk:
-    """Return the desk of a scenario over its whole run, warm-up included."""
+def desk_of(scenario: Scenario, extra: Extra = NO_EXTRA) -> Desk:
+    """Return the desk of a scenario over its whole run, warm-up included, with what changes its shifts."""
     queues, teams = queue_names(scenario), list(scenario.teams)
     horizon_ms = (scenario.warmup_days + scenario.days) * DAY_MS
     rows: list[tuple[int, int, int, int]] = []
-    for number, team in enumerate(scenario.teams.values()):
-        rows += [(at, number, duty, plan) for at, duty, plan in _agents(scenario, team, horizon_ms)]
+    for number, team in enumerate(teams):
+        rows += [(at, number, duty, plan) for at, duty, plan in agents_of(scenario, team, extra, horizon_ms)]
     table = np.array(sorted(rows), dtype=np.int64).reshape(-1, 4)
     return Desk(
         queues=tuple(queues),
@@ -71,43 +74,15 @@ def desk_of(scenario: Scenario) -> Desk:
         scheduled=table[:, [0, 1, 3]],
         cost_per_hour=tuple(team.cost_per_hour for team in scenario.teams.values()),
         horizon_ms=horizon_ms,
+        surges=extra.surges,
+        lost=tuple(_lost(scenario, team, extra, horizon_ms) for team in teams),
     )
 
 
-def on_duty(scheduled: int, shrinkage: float) -> int:
-    """Return the agents on duty out of those scheduled: the nearest whole number, halves up."""
-    return int(scheduled * (1.0 - shrinkage) + 0.5)
-
-
-def _agents(scenario: Scenario, team: Team, horizon_ms: int) -> list[tuple[int, int, int]]:
-    """Return one team's (time_ms, agents on duty, agents scheduled) at each change, the first at time 0."""
-    if isinstance(team.agents, int):
-        changes = {0: team.agents}
-    else:
-        changes = {0: 0}
-        for name, agents in team.agents.items():
-            for begin, end in _times(scenario.shifts[name], scenario.start, horizon_ms):
-                changes[begin] = changes.get(begin, 0) + agents
-                changes[end] = changes.get(end, 0) - agents
-        level, running = 0, {}
-        for at in sorted(changes):
-            level += changes[at]
-            running[at] = level
-        changes = running
-    shrinkage = scenario.staffing.shrinkage
-    return [(at, on_duty(n, shrinkage), n) for at, n in sorted(changes.items()) if at < horizon_ms]
-
-
-def _times(shift: Shift, start: date, horizon_ms: int) -> list[tuple[int, int]]:
-    """Return (begin, end) of every turn of a shift that touches the run, clipped to its beginning."""
-    turns = []
-    for day in range(-shift.length // DAY_MS, horizon_ms // DAY_MS):
-        if shift.days and _DAYS[(start.weekday() + day) % 7] not in shift.days:
-            continue
-        begin = day * DAY_MS + shift.start
-        if begin + shift.length > 0:
-            turns.append((max(begin, 0), begin + shift.length))
-    return turns
+def _lost(scenario: Scenario, team: str, extra: Extra, horizon_ms: int) -> float:
+    if team not in extra.staying:
+        return 0.0
+    return heads_at(scenario, team, horizon_ms) * (1.0 - float(extra.staying[team][-1]))
 
 
 def _ranks(team: Team, queues: list[str]) -> tuple[int, ...]:

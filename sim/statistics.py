@@ -211,6 +211,16 @@ def significant(mean: float | None, half_width: float | None, *, plus_minus: boo
     return _rounded(mean, place) + (f" ± {_rounded(half_width, place)}" if plus_minus else "")
 
 
+def quantiles_text(low: float | None, middle: float | None, high: float | None) -> str:
+    """Return a median with its 5 and 95 % quantiles for people, "12,000 (0 to 58,000)": the digits that their width
+    leaves, and "undefined" without a value."""
+    if low is None or middle is None or high is None:
+        return "undefined"
+    digits = (high - low) / 10
+    texts = [significant(one, digits) for one in (middle, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
 def _place(x: float) -> int:
     """Return the power of ten of the first digit of x; 0 for 0."""
     return math.floor(math.log10(abs(x))) if x else 0

@@ -32,7 +32,7 @@ TICKETS: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("ticket", _I64, "-", "row number in this replication; a child's parent points to it"),
     Column("category", _TEXT, "-", "ticket category"),
-    Column("kind", _TEXT, "-", "root, candidate (admitted by a live level), reopen or chase"),
+    Column("kind", _TEXT, "-", "root, candidate (admitted by a live level), reopen, chase or task (no ticket)"),
     Column("parent", _I64, "-", "row number of the parent ticket, -1 for a root"),
     Column("opened_ms", _I64, "ms since start", "when the ticket was opened; NEVER (2^63-1) when it never was"),
     Column("bot", pl.Boolean(), "-", "whether the bot ended it"),
@@ -64,13 +64,16 @@ REPLICATIONS: Schema = (
 ARRIVALS: Schema = (
     Column("idx", _I64, "-", "number of the request in this trace, from 0, in order of due time"),
     Column("due_us", _I64, "us since the window's start", "when the request is due"),
-    Column("endpoint", _TEXT, "-", "withdrawal, withdrawal_status, ticket, ticket_view or login"),
-    Column("kind", _TEXT, "-", "ticket category, or asset of a withdrawal, or empty"),
+    Column(
+        "endpoint", _TEXT, "-", "withdrawal, withdrawal_status, ticket, ticket_view, login, signup, kyc, deposit or mfa"
+    ),
+    Column("kind", _TEXT, "-", "ticket category (spam: a campaign's), or asset of a withdrawal, or empty"),
     Column("customer", _I64, "-", "customer number"),
     Column("amount", _I64, "cents", "amount of a withdrawal in hundredths of a dollar, else 0"),
     Column("payload_seed", _I64, "-", "seed of everything else in the request's body; not negative"),
 )
-ENDPOINTS = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login")
+ENDPOINTS = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login", "signup", "kyc", "deposit", "mfa")
+"""What customers ask of the platform; the last four are POST /accounts, /kyc, /deposits (a first one) and /mfa."""
 
 REQUESTS: Schema = (
     Column("idx", _I64, "-", "number of the request in the trace"),

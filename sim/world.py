@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sim.clock import HOUR_MS, MINUTE_MS
 from sim.demand import Demand, Recipe, draw, recipe_of
 from sim.givens import Givens, givens_of
+from sim.level_rules import rules_of
 from sim.levels import LevelRules
-from sim.market import Market, market_of
+from sim.market import Market, market_in, market_of, varies
 from sim.once import once
 from sim.scenario.model import Scenario
 from sim.staffing import Desk, desk_of
+from sim.streams import Streams
+from sim.workload import extra_of
 
 
 @dataclass(frozen=True)
@@ -30,37 +32,28 @@ class World:
 
     @once
     def recipe(self) -> Recipe:
-        """What the draws of all replications have in common."""
+        """What the draws of all replications have in common; where each has its own market, that without a market."""
         return recipe_of(self.scenario, self.market)
 
-    def demand(self, *, seed: int, replication: int) -> Demand:
-        """Return every draw of one replication."""
-        return draw(self.recipe, seed=seed, replication=replication)
+    def recipe_in(self, streams: Streams) -> Recipe:
+        """Return the recipe of one replication: the common one, unless it has a market of its own."""
+        if not varies(self.scenario):
+            return self.recipe
+        return recipe_of(self.scenario, market_in(self.market, streams), self.recipe.paths)
+
+    def staffed_in(self, recipe: Recipe) -> World:
+        """Return this world with the desk of one replication, whose own market may call agents in or drive them out."""
+        levers = self.scenario.attrition or any(one.surge for one in self.scenario.early_warnings.values())
+        if not (levers and varies(self.scenario)):
+            return self
+        return replace(self, desk=desk_of(self.scenario, extra_of(self.scenario, recipe.market, recipe)))
+
+    def demand(self, *, seed: int, replication: int, plenty: int = 0) -> Demand:
+        """Return every draw of one replication; for ``plenty`` see ``draw``."""
+        return draw(self.recipe_in(Streams(seed, replication)), seed=seed, replication=replication, plenty=plenty)
 
 
 def build(scenario: Scenario) -> World:
-    """Return the world of a scenario. Raises ScenarioFaults when its candle file does not serve."""
-    return World(scenario, market_of(scenario), desk_of(scenario), rules_of(scenario))
-
-
-def rules_of(scenario: Scenario) -> LevelRules | None:
-    """Return the level rules of a scenario, or None when no live level is in use and no minute clock runs."""
-    money, rumour = scenario.withdrawals, scenario.rumour
-    if money is None and rumour is None:
-        return None
-    rules: dict[str, float | int] = {}
-    if money:
-        rules |= {
-            "reviews_per_minute": money.reviews_per_hour * MINUTE_MS / HOUR_MS,
-            "payouts_per_minute": money.payouts_per_minute,
-            "promise_minutes": max(money.promise // MINUTE_MS, 1),
-            "confirmation_minutes": max(money.confirmation // MINUTE_MS, 1),
-            "late_level_per_withdrawal": money.late_tickets_per_hour / money.late_ceiling_per_hour,
-        }
-    if rumour:
-        rules |= {
-            "rumour_decay": 0.5 ** (MINUTE_MS / rumour.half_life),
-            "rumour_threshold": rumour.threshold,
-            "rumour_level_per_complaint": rumour.tickets_per_hour / rumour.ceiling_per_hour,
-        }
-    return LevelRules(**rules)  # type: ignore[arg-type]
+    """Return the world of a scenario. Raises ScenarioFaults when its candles do not serve it."""
+    market = market_of(scenario)
+    return World(scenario, market, desk_of(scenario, extra_of(scenario, market)), rules_of(scenario))

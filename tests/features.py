@@ -11,17 +11,22 @@ from worlds import MIN, Small
 
 from sim.clock import NEVER
 from sim.demand import CANDIDATE, CHASE, REOPEN
-from sim.levels import COMPLAINTS, LEVEL_COLUMN, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
+from sim.levels import columns as level
+from sim.levels.columns import COMPLAINTS, LEVEL_COLUMN, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.prepared import leaving_ms
 from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE
 
 FEATURES = tuple(
     """
+admitted: fault
 admitted: late
+admitted: limited
+admitted: mistake
 admitted: rumour
 age due at the horizon
 ages at one time
+blocks that confirm
 chase
 chase due as its parent is resolved
 chase due at the horizon
@@ -34,15 +39,22 @@ complaint from silence
 complaint from the first answer
 complaint of one that left
 complaint with tick
+complaint without an answer
 complaints that fed the rumour
+copies
 credit below one
 deadline at the horizon
 drawn for the horizon
+dropped requests
 ending with opening
 ending with shift change
 ending with tick
 endings at once
 equal ranks
+failed requests
+frightened depositors
+gave up
+held withdrawals
 horizon between minutes
 late withdrawals
 later leg beyond patience
@@ -61,16 +73,23 @@ opening with shift change
 opening with tick
 openings at once
 pause
+paused rail with a line
 preference
 priorities in line
 priority by age
 queue by age
 queue by age twice
 queue without a team
+refill of a wallet
+refused: fault
 refused: late
+refused: limited
+refused: mistake
 refused: rumour
+refused for a limit
 reopening
 reopening due at the horizon
+requests made again
 resolved
 resolved as the complaint is due
 shift change at the horizon
@@ -83,6 +102,8 @@ stretched
 team that only holds one
 there and back
 third generation
+trust lost
+wallet too low to pay
 work ending at the horizon
 work that outlasts its shift
 """.strip().splitlines()
@@ -235,10 +256,30 @@ def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
         seen[f"refused: {STREAMS[stream]}"] += mark >= level > 0
         seen["mark equal to its level"] += mark == level > 0
         seen["mark 0 at level 0"] += mark == level == 0
-    seen["level above 1"] = int((floats[[LEVEL_LATE, LEVEL_RUMOUR]] > 1).any())
+    seen["level above 1"] = int((floats[LEVEL_LATE:] > 1).any())
+    _of_money(world, out, seen)
     seen["late withdrawals"] = int(ints[N_LATE].any())
     seen["credit below one"] = int(((floats[REVIEW_CREDIT] > 0) & (floats[REVIEW_CREDIT] < 1)).any())
     seen["complaints that fed the rumour"] = int(((ints[COMPLAINTS] > 0) & (floats[LEVEL_RUMOUR] > 0)).any())
+
+
+def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
+    """Count what withdrawals and the public did."""
+    ints, rails, flow = out.level_ints, out.level_rails, world.demand.flow
+    assert world.rules is not None
+    for name, column in (
+        ("failed requests", level.FAILED), ("gave up", level.GAVE_UP), ("refused for a limit", level.OVER_LIMIT),
+        ("dropped requests", level.DROPPED), ("held withdrawals", level.HELD), ("requests made again", level.N_AGAIN),
+        ("copies", level.COPIES), ("frightened depositors", level.PANICKED), ("wallet too low to pay", level.SHORT),
+    ):  # fmt: skip
+        seen[name] = int(ints[column].any())
+    line = rails[:, level.PAYOUT_IN] > rails[:, level.PAID]
+    seen["paused rail with a line"] = int(flow.closed.size > 0 and (line & (flow.closed > 0)).any())
+    final = rails[:, level.FINAL].max(axis=1, initial=0)
+    seen["blocks that confirm"] = any(one.confirmations and n for one, n in zip(world.rules.rails, final, strict=True))
+    seen["refill of a wallet"] = int((np.diff(rails[:, level.COLD_C], axis=1) < 0).any())
+    seen["trust lost"] = int((out.level_floats[level.TRUST] < 1).any())
+    seen["complaint without an answer"] = int(bool(world.demand.unanswerable) and ints[COMPLAINTS].any())
 
 
 def _of_complaints(world: Small, out: Outcome, seen: Counter[str]) -> None:

@@ -23,7 +23,10 @@ from sim import engine, engine_fast
 from sim.outcome import Outcome
 
 SIM = Path(engine_fast.__file__).parent
-PARTS = ("heap", "levels", "floor_tables", "engine_fast")
+PARTS = (
+    "heap", "levels/columns", "levels/flow", "levels/rules", "levels/state", "levels/pipeline", "levels/public",
+    "levels/step", "levels", "floor_tables", "engine_fast",
+)  # fmt: skip
 """The files that the compiled engine is made of, each after those that it imports."""
 
 
@@ -46,15 +49,20 @@ class Fault(NamedTuple):
     changes: tuple[Change, ...]
 
 
+def name_of(file: str) -> str:
+    """Return the name of the module in a file."""
+    return f"sim.{file.replace('/', '.')}"
+
+
 def changed(file: str, changes: Iterable[Change], stand_ins: dict[str, ModuleType]) -> ModuleType:
     """Return a module of ``sim`` made from its changed source; it finds the stand-ins where it imports."""
-    path = SIM / f"{file}.py"
+    path = SIM / file / "__init__.py" if (SIM / file).is_dir() else SIM / f"{file}.py"
     text = path.read_text("utf-8")
     for change in changes:
         if change.file == file:
             assert text.count(change.old) == 1, f"{path.name} must hold exactly once: {change.old}"
             text = text.replace(change.old, change.new)
-    module = ModuleType(f"sim.{file}")
+    module = ModuleType(name_of(file))
     with patch.dict(sys.modules, stand_ins):
         exec(compile(text, str(path), "exec"), module.__dict__)
     return module
@@ -63,11 +71,11 @@ def changed(file: str, changes: Iterable[Change], stand_ins: dict[str, ModuleTyp
 def interpreted(*changes: Change, file: str = "engine_fast") -> ModuleType:
     """Return the compiled engine, or another file that it is made of, as plain Python with these changes."""
     plain = ModuleType("sim.compiled")
-    plain.compiled = plain.part = lambda function: function  # type: ignore[attr-defined]
+    plain.compiled = plain.part = plain.stage = lambda function: function  # type: ignore[attr-defined]
     stand_ins = {"sim.compiled": plain}
     for part in PARTS:
-        stand_ins[f"sim.{part}"] = changed(part, changes, stand_ins)
-    return stand_ins[f"sim.{file}"]
+        stand_ins[name_of(part)] = changed(part, changes, stand_ins)
+    return stand_ins[name_of(file)]
 
 
 class Counted(np.ndarray):
@@ -93,7 +101,9 @@ def counting(module: ModuleType) -> ModuleType:
     def view(one: Any) -> Any:
         if isinstance(one, np.ndarray):
             return one.view(Counted)
-        return tuple(view(part) for part in one) if type(one) is tuple else one
+        if isinstance(one, tuple) and hasattr(one, "_make"):
+            return one._make(view(part) for part in one)
+        return one
 
     module._run = lambda floor: loop(floor._make(view(one) for one in floor))  # type: ignore[attr-defined]
     return module
@@ -124,6 +134,16 @@ def fast(name: str, old: str, new: str, *more: Change) -> Fault:
 def elsewhere(file: str, name: str, old: str, new: str) -> Fault:
     """Return a fault of another file of the compiled engine."""
     return Fault(name, (Change(file, old, new),))
+
+
+def pipeline(name: str, old: str, new: str) -> Fault:
+    """Return a fault in the withdrawal pipeline."""
+    return elsewhere("levels/pipeline", name, old, new)
+
+
+def public(name: str, old: str, new: str) -> Fault:
+    """Return a fault in what the public does."""
+    return elsewhere("levels/public", name, old, new)
 
 
 NO_ROOM = Change("engine_fast", "_ROOM, _WAITING = 4096, 8", "_ROOM, _WAITING = 0, 1 << 60")
@@ -220,14 +240,14 @@ FAULTS = (
     # live levels
     fast(
         "the level is that of the minute before",
-        "floats[LEVEL_LATE][minute + 1], floats[LEVEL_RUMOUR][minute + 1]",
-        "floats[LEVEL_LATE][minute], floats[LEVEL_RUMOUR][minute]",
+        "floor.levels.floats[LEVEL_LATE + stream, minute + 1]",
+        "floor.levels.floats[LEVEL_LATE + stream, minute]",
     ),
     fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
     fast(
         "complaints are counted a minute early",
-        "_complaints(rows, legs, flow, minute - 1,",
-        "_complaints(rows, legs, flow, minute,",
+        "_complaints(rows, legs, first_due, minute - 1,",
+        "_complaints(rows, legs, first_due, minute,",
     ),
     fast(
         "a resolution as the complaint is due does not prevent it",
@@ -245,21 +265,49 @@ FAULTS = (
         "(rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row])",
         "rows[CLOSED, row] > due_ms",
     ),
-    elsewhere(
-        "levels",
+    pipeline(
         "unused review capacity is lost",
-        "review_credit[row] = credit - reviews if came > gone else 0.0",
-        "review_credit[row] = 0.0",
+        "lv.floats[REVIEW_CREDIT, row] = credit - able if waiting > able else 0.0",
+        "lv.floats[REVIEW_CREDIT, row] = 0.0",
     ),
-    elsewhere(
-        "levels", "capacity is kept when nobody waits", "credit - reviews if came > gone else 0.0", "credit - reviews"
+    pipeline("capacity is kept when nobody waits", "credit - paid if waiting > paid else 0.0", "credit - paid"),
+    pipeline(
+        "lateness begins a minute late", "row - lv.numbers.promise_minutes", "row - lv.numbers.promise_minutes - 1"
     ),
-    elsewhere(
-        "levels",
-        "lateness begins a minute late",
-        "ago = row - 1, row - rules.promise_minutes",
-        "ago = row - 1, row - rules.promise_minutes - 1",
+    pipeline("a paused rail pays", "if waiting and not lv.closed[r, row - 1]:", "if waiting:"),
+    pipeline("every minute is a batch", "if row % rules[r, BATCH] == 0 else 0", "if True else 0"),
+    pipeline("a wallet pays what it has not", "if rules[r, HAS_WALLET] and cost > hot:", "if False:"),
+    pipeline("one refill does not wait for another", "and ordered_for <= row and", "and"),
+    pipeline("a wallet keeps what is over", "if hot > rules[r, HIGH_C]:", "if False:"),
+    pipeline("refills come from nowhere", "rails[r, COLD_C, row] -= order", "rails[r, COLD_C, row] -= 0"),
+    pipeline(
+        "a block confirms what is sent after it", "rails[r, PAID, row - 1]  # what", "rails[r, PAID, row]  # what"
     ),
+    pipeline("one confirmation is as good as two", "if block + 1 >= needed:", "if True:"),
+    pipeline("all who failed give up", "+= back\n    return", "+= 0\n    return"),
+    pipeline("who comes again is not new", "again += lv.due[r, AGAIN + AUTO, row] +", "again += 0 +"),
+    pipeline("a refusal takes the mean amount", "cut[what], now[r, what]) * weight)", "cut[what], now[r, what]))"),
+    pipeline("reviews pass the rails by turns", "        if able > 0:\n            minute += 1", "        minute += 1"),
+    pipeline("what is held is paid", "cents - held_cents", "cents"),
+    pipeline("money that is refused vanishes", "lv.rails[r, LOST_C, row] += cents", "pass"),
+    pipeline(
+        "money on its way is counted once more",
+        "rails[r, TRANSIT_C, row] += order",
+        "rails[r, TRANSIT_C, row] += 2 * order",
+    ),
+    pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
+    pipeline("polls do not load the gateway", "* lv.numbers.polls_per_open", "* 0.0"),
+    pipeline("announcements have no effect", "late_level * (1.0 - lv.given[QUIET_LATE, row - 1])", "late_level"),
+    public(
+        "what may not be answered fades like the rest",
+        "lv.sums[UNANSWERED] *= numbers.unanswered_decay",
+        "lv.sums[UNANSWERED] *= numbers.decay",
+    ),
+    public("copies copy nothing", "complaints - unanswerable + copied +", "complaints - unanswerable +"),
+    public("the frightened never calm down", "spreaders + new - calmed", "spreaders + new"),
+    public("nobody is too frightened twice", "* calm_ones / numbers.depositors", ""),
+    public("trust may go below nothing", "min(max(trust", "min((lambda one, _: one)(trust"),
+    public("campaigns feed no rumour", "numbers.campaign * campaign", "0.0"),
     # room
     fast(
         "who finds a full line does not wait",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
+ABSENT = "set WITHSTAND_DATA to the folder that holds"
 FOLDER = PROJECT / os.environ.get("WITHSTAND_DATA", "../shared/data")
 
 
@@ -15,5 +16,5 @@ def real_file(name: str) -> Path:
     """Return the path of a file of real data; the test is skipped, with the reason, where it is absent."""
     path = FOLDER / name
     if not path.is_file():
-        pytest.skip(f"no {path}: set WITHSTAND_DATA to the folder that holds {name}")
+        pytest.skip(f"no {path}: {ABSENT} {name}")
     return path

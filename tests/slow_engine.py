@@ -10,36 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from slow_levels import SlowLevels
 from worlds import Small
 
 from sim.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE
-from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN
+from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE
 
 DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)
 PATIENCE = 9  # after the decision
-
-
-class Line:
-    """Withdrawals that wait for one kind of work; what is left of a minute's capacity counts while somebody waits."""
-
-    def __init__(self) -> None:
-        self.waiting: list[int] = []  # the minute in which each came
-        self.came = self.served = 0
-        self.credit = 0.0
-
-    def serve(self, m: int, came: int, per_minute: float) -> int:
-        """Add those who come in minute m and return how many are served in it."""
-        self.waiting += [m] * came
-        self.came += came
-        self.credit += per_minute
-        done = min(len(self.waiting), int(self.credit))
-        self.waiting = self.waiting[done:]
-        self.served += done
-        self.credit = self.credit - done if self.waiting else 0.0
-        return done
 
 
 class SlowEngine:
@@ -64,9 +45,8 @@ class SlowEngine:
         with_levels = self.minutes if world.rules else 0
         self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
         self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
-        self.review, self.payout = Line(), Line()
-        self.paid_in: list[int] = []  # the minute in which each withdrawal was paid
-        self.rumour = 0.0
+        if world.rules:
+            self.slow_levels = SlowLevels(world.rules, self.d.flow)
 
     def tell(self, time: int, phase: int, row: int, what: str, data: Any = None) -> None:
         self.told += 1
@@ -119,8 +99,9 @@ class SlowEngine:
 
     def levels(self, _: int, data: Any) -> None:
         m: int = data
-        posted = sum((m - 1) * MINUTE_MS <= at < m * MINUTE_MS for at in self.complaint)
-        levels = self.step(m, posted)
+        posted = [row for row, at in enumerate(self.complaint) if (m - 1) * MINUTE_MS <= at < m * MINUTE_MS]
+        quiet = sum(int(self.d.category[row]) in self.d.unanswerable for row in posted)
+        levels = self.slow_levels.step(m, len(posted), quiet)
         for table, names in ((self.ints, INT_NAMES), (self.floats, FLOAT_NAMES)):
             for column, name in zip(table, names, strict=True):
                 column[m] = levels[name]
@@ -132,32 +113,13 @@ class SlowEngine:
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
 
-    def step(self, m: int, posted: int) -> dict[str, Any]:
-        """Return the levels of a minute: withdrawals wait for a review, then a payout, first come first served."""
-        rules, flow = self.world.rules, self.d.flow
-        assert rules is not None
-        reviewed = self.review.serve(m, int(flow.withdrawals_review[m]), rules.reviews_per_minute)
-        paid = self.payout.serve(m, int(flow.withdrawals_auto[m]) + reviewed, rules.payouts_per_minute)
-        self.paid_in += [m] * paid
-        late = sum(m - came >= rules.promise_minutes for came in self.review.waiting + self.payout.waiting)
-        self.rumour = self.rumour * rules.rumour_decay + posted
-        excess = max(self.rumour - rules.rumour_threshold, 0.0)
-        return {
-            "cum_review_in": self.review.came,
-            "cum_reviewed": self.review.served,
-            "cum_payout_in": self.payout.came,
-            "cum_paid": self.payout.served,
-            "n_review": len(self.review.waiting),
-            "n_payout": len(self.payout.waiting),
-            "n_confirming": sum(m - at < rules.confirmation_minutes for at in self.paid_in),
-            "n_late": late,
-            "new_complaints": posted,
-            "review_credit": self.review.credit,
-            "payout_credit": self.payout.credit,
-            "rumour": self.rumour,
-            "level_late": late * rules.late_level_per_withdrawal,
-            "level_rumour": excess * rules.rumour_level_per_complaint,
-        }
+    def rails_table(self) -> np.ndarray:
+        """Return the columns of each rail by the minute."""
+        if not self.world.rules or not self.minutes:
+            rails = len(self.world.rules.rails) if self.world.rules else 0
+            return np.empty((rails, len(RAIL_NAMES), 0), np.int64)
+        rows = [[[rail[name] for name in RAIL_NAMES] for rail in rails] for _, rails in self.slow_levels.rows]
+        return np.array(rows, np.int64).transpose(1, 2, 0)
 
     def complain(self, row: int, _: Any) -> None:
         if self.outcome[row] != RESOLVED:
@@ -276,4 +238,6 @@ class SlowEngine:
             leg_team=column(self.leg_team),
             level_ints=column(self.ints).reshape(len(INT_NAMES), -1),
             level_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
+            level_rails=self.rails_table(),
+            ran_out=bool(self.world.rules and self.slow_levels.ran_out),
         )

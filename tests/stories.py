@@ -82,6 +82,9 @@ def rich(**changes: Any) -> Scenario:
         "rumour": {"half_life": "6 h", "threshold": 1.0, "tickets_per_hour": 0.5, "category": "howto",
                    "ceiling_per_hour": 5.0},
         "readers": {"poll_every": "5 min", "poll_share": 0.3, "view_every": "4 h"},
+        "newcomers": {"industry_per_day": 24_000, "platform_share": 0.1, "kyc_share": 0.8, "kyc_delay": "30 min",
+                      "deposit_share": 0.6, "deposit_delay": "2 h"},
+        "mfa": {"failure_share": 0.2},
     }  # fmt: skip
     return story(**(base | changes))
 

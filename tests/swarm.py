@@ -47,10 +47,13 @@ def differences(a: Outcome, b: Outcome) -> list[str]:
     """Return the columns in which two outcomes differ: in dtype, shape or any bit, each with the first place."""
     found = []
     for name in (one.name for one in fields(Outcome)):
-        x, y = getattr(a, name), getattr(b, name)
+        x, y = np.asarray(getattr(a, name)), np.asarray(getattr(b, name))
         if (x.dtype, x.shape) != (y.dtype, y.shape):
             found.append(f"{name}: {x.dtype} {x.shape} and {y.dtype} {y.shape}")
         elif x.tobytes() != y.tobytes():
+            if not x.shape:
+                found.append(f"{name}: {x} and {y}")
+                continue
             bits, other = (np.ascontiguousarray(one).view(np.int64) for one in (x, y))
             place = tuple(int(i[0]) for i in np.nonzero(bits != other))
             found.append(f"{name}{list(place)}: {_time(x[place])} and {_time(y[place])}")
@@ -148,7 +151,7 @@ def _desk_text(world: Small) -> str:
         lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")
     if world.rules is not None:
         lines.append(f"{world.rules}, clocks from opening: {world.at_opening}")
-        lines.append(f"withdrawals auto {flow.withdrawals_auto.tolist()}, review {flow.withdrawals_review.tolist()}")
+        lines.append(f"requests by rail (automatic, cents, reviewed, cents) {flow.requests.tolist()}")
     return "\n".join(lines)
 
 

@@ -8,11 +8,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.bench import bench_engine, bench_replications, bench_size, timing
+from tests.bench import bench_engine, bench_loadtest, bench_replications, bench_size, timing
 from tests.bench.bench_engine import Turn
 from tests.bench.bench_replications import Row
 from tests.bench.bench_size import Size
@@ -177,6 +178,58 @@ def test_the_picture_shows_the_slopes(tmp_path: Path) -> None:
     named = [text.get_text() for text in figure.axes[0].texts]
     assert named == 2 * list(bench_size.SPANS)
     assert imread(tmp_path / "size.png").std() > 0.05
+
+
+def fidelity(rate: float, workers: int = 0, *, late: float = 2.0, valid: bool = True) -> bench_loadtest.Fidelity:
+    generator = {
+        "count_error_per_s": {"mean_share": 0.001},
+        "count_error_per_100_ms": {"mean_share": 0.01},
+        "lateness_ms": {"p50": 0.5, "p99": late, "max": 9.0},
+        "cpu_ms_per_request": 0.25,
+    }
+    return bench_loadtest.Fidelity(rate, workers, {"generator": generator, "valid": valid, "reasons": ["late"]})
+
+
+def test_the_stall_by_arithmetic_and_the_tables_of_the_load_test() -> None:
+    truth = bench_loadtest.arithmetic()
+    assert (truth.requests, truth.p95_ms, truth.p99_ms) == (4000, 1000.0, 1800.0)
+    found = [fidelity(500.0), fidelity(500.0, 2, late=99.0), fidelity(2000.0), fidelity(3000.0, valid=False)]
+    lines = bench_loadtest.fidelity_table(found)
+    assert lines[1].split() == ["500", "one", "|", "0.10%", "1.00%", "|", "0.50", "2.0", "9.0", "|", "0.25", "|", "yes"]
+    assert lines[4].endswith("no: late")
+    stalls = [truth, bench_loadtest.Stalled("ours", 4000, 1005.0, 1827.0), bench_loadtest.Stalled("wrk", *[None] * 3)]
+    assert [line.split("|")[-1].split()[0] for line in bench_loadtest.stall_table(stalls)[1:]] == [
+        "100.0%",
+        "101.5%",
+        "-",
+    ]
+    assert [line.split()[-1] for line in bench_loadtest.aims(found, stalls)[1:]] == ["yes"] * 6
+    stalls[1] = bench_loadtest.Stalled("ours", 4000, 1005.0, 1763.0)
+    found = [fidelity(500.0, late=6.1), fidelity(1999.0)]
+    judged = [line.split()[-1] for line in bench_loadtest.aims(found, stalls)[1:]]
+    assert judged == ["yes", "yes", "NO", "yes", "NO", "NO"]
+
+
+WRK = """  Latency Distribution
+     50%  151.00us
+     99%    1.77s
+  1898905 requests in 20.02s, 181.09MB read
+"""
+
+
+def test_what_wrk_prints_is_read_in_ms() -> None:
+    one = bench_loadtest.read_wrk("wrk", WRK)
+    assert (one.requests, one.p95_ms, one.p99_ms) == (1898905, None, 1770.0)
+    assert bench_loadtest.read_wrk("wrk", WRK.replace("1.77s", "870.00us")).p99_ms == 0.87
+    assert bench_loadtest.read_wrk("wrk", "").p99_ms is None
+
+
+def test_the_quick_server_answers_as_the_reference_api_and_stands_still_once() -> None:
+    with bench_loadtest.quick_server("--stall", "0.2", "--stall-after", "0") as url, httpx.Client(base_url=url) as http:
+        assert http.get("/health").json()["test_system"] is True
+        assert http.post("/api/v4/withdrawals", json={"amount": "1"}).status_code == 202
+        took = [http.get("/api/v4/wallet/withdrawals").elapsed.total_seconds() for _ in range(3)]
+    assert [second > 0.2 for second in took] == [True, False, False]
 
 
 def test_an_unknown_bench_is_refused() -> None:

@@ -22,7 +22,8 @@ from sim.cli.text import progress
 from sim.scenario import catalogue
 
 COMMANDS = [
-    "demo", "run", "check", "list", "show", "compare", "selfcheck", "hazards", "schema", "staging", "loadtest",
+    "demo", "run", "check", "list", "show", "compare", "selfcheck", "hazards", "explain", "schema", "staging",
+    "loadtest", "capacity", "reconcile", "inject",
 ]  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_another_seed_and_another_replication_are_other_draws() -> None:
     for other in (drawn(rich(), seed=2), drawn(rich(), replication=1)):
         assert len(set(one.opened_ms.tolist()) & set(other.opened_ms.tolist())) < 20
         assert len(set(one.leg_handle_ms.tolist()) & set(other.leg_handle_ms.tolist())) < 20
-        assert one.flow.withdrawals_auto.tolist() != other.flow.withdrawals_auto.tolist()
+        assert one.flow.withdrawals.tolist() != other.flow.withdrawals.tolist()
 
 
 def test_another_staffing_meets_the_same_customers() -> None:
@@ -144,8 +144,7 @@ def test_a_longer_run_leaves_its_beginning_as_it_was() -> None:
     horizon = 3 * DAY_MS
     assert early(tickets(long, b), horizon) == tickets(short, a)
     assert logins_of(long)[: 3 * 1440].tolist() == logins_of(short).tolist()
-    for name in ("withdrawals_auto", "withdrawals_review"):
-        assert getattr(b.flow, name)[: 3 * 1440].tolist() == getattr(a.flow, name).tolist()
+    assert b.flow.requests[:, :, : 3 * 1440].tolist() == a.flow.requests.tolist()
     assert b.flow.posts_ms[b.flow.posts_ms < horizon].tolist() == a.flow.posts_ms.tolist()
 
 
@@ -317,8 +316,8 @@ def test_flows_have_their_rates_and_their_shock() -> None:
     shock = {"x": {"at": "0 d", "length": "10 d", "withdrawals": 3.0, "logins": 2.0}}
     scenario = rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)
     d = drawn(scenario)
-    counts = {name: getattr(d.flow, name) for name in ("withdrawals_auto", "withdrawals_review")}
-    counts["logins"] = logins_of(scenario)
+    auto, review = (d.flow.requests[:, line].sum(axis=0) for line in (0, 2))
+    counts = {"withdrawals_auto": auto, "withdrawals_review": review, "logins": logins_of(scenario)}
     per_day = {name: by_minute.reshape(40, 1440).sum(axis=1) for name, by_minute in counts.items()}
     for name, mean, factor in (("withdrawals_auto", 900, 3), ("withdrawals_review", 100, 3), ("logins", 2000, 2)):
         assert abs(per_day[name][10:].mean() - mean) < 4 * np.sqrt(mean / 30)

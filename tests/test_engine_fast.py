@@ -22,7 +22,7 @@ from worlds import MIN, Rules, Small, crew, demand, desk, random_world, ticket
 
 from sim import engine, engine_fast
 from sim.clock import NEVER
-from sim.levels import LevelRules
+from sim.levels import LevelRules, Rail
 from sim.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +114,7 @@ def test_an_engine_leaves_its_inputs_as_they_were() -> None:
 def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew() -> None:
     world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, auto=[9, 9, 9])
     rules = LevelRules(
-        payouts_per_minute=2, rumour_decay=1, rumour_level_per_complaint=1
+        rails=(Rail(payouts_per_minute=2),), rumour_decay=1, rumour_level_per_complaint=1
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
@@ -195,7 +195,7 @@ def test_the_heap_gives_the_smallest_pair_first() -> None:
 
 
 def test_a_negative_index_is_refused() -> None:
-    odd = Change("engine_fast", "minute - 1, n[AT_OPENING]) if minute else 0", "minute - 1, n[AT_OPENING])")
+    odd = Change("engine_fast", "minute - 1, n[AT_OPENING]) if minute else (0, 0)", "minute - 1, n[AT_OPENING])")
     with pytest.raises(IndexError, match="negative index"):
         noticed(counting(interpreted(odd)).simulate, WORLDS)
 

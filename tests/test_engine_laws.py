@@ -15,7 +15,7 @@ from worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
 from sim.clock import NEVER
 from sim.demand import CHASE
 from sim.engine import simulate
-from sim.levels import COMPLAINTS
+from sim.levels.columns import COMPLAINTS
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.staffing import AGE_QUEUE, LEAVE
 

@@ -7,18 +7,18 @@ from worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reope
 from sim.clock import NEVER
 from sim.demand import Demand
 from sim.engine import simulate
-from sim.levels import (
+from sim.levels import INT_NAMES, LevelRules, Rail
+from sim.levels.columns import (
     COMPLAINTS,
-    INT_NAMES,
+    FINAL,
     LEVEL_LATE,
     LEVEL_RUMOUR,
     N_LATE,
+    N_OPEN,
     PAID,
     PAYOUT_IN,
     REVIEWED,
     RUMOUR,
-    LevelRules,
-    waiting_and_confirming,
 )
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.staffing import Desk
@@ -301,25 +301,25 @@ def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
 
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
-    rules = LevelRules(reviews_per_minute=0.5, payouts_per_minute=2.0, promise_minutes=2, confirmation_minutes=2,
-                       late_level_per_withdrawal=0.25)  # fmt: skip
+    rails = (Rail(payouts_per_minute=2.0, final_minutes=2),)
+    rules = LevelRules(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
     world = demand(ticket(0), minutes=6, auto=[4, 1], review=[2])
     out = run(world, desk(horizon=6 * MIN), rules)
-    assert out.level_ints[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
-    assert out.level_ints[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
-    assert out.level_ints[PAID].tolist() == [2, 4, 6, 7, 7, 7]
-    waiting, confirming = waiting_and_confirming(out.level_ints, rules)
-    assert waiting.tolist() == [4, 3, 1, 0, 0, 0]
-    assert confirming.tolist() == [2, 4, 4, 3, 1, 0]
-    assert out.level_ints[N_LATE].tolist() == [0, 0, 1, 0, 0, 0]
-    assert out.level_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.25, 0.0, 0.0, 0.0]
+    (rail,) = out.level_rails
+    assert rail[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
+    assert rail[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
+    assert rail[PAID].tolist() == [2, 4, 6, 7, 7, 7]
+    assert rail[FINAL].tolist() == [0, 0, 2, 4, 6, 7]
+    assert out.level_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
+    assert out.level_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
+    assert out.level_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
     assert out.level_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6
 
 
 def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
     """Against each withdrawal followed one by one."""
     arrivals = [5, 0, 7, 3, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
-    rules = LevelRules(reviews_per_minute=1.0, payouts_per_minute=1.75, promise_minutes=3)
+    rules = LevelRules(reviews_per_minute=1.0, rails=(Rail(payouts_per_minute=1.75),), promise_minutes=3)
     out = run(demand(ticket(0), minutes=15, auto=arrivals), desk(horizon=15 * MIN), rules)
     line: list[int] = []
     credit, late = 0.0, []

@@ -19,7 +19,7 @@ from sim.metrics import metric_of
 from sim.scenario import load
 
 README = (ROOT / "README.md").read_text("utf-8")
-QUICK_COMMANDS = ("list", "schema", "check")
+QUICK_COMMANDS = ("list", "schema", "check", "explain")
 QUICK_RUN = "quiet_week"
 UNCHECKED = {"git", "cd", "source", "export"}
 
@@ -80,7 +80,7 @@ def test_every_withstand_line_is_accepted(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     for name in getattr(options, "metric", []):
         metric_of(name)
-    if hasattr(options, "scenario"):
+    if hasattr(options, "sets"):
         candles = candle_sets(options) if hasattr(options, "candles") else []
         load(_place(options.scenario), sets=[*options.sets, *candles])
 

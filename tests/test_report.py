@@ -253,6 +253,15 @@ def test_a_load_test_that_passes_or_is_not_valid_is_not_mistaken(plots: list[Pat
     assert "every objective" not in text
 
 
+def test_what_a_manager_needs_and_a_least_are_said(plots: list[Path]) -> None:
+    least = {"name": "login.throughput_per_s", "limit": 90, "measured": 80, "passed": False, "kind": "target"}
+    told = {"sentence": "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes"}
+    text = Page(report(plots, verdict=verdict(thresholds=[least | {"at_least": True}], manager=told))).text
+    assert "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes." in text
+    assert "login.throughput_per_s at least 90 80" in text
+    assert "staging holds" not in Page(report(plots, verdict=verdict(manager=None))).text
+
+
 def test_wrong_books_after_a_fast_load_test_are_said(plots: list[Path]) -> None:
     wrong = {"checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
     text = Page(report(plots, verdict=verdict(thresholds=[], reconciliation=wrong))).text

@@ -9,7 +9,8 @@ import pytest
 from stories import category, fixed, story
 
 from sim.clock import DAY_MS, HOUR_MS
-from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk, desk_of, on_duty
+from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk, desk_of
+from sim.workforce import on_duty
 
 H = HOUR_MS
 ROUND = {

@@ -19,7 +19,7 @@ from sim.demand import CHASE, REOPEN
 from sim.laws import draw_ms, lognormal, mean_ms, quantiles, sigma_of
 from sim.normal import normal_quantile
 from sim.scenario import ScenarioFaults
-from sim.scenario.model import Empirical, Law, Lognormal, Mixture
+from sim.scenario.laws import Empirical, Law, Lognormal, Mixture
 from sim.streams import DAY_STRIDE, Streams, mix, unit
 
 GRID = (np.arange(400_000) + 0.5) / 400_000

@@ -136,4 +136,5 @@ def test_a_file_without_a_header_has_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_the_endpoints_of_a_trace_are_known_by_name() -> None:
-    assert sorted(tables.ENDPOINTS) == ["login", "ticket", "ticket_view", "withdrawal", "withdrawal_status"]
+    customers = ["login", "mfa", "ticket", "ticket_view", "withdrawal", "withdrawal_status"]
+    assert sorted(tables.ENDPOINTS) == sorted([*customers, "signup", "kyc", "deposit"])

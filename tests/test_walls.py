@@ -20,10 +20,11 @@ MAY_IMPORT = {
     "theory": "",
     "clock": "",
     "statistics": "",
-    "levels": "",
     "compiled": "",
+    "levels": "clock compiled",
     "streams": "compiled",
     "normal": "compiled",
+    "amounts": "compiled normal",
     "poisson": "compiled normal",
     "heap": "compiled",
     "grid": "compiled",
@@ -35,10 +36,14 @@ MAY_IMPORT = {
     "scenario": "clock curve",
     "series_table": "kept scenario tables",
     "laws": "compiled normal scenario",
-    "market": "clock curve scenario",
-    "itinerary": "clock compiled laws scenario streams",
-    "demand": "clock compiled curve itinerary laws levels market poisson scenario streams",
-    "staffing": "clock scenario",
+    "regimes": "clock compiled normal poisson scenario streams",
+    "market": "clock curve regimes scenario streams",
+    "growth": "clock curve market scenario",
+    "policy": "clock curve market once scenario",
+    "itinerary": "clock compiled laws policy scenario streams",
+    "demand": "amounts clock compiled curve growth itinerary laws levels market once policy poisson scenario streams",
+    "workforce": "clock scenario",
+    "staffing": "clock scenario workforce",
     "outcome": "clock compiled demand",
     "prepared": "clock demand outcome staffing",
     "minute": "clock demand levels prepared",
@@ -46,28 +51,37 @@ MAY_IMPORT = {
     "floor_tables": "clock demand levels outcome prepared staffing",
     "engine_fast": "clock compiled demand floor_tables heap levels outcome staffing",
     "givens": "clock scenario staffing",
-    "world": "clock demand givens levels market once scenario staffing",
+    "workload": "clock demand givens laws market policy scenario staffing workforce",
+    "level_rules": "amounts clock demand levels scenario",
+    "world": "clock demand givens level_rules levels market once scenario staffing streams workload",
     "floor": "clock compiled demand outcome staffing",
     "stays": "clock compiled grid",
     "counting": "clock compiled demand grid outcome",
     "waits": "clock compiled counting grid outcome survival",
     "facts": "clock counting demand floor givens levels once outcome poisson staffing stays streams tables waits world",
     "metric": "facts",
-    "metrics": "clock counting demand facts levels metric statistics survival waits",
+    "market_metrics": "clock counting demand facts metric",
+    "policy_metrics": "clock facts metric",
+    "money_metrics": "clock facts levels metric",
+    "public_metrics": "clock counting facts levels metric",
+    "metrics": (
+        "clock counting demand facts levels market_metrics metric money_metrics policy_metrics public_metrics statistics survival tables waits"
+    ),
+    "explain": "metrics scenario",
     "series": "clock counting facts levels survival waits",
     "estimate": "metrics statistics",
     "expect": "estimate metrics",
-    "arrivals": "clock estimate facts laws tables",
+    "arrivals": "amounts clock demand estimate facts laws tables",
     "ticket_table": "clock demand facts laws outcome tables",
     "profile": "",
     "memory": "",
     "precision": "statistics",
     "ledger": "kept scenario series",
     "replicate": (
-        "engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world"
+        "demand engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world"
     ),
     "warmup": "arrivals compiled metrics replicate scenario series world",
-    "hazards": "clock demand facts outcome replicate scenario world",
+    "hazards": "clock demand facts outcome policy replicate scenario world",
     "plots": "clock estimate metrics scenario series_table statistics",
     "report": "estimate expect metrics plots scenario series_table statistics",
     "saved": "estimate scenario tables",
@@ -83,11 +97,13 @@ MAY_IMPORT = {
 
 LOADTESTS_MAY_IMPORT = {"clock", "curve", "tables"}
 HOMES = {
-    "locust": ("loadtests/locustfile.py",),
+    "locust": ("loadtests/locustfile.py", "tests/bench/closed_loop.py"),
     "simpy": ("sim/engine.py", "tests/bench/"),
     "numba": ("sim/compiled.py",),
-    "matplotlib": ("sim/plots/", "loadtests/plots.py", "tests/"),
+    "matplotlib": ("sim/plots/", "loadtests/plots/", "tests/"),
     "ciw": ("tests/bench/",),
+    "sqlite3": ("loadtests/staging/sqlite.py", "tests/"),
+    "psycopg": ("loadtests/staging/postgres.py", "tests/"),
     "random": ("tests/",),
     "uuid": (),
     "secrets": ("sim/cli/", "loadtests/", "tests/"),
@@ -327,6 +343,8 @@ MANY = "def many(self, a, b, c, d, *, e, f, g, h, i): ..."
         ("sim/cli/options.py", "from sim.scenario import load", "at once"),
         ("loadtests/verdict.py", "from sim.metrics import METRICS", "reads a run's files"),
         ("loadtests/driver.py", "import locust", "imports locust"),
+        ("loadtests/staging/ledger.py", "import sqlite3", "imports sqlite3"),
+        ("loadtests/staging/service.py", "import psycopg", "imports psycopg"),
         ("loadtests/driver.py", "print('sent')", "prints or exits"),
         ("loadtests/staging/app.py", "from sim.clock import NEVER", "neither the model"),
         ("loadtests/staging/app.py", "from loadtests.dialect import Dialect", "neither the model"),
@@ -404,8 +422,9 @@ def test_the_top_level_holds_nothing_else() -> None:
     )
 
 
-def test_constraints_are_names_and_versions_alone() -> None:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("file", ["constraints.txt", "tests/helpdesk/constraints.txt"])
+def test_constraints_are_names_and_versions_alone(file: str) -> None:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
     assert len(pinned) > 20, "constraints.txt must pin everything that is installed"
     for line in pinned:

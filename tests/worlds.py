@@ -6,15 +6,16 @@ Times are milliseconds. Whatever a test does not mention has a default that does
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import numpy as np
 
 from sim.clock import MINUTE_MS, NEVER
-from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, Flow
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand
 from sim.engine import simulate
-from sim.levels import LevelRules
+from sim.levels import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
+from sim.levels.columns import GIVEN_NAMES
 from sim.outcome import Outcome
 from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk
 
@@ -89,6 +90,7 @@ def demand(
     def by_minute(values: Sequence[int]) -> np.ndarray:
         return column([*values, *[0] * (minutes - len(values))])
 
+    zeros = by_minute(())
     return Demand(
         categories=categories,
         category=column([t.category for t in tickets]),
@@ -111,7 +113,7 @@ def demand(
         leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
-        flow=Flow(by_minute(auto), by_minute(review), column(posts)),
+        flow=Flow(requests=np.stack([by_minute(auto), zeros, by_minute(review), zeros])[None], posts_ms=column(posts)),
     )
 
 
@@ -217,8 +219,13 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     horizon = minutes * MIN if levels else end + rng.choice((0, 0, 0, 1))  # with levels a run is of whole minutes
     counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
     tickets = _random_tickets(grid, queues, scale)
+    met = demand(*tickets, queues=queues, minutes=minutes, auto=counts["auto"], review=counts["review"])
+    if levels and levels.voice != Voice():
+        met = replace(met, flow=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
+    elif levels:
+        met = replace(met, flow=replace(met.flow, requests=np.repeat(met.flow.requests, len(levels.rails), axis=0)))
     return Small(
-        demand=demand(*tickets, queues=queues, minutes=minutes, auto=counts["auto"], review=counts["review"]),
+        demand=met,
         desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
         rules=levels,
         at_opening=rng.random() < 0.3,
@@ -276,7 +283,7 @@ def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
     drawn = _Drawn(grid, queues)
     tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
     for at in grid.at(scale * rng.randint(0, 6)):
-        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.randint(0, 1)
+        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 4))
         tickets.append(drawn.ticket(at=at, kind=CANDIDATE, mark=mark, stream=stream))
     parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
     for _ in range(scale * rng.choice((0, 0, 1, 2, 4, 8))):
@@ -318,13 +325,114 @@ class _Drawn:
 
 
 def _random_level_rules(rng: Random) -> LevelRules:
+    """Return rules in which everything is on or off by chance, with numbers that make ties."""
+    maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
+    living = {} if maybe else _random_living(rng)
+    rails = (Rail(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
     return LevelRules(
+        **{"rails": rails} | living,  # type: ignore[arg-type]
         reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
-        payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
         promise_minutes=rng.randint(1, 3),
-        confirmation_minutes=rng.randint(1, 3),
         late_level_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),
         rumour_decay=rng.choice((0.0, 0.5, 1.0)),
         rumour_threshold=rng.choice((0.0, 1.0)),
         rumour_level_per_complaint=rng.choice((0.25, 0.5, 1.0)),
+    )
+
+
+def _random_living(rng: Random) -> dict[str, object]:
+    def some(*values: float) -> float:
+        return rng.choice((0.0, *values))
+
+    loads = rng.choice(((), (2.0,), (1.0, 4.0), (2.0, 3.0, 8.0)))
+
+    return {
+        "rails": tuple(_random_rail(rng) for _ in range(rng.randint(1, 3))),
+        "drop_share": some(0.25),
+        "held_share": some(0.5, 1.0),
+        "hold_minutes": rng.randint(1, 3),
+        "mistake_level_per_withdrawal": some(0.25),
+        "gateway": Gateway(
+            loads_per_minute=loads,
+            error_shares=tuple(rng.choice((0.0, 0.25, 0.5)) for _ in loads),
+            retry_share=some(0.5, 1.0),
+            retry_minutes=rng.randint(1, 2),
+            polls_per_open=some(0.5),
+            level_per_gave_up=some(0.25, 1.0),
+        ),
+        "limits": Limits(
+            over_share=some(0.25, 0.5),
+            over_weight=rng.choice((1.0, 1.5)),
+            hot_share=some(0.5),
+            back_share=some(0.5, 1.0),
+            back_minutes=rng.randint(1, 3),
+            level_per_refusal=some(0.25, 1.0),
+        ),
+        "voice": Voice(
+            copies=some(0.5, 0.75),
+            decay=rng.choice((0.0, 0.5)),
+            unanswered_decay=rng.choice((0.5, 0.75)),
+            background=some(0.5),
+            campaign=some(1.0),
+            copy=some(0.5, 1.0),
+            trust_recovery=some(0.25),
+            trust_loss_per_post=some(0.125),
+        ),
+        "panic": Panic(
+            depositors=rng.choice((0, 3, 8)),
+            spread=some(0.5),
+            calm=some(0.25, 0.5),
+            per_rumour=some(0.5, 1.0),
+            distrust_weight=some(1.0),
+        ),
+    }
+
+
+def _random_rail(rng: Random) -> Rail:
+    wallet = rng.random() < 0.5
+    hot = rng.choice((0, 500, 2000)) if wallet else -1
+    return Rail(
+        payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
+        batch_minutes=rng.choice((1, 1, 2)),
+        confirmations=rng.choice((0, 0, 1, 2)),
+        final_minutes=rng.randint(1, 3),
+        hot_cents=hot,
+        cold_cents=rng.choice((0, 100, 10_000)),
+        low_cents=rng.choice((0, 300)),
+        target_cents=rng.choice((500, 1000)),
+        high_cents=rng.choice((1200, 1 << 40)),
+    )
+
+
+def _random_flow(rng: Random, rules: LevelRules, minutes: int) -> Flow:
+    """Return a flow for these rules, on a coarse grid of times and marks."""
+
+    def table(*shape: int, of: Sequence[float]) -> np.ndarray:
+        return np.array([rng.choice(of) for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+    rails = len(rules.rails)
+    requests = np.zeros((rails, 4, minutes), np.int64)
+    requests[:, [0, 2]] = table(rails, 2, minutes, of=(0, 0, 0, 1, 3))
+    requests[:, 1] = requests[:, 0] * table(rails, minutes, of=(100, 101, 250))
+    requests[:, 3] = requests[:, 2] * table(rails, minutes, of=(100, 333))
+    horizon = max(minutes, 1) * MIN
+    unit = np.arange(1, 40)
+    given = np.zeros((len(GIVEN_NAMES), minutes))
+    if rng.random() < 0.5:
+        given[:] = table(len(GIVEN_NAMES), minutes, of=(0.0, 0.0, 0.5))
+    return Flow(
+        requests=requests,
+        posts_ms=np.sort(table(3, of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
+        campaign_ms=np.sort(table(rng.choice((0, 4)), of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
+        closed=table(rails, minutes, of=(0, 0, 1)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
+        deposits=table(rails, minutes, of=(0, 100)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
+        blocks=np.sort(table(rails, 6, of=tuple(range(minutes + 2))).astype(np.int64), axis=1),
+        refill_minutes=table(rails, 2, of=(1, 2)).astype(np.int64),
+        given=given,
+        copy_times=unit * 0.5,
+        fright_times=unit * 0.5,
+        calm_times=unit * 0.25,
+        post_marks=table(3, of=(0.5, 1.0, 2.0)).astype(np.float64),
+        fright_rail=table(39, of=tuple(range(rails))).astype(np.int64),
+        fright_cents=table(39, of=(100, 301)).astype(np.int64),
     )

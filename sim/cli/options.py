@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 
-CHILDREN = {"staging": "staging", "loadtest": "run"}
+CHILDREN = {
+    "staging": "staging",
+    "loadtest": "run",
+    "capacity": "capacity",
+    "reconcile": "reconcile",
+    "inject": "inject",
+}
 """Commands that run as ``python -m loadtests NAME``: the load test's patching of sockets stays out of the model."""
 
 _ABOUT = """Predict what a bad day does to a crypto exchange's support desk, and prove on staging that the
@@ -54,6 +60,14 @@ def parser() -> ArgumentParser:
         "withstand hazards scenarios/baseline.toml --replications 100",
     )  # fmt: skip
     _add_scenario(hazards)
+    explain = command(
+        "explain", "explain:explain", "tell what a scenario's key or a metric means, and where it acts",
+        "withstand explain withdrawals.payouts_per_minute",
+    )  # fmt: skip
+    explain.add_argument("key", nargs="?", metavar="KEY", help="key path, its last key, or metric (default: all)")
+    explain.add_argument(
+        "--scenario", default="baseline", metavar="SCENARIO", help="whose values to show (default baseline)"
+    )
     command("schema", "show:schema", "print the JSON Schema of scenarios, for editors", "withstand schema > s.json")
     for name in CHILDREN:
         commands.add_parser(name, help=_CHILD_HELP[name], add_help=False)
@@ -63,6 +77,9 @@ def parser() -> ArgumentParser:
 _CHILD_HELP = {
     "staging": "start the reference exchange back end on this machine",
     "loadtest": "replay a run's arrivals against a test system",
+    "capacity": "measure how many requests a second a test system holds",
+    "reconcile": "compare an earlier load test's journal with what the server holds",
+    "inject": "send repeated, competing and given-up requests, and see whether the books stay right",
 }
 
 

@@ -48,8 +48,14 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 
 
 def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -> str:
-    """Return the headline metrics, or all: mean ± 95 % half-width, and the 5-95 % range of the replications."""
+    """Return the headline metrics, or all: mean ± 95 % half-width, and the 5-95 % range of the replications.
+
+    Where a mean is no typical run, the median stands for it.
+    """
     names = list(metrics) if everything else [name for name in HEADLINE if name in metrics]
+    if any(one.summary == "quantiles" for one in metrics.values()):
+        rows = [("metric", "median (5 to 95 % of replications): two kinds of outcome, and a mean tells of neither")]
+        return columns(rows + [(name, str(metrics[name])) for name in names])
     rows = [("metric", "mean ± 95 % half-width", "5-95 % of replications")]
     rows += [(name, str(metrics[name]), spread(metrics[name])) for name in names]
     return columns(rows)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sim.demand.drawing import draw, logins
+from sim.demand.drawing import draw, logins, onboarding, per_minute
 from sim.demand.recipe import Recipe, ceilings, recipe_of
-from sim.demand.table import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, BotCandidates, Demand, Flow
+from sim.demand.table import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
 
 __all__ = [
-    "CANDIDATE", "CHASE", "KINDS", "REOPEN", "ROOT", "BotCandidates", "Demand", "Flow", "Recipe", "ceilings", "draw",
-    "logins", "recipe_of",
+    "CANDIDATE", "CHASE", "KINDS", "REOPEN", "ROOT", "TASK", "BotCandidates", "Demand", "Recipe", "ceilings",
+    "draw", "logins", "onboarding", "per_minute", "recipe_of",
 ]  # fmt: skip

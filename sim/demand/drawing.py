@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.clock import DAY_MS, MINUTE_MS
 from sim.demand import rows as column
+from sim.demand.money import flow_of
 from sim.demand.opening import PERSON_COLUMNS, Bots, day_counts, minute_counts, open_tickets
 from sim.demand.recipe import Recipe, candidates_name
 from sim.demand.rows import OWN_COLUMNS, ROW_COLUMNS, draw_rows
-from sim.demand.table import BotCandidates, Demand, Flow
+from sim.demand.table import BotCandidates, Demand
 from sim.itinerary import LEG_COLUMNS, LEG_HANDLE, LEG_PAUSE, LEG_QUEUE
+from sim.levels import Flow
 from sim.streams import Key, Streams, name_keys, purpose_key
 
 Ints = NDArray[np.int64]
@@ -21,8 +24,11 @@ _SPARE_ROWS = 1024
 _FAMILY_MOST = 4.0
 
 
-def draw(recipe: Recipe, *, seed: int, replication: int) -> Demand:
-    """Return every draw of one replication. Pure: the same arguments give the same bits."""
+def draw(recipe: Recipe, *, seed: int, replication: int, plenty: int = 0) -> Demand:
+    """Return every draw of one replication. Pure: the same arguments give the same bits.
+
+    With each ``plenty`` the levels get 8 times as much of what they may use without limit; the first of it is the same.
+    """
     streams = Streams(seed, replication)
     root, busyness, even = streams.root, _busyness(recipe, streams), np.ones(recipe.days)
     counts = day_counts(recipe.roots, root, busyness)
@@ -31,18 +37,58 @@ def draw(recipe: Recipe, *, seed: int, replication: int) -> Demand:
     n_roots, bots = open_tickets(recipe.roots, root, counts, people, 0)
     n, bot_candidates = open_tickets(recipe.candidates, root, counts_candidates, people, n_roots)
     _, posts = open_tickets(recipe.posts, root, day_counts(recipe.posts, root, even), people, n)
-    flow = Flow(
-        minute_counts(recipe.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
-        minute_counts(recipe.withdrawals_review, busyness, root, *_address("withdrawals/review")),
-        np.sort(posts.of(0)[0]),
+    background, campaigns, spam = _of_nobody(recipe, posts)
+    flow = flow_of(
+        recipe.money,
+        recipe.scenario,
+        streams,
+        auto=minute_counts(recipe.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
+        hand=minute_counts(recipe.withdrawals_review, busyness, root, *_address("withdrawals/review")),
+        posts_ms=(background, campaigns),
+        others=logins(recipe, streams) + per_minute(spam, recipe.days) if recipe.scenario.gateway else None,
+        plenty=plenty,
     )
     tables = draw_rows(recipe.paths, people, n_roots, n, *_room(recipe, n))
-    return _demand(recipe, tables, bots, _for_bot(recipe, streams, bot_candidates), flow)
+    return _demand(recipe, tables, (bots, _for_bot(recipe, streams, bot_candidates), spam), flow)
+
+
+def _of_nobody(recipe: Recipe, posts: Bots) -> tuple[Ints, Ints, Ints]:
+    """Return the times, in order, of the background's posts, of the campaigns' posts, and of their worthless tickets."""
+    first_spam = 1 + len(recipe.scenario.campaigns)
+    sources = range(1), range(1, first_spam), range(first_spam, len(recipe.posts.rows))
+    none = np.empty(0, np.int64)
+    background, campaigns, spam = (np.concatenate([none, *(posts.of(n)[0] for n in mine)]) for mine in sources)
+    return np.sort(background), np.sort(campaigns), np.sort(spam)
+
+
+def per_minute(time_ms: Ints, days: int) -> Ints:
+    """Return how many of the times lie in each minute of a run of so many days."""
+    return np.bincount(time_ms // MINUTE_MS, minlength=days * DAY_MS // MINUTE_MS)
 
 
 def logins(recipe: Recipe, streams: Streams) -> Ints:
     """Return the logins by the minute of the run. They meet no desk, so they are drawn when they are asked for."""
     return minute_counts(recipe.logins, _busyness(recipe, streams), streams.root, *_address("logins"))
+
+
+def onboarding(recipe: Recipe, streams: Streams) -> dict[str, Ints]:
+    """Return by endpoint the newcomers' requests by the minute of the run, but for the documents that people review."""
+    growth = recipe.growth
+    if growth is None:
+        return {}
+    automatic = growth.kyc_per_hour - growth.reviews_per_hour
+    flows = {
+        "signup": (growth.signups_per_hour, growth.signups),
+        "kyc": (automatic, growth.kyc),
+        "deposit": (growth.deposits_per_hour, growth.deposits),
+    }
+    busyness = _busyness(recipe, streams)
+    return {
+        name: minute_counts(
+            recipe.profile.times(factor).expected(MINUTE_MS) * per_hour, busyness, streams.root, *_address(name)
+        )
+        for name, (per_hour, factor) in flows.items()
+    }
 
 
 def _address(purpose: str) -> tuple[NDArray[Key], Key]:
@@ -81,8 +127,11 @@ def _for_bot(recipe: Recipe, streams: Streams, bots: Bots) -> tuple[BotCandidate
     return tuple(out)
 
 
-def _demand(recipe: Recipe, tables: Any, bots: Bots, for_bot: tuple[BotCandidates, ...], flow: Flow) -> Demand:
-    """Return the Demand that the tables of ``draw_rows`` hold."""
+def _demand(
+    recipe: Recipe, tables: Any, without_row: tuple[Bots, tuple[BotCandidates, ...], Ints], flow: Flow
+) -> Demand:
+    """Return the Demand that the tables of ``draw_rows`` hold, and what has no row: bot-ended tickets, spam."""
+    bots, for_bot, spam_ms = without_row
     rows, legs, n, n_legs, mark, regulator = tables
     mine = [bots.of(number) for number in range(len(recipe.scenario.categories))]
     return Demand(
@@ -109,4 +158,10 @@ def _demand(recipe: Recipe, tables: Any, bots: Bots, for_bot: tuple[BotCandidate
         bot_ordinals=tuple(ordinals for _, ordinals in mine),
         flow=flow,
         bot_candidates=for_bot,
+        spam_ms=spam_ms,
+        unanswerable=tuple(
+            number
+            for number, name in enumerate(recipe.scenario.categories)
+            if name in recipe.scenario.complaints.unanswerable
+        ),
     )

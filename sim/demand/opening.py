@@ -114,7 +114,7 @@ def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: B
     Each ticket is written where it would stand in either line, of which only its own moves on: no branch, for a
     processor would guess one wrong as often as the bot fails. The plain loop before it works on several at a time.
     """
-    one, spread, at = sources.rows[s], sources.spread[s, day], bots.end[s]
+    one, spread, for_bots, at = sources.rows[s], sources.spread[s, day], sources.bot[s, day], bots.end[s]
     k0, k1 = stream_keys(root, one.key0, one.key1)
     for i in range(size):
         key = ticket_key(k0, k1, day * DAY_STRIDE + i)
@@ -123,7 +123,7 @@ def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: B
         time_ms = _time_of_day(sources, spread, today.time[i])
         bots.opened_ms[at], bots.ordinals[at] = day * DAY_MS + time_ms, day * DAY_STRIDE + i
         today.order[here], today.keys[here], today.source[here] = time_ms << _PLACE_BITS | here, today.key[i], s
-        for_bot = today.bot[i] < one.bot_resolve
+        for_bot = today.bot[i] < for_bots
         at += 1 if for_bot else 0
         here += 0 if for_bot else 1
     bots.end[s] = at

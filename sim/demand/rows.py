@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sim.clock import NEVER
 from sim.compiled import compiled, part
 from sim.demand.opening import PERSON_CATEGORY, PERSON_KEY, PERSON_OPENED, PERSON_STREAM
-from sim.demand.table import CANDIDATE, CHASE, REOPEN, ROOT
+from sim.demand.table import CANDIDATE, CHASE, REOPEN, ROOT, TASK
 from sim.itinerary import LEG_QUEUE, Paths, first_contact, question, reopened
 from sim.laws import drawn_ms
 from sim.streams import Key, mix, purpose_key, uniform
@@ -41,7 +41,7 @@ def draw_rows(
     ``rows``, ``own`` and ``legs`` are room, and made larger if need be. Returns rows, legs, how many of each there
     are, marks and regulator flags.
     """
-    _begin(people, n_roots, n_people, rows, own)
+    _begin(paths, people, n_roots, n_people, rows, own)
     row: int = np.int64(0)  # type: ignore[assignment]  # for a literal, all would be compiled once more
     n, at = n_people, row
     while True:
@@ -51,7 +51,7 @@ def draw_rows(
         rows, own, legs = _larger(rows, n), _larger(own, n), _larger(legs, at)
     rows[LEGS_FROM, n] = at
     mark, regulator = np.zeros(n), np.zeros(n, np.bool_)
-    _flag(paths, own, n_roots, n_people, mark, regulator)
+    _flag(paths, rows, own, n_roots, n_people, mark, regulator)
     return rows, legs, n, at, mark, regulator
 
 
@@ -66,10 +66,13 @@ def _larger(table: Ints, used: int) -> Ints:
 
 
 @part
-def _begin(people: Ints, n_roots: int, n_people: int, rows: Ints, own: Ints) -> None:
+def _begin(paths: Paths, people: Ints, n_roots: int, n_people: int, rows: Ints, own: Ints) -> None:
     """Write the rows of the tickets that are nobody's child."""
     for i in range(n_people):
-        _row(rows, own, i, people[i, PERSON_KEY], ROOT if i < n_roots else CANDIDATE, people[i, PERSON_CATEGORY])
+        category, kind = people[i, PERSON_CATEGORY], CANDIDATE
+        if i < n_roots:
+            kind = TASK if paths.categories[category].task else ROOT
+        _row(rows, own, i, people[i, PERSON_KEY], kind, category)
         rows[OPENED, i], rows[STREAM, i] = people[i, PERSON_OPENED], people[i, PERSON_STREAM]
 
 
@@ -128,14 +131,15 @@ def _expect(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int) -> None:
 def _children(paths: Paths, rows: Ints, own: Ints, row: int, n: int) -> int:
     """Write the rows reserved for a ticket's children from row ``n`` on; return the row after them.
 
-    A customer may ask again about whatever waits; a question that was answered does not come back.
+    A customer may ask again about whatever waits; a question that was answered, or a task, does not come back.
     """
     key, loops = Key(own[KEY, row]), paths.loops
     if own[GENERATION, row] >= GENERATIONS_MAX:
         return n
     if loops.recontact_share > 0.0 and uniform(key, _ASKS_AGAIN) < loops.recontact_share:
         n = _child(paths, rows, own, row, n, CHASE)
-    if loops.reopen_share > 0.0 and rows[KIND, row] != CHASE and uniform(key, _COMES_BACK) < loops.reopen_share:
+    ticket = rows[KIND, row] != CHASE and rows[KIND, row] != TASK
+    if loops.reopen_share > 0.0 and ticket and uniform(key, _COMES_BACK) < loops.reopen_share:
         n = _child(paths, rows, own, row, n, REOPEN)
     return n
 
@@ -154,10 +158,10 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
 
 
 @part
-def _flag(paths: Paths, own: Ints, n_roots: int, n_people: int, mark: Floats, regulator: Flags) -> None:
+def _flag(paths: Paths, rows: Ints, own: Ints, n_roots: int, n_people: int, mark: Floats, regulator: Flags) -> None:
     """Mark the candidates, and flag the customers who would turn to a regulator."""
     for i in range(n_people):
         key = Key(own[KEY, i])
-        regulator[i] = uniform(key, _REGULATOR) < paths.loops.regulator_share
+        regulator[i] = rows[KIND, i] != TASK and uniform(key, _REGULATOR) < paths.loops.regulator_share
         if i >= n_roots:
             mark[i] = uniform(key, _MARK)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.levels import Flow
+
 Ints = NDArray[np.int64]
-ROOT, CANDIDATE, REOPEN, CHASE = range(4)
-KINDS = ("root", "candidate", "reopen", "chase")
-
-
-@dataclass(frozen=True)
-class Flow:
-    """Withdrawals by the minute of the run (int64, one element a minute) and the posts that name no ticket (ms)."""
-
-    withdrawals_auto: Ints
-    withdrawals_review: Ints
-    posts_ms: Ints
+ROOT, CANDIDATE, REOPEN, CHASE, TASK = range(5)
+KINDS = ("root", "candidate", "reopen", "chase", "task")
+"""A task is work that no customer asked for: it is opened like a root, but is no ticket."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,9 @@ class Demand:
     ``complaint_after_ms`` counts from the start of the complaint clock. ``chase`` and ``reopen`` are the rows of
     the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
     ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
-    category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws.
+    category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws. Complaints
+    about the categories numbered in ``unanswerable`` may not be answered in public. ``spam_ms`` are the times of a
+    campaign's worthless tickets, in order: a filter ends them at once, so nothing but the endpoint sees them.
     """
 
     categories: tuple[str, ...]
@@ -68,8 +64,15 @@ class Demand:
     bot_ordinals: tuple[Ints, ...]
     flow: Flow
     bot_candidates: tuple[BotCandidates, ...] = ()
+    unanswerable: tuple[int, ...] = ()
+    spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def rows(self) -> int:
         """Return how many rows there are; bot-ended roots have none (see ``bot_opened_ms``, by category)."""
         return len(self.opened_ms)
+
+    @property
+    def quiet(self) -> NDArray[np.bool_]:
+        """By row, whether a complaint about it may not be answered in public."""
+        return np.isin(self.category, self.unanswerable)

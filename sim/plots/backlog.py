@@ -56,7 +56,7 @@ def draw(view: View) -> Figure | None:
 
 def draw_on(axis: Axes, view: View, values: Floats, colour: str, *, names: bool = True) -> None:
     """Draw a level with its band."""
-    drawn = band(coarse(values, view.step_h))
+    drawn = band(coarse(values, view.step_h), view.middle)
     shade_shocks(axis, view, names=names)
     draw_band(axis, centres(view, view.step_h), drawn, colour)
     linear_axis(axis, float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)

@@ -38,8 +38,8 @@ def draw(view: View) -> Figure | None:
     panel(axis, "", unit(view))
     time_axis(axis, view)
     below = (
-        f"Bars: means per {span_text(step_h(view))}. Floor: direct complaints that the same customers would make with "
-        "unlimited agents, and the background of posts that name no ticket."
+        f"Bars: {view.middle}s per {span_text(step_h(view))}. Floor: direct complaints that the same customers would "
+        "make with unlimited agents, and the background of posts that name no ticket."
     )
     return finish(figure, findings.complaints(view), below, key(view))
 
@@ -78,12 +78,12 @@ def draw_on(axis: Axes, view: View, *, names: bool = True) -> None:
     width = step_h(view)
     posts = _sums(view, "new_posts", width)
     total, floor = _sums(view, "new_complaints", width) + posts, _sums(view, "new_complaints_floor", width) + posts
-    at, spread = edges(view, width), band(total)
+    at, spread = edges(view, width), band(total, view.middle)
     shade_shocks(axis, view, names=names)
     for values, colour in ((total, ORANGE), (floor, BLUE), (posts, BACKGROUND)):
-        axis.stairs(values.mean(axis=0), at, fill=True, color=colour, lw=0)
-    axis.stairs(total.mean(axis=0), at, color=BLACK, lw=0.7)
-    top = float(max(total.mean(axis=0).max(), floor.mean(axis=0).max()))
+        axis.stairs(view.centre(values), at, fill=True, color=colour, lw=0)
+    axis.stairs(view.centre(total), at, color=BLACK, lw=0.7)
+    top = float(max(view.centre(total).max(), view.centre(floor).max()))
     if spread.low is not None and spread.high is not None:
         axis.vlines(centres(view, width), spread.low, spread.high, color=BLACK, lw=0.9)
         top = max(top, float(spread.high.max()))

@@ -59,7 +59,7 @@ def draw_on(axis: Axes, view: View, name: str) -> None:
     peak = coarse(view.of(f"endpoint:{name}", "peak_per_s"), view.step_h, "max")
     shade_shocks(axis, view)
     for values, colour, style in ((peak, RED, "--"), (mean, BLUE, "-")):
-        draw_band(axis, at, band(np.where(values > 0, values, np.nan)), colour, style=style, width=1.1)
+        draw_band(axis, at, band(np.where(values > 0, values, np.nan), view.middle), colour, style=style, width=1.1)
     peaks = findings.endpoint_peaks(view, name)
     title = f"{findings.ENDPOINT_NAMES[name]}: busiest minute {findings.endpoint_peak(view, name)} requests/s"
     if view.replications > 1:

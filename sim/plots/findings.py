@@ -19,8 +19,6 @@ from sim.plots.view import (
     humane,
     percent,
     quantile_text,
-    share_text,
-    spread_text,
 )
 
 CALM_TEXT = (
@@ -33,6 +31,10 @@ ENDPOINT_NAMES = {
     "ticket": "new tickets",
     "ticket_view": "ticket views",
     "login": "logins",
+    "signup": "sign-ups",
+    "kyc": "documents sent",
+    "deposit": "first deposits",
+    "mfa": "codes entered",
 }
 METRIC_ENDPOINTS = {
     "withdrawals_peak_per_s": "withdrawals",
@@ -60,7 +62,7 @@ def backlog(view: View) -> str:
 
 
 def slowest_team(view: View) -> str:
-    """Return which large team drains last, by the mean over replications; nothing without a calm day before a shock.
+    """Return which large team drains last, by the middle over replications; nothing without a calm day before a shock.
 
     Large: at its peak at least a fiftieth of all open tickets. Drained: see ``CALM_TEXT``.
     """
@@ -71,10 +73,10 @@ def slowest_team(view: View) -> str:
         return ""
     last = {}
     for team in teams:
-        mean = view.of(f"team:{team}", "n_backlog").mean(axis=0)
+        mean = view.centre(view.of(f"team:{team}", "n_backlog"))
         calm, peak = float(mean[:calm_hours].max()), float(mean.max())
         daily = coarse(mean[None, :], 24)[0]
-        if peak > 2 * calm and peak >= _LARGE * float(total.mean(axis=0).max()):
+        if peak > 2 * calm and peak >= _LARGE * float(view.centre(total).max()):
             last[team] = int(np.flatnonzero(daily > calm + 0.1 * (peak - calm))[-1])
     if not last:
         return ""
@@ -96,6 +98,8 @@ def complaints(view: View) -> str:
         return "No public complaints"
     total = direct.mean + ((background.mean or 0.0) if background else 0.0)
     text = f"{figure_text(total, direct.half_width)} public complaints a day on average"
+    if view.middle == "median":
+        text = f"{estimate_text(direct)} direct public complaints a day"
     return f"{text}; unlimited agents would prevent {estimate_text(reducible)} of them"
 
 
@@ -108,7 +112,7 @@ def waits(view: View) -> str:
     queue, share = max(known.items(), key=lambda item: float(item[1].mean()))
     if not share.any():
         return "First response: the median wait meets its target in every hour"
-    return f"First response: the median wait in {queue} is over its target in {share_text(share)} of the hours"
+    return f"First response: the median wait in {queue} is over its target in {view.share_text(share)} of the hours"
 
 
 def missed_share(view: View, queue: str) -> Floats:
@@ -123,9 +127,9 @@ def missed_share(view: View, queue: str) -> Floats:
 
 
 def daily_load(view: View, team: str) -> Floats:
-    """Return offered load / agents on duty of each day, by the means over replications."""
-    needed = coarse(view.of(f"team:{team}", "agents_needed"), 24).mean(axis=0)
-    there = coarse(view.of(f"team:{team}", "agents_on_duty"), 24).mean(axis=0)
+    """Return offered load / agents on duty of each day, by the middles over replications."""
+    needed = view.centre(coarse(view.of(f"team:{team}", "agents_needed"), 24))
+    there = view.centre(coarse(view.of(f"team:{team}", "agents_on_duty"), 24))
     nobody = np.where(needed > 0, np.inf, 0.0)
     return np.where(there > 0, needed / np.where(there > 0, there, 1.0), nobody)
 
@@ -177,17 +181,17 @@ def endpoint_peaks(view: View, endpoint: str) -> Floats:
 
 
 def endpoint_peak(view: View, endpoint: str) -> str:
-    """Return the rate of an endpoint's busiest minute, mean over replications with its half-width."""
-    return spread_text(endpoint_peaks(view, endpoint))
+    """Return the rate of an endpoint's busiest minute over the replications, as text."""
+    return view.spread_text(endpoint_peaks(view, endpoint))
 
 
 def demand(view: View) -> str:
     """Return the busiest hour's tickets, and how far the price falls, if it does."""
-    text = f"Demand: up to {spread_text(view.of('all', 'new_tickets').max(axis=1))} tickets opened in an hour"
+    text = f"Demand: up to {view.spread_text(view.of('all', 'new_tickets').max(axis=1))} tickets opened in an hour"
     price = view.get("all", "price_index")
     if price is None:
         return text
-    path = price.mean(axis=0)
+    path = view.centre(price)
     fall = float((1 - path / np.maximum.accumulate(path)).max())
     return f"{text}; the price falls by {percent(fall)}" if fall >= 0.01 else text
 

@@ -39,9 +39,7 @@ from sim.plots.view import (
     humane,
     percent,
     quantile_text,
-    share_text,
     shortened,
-    spread_text,
     wait_text,
     wrapped,
 )
@@ -77,9 +75,12 @@ def draw(view: View) -> Figure:
 def _small_print(view: View) -> str:
     if view.replications == 1:
         return "One replication: lines have no band, and nothing tells how far the numbers could be off."
+    numbers = "±: half-width of the 95 % confidence interval of the mean."
+    if view.middle == "median":
+        numbers = "numbers: median (5 % to 95 %), for outcomes differ so much that the mean is no typical one."
     return (
-        f"Lines and bars: mean of {view.replications} replications; bands and whiskers: 5–95 % of them; "
-        "±: half-width of the 95 % confidence interval of the mean. Yellow: shock, paler as it fades. Times in UTC."
+        f"Lines and bars: {view.middle} of {view.replications} replications; bands and whiskers: 5–95 % of them; "
+        f"{numbers} Yellow: shock, paler as it fades. Times in UTC."
     )
 
 
@@ -138,11 +139,11 @@ def _title(axis: Axes, text: str, unit: str) -> None:
 def _demand(axis: Axes, view: View) -> None:
     step, new = view.step_h, view.of("all", "new_tickets")
     shade_shocks(axis, view, names=False)
-    drawn = band(coarse(new, step))
+    drawn = band(coarse(new, step), view.middle)
     draw_band(axis, centres(view, step), drawn, BLACK, width=1.1)
     human = view.get("all", "new_human")
     if human is not None:
-        people = coarse(human, step).mean(axis=0)
+        people = view.centre(coarse(human, step))
         axis.fill_between(centres(view, step), 0, people, color=ORANGE, alpha=0.9, lw=0)
     _title(axis, findings.demand(view), "tickets/h")
     linear_axis(axis, 1.25 * float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
@@ -189,9 +190,9 @@ def _waits(axis: Axes, view: View) -> None:
         target = duration_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]) * MINUTE_MS)
         middle = waits.median_wait(view, queue).middle
         longest = f"; longest {wait_text(float(np.nanmax(middle)))}" if np.isfinite(middle).any() else ""
-        texts.append(f"{queue}, target {target}: {share_text(share)}{longest}")
+        texts.append(f"{queue}, target {target}: {view.share_text(share)}{longest}")
     _title(axis, findings.waits(view), "")
-    axis.barh(range(len(queues)), [100 * float(share.mean()) for share in missed], height=0.4, color=SKY)
+    axis.barh(range(len(queues)), [100 * float(view.centre(share)) for share in missed], height=0.4, color=SKY)
     _rows(axis, texts)
     axis.set_xlim(0, 100)
     axis.set_xlabel("median over target, % of the hours in which it is known", fontsize=8)
@@ -204,7 +205,7 @@ def _staff(axis: Axes, view: View) -> None:
     load = {team: findings.run_load(view, team) for team in teams}
     texts = [f"{team}: worst day {percent(worst[team])}" for team in teams]
     texts = [
-        f"{text}, whole run {share_text(load[team])}" if len(load[team]) else f"{text}, nobody on duty"
+        f"{text}, whole run {view.share_text(load[team])}" if len(load[team]) else f"{text}, nobody on duty"
         for text, team in zip(texts, teams, strict=True)
     ]
     high = [min(100 * worst[team], most) for team in teams]
@@ -220,7 +221,7 @@ def _endpoints(axis: Axes, view: View) -> None:
     names = findings.active_endpoints(view)
     peaks = [findings.endpoint_peaks(view, name) for name in names]
     calm = [float(np.median(view.of(f"endpoint:{name}", "rate_per_s"))) for name in names]
-    texts = [f"{findings.ENDPOINT_NAMES[n]}: {spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
+    texts = [f"{findings.ENDPOINT_NAMES[n]}: {view.spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
     low, high = positive_range(np.concatenate([calm, *peaks]))
     _title(axis, findings.endpoints(view), "")
     axis.set_xscale("log")
@@ -228,7 +229,7 @@ def _endpoints(axis: Axes, view: View) -> None:
         most = float(np.quantile(peak, 0.95))
         axis.plot([max(usual, low / 2), most], [row, row], color=SKY, lw=4, solid_capstyle="butt")
         axis.plot(usual, row, marker="o", color="white", mec=BLACK, ms=6)
-        axis.plot(float(peak.mean()), row, marker="D", color=BLUE, ms=6)
+        axis.plot(float(view.centre(peak)), row, marker="D", color=BLUE, ms=6)
         if len(peak) > 1:
             texts[row] += f", 95 % below {quantile_text(most, half_width(peak))}"
             axis.plot(most, row, marker="|", color=BLACK, ms=10, mew=2)

@@ -26,7 +26,7 @@ from sim.plots.style import (
     shade_shocks,
     time_axis,
 )
-from sim.plots.view import View, band, coarse, percent, share_text
+from sim.plots.view import View, band, coarse, percent
 
 
 def draw(view: View) -> Figure | None:
@@ -63,8 +63,8 @@ def draw_on(axis: Axes, view: View, team: str) -> None:
     """Draw one team's agents on duty as steps and its offered load with its band."""
     step = step_h(view)
     at = centres(view, step)
-    need = band(coarse(view.of(f"team:{team}", "agents_needed"), step))
-    duty = coarse(view.of(f"team:{team}", "agents_on_duty"), step).mean(axis=0)
+    need = band(coarse(view.of(f"team:{team}", "agents_needed"), step), view.middle)
+    duty = view.centre(coarse(view.of(f"team:{team}", "agents_on_duty"), step))
     shade_shocks(axis, view, names=False)
     axis.fill_between(
         at, duty, need.middle, where=list(need.middle > duty), color=RED, alpha=0.35, lw=0, interpolate=True
@@ -72,7 +72,7 @@ def draw_on(axis: Axes, view: View, team: str) -> None:
     draw_band(axis, at, need, BLUE)
     axis.stairs(duty, edges(view, step), color=BLACK, lw=1.5, baseline=None)
     load, worst = findings.run_load(view, team), float(findings.daily_load(view, team).max())
-    whole = f"load {share_text(load)} of the agents on duty" if len(load) else "nobody on duty"
+    whole = f"load {view.share_text(load)} of the agents on duty" if len(load) else "nobody on duty"
     panel(axis, f"{team}: {whole}; worst day {percent(worst)}", "agents")
     top = float(np.max([duty.max(), np.max(need.middle if need.high is None else need.high)]))
     linear_axis(axis, top or 1.0)

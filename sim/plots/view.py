@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ import numpy as np
 from sim.estimate import Estimate
 from sim.scenario.model import Scenario
 from sim.series_table import Floats, Hourly
-from sim.statistics import half_width, significant
+from sim.statistics import half_width, quantiles_text, significant
 
 _FINE = 360
 """Most points of a line: a picture that is 2,000 pixels wide shows no more, and its SVG stays small."""
@@ -88,8 +88,31 @@ class View:
                 found.append(Phase(name, begin, min(end, self.end), fading, shock.price_change))
         return sorted(found, key=lambda phase: phase.start)
 
-    def drawn_text(self, step_h: int, middle: str = "mean") -> str:
+    @property
+    def middle(self) -> str:
+        """Return what stands for all replications: their mean, or their median where the scenario says so."""
+        return "median" if self.scenario.summary == "quantiles" else "mean"
+
+    def centre(self, values: Floats) -> Floats:
+        """Return that middle over the first axis."""
+        return np.asarray(np.median(values, axis=0) if self.middle == "median" else values.mean(axis=0))
+
+    def spread_text(self, samples: Floats) -> str:
+        """Return the replications as text: mean with its half-width, or median with the 5 and 95 % quantiles."""
+        known = samples[np.isfinite(samples)]
+        if not len(known):
+            return "none"
+        if self.middle == "median":
+            return quantiles_text(*(float(q) for q in np.quantile(known, (0.05, 0.5, 0.95))))
+        return figure_text(float(known.mean()), half_width(known))
+
+    def share_text(self, samples: Floats) -> str:
+        """Return a share by replication as such a text, in per cent."""
+        return f"{self.spread_text(100 * samples)} %"
+
+    def drawn_text(self, step_h: int, middle: str = "") -> str:
         """Return what a point of a line is, in words."""
+        middle = middle or self.middle
         span = f"a point for each {span_text(step_h)}"
         if self.replications == 1:
             return f"One replication, so there is no band; {span}."
@@ -147,16 +170,12 @@ def figure_text(mean: float | None, error: float | None) -> str:
     return significant(mean, error, plus_minus=error is not None)
 
 
-def spread_text(samples: Floats) -> str:
-    """Return the mean over replications with its half-width, as text."""
-    known = samples[np.isfinite(samples)]
-    return figure_text(float(known.mean()), half_width(known)) if len(known) else "none"
-
-
 def estimate_text(estimate: Estimate | None) -> str:
-    """Return an estimate's mean with its half-width, without its unit."""
+    """Return an estimate's mean with its half-width, or its quantiles, without its unit."""
     if estimate is None or estimate.mean is None:
         return "not reached"
+    if estimate.summary == "quantiles":
+        return quantiles_text(estimate.p05, estimate.p50, estimate.p95)
     return figure_text(estimate.mean, estimate.half_width)
 
 
@@ -181,22 +200,23 @@ def day_text(when: datetime) -> str:
 
 def humane(estimate: Estimate) -> str:
     """Return an estimate for people, with its unit where it is not plain: minutes become h or days, shares per cent."""
-    mean, error, unit = estimate.mean, estimate.half_width, estimate.unit
+    mean, unit = estimate.mean, estimate.unit
     if mean is None:
         return "not reached"
     if unit in {"min", "h"}:
         minutes = mean * (60 if unit == "h" else 1)
         name, size = ("days", 1440) if minutes >= 2 * 1440 else ("h", 60) if minutes >= 120 else ("min", 1)
-        scale = (60 if unit == "h" else 1) / size
-        return f"{figure_text(mean * scale, None if error is None else error * scale)} {name}"
+        return f"{_scaled_text(estimate, (60 if unit == 'h' else 1) / size)} {name}"
     if unit.startswith("of "):
-        return f"{figure_text(100 * mean, None if error is None else 100 * error)} %"
-    return figure_text(mean, error)
+        return f"{_scaled_text(estimate, 100.0)} %"
+    return estimate_text(estimate)
 
 
-def share_text(samples: Floats) -> str:
-    """Return the mean share over replications with its half-width, in per cent."""
-    return f"{spread_text(100 * samples)} %"
+def _scaled_text(estimate: Estimate, scale: float) -> str:
+    """Return an estimate as text, in a unit ``scale`` times as small."""
+    figures = {name: getattr(estimate, name) for name in ("mean", "half_width", "p05", "p50", "p95")}
+    scaled = {name: None if figure is None else figure * scale for name, figure in figures.items()}
+    return estimate_text(replace(estimate, **scaled))
 
 
 def percent(share: float) -> str:

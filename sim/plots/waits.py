@@ -26,7 +26,7 @@ from sim.plots.style import (
     time_axis,
     wait_axis,
 )
-from sim.plots.view import Band, Floats, View, band, coarse, share_text
+from sim.plots.view import Band, Floats, View, band, coarse
 
 SHORTEST_MIN = 0.1
 
@@ -100,7 +100,7 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
         level = float(target[0, 0])
         seen.append(np.array([level]))
         axis.axhline(level, color=BLACK, lw=1.1, ls=":")
-        missed = share_text(findings.missed_share(view, queue))
+        missed = view.share_text(findings.missed_share(view, queue))
         title = f"{queue}: median over the target of {duration_text(level * MINUTE_MS)} in {missed} of the hours"
     panel(axis, title, "wait (units at ticks)")
     wait_axis(axis, np.concatenate(seen))

@@ -10,7 +10,7 @@ from sim.statistics import significant
 
 
 def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sentence of a verdict, its reasons, rates, endpoints, broken thresholds and reconciliation."""
+    """Return the sentences of a verdict, its reasons, rates, endpoints, broken thresholds and reconciliation."""
     thresholds = list(verdict.get("thresholds") or ())
     broken = [row for row in thresholds if not row["passed"]]
     return {
@@ -18,11 +18,12 @@ def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "valid": bool(verdict.get("valid")),
         "sentence": _sentence(verdict),
         "how": _how(verdict),
+        "manager": (verdict.get("manager") or {}).get("sentence", ""),
         "reasons": list(verdict.get("reasons") or ()),
         "rates": _rates(verdict),
         "endpoints": _endpoints(verdict),
         "n_thresholds": len(thresholds),
-        "broken": [row | {"limit": _number(row["limit"]), "measured": _number(row["measured"])} for row in broken],
+        "broken": [row | {"limit": _limit(row), "measured": _number(row["measured"])} for row in broken],
         "checks": list((verdict.get("reconciliation") or {}).get("checks") or ()),
     }
 
@@ -94,6 +95,10 @@ def _endpoints(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _limit(row: Mapping[str, Any]) -> str:
+    return f"at least {_number(row['limit'])}" if row.get("at_least") else _number(row["limit"])
 
 
 def _against(value: float | None, limit: float | None) -> str:

@@ -17,7 +17,7 @@ from sim.estimate import Estimate
 from sim.expect import Expectation
 from sim.metrics import metric_of
 from sim.plots import NAMES, findings
-from sim.plots.view import View, estimate_text, humane, quantile_text, share_text
+from sim.plots.view import View, estimate_text, humane, quantile_text
 from sim.scenario.provenance import KINDS, Provenance
 from sim.statistics import half_width, significant
 
@@ -64,7 +64,7 @@ def funnel(metrics: Mapping[str, Estimate]) -> list[dict[str, str]]:
         if part is None or part.mean is None:
             continue
         share = ""
-        if of is not None and of.mean and part.mean:
+        if of is not None and of.mean and part.mean and part.summary == "mean":
             error = None if part.half_width is None else 100 * part.half_width / of.mean
             share = f"{significant(100 * part.mean / of.mean, error)} % {_WHOLE[whole]}"
         rows.append({"what": what, "mean": estimate_text(part), "range": _range(part), "share": share})
@@ -90,7 +90,7 @@ def by_team(view: View) -> list[dict[str, str]]:
         row = _row(view, name, _OF_TEAM) | {"load": ""}
         if name and view.get(f"team:{name}", "agents_needed") is not None:
             load = findings.run_load(view, name)
-            row["load"] = share_text(load) if len(load) else "nobody on duty"
+            row["load"] = view.share_text(load) if len(load) else "nobody on duty"
         rows.append(row)
     return rows
 

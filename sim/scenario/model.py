@@ -7,7 +7,34 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sim.scenario.growth import Mfa, Newcomers, Regime
+from sim.scenario.laws import Law
+from sim.scenario.money import Gateway, Withdrawals
 from sim.scenario.names import Endpoint, MetricName
+from sim.scenario.policy import (
+    Announcement,
+    Attrition,
+    BotRelease,
+    EarlyWarning,
+    Education,
+    Hire,
+    Incident,
+    ReplyPolicy,
+    Silence,
+    StatusMessages,
+    Surge,
+)
+from sim.scenario.public import (
+    Amplification,
+    Campaign,
+    Complaints,
+    Copies,
+    Listening,
+    Regulator,
+    Rumour,
+    Run,
+    Trust,
+)
 from sim.scenario.quantity import (
     Count,
     Date,
@@ -26,71 +53,13 @@ from sim.scenario.quantity import (
 
 Priority = Annotated[int, Whole(high=9)]
 
-# --- laws of durations ---------------------------------------------------------------------------------------
-
-
-class Exponential(Part):
-    """Exponential law."""
-
-    law: Literal["exponential"]
-    mean: Duration = Field(description="mean duration")
-
-
-class Lognormal(Part):
-    """Lognormal law, by its mean and either its coefficient of variation or its 90 % quantile."""
-
-    law: Literal["lognormal"]
-    mean: Duration = Field(description="mean duration")
-    cv: Positive | None = Field(None, description="coefficient of variation: standard deviation / mean")
-    p90: Duration | None = Field(None, description="90 % quantile")
-
-
-class Gamma(Part):
-    """Gamma law."""
-
-    law: Literal["gamma"]
-    mean: Duration = Field(description="mean duration")
-    cv: Positive = Field(description="coefficient of variation: standard deviation / mean")
-
-
-class Deterministic(Part):
-    """Always the same duration."""
-
-    law: Literal["deterministic"]
-    value: DurationOrZero = Field(description="the duration")
-
-
-class Empirical(Part):
-    """Quantiles at equal steps of probability from 0 to 1, joined by straight lines."""
-
-    law: Literal["empirical"]
-    quantiles: list[DurationOrZero] = Field(min_length=2, description="quantiles, the least first")
-
-
-class MixturePart(Part):
-    """One part of a mixture."""
-
-    weight: Positive = Field(description="weight, in proportion to the other parts")
-    of: SimpleLaw = Field(description="law of this part")
-
-
-class Mixture(Part):
-    """One of several laws, chosen by weight."""
-
-    law: Literal["mixture"]
-    parts: list[MixturePart] = Field(min_length=1, description="parts, each with a weight and a law")
-
-
-SimpleLaw = Annotated[Exponential | Lognormal | Gamma | Deterministic | Empirical, Field(discriminator="law")]
-Law = Annotated[Exponential | Lognormal | Gamma | Deterministic | Empirical | Mixture, Field(discriminator="law")]
-
 # --- who comes ------------------------------------------------------------------------------------------------
 
 
 class Population(Part):
     """The users and how often they act on an ordinary day."""
 
-    registered: Count = Field(description="registered users")
+    registered: Count = Field(description="registered users of the platform")
     mau_share: Share = Field(description="share of registered users that are active in a month")
     tickets_per_mau_day: NonNegative = Field(description="tickets per monthly active user and day")
     withdrawals_per_mau_day: NonNegative = Field(0.0, description="withdrawals per monthly active user and day")
@@ -122,11 +91,12 @@ class Shock(Part):
     tickets: NonNegative = Field(1.0, description="factor on tickets")
     withdrawals: NonNegative = Field(1.0, description="factor on withdrawals")
     logins: NonNegative = Field(1.0, description="factor on logins")
+    signups: NonNegative = Field(1.0, description="factor on sign-ups")
     categories: list[str] = Field([], description="categories whose tickets it moves; all when empty")
 
 
 class Market(Part):
-    """How the market moves demand: a real price history acts through its realised volatility."""
+    """How the market moves demand: prices, real or drawn from regimes, act through their realised volatility."""
 
     candles: Text | None = Field(None, description="CSV file of candles in UTC, relative to the working directory")
     begin: Instant | None = Field(None, description="instant of the history that meets the end of the warm-up")
@@ -136,6 +106,18 @@ class Market(Part):
     tickets_elasticity: NonNegative = Field(description="relative change of tickets per that of volatility")
     logins_elasticity: NonNegative = Field(description="relative change of logins per that of volatility")
     factor_max: Annotated[float, Number(low=1)] = Field(description="largest factor on any demand, and 1 / the least")
+    fall_weight: Annotated[float, Number(low=0, high=2)] = Field(
+        1.0,
+        description="weight of a falling hour in the volatility that moves tickets and withdrawals; a rising one has "
+        "2 minus this",
+    )
+    path: Literal["flat", "regimes"] = Field(
+        "flat", description="the price without candles: flat but for shocks, or drawn from regimes by replication"
+    )
+    regimes: dict[str, Regime] = Field({}, description="states of the market by name")
+    ordinary_regime: str | None = Field(
+        None, description="regime whose volatility, without jumps, is ordinary; the first when absent"
+    )
 
 
 # --- what a ticket goes through -------------------------------------------------------------------------------
@@ -156,17 +138,29 @@ class Category(Part):
 
     share: Share | None = Field(None, description="share of all tickets")
     arrivals_per_hour: NonNegative | None = Field(None, description="tickets per hour, given directly")
+    task: bool = Field(False, description="whether it is work that no customer asked for: no ticket, no complaint")
     bot_resolve: Share = Field(0.0, description="share of its tickets that the bot ends")
+    bot_involvement: Share | None = Field(
+        None, description="share of its tickets that the bot takes on; with bot_resolution instead of bot_resolve"
+    )
+    bot_resolution: Share | None = Field(None, description="share of the tickets taken on that the bot ends")
     priority: Priority = Field(5, description="priority, 0 the most urgent")
     path: list[str] = Field([], description="names of its steps, in order; as written when empty")
     steps: dict[str, Step] = Field(min_length=1, description="levels of the escalation path by name")
     complaint_hazard_per_hour: NonNegative = Field(
-        0.0, description="rate at which an unresolved ticket goes public while the complaint clock runs"
+        0.0, description="public complaints per unresolved ticket and hour while the complaint clock runs"
     )
     p_public_if_unresolved: Share | None = Field(
         None,
         description="public complaints per escalated ticket that the hazard is set to yield in the baseline",
     )
+    reply_policy: ReplyPolicy | None = Field(
+        None, description="how unresolved tickets are answered; as reply_policy_calibrated when absent"
+    )
+    reply_policy_calibrated: ReplyPolicy = Field(
+        "reply", description="the reply policy under which complaint_hazard_per_hour holds"
+    )
+    samples: list[Text] = Field([], description="example messages, from which load-test tickets take their text")
 
 
 class Bot(Part):
@@ -231,8 +225,8 @@ class Queue(Part):
 class Shift(Part):
     """A daily working time."""
 
-    start: TimeOfDay = Field(description="start, UTC")
-    length: Duration = Field(description="length")
+    start: TimeOfDay = Field(description="when it begins, UTC")
+    length: Duration = Field(description="how long it lasts")
     days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
         [], description="days on which it starts; every day when empty"
     )
@@ -259,49 +253,6 @@ class Staffing(Part):
 # --- the public, money, and the live levels -------------------------------------------------------------------
 
 
-class Complaints(Part):
-    """Public complaints."""
-
-    clock: Literal["unanswered", "opening"] = Field(
-        "unanswered",
-        description="when the complaint clock starts: at the first miss of the target or of a solution, or at opening",
-    )
-    background_per_day: NonNegative = Field(0.0, description="public posts per day that name no ticket")
-
-
-class Regulator(Part):
-    """The last level of escalation: a complaint to a regulator."""
-
-    after: Duration = Field(description="age at which an unresolved ticket may go to a regulator")
-    share: Share = Field(description="share of the customers who then complain to a regulator")
-
-
-class Withdrawals(Part):
-    """The withdrawal pipeline, by the minute."""
-
-    payouts_per_minute: Positive = Field(description="withdrawals that the pipeline can pay in a minute")
-    review_share: Share = Field(description="share of the withdrawals that a person reviews first")
-    reviews_per_hour: Positive = Field(description="reviews that are done in an hour")
-    confirmation: Duration = Field(description="time from payout to the customer's final state (chain confirmations)")
-    promise: Duration = Field(description="waiting time after which a withdrawal counts as late")
-    late_tickets_per_hour: NonNegative = Field(description="tickets per late withdrawal and hour")
-    late_category: str = Field(description="category of the tickets about late withdrawals")
-    late_ceiling_per_hour: Positive = Field(description="most tickets about late withdrawals that are drawn per hour")
-    amount_mean_usd: Positive = Field(description="mean amount, US dollars")
-    amount_cv: Positive = Field(description="coefficient of variation of the amount (lognormal)")
-    assets: dict[str, Share] = Field(min_length=1, description="share of each asset (they sum to 1)")
-
-
-class Rumour(Part):
-    """A level that public complaints feed and time heals; above a threshold it makes customers ask."""
-
-    half_life: Duration = Field(description="half-life of the level")
-    threshold: NonNegative = Field(description="level, in complaints, below which nobody asks")
-    tickets_per_hour: NonNegative = Field(description="tickets per hour for each complaint above the threshold")
-    category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
-
-
 class Readers(Part):
     """Requests that only read."""
 
@@ -317,12 +268,18 @@ class Objective(Part):
     p95_ms: Positive | None = Field(None, description="limit of the 95 % quantile of latency, ms")
     p99_ms: Positive | None = Field(None, description="limit of the 99 % quantile of latency, ms")
     error_share: Share | None = Field(None, description="limit of the share of failed requests, of all sent")
+    rate_limited_share: Share | None = Field(
+        None, description="limit of the share of rate-limited requests, of all sent (without one: error_share)"
+    )
+    throughput_per_s: Positive | None = Field(
+        None, description="least acknowledged requests a second over the load test: what it must have proven"
+    )
 
 
 class Scenario(Part):
     """One story, complete: who comes, what happens to them, who is there, and what is expected."""
 
-    title: Text = Field(description="one line")
+    title: Text = Field(description="the story in one line")
     why: str = Field("", description="the story and the question that it answers")
     start: Date = Field(date(2026, 1, 5), description="first day of the run, warm-up included (2026-01-05 is a Monday)")
     days: Annotated[int, Whole("days", low=1, high=3660)] = Field(description="days that are measured")
@@ -330,6 +287,10 @@ class Scenario(Part):
         0, description="days before, which are simulated but not measured"
     )
     primary: MetricName = Field("backlog_peak", description="metric that --precision makes as precise as asked")
+    summary: Literal["mean", "quantiles"] = Field(
+        "mean",
+        description="how numbers are told: mean ± half-width, or median and 5-95 % where the mean is no typical run",
+    )
 
     population: Population | None = None
     profile: Profile = Profile(weights=[1.0])
@@ -352,14 +313,40 @@ class Scenario(Part):
     complaints: Complaints = Complaints()
     regulator: Regulator | None = None
     withdrawals: Withdrawals | None = None
+    gateway: Gateway | None = None
     rumour: Rumour | None = None
+    copies: Copies | None = None
+    amplification: dict[str, Amplification] = {}
+    campaigns: dict[str, Campaign] = {}
+    listening: Listening | None = None
+    trust: Trust | None = None
+    run: Run | None = None
     readers: Readers | None = None
+    newcomers: Newcomers | None = None
+    mfa: Mfa | None = None
+
+    announcements: dict[str, Announcement] = {}
+    status_messages: StatusMessages | None = None
+    silence: Silence | None = None
+    education: Education | None = None
+    bot_releases: dict[str, BotRelease] = {}
+    incidents: dict[str, Incident] = {}
+    early_warnings: dict[str, EarlyWarning] = {}
+    surges: dict[str, Surge] = {}
+    hires: dict[str, Hire] = {}
+    attrition: Attrition | None = None
 
     objectives: dict[Endpoint, Objective] = {}
-    expect: dict[str, str] = Field({}, description='what must come out, metric by metric: "low..high", "> x", "< x"')
+    expect: dict[str, str] = Field(
+        {},
+        description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
+        '"ran_share:p95"',
+    )
 
     def cross_faults(self) -> list[tuple[str, object, str]]:
         """Return the faults that concern several keys: (key path, what was got, the rule)."""
+        from sim.scenario.growth_rules import growth_faults
+        from sim.scenario.policy_rules import policy_faults
         from sim.scenario.rules import cross_faults
 
-        return cross_faults(self)
+        return [*cross_faults(self), *growth_faults(self), *policy_faults(self)]

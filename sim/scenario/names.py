@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Endpoint = Literal["withdrawal", "withdrawal_status", "ticket", "ticket_view", "login"]
+Endpoint = Literal[
+    "withdrawal", "withdrawal_status", "ticket", "ticket_view", "login", "signup", "kyc", "deposit", "mfa",
+]  # fmt: skip
 MetricName = Literal[
     "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
     "tickets_escalated_per_day", "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "drain_days",
@@ -13,6 +15,14 @@ MetricName = Literal[
     "complaints_floor_per_day", "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
     "unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets", "withdrawals_peak_per_s",
     "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s", "withdrawals_late_peak", "rumour_peak",
-    "candidates_refused", "agent_cost_per_day",
+    "candidates_refused", "agent_cost_per_day", "agents_on_duty", "agents_lost", "surge_agent_hours", "warnings_raised",
+    "tickets_prevented_per_day", "price_low", "volatility_peak", "signups_per_day", "kyc_reviews_per_day",
+    "kyc_backlog_peak", "kyc_questions_per_day", "newcomer_mistakes_share",
+    "withdrawals_requests_per_day", "withdrawals_paid_per_day",
+    "withdrawals_failed_share", "withdrawals_given_up_per_day", "withdrawals_refused_per_day",
+    "withdrawals_dropped_per_day", "withdrawals_held_per_day", "withdrawal_final_p50", "withdrawal_final_p95",
+    "outflow_usd_per_day", "assets_left_share", "wallet_low_share", "wallet_short_hours", "complaints_copied_per_day",
+    "complaints_public_per_day", "complaints_public_peak_day", "complaints_flagged_per_day",
+    "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share",
 ]  # fmt: skip
 """The names of ``sim.metrics.METRICS``, which lies beyond this station; a test holds the two together."""

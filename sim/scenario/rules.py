@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import exp
 
-from sim.scenario.model import Category, Law, Lognormal, Mixture, Queue, Scenario, Step, Team
+from sim.scenario.laws import Law, Lognormal, Mixture
+from sim.scenario.living_rules import money_faults, public_faults
+from sim.scenario.model import Category, Queue, Scenario, Step, Team
 
 Fault = tuple[str, object, str]
 _P90_PER_MEAN_MAX = exp(1.2815515655446004**2 / 2)
@@ -62,7 +64,7 @@ def _sum_fault(path: str, shares: dict[str, float]) -> Iterator[Fault]:
 def _category_faults(scenario: Scenario) -> Iterator[Fault]:
     for name, category in scenario.categories.items():
         at = f"categories.{name}"
-        if (category.share is None) == (category.arrivals_per_hour is None):
+        if not category.task and (category.share is None) == (category.arrivals_per_hour is None):
             got = "neither" if category.share is None else "both"
             yield f"{at}.share", got, "must be given by one of share and arrivals_per_hour"
         if category.share is not None and scenario.population is None:
@@ -159,6 +161,8 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
         yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets)
         if scenario.population is None:
             yield "withdrawals", "no population", "must go with a table population, who makes them"
+        yield from money_faults(scenario, scenario.withdrawals)
+    yield from public_faults(scenario)
     if scenario.rumour:
         yield from _unknown("rumour.category", scenario.rumour.category, categories, "a category")
     if sum(scenario.profile.weights) == 0:

@@ -1,0 +1,58 @@
+"""What flows into the live levels: every draw of one replication that they need, by the minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def _no_ints() -> Ints:
+    return np.empty(0, np.int64)
+
+
+def _no_floats() -> Floats:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """Requests to withdraw by rail, what can be reviewed or not, and minute; and all else that is drawn for the levels.
+
+    ``requests[rail]`` has four lines: how many are automatic, their money in cents, how many are reviewed, theirs.
+    Empty arrays stand for nothing. ``posts_ms`` and ``campaign_ms`` are times of posts that name no ticket.
+    ``closed`` marks the minutes in which a rail pays nothing, ``deposits`` are cents into its hot wallet, ``blocks``
+    the minute of each block of its chain (NEVER-like large ones at the end), ``refill_minutes`` how long each refill
+    takes. ``given`` has the lines of ``columns.GIVEN_NAMES``. ``copy_times``, ``fright_times`` and ``calm_times`` are
+    the times of Poisson processes of rate 1, in units of their intensity (random time change: Kurtz 1980); ``marks``
+    weigh posts, and who is frightened asks for ``fright_cents`` on ``fright_rail``.
+    """
+
+    requests: Ints
+    posts_ms: Ints = field(default_factory=_no_ints)
+    campaign_ms: Ints = field(default_factory=_no_ints)
+    closed: Ints = field(default_factory=_no_ints)
+    deposits: Ints = field(default_factory=_no_ints)
+    blocks: Ints = field(default_factory=_no_ints)
+    refill_minutes: Ints = field(default_factory=_no_ints)
+    given: Floats = field(default_factory=_no_floats)
+    copy_times: Floats = field(default_factory=_no_floats)
+    fright_times: Floats = field(default_factory=_no_floats)
+    calm_times: Floats = field(default_factory=_no_floats)
+    post_marks: Floats = field(default_factory=_no_floats)
+    fright_rail: Ints = field(default_factory=_no_ints)
+    fright_cents: Ints = field(default_factory=_no_ints)
+
+    @property
+    def minutes(self) -> int:
+        """Minutes of the run."""
+        return self.requests.shape[2]
+
+    @property
+    def withdrawals(self) -> Ints:
+        """Return the requests to withdraw by the minute, of all rails, before any is made again."""
+        return self.requests[:, 0].sum(axis=0) + self.requests[:, 2].sum(axis=0)

@@ -1,0 +1,371 @@
+"""Withdrawals by the minute, from the request to the chain: counts and money, first come first served.
+
+Request -> gateway (its excess fails; some try again) -> limits -> confirmation by the customer (some drop out) ->
+screening (automatic, reviewed, held) -> payout line of the rail -> hot wallet -> blocks -> final. Money follows the
+counts: part of a minute's withdrawals takes its part of their money, so that no cent is lost or made.
+"""
+
+from __future__ import annotations
+
+from sim.compiled import stage
+from sim.levels.columns import (
+    AGAIN_C,
+    COLD_C,
+    DROPPED,
+    ERROR_SHARE,
+    FAILED,
+    FINAL,
+    GAVE_UP,
+    HELD,
+    HELD_C,
+    HOT_C,
+    LEVEL_FAULT,
+    LEVEL_LATE,
+    LEVEL_LIMITED,
+    LEVEL_MISTAKE,
+    LOST_C,
+    MARKET_TIGHTNESS,
+    N_AGAIN,
+    N_LATE,
+    N_OPEN,
+    OTHERS,
+    OVER_LIMIT,
+    PAID,
+    PAID_C,
+    PAYOUT_IN,
+    PAYOUT_IN_C,
+    QUIET_FAULT,
+    QUIET_LATE,
+    QUIET_LIMITED,
+    RELEASED,
+    REQUESTS,
+    REVIEW_CREDIT,
+    REVIEW_IN,
+    REVIEW_IN_C,
+    REVIEWED,
+    REVIEWED_C,
+    SHORT,
+    TIGHTNESS,
+    TRANSIT_C,
+    TURNED_AWAY,
+)  # fmt: skip
+from sim.levels.state import (
+    AGAIN,
+    AUTO,
+    AUTO_C,
+    BATCH,
+    CONFIRMATIONS,
+    DROPPING,
+    EXCEEDING,
+    FAILING,
+    FINAL_MINUTES,
+    HAND,
+    HAND_C,
+    HAS_WALLET,
+    HIGH_C,
+    HOLDING,
+    LOW_C,
+    PAYING,
+    RAIL_AT,
+    REFILL_C,
+    RELEASE,
+    RELEASE_C,
+    RETRYING,
+    RETURNING,
+    REVIEW_AT,
+    TARGET_C,
+)  # fmt: skip
+
+
+@stage
+def withdraw(lv, row):  # type: ignore[no-untyped-def]
+    """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
+    _pass_gateway(lv, row)
+    _pass_limits(lv, row)
+    _confirm(lv, row)
+    _screen(lv, row)
+    late = 0
+    waiting = 0
+    for r in range(lv.rails.shape[0]):
+        _pay(lv, row, r)
+        _settle(lv, row, r)
+        waiting += lv.rails[r, REVIEW_IN, row] - lv.rails[r, REVIEWED, row]
+        waiting += lv.rails[r, PAYOUT_IN, row] - lv.rails[r, FINAL, row]
+        ago = row - lv.numbers.promise_minutes
+        if ago > 0:
+            late += max(lv.rails[r, REVIEW_IN, ago] - lv.rails[r, REVIEWED, row], 0)
+            late += max(lv.rails[r, PAYOUT_IN, ago] - lv.rails[r, FINAL, row], 0)
+    lv.ints[N_LATE, row] = late
+    lv.ints[N_OPEN, row] = waiting + lv.ints[HELD, row] - lv.ints[RELEASED, row]
+    lv.floats[LEVEL_LATE, row] = late * lv.numbers.late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
+
+
+@stage
+def request(lv, row):  # type: ignore[no-untyped-def]
+    """Put the minute's requests into ``now``: those that were drawn, and those that are made again."""
+    again = 0
+    for r in range(lv.now.shape[0]):
+        for what in range(4):
+            lv.now[r, what] = lv.requests[r, what, row - 1] + lv.due[r, AGAIN + what, row]
+        again += lv.due[r, AGAIN + AUTO, row] + lv.due[r, AGAIN + HAND, row]
+        cents = lv.due[r, AGAIN + AUTO_C, row] + lv.due[r, AGAIN + HAND_C, row]
+        lv.rails[r, AGAIN_C, row] = lv.rails[r, AGAIN_C, row - 1] - cents
+        lv.rails[r, LOST_C, row] = lv.rails[r, LOST_C, row - 1]
+    lv.ints[N_AGAIN, row] = lv.ints[N_AGAIN, row - 1] - again
+
+
+@stage
+def portion(cents, some, of):  # type: ignore[no-untyped-def]
+    """Return the money of ``some`` of the withdrawals, rounded down; without overflow for any that exist."""
+    return cents // of * some + cents % of * some // of
+
+
+@stage
+def _take_out(lv, r, share, weight, carried):  # type: ignore[no-untyped-def]
+    """Move a share of a rail's requests from ``now`` to ``cut``; each has ``weight`` times the mean money."""
+    now, cut = lv.now, lv.cut
+    for what in range(4):
+        cut[what] = 0
+    n = now[r, AUTO] + now[r, HAND]
+    if n == 0 or share <= 0.0:
+        return 0
+    credit = lv.carry[r, carried] + n * share
+    gone = min(int(credit), n)
+    lv.carry[r, carried] = credit - gone
+    cut[HAND] = now[r, HAND] * gone // n
+    cut[AUTO] = min(gone - cut[HAND], now[r, AUTO])
+    cut[HAND] = gone - cut[AUTO]
+    for what in range(0, 4, 2):
+        if cut[what] > 0:
+            all_of_it = now[r, what + 1]
+            some = int(portion(all_of_it, cut[what], now[r, what]) * weight)
+            cut[what + 1] = all_of_it if cut[what] == now[r, what] else min(some, all_of_it)
+            now[r, what] -= cut[what]
+            now[r, what + 1] -= cut[what + 1]
+    return gone
+
+
+@stage
+def _come_again(lv, r, row, share, minutes, carried):  # type: ignore[no-untyped-def]
+    """Let a share of those in ``cut`` come again some minutes later; return how many did not."""
+    n = lv.cut[AUTO] + lv.cut[HAND]
+    if n == 0:
+        return 0
+    credit = lv.carry[r, carried] + n * share
+    back = min(int(credit), n)
+    lv.carry[r, carried] = credit - back
+    lost_auto = n - back
+    for what in range(2, -1, -2):  # the reviewed are the first to give up: the fewer of the two, as a rule
+        gone = min(lost_auto, lv.cut[what])
+        if gone:
+            cents = portion(lv.cut[what + 1], gone, lv.cut[what])
+            lv.rails[r, LOST_C, row] += cents
+            lv.cut[what + 1] -= cents
+            lv.cut[what] -= gone
+            lost_auto -= gone
+    at = min(row + minutes, lv.due.shape[2] - 1)
+    for what in range(4):
+        lv.due[r, AGAIN + what, at] += lv.cut[what]
+    lv.rails[r, AGAIN_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+    lv.ints[N_AGAIN, row] += back
+    return n - back
+
+
+@stage
+def _error_share(lv, load):  # type: ignore[no-untyped-def]
+    """Return the share of requests that fail at a load per minute: straight lines between the points given."""
+    loads, errors = lv.loads, lv.errors
+    last = len(loads) - 1
+    if last < 0:
+        return 0.0
+    if load <= loads[0]:
+        return errors[0]
+    if load >= loads[last]:
+        # Beyond what was measured no more gets through than at the last point.
+        return 1.0 - (1.0 - errors[last]) * loads[last] / load
+    i = 1
+    while loads[i] < load:
+        i += 1
+    return errors[i - 1] + (errors[i] - errors[i - 1]) * (load - loads[i - 1]) / (loads[i] - loads[i - 1])
+
+
+@stage
+def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
+    """Let the gateway answer what it can at this load."""
+    n = 0
+    for r in range(lv.now.shape[0]):
+        n += lv.now[r, AUTO] + lv.now[r, HAND]
+    lv.ints[REQUESTS, row] = n
+    load = n + lv.given[OTHERS, row - 1] + lv.ints[N_OPEN, row - 1] * lv.numbers.polls_per_open
+    share = _error_share(lv, load)
+    lv.floats[ERROR_SHARE, row] = share
+    failed = gave_up = 0
+    for r in range(lv.now.shape[0]):
+        gone = _take_out(lv, r, share, 1.0, FAILING)
+        failed += gone
+        gave_up += _come_again(lv, r, row, lv.numbers.retry_share, lv.numbers.retry_minutes, RETRYING)
+    lv.ints[FAILED, row] = lv.ints[FAILED, row - 1] + failed
+    lv.ints[GAVE_UP, row] = lv.ints[GAVE_UP, row - 1] + gave_up
+    lv.floats[LEVEL_FAULT, row] = gave_up * lv.numbers.fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
+
+
+@stage
+def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
+    """Refuse what is over the limit, for as many accounts as the market or an empty wallet tightens it."""
+    tight = lv.given[MARKET_TIGHTNESS, row - 1]
+    for r in range(lv.now.shape[0]):
+        enough = lv.numbers.hot_share * lv.rail_ints[r, TARGET_C]
+        if lv.rail_ints[r, HAS_WALLET] and lv.rails[r, HOT_C, row - 1] < enough:
+            tight = 1.0
+    lv.floats[TIGHTNESS, row] = tight
+    refused = away = 0
+    for r in range(lv.now.shape[0]):
+        refused += _take_out(lv, r, tight * lv.numbers.over_share, lv.numbers.over_weight, EXCEEDING)
+        away += _come_again(lv, r, row, lv.numbers.back_share, lv.numbers.back_minutes, RETURNING)
+    lv.ints[OVER_LIMIT, row] = lv.ints[OVER_LIMIT, row - 1] + refused
+    lv.ints[TURNED_AWAY, row] = lv.ints[TURNED_AWAY, row - 1] + away
+    lv.floats[LEVEL_LIMITED, row] = refused * lv.numbers.limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
+
+
+@stage
+def _confirm(lv, row):  # type: ignore[no-untyped-def]
+    """Let the customers confirm: some drop out, and some of the rest have named a wrong address or network."""
+    dropped = confirmed = 0
+    for r in range(lv.now.shape[0]):
+        dropped += _take_out(lv, r, lv.numbers.drop_share, 1.0, DROPPING)
+        lv.rails[r, LOST_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+        confirmed += lv.now[r, AUTO] + lv.now[r, HAND]
+    lv.ints[DROPPED, row] = lv.ints[DROPPED, row - 1] + dropped
+    lv.floats[LEVEL_MISTAKE, row] = confirmed * lv.numbers.mistake_level
+
+
+@stage
+def _screen(lv, row):  # type: ignore[no-untyped-def]
+    """Put what needs a review into its line, and what does not into the payout lines; then review, oldest first."""
+    rails, now = lv.rails, lv.now
+    waiting = 0
+    lv.ints[RELEASED, row] = lv.ints[RELEASED, row - 1]
+    for r in range(rails.shape[0]):
+        for column in range(FINAL):
+            rails[r, column, row] = rails[r, column, row - 1]
+        rails[r, REVIEW_IN, row] += now[r, HAND]
+        rails[r, REVIEW_IN_C, row] += now[r, HAND_C]
+        rails[r, PAYOUT_IN, row] += now[r, AUTO] + lv.due[r, RELEASE, row]
+        rails[r, PAYOUT_IN_C, row] += now[r, AUTO_C] + lv.due[r, RELEASE_C, row]
+        rails[r, HELD_C, row] = rails[r, HELD_C, row - 1] - lv.due[r, RELEASE_C, row]
+        lv.ints[RELEASED, row] += lv.due[r, RELEASE, row]
+        waiting += rails[r, REVIEW_IN, row] - rails[r, REVIEWED, row]
+    lv.ints[HELD, row] = lv.ints[HELD, row - 1]
+    if waiting:
+        credit = lv.floats[REVIEW_CREDIT, row - 1] + lv.numbers.reviews_per_minute
+        able = min(int(credit), waiting)
+        _review(lv, row, able)
+        lv.floats[REVIEW_CREDIT, row] = credit - able if waiting > able else 0.0
+
+
+@stage
+def _review(lv, row, able):  # type: ignore[no-untyped-def]
+    """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
+    rails, minute = lv.rails, lv.at[REVIEW_AT]
+    while able > 0:
+        for r in range(rails.shape[0]):
+            here = rails[r, REVIEW_IN, minute] - rails[r, REVIEWED, row]
+            done = min(here, able)
+            if done > 0:
+                cents = portion(rails[r, REVIEW_IN_C, minute] - rails[r, REVIEWED_C, row], done, here)
+                rails[r, REVIEWED, row] += done
+                rails[r, REVIEWED_C, row] += cents
+                able -= done
+                _hold_or_pass(lv, row, r, done, cents)
+        if able > 0:
+            minute += 1
+    lv.at[REVIEW_AT] = minute
+
+
+@stage
+def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
+    """Put what was reviewed into the payout line, but for the share that is held first."""
+    held = held_cents = 0
+    if lv.numbers.held_share > 0.0:
+        credit = lv.carry[r, HOLDING] + done * lv.numbers.held_share
+        held = min(int(credit), done)
+        lv.carry[r, HOLDING] = credit - held
+        held_cents = portion(cents, held, done)
+        at = min(row + lv.numbers.hold_minutes, lv.due.shape[2] - 1)
+        lv.due[r, RELEASE, at] += held
+        lv.due[r, RELEASE_C, at] += held_cents
+        lv.rails[r, HELD_C, row] += held_cents
+        lv.ints[HELD, row] += held
+    lv.rails[r, PAYOUT_IN, row] += done - held
+    lv.rails[r, PAYOUT_IN_C, row] += cents - held_cents
+
+
+@stage
+def _pay(lv, row, r):  # type: ignore[no-untyped-def]
+    """Pay what the line and the hot wallet allow, the oldest minute first; nobody overtakes."""
+    rails, rules = lv.rails, lv.rail_ints
+    hot = rails[r, HOT_C, row - 1] + lv.deposits[r, row - 1] + lv.due[r, REFILL_C, row]
+    rails[r, COLD_C, row] = rails[r, COLD_C, row - 1]
+    rails[r, TRANSIT_C, row] = rails[r, TRANSIT_C, row - 1] - lv.due[r, REFILL_C, row]
+    waiting = rails[r, PAYOUT_IN, row] - rails[r, PAID, row]
+    if waiting and not lv.closed[r, row - 1]:
+        credit = lv.carry[r, PAYING] + lv.payouts[r]
+        able = min(int(credit), waiting) if row % rules[r, BATCH] == 0 else 0
+        minute, left = lv.at[RAIL_AT + 3 * r], able
+        while left > 0:
+            here = rails[r, PAYOUT_IN, minute] - rails[r, PAID, row]
+            if here == 0:
+                minute += 1
+                continue
+            cents, done = rails[r, PAYOUT_IN_C, minute] - rails[r, PAID_C, row], min(here, left)
+            cost = portion(cents, done, here)
+            if rules[r, HAS_WALLET] and cost > hot:
+                done = min(hot // (cents // here + 1), done)
+                cost, left = portion(cents, done, here), 0
+                lv.ints[SHORT, row] += 1
+            rails[r, PAID, row] += done
+            rails[r, PAID_C, row] += cost
+            hot -= cost
+            left -= done
+        lv.at[RAIL_AT + 3 * r] = minute
+        paid = rails[r, PAID, row] - rails[r, PAID, row - 1]
+        lv.carry[r, PAYING] = credit - paid if waiting > paid else 0.0
+    if rules[r, HAS_WALLET]:
+        _move_cold(lv, row, r, hot)
+
+
+@stage
+def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
+    """Order money from the cold wallet when the hot one runs low, unless some is on its way; give it what is over."""
+    rails, rules, refills = lv.rails, lv.rail_ints, lv.at[RAIL_AT + 3 * r + 2]
+    ordered_for = refills >> 32  # the minute at which the last order arrives, above the number of orders
+    number = refills & 0xFFFFFFFF
+    if hot > rules[r, HIGH_C]:
+        rails[r, COLD_C, row] += hot - rules[r, TARGET_C]
+        hot = rules[r, TARGET_C]
+    if hot < rules[r, LOW_C] and ordered_for <= row and rails[r, COLD_C, row] > 0:
+        order = min(rules[r, TARGET_C] - hot, rails[r, COLD_C, row])
+        at = min(row + lv.refill_minutes[r, number % lv.refill_minutes.shape[1]], lv.due.shape[2] - 1)
+        lv.due[r, REFILL_C, at] += order
+        rails[r, COLD_C, row] -= order
+        rails[r, TRANSIT_C, row] += order
+        lv.at[RAIL_AT + 3 * r + 2] = at << 32 | number + 1
+    rails[r, HOT_C, row] = hot
+
+
+@stage
+def _settle(lv, row, r):  # type: ignore[no-untyped-def]
+    """Write how many payments are final: those with enough blocks on them, or of long enough ago."""
+    rails, rules, needed = lv.rails, lv.rail_ints, lv.rail_ints[r, CONFIRMATIONS]
+    final = rails[r, FINAL, row - 1]
+    if needed == 0:
+        final = max(final, rails[r, PAID, max(row - rules[r, FINAL_MINUTES], 0)])
+    else:
+        block = lv.at[RAIL_AT + 3 * r + 1]
+        while block < lv.blocks.shape[1] and lv.blocks[r, block] < row - 1:
+            lv.paid_at_block[r, block] = rails[r, PAID, row - 1]  # what was sent before the block was found
+            if block + 1 >= needed:
+                final = lv.paid_at_block[r, block + 1 - needed]
+            block += 1
+        lv.at[RAIL_AT + 3 * r + 1] = block
+    rails[r, FINAL, row] = final

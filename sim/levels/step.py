@@ -1,0 +1,25 @@
+"""The step of the live levels from one minute to the next, called by every engine at the minute's tick."""
+
+from __future__ import annotations
+
+from sim.compiled import compiled, stage
+from sim.levels.pipeline import request, withdraw
+from sim.levels.public import hear, run_on_the_bank
+
+
+@stage
+def step(row, complaints, unanswerable, lv):  # type: ignore[no-untyped-def]
+    """Write row ``row`` of every column: the minute after row - 1, in which so many complaints were posted.
+
+    ``unanswerable`` of them may not be answered in public.
+    """
+    hear(lv, row, complaints, unanswerable)
+    request(lv, row)
+    run_on_the_bank(lv, row)
+    withdraw(lv, row)
+
+
+@compiled
+def tick(row, complaints, unanswerable, lv):  # type: ignore[no-untyped-def]
+    """Do the same as ``step``, as a function that is not compiled into others."""
+    step(row, complaints, unanswerable, lv)
