@@ -38,8 +38,9 @@ $(READY): pyproject.toml constraints.txt
 gallery: $(READY)
 	rm -rf build/gallery
 	-$(BIN)/withstand demo --out build/gallery
-	cp build/gallery/plots/overview.png build/gallery/plots/backlog.png build/gallery/plots/complaints.png results/gallery/
+	cp build/gallery/plots/backlog.png build/gallery/plots/complaints.png results/gallery/
 	cp build/gallery/loadtest/x1/latency.png build/gallery/loadtest/x1/sent.png results/gallery/
+	$(BIN)/python -m tests.gallery
 	$(BIN)/python -m tests.bench size
 
 clean:

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,9 +22,7 @@ from loadtests.faults import GeneratorError, InputError
 from loadtests.redact import REDACTOR, CleanStream
 
 if TYPE_CHECKING:
-    from loadtests.manager import Amount
     from loadtests.plan import Plan
-    from sim.saved import SavedRun
 
 BAD_INPUT, GENERATOR_UNFIT, LAW_BROKEN = 2, 3, 4
 
@@ -264,8 +262,7 @@ def _run(options: argparse.Namespace) -> int:
         plan = make_plan(run=options.run, url=options.host, options=options, environ=os.environ)
         if options.dry_run:
             return _show_plan(plan, options)
-        if options.with_capacity:
-            plan = replace(plan, costs=_costs(plan.run_dir, Path(options.with_capacity)))
+        plan = _with_costs(plan, options)
         from loadtests import locustfile  # patches this process, so before anything opens a socket
 
         check_target(plan)
@@ -285,35 +282,17 @@ def _run(options: argparse.Namespace) -> int:
     return int(verdict["exit_code"])
 
 
-def _costs(without: Path, limited: Path) -> Mapping[str, Amount]:
-    """Return what a run with a capacity costs beyond the same run without it. Raises InputError for another pair."""
-    from loadtests.manager import costs_of
-    from sim.comparison import compare
-    from sim.saved import read_run
-    from sim.scenario.faults import ScenarioFaults
-    from sim.statistics import paired_difference
+def _with_costs(plan: Plan, options: argparse.Namespace) -> Plan:
+    """Return the plan with what a shortage of capacity costs: from the pair of runs given, or from one made now."""
+    from loadtests import costs
 
-    try:
-        one, other = read_run(without), read_run(limited)
-    except ScenarioFaults as error:
-        raise InputError([f"--with-capacity: {fault}" for fault in error.faults]) from None
-    same = ("seed", "name")
-    if any(one.info.get(key) != other.info.get(key) for key in same):
-        raise InputError([f"--with-capacity: got {limited}; must be a run of the same scenario and seed as RUN"])
-    differences: dict[str, Any] = dict(compare(one, other).differences)
-    before, after = _failed_per_day(one), _failed_per_day(other)
-    both = sorted(before.keys() & after.keys())
-    if both and any(after[number] is not None for number in both):
-        a, b = ([found[number] or 0.0 for number in both] for found in (after, before))
-        differences["withdrawals_failed_per_day"] = paired_difference(a, b)
-    return costs_of(differences, one.info["scenario"]["days"])
-
-
-def _failed_per_day(run: SavedRun) -> dict[int, float | None]:
-    """Return how many requests to withdraw failed a day, by replication; None without a gateway, where none can."""
-    requests = run.samples("withdrawals_requests_per_day")
-    share = run.samples("withdrawals_failed_share")
-    return {n: None if share.get(n) is None else (share[n] or 0.0) * (count or 0.0) for n, count in requests.items()}
+    if options.with_capacity:
+        return replace(plan, costs=costs.of_pair(plan.run_dir, Path(options.with_capacity)))
+    if options.capacity and costs.falls_short(plan):
+        if not options.quiet:
+            print("running the scenario with this capacity, to know what the shortage costs ...", file=sys.stderr)
+        return replace(plan, costs=costs.of_capacity(plan.run_dir, Path(options.capacity)))
+    return plan
 
 
 def _show_plan(plan: Plan, options: argparse.Namespace) -> int:

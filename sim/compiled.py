@@ -26,7 +26,7 @@ SOURCES = (
     "demand/recipe.py", "demand/rows.py", "demand/table.py", "engine_fast.py", "floor.py", "floor_tables.py",
     "grid.py", "heap.py", "itinerary.py", "laws.py", "levels/columns.py", "levels/flow.py", "levels/pipeline.py",
     "levels/public.py", "levels/state.py", "levels/step.py", "normal.py", "outcome.py", "poisson.py", "regimes.py",
-    "staffing.py", "stays.py", "streams.py", "survival.py", "waits.py",
+    "selfcheck/living.py", "staffing.py", "stays.py", "streams.py", "survival.py", "waits.py",
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 

@@ -46,8 +46,8 @@ class Estimate:
         return self.replications + self.undefined
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry of ``metrics.json``."""
-        return asdict(self)
+        """Return the entry of ``metrics.json``; ``summary`` only where it is not the mean."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("summary", "mean")}
 
 
 def estimate(name: str, values: list[float | None], summary: str = "mean") -> Estimate:

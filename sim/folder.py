@@ -88,18 +88,25 @@ def whole(folder: Path) -> Iterator[Path]:
 
 
 def write_run(
-    run: Run, folder: Path, *, source: str | None = None, sets: Sequence[str] = (), all_tickets: bool = False
+    run: Run,
+    folder: Path,
+    *,
+    source: str | None = None,
+    sets: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    all_tickets: bool = False,
 ) -> Path:
     """Write everything of a run into ``folder`` and return it.
 
-    ``source`` is the scenario's file or catalogue name, for the origin of its numbers; ``sets`` what was changed.
+    ``source`` is the scenario's file or catalogue name, for the origin of its numbers; ``sets`` what was changed;
+    ``notes`` are sentences about the run beside its own.
     Raises ScenarioFaults when the folder is taken or cannot be written.
     """
     from sim.plots import figures, save
 
     booked = run.profile.station
     with whole(folder) as place:
-        info = describe(run, source=source, sets=sets)
+        info = describe(run, source=source, sets=sets, notes=notes)
         _json(place / "run.json", info)
         with booked("write metrics"):
             _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
@@ -165,7 +172,7 @@ def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
     fresh.replace(folder / "report.html")
 
 
-def describe(run: Run, *, source: str | None, sets: Sequence[str]) -> dict[str, Any]:
+def describe(run: Run, *, source: str | None, sets: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Any]:
     """Return what ``run.json`` holds: enough to do the run again."""
     return {
         "name": run.name,
@@ -182,7 +189,7 @@ def describe(run: Run, *, source: str | None, sets: Sequence[str]) -> dict[str, 
         "finished_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "versions": versions(),
         "commit": _commit(),
-        "notes": list(run.notes),
+        "notes": [*run.notes, *notes],
         "expect": [_judged(one, judged=not sets) for one in run.expectations()],
     }
 

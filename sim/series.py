@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 from sim.clock import HOUR_MS, MINUTE_MS
 from sim.counting import BOT, COMPLAINT, FLOOR, HUMAN, by_hour
 from sim.facts import Facts
-from sim.levels.columns import N_LATE, N_OPEN, RUMOUR
+from sim.levels.columns import (
+    COPIES,
+    ERROR_SHARE,
+    HOT_C,
+    N_LATE,
+    N_OPEN,
+    PAID_C,
+    RUMOUR,
+    SPREADERS,
+    TIGHTNESS,
+    TRUST,
+)
 from sim.survival import NOT_REACHED
 from sim.waits import SHARES
 
@@ -22,6 +33,10 @@ SERIES_NAMES = {
     "new_complaints": ("complaints/h", "direct public complaints"),
     "new_complaints_floor": ("complaints/h", "direct public complaints with unlimited agents"),
     "new_posts": ("posts/h", "public posts that name no ticket"),
+    "new_campaign_posts": ("posts/h", "those of campaigns among them"),
+    "new_copies": ("posts/h", "copies of other posts"),
+    "trust": ("of full trust", "trust at the hour's end"),
+    "n_spreaders": ("depositors", "frightened depositors who frighten others, at the hour's end"),
     "agents_on_duty": ("agents", "mean over the hour"),
     "agents_needed": ("agents", "work that arrived in the hour, in agents with all hands full"),
     "wait_p50_min": ("min", "median wait for the first response of tickets opened in the hour"),
@@ -31,6 +46,10 @@ SERIES_NAMES = {
     "peak_per_s": ("requests/s", "busiest minute of the hour"),
     "n_withdrawals_open": ("withdrawals", "in review or waiting for payout at the hour's end"),
     "n_withdrawals_late": ("withdrawals", "waiting for longer than promised, at the hour's end"),
+    "outflow_usd": ("US dollars/h", "money paid out"),
+    "hot_share": ("of what it should hold", "money in an asset's hot wallet at the hour's end"),
+    "error_share": ("of the requests", "share that the gateway fails, mean over the hour"),
+    "tightness": ("of the accounts", "share under tightened limits, mean over the hour"),
     "rumour": ("complaints", "rumour level at the hour's end"),
     "price_index": ("price / price at the start", "market price at the hour's beginning"),
     "volatility": ("of the ordinary", "realised volatility known at the hour's beginning"),
@@ -53,7 +72,10 @@ def hourly(facts: Facts) -> Series:
     out["all", "n_backlog"] = facts.spans[""].hourly.astype(np.float64)
     out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
     out["all", "new_complaints_floor"] = counted[FLOOR].sum(axis=0).astype(np.float64)
-    out["all", "new_posts"] = _posts(facts)
+    flow = facts.demand.flow
+    out["all", "new_posts"] = _posts(facts, flow.posts_ms, flow.campaign_ms)
+    if facts.world.scenario.campaigns:
+        out["all", "new_campaign_posts"] = _posts(facts, flow.campaign_ms)
     for number, name in enumerate(facts.demand.categories):
         out[f"category:{name}", "new_tickets"] = new_tickets[number]
         out[f"category:{name}", "new_human"] = human[number]
@@ -67,8 +89,8 @@ def hourly(facts: Facts) -> Series:
     return out
 
 
-def _posts(facts: Facts) -> Floats:
-    posts = np.concatenate([facts.demand.flow.posts_ms, facts.demand.flow.campaign_ms])
+def _posts(facts: Facts, *times: NDArray[np.int64]) -> Floats:
+    posts = np.concatenate(times)
     hours = (posts[facts.measured(posts)] - facts.from_ms) // HOUR_MS
     return np.bincount(hours, minlength=facts.givens.hours).astype(np.float64)
 
@@ -94,11 +116,40 @@ def _levels(facts: Facts, out: Series) -> None:
     if facts.world.rules is None:
         return
     ends = slice(facts.from_ms // MINUTE_MS + 59, None, 60)
-    if facts.world.scenario.withdrawals:
+    scenario, first = facts.world.scenario, facts.from_ms // MINUTE_MS
+    if scenario.withdrawals:
         out["all", "n_withdrawals_open"] = ints[N_OPEN][ends].astype(np.float64)
         out["all", "n_withdrawals_late"] = ints[N_LATE][ends].astype(np.float64)
-    if facts.world.scenario.rumour:
+        _money(facts, out, ends)
+    if scenario.rumour:
         out["all", "rumour"] = floats[RUMOUR][ends].copy()
+    if scenario.copies:
+        out["all", "new_copies"] = by_hour(ints[COPIES, first:])[0].astype(np.float64)
+    if scenario.trust:
+        out["all", "trust"] = floats[TRUST][ends].copy()
+    if scenario.run:
+        out["all", "n_spreaders"] = ints[SPREADERS][ends].astype(np.float64)
+
+
+def _money(facts: Facts, out: Series, ends: slice) -> None:
+    """Write what was paid, what the hot wallets hold, and what gateway and limits refuse."""
+    scenario, rules, rails = facts.world.scenario, facts.world.rules, facts.outcome.level_rails
+    floats, first = facts.outcome.level_floats, facts.from_ms // MINUTE_MS
+    assert scenario.withdrawals is not None
+    assert rules is not None
+    paid = rails[:, PAID_C].sum(axis=0)
+    before = paid[first - 1] if first else 0
+    out["all", "outflow_usd"] = np.diff(paid[ends], prepend=before) / 100
+    for rail, name in enumerate(scenario.withdrawals.assets):
+        own = scenario.withdrawals.rails.get(name)
+        if own and own.wallet:
+            out[f"asset:{name}", "hot_share"] = rails[rail, HOT_C][ends] / rules.rails[rail].target_cents
+    for column, name, there in (
+        (ERROR_SHARE, "error_share", scenario.gateway),
+        (TIGHTNESS, "tightness", scenario.withdrawals.limits),
+    ):
+        if there:
+            out["all", name] = floats[column, first:].reshape(-1, 60).mean(axis=1)
 
 
 def _market(facts: Facts, out: Series) -> None:

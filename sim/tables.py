@@ -50,7 +50,7 @@ TICKETS: Schema = (
 SERIES: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("time", pl.Datetime("ms", "UTC"), "UTC", "start of the hour"),
-    Column("entity", _TEXT, "-", "all, team:NAME, category:NAME, queue:NAME or endpoint:NAME"),
+    Column("entity", _TEXT, "-", "all, team:NAME, category:NAME, queue:NAME, endpoint:NAME or asset:NAME"),
     Column("name", _TEXT, "-", "series name: n_ a stock at the hour's end, new_ a flow in the hour, others as named"),
     Column("value", _F64, "by name", "value"),
 )

@@ -129,6 +129,9 @@ def _sets(values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _change(of: str, data: Mapping[str, Any]) -> Change:
+    """Return a change. Raises ValueError for one that does not say what it changes, or says a word unknown here."""
+    if not {"key", "to", "moves"} <= set(data) <= {"key", "to", "moves", "with", "also"}:
+        raise ValueError(f"{of}: got {', '.join(data)}; must be key, to, moves, and if need be with and also")
     moves = (data["moves"],) if isinstance(data["moves"], str) else tuple(data["moves"])
     return Change(of, data["key"], data["to"], moves, data.get("with", {}), data.get("also", {}))
 

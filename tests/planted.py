@@ -283,7 +283,9 @@ FAULTS = (
     pipeline(
         "a block confirms what is sent after it", "rails[r, PAID, row - 1]  # what", "rails[r, PAID, row]  # what"
     ),
-    pipeline("one confirmation is as good as two", "if block + 1 >= needed:", "if True:"),
+    pipeline(
+        "one confirmation is as good as two", "lv.paid_at_block[r, block + 1 - needed]", "lv.paid_at_block[r, block]"
+    ),
     pipeline("all who failed give up", "+= back\n    return", "+= 0\n    return"),
     pipeline("who comes again is not new", "again += lv.due[r, AGAIN + AUTO, row] +", "again += 0 +"),
     pipeline("a refusal takes the mean amount", "cut[what], now[r, what]) * weight)", "cut[what], now[r, what]))"),
@@ -355,10 +357,12 @@ def redefined(change: Change) -> Simulate:
 
 def main() -> int:
     """Print after how many worlds each fault is noticed; return the exit code, 1 if one is not."""
-    after = {fault.name: noticed(interpreted(*fault.changes).simulate, WORLDS) for fault in FAULTS}
-    for name, worlds in after.items():
-        print(f"{name:<64}" + (f"noticed after {worlds:>4} worlds" if worlds else "not noticed"))
-    return 0 if all(after.values()) else 1
+    after = []
+    for fault in FAULTS:
+        after.append(noticed(interpreted(*fault.changes).simulate, WORLDS))
+        told = f"noticed after {after[-1]:>4} worlds" if after[-1] else "not noticed"
+        print(f"{fault.name:<64}{told}", flush=True)
+    return 0 if all(after) else 1
 
 
 if __name__ == "__main__":

@@ -36,6 +36,15 @@ _METRICS = {
     "unharmed_share_of_registered": 0.999995,
     "unharmed_share_of_active": 0.99995,
     "requests_peak_per_s": 300.0,
+    "complaints_public_per_day": 70.0,
+    "complaints_copied_per_day": 16.8,
+    "complaints_flagged_per_day": 65.0,
+    "complaints_flagged_precision": 0.95,
+    "outflow_usd_per_day": 75_000_000.0,
+    "withdrawals_failed_share": 0.05,
+    "withdrawals_refused_per_day": 120.0,
+    "wallet_low_share.USDT": 0.3,
+    "wallet_low_share.BTC": 0.9,
     "agent_cost_per_day": 69_250.0,
 }
 
@@ -67,6 +76,18 @@ def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -
         ("all", "new_complaints_floor"): np.full(hours, 1.5) * spread,
         ("all", "new_posts"): np.full(hours, 0.2) * spread,
         ("all", "price_index"): np.full(hours, 1.0) * np.ones_like(spread),
+    }
+    out |= {
+        ("all", "new_campaign_posts"): np.full(hours, 0.1) * spread,
+        ("all", "new_copies"): np.full(hours, 0.7) * spread,
+        ("all", "trust"): (1 - 0.1 * bump) * spread / spread.max(),
+        ("all", "n_spreaders"): 900 * bump * spread,
+        ("all", "outflow_usd"): (3e6 + 9e6 * bump) * spread,
+        ("all", "n_withdrawals_late"): 2000 * bump * spread,
+        ("all", "error_share"): 0.4 * bump * spread,
+        ("all", "tightness"): 0.8 * bump * spread,
+        ("asset:USDT", "hot_share"): (1 - 0.7 * bump) * spread,
+        ("asset:BTC", "hot_share"): (1.2 - 0.3 * bump) * spread,
     }
     for number, team in enumerate(teams):
         late = np.maximum(0.0, 1 - np.abs(hour - 60 - 24 * number) / 24)

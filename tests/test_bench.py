@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.bench import bench_engine, bench_loadtest, bench_replications, bench_size, timing
+from tests.bench import bench_engine, bench_living, bench_loadtest, bench_replications, bench_size, timing
 from tests.bench.bench_engine import Turn
 from tests.bench.bench_replications import Row
 from tests.bench.bench_size import Size
@@ -72,6 +72,26 @@ def test_where_the_time_goes_by_hand() -> None:
         ["draw", "engine", "metrics", "series"],
         ["compiled", "10.0", "2.0", "4.0", "1.0"],
     ]
+
+
+def test_the_cost_of_the_living_market_by_hand() -> None:
+    half = {station: seconds / 2 for station, seconds in STATIONS.items()}
+    models = {"SimPy, desk alone": half, "SimPy, baseline": STATIONS, "compiled, desk alone": half}
+    turn = {name: Turn(cpu_s, (1, 1, 1)) for name, cpu_s in models.items()}
+    turn["compiled, baseline"] = Turn(STATIONS | {"draw": 0.011}, (1, 1, 1))
+    rows = [line.split() for line in bench_living.table([turn])]
+    assert rows[1][-7:] == ["8.0", "16.0", "2.00", "at", "most", "2:", "yes"]
+    assert rows[2][-3:] == ["1.0", "2.0", "2.00"]
+    assert rows[3][-7:] == ["8.0", "17.0", "2.12", "at", "most", "2:", "NO"]
+
+
+def test_the_desk_alone_has_no_clock_of_levels() -> None:
+    models = bench_living.models(["days=1", "warmup_days=0"])
+    whole, alone = (models[f"compiled, {name}"](1).outcome for name in ("baseline", "desk alone"))
+    assert whole is not None
+    assert alone is not None
+    assert whole.level_ints.shape[1] == 1440
+    assert alone.level_ints.shape[1] == 0
 
 
 def test_models_that_are_not_the_same_desk_are_told() -> None:
@@ -236,4 +256,4 @@ def test_an_unknown_bench_is_refused() -> None:
     command = [sys.executable, "-m", "tests.bench", "enigne"]
     told = subprocess.run(command, cwd=timing.ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 2
-    assert "got enigne; must be of engine, replications, size, loadtest" in told.stderr
+    assert "got enigne; must be of engine, living, replications, size, loadtest" in told.stderr

@@ -21,18 +21,19 @@ Claim = partial(AnyClaim, replications=6)
 pytestmark = pytest.mark.xdist_group("catalogue public")
 
 QUIET = ("campaigns.smear.posts=0",)
-BELIEVED = ("rumour.campaign_weight=1", "rumour.tickets_per_hour=3")
+BELIEVED = ("rumour.campaign_weight=1", "rumour.ceiling_per_hour=3000")
+NO_SPAM = ("campaigns.smear.spam_per_post=0",)
 LESS_STAFF = ("teams.compliance.agents.day=30", "teams.compliance.agents.evening=20")
 ORDINARY_POST = ("amplification.influencer.mark=0.001",)
 SHORT = ("days=8",)
-
 WIDE_GATES = ("gateway.loads_per_s=[3000, 3300, 4000, 5000]",)
 
 CLAIMS = [
     Claim("fud_campaign", "complaints_peak_day", 450, 560, off=QUIET, sets=SHORT),
     Claim("fud_campaign", "complaints_public_peak_day", 550, 850, off=QUIET, sets=SHORT),
-    Claim("fud_campaign", "tickets_spam_per_day", 2400, 2600, off=["campaigns.smear.spam_per_post=0"], sets=SHORT),
-    Claim("fud_campaign", "tickets_peak_per_s", 0.04, 0.2, off=["campaigns.smear.spam_per_post=0"], sets=SHORT),
+    Claim("fud_campaign", "tickets_spam_per_day", 2400, 2600, off=NO_SPAM, base="fud_campaign", base_sets=NO_SPAM,
+          sets=SHORT),
+    Claim("fud_campaign", "tickets_peak_per_s", 0.04, 0.2, off=NO_SPAM, sets=SHORT),
     Claim("kol_amplifies", "complaints_public_peak_day", 20, 80, off=ORDINARY_POST, sets=()),
     Claim("api_melts", "withdrawals_failed_share", 0.02, 0.2, off=WIDE_GATES, base="api_melts", base_sets=WIDE_GATES,
           sets=SHORT),
@@ -51,7 +52,7 @@ def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim
 
 # --- the smear ----------------------------------------------------------------------------------------------------
 
-SMEAR = Claim("fud_campaign", "backlog_peak", 100, 1e6, off=QUIET, sets=SHORT)
+SMEAR = Claim("fud_campaign", "tickets_new_per_day", 500, 2000, off=QUIET, sets=SHORT)
 
 
 def test_complaints_are_ten_times_the_usual_while_the_smear_lasts() -> None:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+import checklist
 import pytest
 from checklist import IDS, NAMES, STATES, WORLD, Change, Row, changes, read, rows, summary
 
@@ -147,6 +148,13 @@ def test_what_is_named_exists(change: Change) -> None:
     for name in change.moves:
         if "/" not in name:
             metric_of(name)
+
+
+def test_a_change_with_an_unknown_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    slip = {"key": "days", "to": 4, "moves": "backlog_mean", "beside": {"warmup_days": 1}}
+    monkeypatch.setattr(checklist, "read", lambda: {"rows": {}, "change": [slip]})
+    with pytest.raises(ValueError, match="got key, to, moves, beside; must be"):
+        changes()
 
 
 # --- no key is left out -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 from planted import Change, interpreted
-from swarm import run
+from swarm import Simulate, run
 from worlds import Small, random_world
 
 from sim import engine_fast, replicate
@@ -71,7 +71,7 @@ def test_a_withdrawal_that_is_counted_wrongly_is_noticed(column: str) -> None:
         must_balance(replace(outcome, level_ints=ints), world.demand.flow, world.rules)
 
 
-@pytest.mark.parametrize("column", [name for name in RAIL_NAMES if name != "cum_final"])
+@pytest.mark.parametrize("column", [name for name in RAIL_NAMES if name not in ("cum_paid", "cum_final")])
 def test_a_cent_that_is_counted_wrongly_is_noticed(column: str) -> None:
     world, outcome = busy()
     rails = outcome.level_rails.copy()
@@ -84,13 +84,15 @@ def test_more_final_payments_than_payments_are_noticed() -> None:
     world, outcome = busy()
     rails = outcome.level_rails.copy()
     rails[:, RAIL_NAMES.index("cum_final"), -1] = rails[:, RAIL_NAMES.index("cum_paid"), -1] + 1
-    with pytest.raises(ConservationError, match="-1 confirming|-2 confirming|-3 confirming"):
+    with pytest.raises(ConservationError, match=r"-\d confirming"):
         must_balance(replace(outcome, level_rails=rails), world.demand.flow, world.rules)
 
 
 @pytest.mark.parametrize("field", ["opened_ms", "closed_ms", "outcome"])
 def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
-    world = next(w for w in map(random_world, map(Random, range(100))) if (run(engine_fast.simulate, w).outcome == 1).any())
+    world = next(
+        w for w in map(random_world, map(Random, range(100))) if (run(engine_fast.simulate, w).outcome == 1).any()
+    )
     outcome = run(engine_fast.simulate, world)
     row = int(np.flatnonzero(outcome.outcome == 1)[0])
     column = getattr(outcome, field).copy()
@@ -109,13 +111,17 @@ LEAKS = {
 }
 
 
+def simulate_all(simulate: Simulate) -> None:
+    """Have an engine simulate random worlds that must balance."""
+    for seed in range(1_000):
+        world = random_world(Random(seed))
+        must_balance(run(simulate, world), world.demand.flow, world.rules)
+
+
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_in_the_pipeline_breaks_the_law(leak: str) -> None:
-    simulate = interpreted(Change("levels/pipeline", *LEAKS[leak])).simulate
     with pytest.raises(ConservationError, match="came, of which there are"):
-        for seed in range(1_000):
-            world = random_world(Random(seed))
-            must_balance(run(simulate, world), world.demand.flow, world.rules)
+        simulate_all(interpreted(Change("levels/pipeline", *LEAKS[leak])).simulate)
 
 
 def test_a_run_that_breaks_the_law_ends_with_code_4(
@@ -129,10 +135,10 @@ def test_a_run_that_breaks_the_law_ends_with_code_4(
         return outcome
 
     monkeypatch.setitem(replicate.ENGINES, "fast", leaky)
-    given = ["run", "quiet_week", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
+    given = ["run", "baseline", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
     with pytest.raises(SystemExit) as ended:
         main([*given, "--out", f"{tmp_path}/out", "--quiet"])
     told = capsys.readouterr().err
     assert ended.value.code == 4
     assert "cents asked for[0, 0]" in told
-    assert "an internal law broke; it happens again with: withstand run quiet_week" in told
+    assert "an internal law broke; it happens again with: withstand run baseline" in told

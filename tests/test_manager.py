@@ -15,7 +15,7 @@ from tiny_server import TinyServer, good
 from trace_factory import make_run, steady
 
 import sim
-from loadtests import cli
+from loadtests import costs
 from loadtests.faults import InputError
 from loadtests.manager import Amount, Shortage, costs_of, proven, read_capacity, sentence, shortage, told
 from sim.statistics import Difference
@@ -172,17 +172,17 @@ def test_the_costs_come_from_a_pair_of_runs(tmp_path: Path) -> None:
         return sim.run(scenario, replications=3, seed=seed, name="quiet_week").save(tmp_path / name)
 
     without, limited = simulated("without"), simulated("limited", "categories.howto.arrivals_per_hour=24")
-    costs = cli._costs(without, limited)
+    found = costs.of_pair(without, limited)
     new = [
         json.loads((run / "metrics.json").read_text())["metrics"]["tickets_new_per_day"] for run in (without, limited)
     ]
-    assert costs["tickets"].value == pytest.approx(2 * (new[1]["mean"] - new[0]["mean"]))
-    assert costs["tickets"].low is not None
-    assert 400 < costs["tickets"].low < costs["tickets"].value < 750
+    assert found["tickets"].value == pytest.approx(2 * (new[1]["mean"] - new[0]["mean"]))
+    assert found["tickets"].low is not None
+    assert 400 < found["tickets"].low < found["tickets"].value < 750
     with pytest.raises(InputError, match="must be a run of the same scenario and seed"):
-        cli._costs(without, simulated("other", seed=2))
+        costs.of_pair(without, simulated("other", seed=2))
     with pytest.raises(InputError, match=r"--with-capacity: .*nowhere"):
-        cli._costs(without, tmp_path / "nowhere")
+        costs.of_pair(without, tmp_path / "nowhere")
 
 
 class Made:
@@ -198,8 +198,30 @@ class Made:
 def test_failed_withdrawals_are_a_share_of_the_requests_and_unknown_without_a_gateway() -> None:
     requests: dict[int, float | None] = {1: 100.0, 2: 200.0}
     limited = Made(withdrawals_requests_per_day=requests, withdrawals_failed_share={1: 0.1, 2: 0.0})
-    assert cli._failed_per_day(limited) == {1: 10.0, 2: 0.0}  # type: ignore[arg-type]
-    assert cli._failed_per_day(Made(withdrawals_requests_per_day=requests)) == {1: None, 2: None}  # type: ignore[arg-type]
+    assert costs._failed_per_day(limited) == {1: 10.0, 2: 0.0}  # type: ignore[arg-type]
+    assert costs._failed_per_day(Made(withdrawals_requests_per_day=requests)) == {1: None, 2: None}  # type: ignore[arg-type]
+
+
+def test_a_shortage_is_costed_by_a_run_with_the_capacity(tmp_path: Path) -> None:
+    sets = ["days=1", "warmup_days=0", "population.registered=300000"]
+    base = sim.run(sim.load("volatility_spike", sets=[*sets, "shocks.crash.at=0 h"]), replications=3, name="spike")
+    folder = base.save(tmp_path / "run")
+    step = {"offered_per_s": 1.0, "throughput_per_s": 1.0, "error_share": 0.0, "n": 60}
+    small, large = tmp_path / "small.json", tmp_path / "large.json"
+    for path, factor in ((small, 1.0), (large, 1e6)):
+        curve = [step | {"offered_per_s": factor, "throughput_per_s": factor}]
+        path.write_text(json.dumps({"format": 1, "host": "h", "endpoints": {"all": {"curve": curve}}}))
+    short, enough = costs.of_capacity(folder, small), costs.of_capacity(folder, large)
+    assert short is not None
+    assert enough is not None
+    assert short["failed withdrawals"].low is not None
+    assert short["failed withdrawals"].low > 1000
+    assert short["tickets"].value > 0
+    assert enough["failed withdrawals"].value == 0
+    assert enough["tickets"].value == 0
+    assert costs.of_capacity(tmp_path / "nowhere", small) is None
+    with pytest.raises(InputError, match="--capacity: "):
+        costs.of_capacity(folder, tmp_path / "nothing.json")
 
 
 @pytest.mark.load

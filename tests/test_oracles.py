@@ -25,6 +25,8 @@ MET_BY_SIMULATION = (
     "cobham-mmc-np-1", "cobham-mmc-np-2", "jackson-feedback", "tandem-2", "mtginf-1-exponential",
     "mtginf-2-deterministic", "poisson-gamma-1", "fluid-surge-backlog", "mt-spike-erlangC",
     "complaint-hazard-calibration", "gate-funnel", "bot-agent-reconcile", "funnel-by-type",
+    "hawkes-1", "hawkes-2", "hawkes-shock", "final-size-1.2", "final-size-1.5", "hotwallet-ruin-500", "btc-confirm-1",
+    "btc-confirm-2", "btc-confirm-3",
 )  # fmt: skip
 
 
@@ -129,7 +131,7 @@ def test_the_routes_of_the_network_are_its_markov_chain() -> None:
 
 
 def test_z_counts_standard_errors_and_an_exact_hit_needs_none() -> None:
-    check = Check("by hand", "", (), "arithmetic")
+    check = Check(name="by hand", quantities=(), source="arithmetic")
     quantity = Quantity("x", 10.0, lambda facts: 0.0)
     one = result(check, quantity, [10.0, 11.0, 12.0, 11.0])  # mean 11, variance 2 / 3, n = 4
     assert one.standard_error == pytest.approx(math.sqrt(2 / 3 / 4))

@@ -18,6 +18,7 @@ from run_factory import hourly, metrics, scenario, values
 
 from sim.plots import NAMES, figures, overview, save
 from sim.plots.findings import backlog, endpoints, missed_share, staffing, waits
+from sim.plots.public import parts as public_parts
 from sim.plots.view import View, band, coarse, figure_text, shortened, wait_text, wrapped
 
 
@@ -68,7 +69,7 @@ def assert_readable(figure: Figure) -> None:
         assert wide < 1 or high < 2, f"{one!r} meets {other!r}"
 
 
-def test_all_six_figures_are_drawn(spike: dict[str, Figure]) -> None:
+def test_all_figures_are_drawn(spike: dict[str, Figure]) -> None:
     assert sorted(spike) == sorted(NAMES)
 
 
@@ -81,7 +82,22 @@ def test_no_text_is_clipped_or_overlaps(spike: dict[str, Figure], name: str) -> 
 def test_each_vertical_axis_has_a_unit_and_time_is_in_utc(spike: dict[str, Figure], name: str) -> None:
     labels = [axis.get_ylabel() for axis in spike[name].axes]
     assert all(
-        any(unit in label for unit in ("tickets", "complaints", "agents", "requests/s", "units")) for label in labels
+        any(
+            unit in label
+            for unit in (
+                "tickets",
+                "complaints",
+                "agents",
+                "requests/s",
+                "units",
+                "posts",
+                "%",
+                "dollars",
+                "depositors",
+                "withdrawals",
+            )
+        )
+        for label in labels
     )
     assert "UTC" in words(spike[name])
 
@@ -265,7 +281,7 @@ def test_nine_noisy_teams_over_five_weeks_stay_readable_and_small(tmp_path: Path
     for figure in drawn.values():
         assert_readable(figure)
     sizes = {path.name: path.stat().st_size for path in save(drawn, tmp_path)}
-    assert len(sizes) == 12
+    assert len(sizes) == 2 * len(NAMES)
     assert max(size for name, size in sizes.items() if name.endswith(".svg")) < 300_000, sizes
 
 
@@ -350,3 +366,39 @@ def test_lines_are_never_broken_within_a_number() -> None:
 def test_no_requests_no_title_about_them() -> None:
     view = View(hourly(values(24)), metrics(requests_peak_per_s=None), scenario())
     assert endpoints(view) == "No requests were recorded"
+
+
+def test_the_money_title_names_the_lowest_wallet_and_what_is_refused(spike: dict[str, Figure]) -> None:
+    title = " ".join(spike["money"].get_suptitle().split())
+    assert title == (
+        "75,000,000 ± 1,500,000 US dollars a day are paid out; the hot wallet of USDT falls to 30.0 ± 0.6 % of what it "
+        "should hold; 5.00 ± 0.10 % of the requests to withdraw fail; limits refuse 120 ± 2 a day"
+    )
+    empty = draw(values(24 * 4), wallet_low_share__BTC=0.0)["money"]
+    assert "the hot wallet of BTC runs empty" in " ".join(empty.get_suptitle().split())
+
+
+def test_the_parts_of_what_is_posted_add_up(spike: dict[str, Figure]) -> None:
+    view = View(hourly(values(24 * 10)), metrics(), scenario())
+    found = public_parts(view)
+    assert sum(found.values()) == pytest.approx(24 * (2.0 + 0.2 + 0.7))
+    assert found["floor"] == pytest.approx(24 * 1.5)
+    assert found["background"] == pytest.approx(24 * 0.1)
+    outlines = [patch.get_data().values for patch in spike["public"].axes[0].patches if hasattr(patch, "get_data")]
+    assert outlines[-1] == pytest.approx(24 * 2.9)
+
+
+def test_what_is_flagged_is_drawn_against_what_customers_complained(spike: dict[str, Figure]) -> None:
+    axis = spike["public"].axes[1]
+    assert axis.get_title(loc="left").startswith("Taken for complaints: 1.3 times as many posts as customers complain")
+    rightly, flagged = (patch.get_data() for patch in axis.patches if hasattr(patch, "get_data"))
+    assert rightly.values == pytest.approx(0.9 * 24 * 2.9)
+    assert flagged.values - flagged.baseline == pytest.approx(0.05 * 40)
+
+
+def test_without_money_or_a_public_neither_is_drawn() -> None:
+    table = {key: rows for key, rows in values(24 * 4).items() if key[1] != "outflow_usd"}
+    silent = scenario().model_copy(update={"copies": None, "listening": None})
+    drawn = figures(hourly(table), metrics(5), silent)
+    assert "money" not in drawn
+    assert "public" not in drawn

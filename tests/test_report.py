@@ -100,7 +100,7 @@ def test_the_page_is_well_formed_small_and_needs_nothing_else(html: str, page: P
     assert len(html.encode()) < 3_000_000
     assert "script" not in page.tags
     assert "link" not in page.tags
-    assert len(page.addresses) == 6
+    assert len(page.addresses) == 8
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"url\(|@import", html)
 

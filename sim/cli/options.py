@@ -117,6 +117,11 @@ def _add_run(to: ArgumentParser) -> None:
     to.add_argument("--profile", action="store_true", help="print where the time went")
     to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
     to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
+    to.add_argument(
+        "--capacity", metavar="FILE",
+        help="capacity.json as withstand capacity writes: its curve becomes the scenario's gateway (where it has none: "
+        "60 %% of those refused try again after 2 min, 5 %% of those who give up open a ticket about late withdrawals)",
+    )  # fmt: skip
     to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
     to.add_argument("--tickets", choices=("first", "all"), default="first", help="replications whose tickets are kept")
 

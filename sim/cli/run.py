@@ -13,24 +13,28 @@ from sim.expect import Expectation
 from sim.folder import must_be_free
 from sim.precision import at_most
 from sim.scenario import Scenario, ScenarioFaults, load
+from sim.scenario.capacity import capacity_sets
 
 
 def run(options: Namespace) -> int:
     """Simulate a scenario, write its folder and print its numbers; 1 when an expectation failed."""
-    sets = [*options.sets, *candle_sets(options)]
+    sets, notes = [*options.sets, *candle_sets(options)], []
     if options.candles and load(options.scenario, sets=options.sets).market is None:
         rule = "must have a table market, whose elasticities say how prices move demand (see scenarios/baseline.toml)"
         raise ScenarioFaults([f"{options.scenario}: market: got nothing; {rule}"])
+    if options.capacity:
+        limits, note = capacity_sets(options.capacity, options.scenario, sets)
+        sets, notes = [*sets, *limits], [note]
     scenario = load(options.scenario, sets=sets)
     if options.candles and not any(one.startswith("start=") for one in sets):
         sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
         scenario = load(options.scenario, sets=sets)
     # Before the work, not after it: here a run without --out learns too that nothing can be written.
     must_be_free(run_folder(options, datetime.now(UTC)))
-    done, folder = produced(scenario, options, sets=sets)
+    done, folder = produced(scenario, options, sets=sets, notes=notes)
     judged = done.expectations()
     if not options.quiet:
-        for note in done.notes:
+        for note in (*done.notes, *notes):
             print(f"note: {note}")
         print(metric_table(done.metrics))
         for one in judged:

@@ -54,8 +54,8 @@ def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -
     """
     names = list(metrics) if everything else [name for name in HEADLINE if name in metrics]
     if any(one.summary == "quantiles" for one in metrics.values()):
-        rows = [("metric", "median (5 to 95 % of replications): two kinds of outcome, and a mean tells of neither")]
-        return columns(rows + [(name, str(metrics[name])) for name in names])
+        head = ("metric", "median (5 to 95 % of replications): runs of more than one kind, and a mean is none of them")
+        return columns([head, *((name, str(metrics[name])) for name in names)])
     rows = [("metric", "mean ± 95 % half-width", "5-95 % of replications")]
     rows += [(name, str(metrics[name]), spread(metrics[name])) for name in names]
     return columns(rows)

@@ -20,14 +20,17 @@ from sim.scenario import Scenario
 from sim.warmup import warm, warm_up
 
 
-def produced(scenario: Scenario, options: Namespace, *, sets: Sequence[str] = ()) -> tuple[Run, Path]:
+def produced(
+    scenario: Scenario, options: Namespace, *, sets: Sequence[str] = (), notes: Sequence[str] = ()
+) -> tuple[Run, Path]:
     """Return a run and the folder that it was written to; what an earlier, unfinished one left is taken up."""
     with resumable(scenario, options) as ledger:
         done = _simulated(scenario, options, ledger)
         folder = run_folder(options, done.started)
         ledger.note_partial(partial_of(folder))
         with done.profile.timed("write"):
-            write_run(done, folder, source=options.scenario, sets=sets, all_tickets=options.tickets == "all")
+            everything = options.tickets == "all"
+            write_run(done, folder, source=options.scenario, sets=sets, notes=notes, all_tickets=everything)
         ledger.settle()
     return done, folder
 

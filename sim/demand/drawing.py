@@ -53,7 +53,7 @@ def draw(recipe: Recipe, *, seed: int, replication: int, plenty: int = 0) -> Dem
 
 
 def _of_nobody(recipe: Recipe, posts: Bots) -> tuple[Ints, Ints, Ints]:
-    """Return the times, in order, of the background's posts, of the campaigns' posts, and of their worthless tickets."""
+    """Return the times, in order, of the background's posts, the campaigns' posts, and their worthless tickets."""
     first_spam = 1 + len(recipe.scenario.campaigns)
     sources = range(1), range(1, first_spam), range(first_spam, len(recipe.posts.rows))
     none = np.empty(0, np.int64)

@@ -7,7 +7,7 @@ counts: part of a minute's withdrawals takes its part of their money, so that no
 
 from __future__ import annotations
 
-from sim.compiled import stage
+from sim.compiled import part, stage
 from sim.levels.columns import (
     AGAIN_C,
     COLD_C,
@@ -77,7 +77,7 @@ from sim.levels.state import (
 )  # fmt: skip
 
 
-@stage
+@part
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
     """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
     _pass_gateway(lv, row)
@@ -100,7 +100,7 @@ def withdraw(lv, row):  # type: ignore[no-untyped-def]
     lv.floats[LEVEL_LATE, row] = late * lv.numbers.late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
 
 
-@stage
+@part
 def request(lv, row):  # type: ignore[no-untyped-def]
     """Put the minute's requests into ``now``: those that were drawn, and those that are made again."""
     again = 0
@@ -114,13 +114,13 @@ def request(lv, row):  # type: ignore[no-untyped-def]
     lv.ints[N_AGAIN, row] = lv.ints[N_AGAIN, row - 1] - again
 
 
-@stage
+@part
 def portion(cents, some, of):  # type: ignore[no-untyped-def]
     """Return the money of ``some`` of the withdrawals, rounded down; without overflow for any that exist."""
     return cents // of * some + cents % of * some // of
 
 
-@stage
+@part
 def _take_out(lv, r, share, weight, carried):  # type: ignore[no-untyped-def]
     """Move a share of a rail's requests from ``now`` to ``cut``; each has ``weight`` times the mean money."""
     now, cut = lv.now, lv.cut
@@ -171,7 +171,7 @@ def _come_again(lv, r, row, share, minutes, carried):  # type: ignore[no-untyped
     return n - back
 
 
-@stage
+@part
 def _error_share(lv, load):  # type: ignore[no-untyped-def]
     """Return the share of requests that fail at a load per minute: straight lines between the points given."""
     loads, errors = lv.loads, lv.errors
@@ -189,7 +189,7 @@ def _error_share(lv, load):  # type: ignore[no-untyped-def]
     return errors[i - 1] + (errors[i] - errors[i - 1]) * (load - loads[i - 1]) / (loads[i] - loads[i - 1])
 
 
-@stage
+@part
 def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     """Let the gateway answer what it can at this load."""
     n = 0
@@ -200,16 +200,15 @@ def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     share = _error_share(lv, load)
     lv.floats[ERROR_SHARE, row] = share
     failed = gave_up = 0
-    for r in range(lv.now.shape[0]):
-        gone = _take_out(lv, r, share, 1.0, FAILING)
-        failed += gone
+    for r in range(lv.now.shape[0] if share > 0.0 else 0):
+        failed += _take_out(lv, r, share, 1.0, FAILING)
         gave_up += _come_again(lv, r, row, lv.numbers.retry_share, lv.numbers.retry_minutes, RETRYING)
     lv.ints[FAILED, row] = lv.ints[FAILED, row - 1] + failed
     lv.ints[GAVE_UP, row] = lv.ints[GAVE_UP, row - 1] + gave_up
     lv.floats[LEVEL_FAULT, row] = gave_up * lv.numbers.fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
 
 
-@stage
+@part
 def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     """Refuse what is over the limit, for as many accounts as the market or an empty wallet tightens it."""
     tight = lv.given[MARKET_TIGHTNESS, row - 1]
@@ -219,27 +218,29 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
             tight = 1.0
     lv.floats[TIGHTNESS, row] = tight
     refused = away = 0
-    for r in range(lv.now.shape[0]):
-        refused += _take_out(lv, r, tight * lv.numbers.over_share, lv.numbers.over_weight, EXCEEDING)
+    share = tight * lv.numbers.over_share
+    for r in range(lv.now.shape[0] if share > 0.0 else 0):
+        refused += _take_out(lv, r, share, lv.numbers.over_weight, EXCEEDING)
         away += _come_again(lv, r, row, lv.numbers.back_share, lv.numbers.back_minutes, RETURNING)
     lv.ints[OVER_LIMIT, row] = lv.ints[OVER_LIMIT, row - 1] + refused
     lv.ints[TURNED_AWAY, row] = lv.ints[TURNED_AWAY, row - 1] + away
     lv.floats[LEVEL_LIMITED, row] = refused * lv.numbers.limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
 
 
-@stage
+@part
 def _confirm(lv, row):  # type: ignore[no-untyped-def]
     """Let the customers confirm: some drop out, and some of the rest have named a wrong address or network."""
     dropped = confirmed = 0
     for r in range(lv.now.shape[0]):
-        dropped += _take_out(lv, r, lv.numbers.drop_share, 1.0, DROPPING)
-        lv.rails[r, LOST_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+        if lv.numbers.drop_share > 0.0:
+            dropped += _take_out(lv, r, lv.numbers.drop_share, 1.0, DROPPING)
+            lv.rails[r, LOST_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
         confirmed += lv.now[r, AUTO] + lv.now[r, HAND]
     lv.ints[DROPPED, row] = lv.ints[DROPPED, row - 1] + dropped
     lv.floats[LEVEL_MISTAKE, row] = confirmed * lv.numbers.mistake_level
 
 
-@stage
+@part
 def _screen(lv, row):  # type: ignore[no-untyped-def]
     """Put what needs a review into its line, and what does not into the payout lines; then review, oldest first."""
     rails, now = lv.rails, lv.now
@@ -263,7 +264,7 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
         lv.floats[REVIEW_CREDIT, row] = credit - able if waiting > able else 0.0
 
 
-@stage
+@part
 def _review(lv, row, able):  # type: ignore[no-untyped-def]
     """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
     rails, minute = lv.rails, lv.at[REVIEW_AT]
@@ -282,7 +283,7 @@ def _review(lv, row, able):  # type: ignore[no-untyped-def]
     lv.at[REVIEW_AT] = minute
 
 
-@stage
+@part
 def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
     """Put what was reviewed into the payout line, but for the share that is held first."""
     held = held_cents = 0
@@ -300,7 +301,7 @@ def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
     lv.rails[r, PAYOUT_IN_C, row] += cents - held_cents
 
 
-@stage
+@part
 def _pay(lv, row, r):  # type: ignore[no-untyped-def]
     """Pay what the line and the hot wallet allow, the oldest minute first; nobody overtakes."""
     rails, rules = lv.rails, lv.rail_ints
@@ -334,7 +335,7 @@ def _pay(lv, row, r):  # type: ignore[no-untyped-def]
         _move_cold(lv, row, r, hot)
 
 
-@stage
+@part
 def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     """Order money from the cold wallet when the hot one runs low, unless some is on its way; give it what is over."""
     rails, rules, refills = lv.rails, lv.rail_ints, lv.at[RAIL_AT + 3 * r + 2]
@@ -353,7 +354,7 @@ def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     rails[r, HOT_C, row] = hot
 
 
-@stage
+@part
 def _settle(lv, row, r):  # type: ignore[no-untyped-def]
     """Write how many payments are final: those with enough blocks on them, or of long enough ago."""
     rails, rules, needed = lv.rails, lv.rail_ints, lv.rail_ints[r, CONFIRMATIONS]

@@ -8,7 +8,7 @@ intensity (random time change).
 
 from __future__ import annotations
 
-from sim.compiled import stage
+from sim.compiled import part
 from sim.levels.columns import (
     BOOST,
     BOOST_UNANSWERED,
@@ -37,7 +37,7 @@ from sim.levels.state import (
 )  # fmt: skip
 
 
-@stage
+@part
 def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
     """Write what the posts of the last minute do: copies in the coming one, rumour, trust."""
     numbers, minute = lv.numbers, row - 2
@@ -59,7 +59,7 @@ def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
     lv.floats[TRUST, row] = min(max(trust + lv.given[TRUST_SHOCK, row - 1], 0.0), 1.0)
 
 
-@stage
+@part
 def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
     """Add the last minute's posts, each with its mark, to the cascades; write how many copies the coming one brings."""
     numbers = lv.numbers
@@ -73,7 +73,7 @@ def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
     lv.ints[COPIES, row] = _passed(lv.copy_times, lv.at, COPY_AT, lv.sums[COPIED])
 
 
-@stage
+@part
 def _marks(lv, posts):  # type: ignore[no-untyped-def]
     """Return the marks of so many posts, in the order in which they come; they are used again after the last."""
     weight, at = 0.0, lv.at[POST_AT]
@@ -84,7 +84,7 @@ def _marks(lv, posts):  # type: ignore[no-untyped-def]
     return weight
 
 
-@stage
+@part
 def _passed(times, at, place, until):  # type: ignore[no-untyped-def]
     """Return how many of the drawn times have come by the running intensity ``until``, and move on past them."""
     first = at[place]
@@ -95,7 +95,7 @@ def _passed(times, at, place, until):  # type: ignore[no-untyped-def]
     return last - first
 
 
-@stage
+@part
 def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     """Frighten depositors, by those who are frightened, by rumour and from outside; each asks for money at once."""
     numbers = lv.numbers

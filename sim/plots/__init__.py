@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sim.estimate import Estimate
     from sim.series_table import Hourly
 
-NAMES = ("overview", "backlog", "complaints", "waits", "staffing", "endpoints")
+NAMES = ("overview", "backlog", "complaints", "public", "waits", "staffing", "endpoints", "money")
 """The figures, in the order in which a report shows them."""
 
 
@@ -32,7 +32,7 @@ def overview(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario
 
 def figures(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> dict[str, Figure]:
     """Return the figures of ``NAMES`` by name, without those whose subject the run does not have."""
-    from sim.plots import backlog, complaints, endpoints, page, staffing, waits
+    from sim.plots import backlog, complaints, endpoints, money, page, public, staffing, waits
     from sim.plots.view import View
 
     view = View(hourly, metrics, scenario)
@@ -40,9 +40,11 @@ def figures(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario)
     for name, module in (
         ("backlog", backlog),
         ("complaints", complaints),
+        ("public", public),
         ("waits", waits),
         ("staffing", staffing),
         ("endpoints", endpoints),
+        ("money", money),
     ):
         figure = module.draw(view)
         if figure is not None:

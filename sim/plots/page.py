@@ -46,7 +46,7 @@ from sim.plots.view import (
 from sim.statistics import half_width
 
 _HEIGHT_IN = 8.27
-_MOST_ROWS = 9
+_MOST_ROWS, _MOST_ENDPOINTS = 9, 6
 _ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2), 5: (3, 2), 6: (3, 3)}
 Panel = Callable[[Axes, View], None]
 
@@ -217,8 +217,16 @@ def _staff(axis: Axes, view: View) -> None:
     axis.set_xlabel("load on the worst day, % of the agents on duty", fontsize=8)
 
 
+def _busiest(view: View) -> list[str]:
+    """Return the endpoints with the highest peaks, as many as a panel has room for."""
+    active = findings.active_endpoints(view)
+    peak = {name: float(findings.endpoint_peaks(view, name).mean()) for name in active}
+    most = sorted(active, key=lambda name: -peak[name])[:_MOST_ENDPOINTS]
+    return [name for name in active if name in most]
+
+
 def _endpoints(axis: Axes, view: View) -> None:
-    names = findings.active_endpoints(view)
+    names = _busiest(view)
     peaks = [findings.endpoint_peaks(view, name) for name in names]
     calm = [float(np.median(view.of(f"endpoint:{name}", "rate_per_s"))) for name in names]
     texts = [f"{findings.ENDPOINT_NAMES[n]}: {view.spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]

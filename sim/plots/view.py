@@ -214,9 +214,9 @@ def humane(estimate: Estimate) -> str:
 
 def _scaled_text(estimate: Estimate, scale: float) -> str:
     """Return an estimate as text, in a unit ``scale`` times as small."""
-    figures = {name: getattr(estimate, name) for name in ("mean", "half_width", "p05", "p50", "p95")}
-    scaled = {name: None if figure is None else figure * scale for name, figure in figures.items()}
-    return estimate_text(replace(estimate, **scaled))
+    figures = (estimate.mean, estimate.half_width, estimate.p05, estimate.p50, estimate.p95)
+    mean, error, p05, p50, p95 = (None if figure is None else figure * scale for figure in figures)
+    return estimate_text(replace(estimate, mean=mean, half_width=error, p05=p05, p50=p50, p95=p95))
 
 
 def percent(share: float) -> str:

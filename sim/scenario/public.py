@@ -65,7 +65,9 @@ class Campaign(Part):
     at: DurationOrZero = Field(description="start, from the end of the warm-up")
     length: Duration = Field(description="how long it lasts")
     posts: NonNegative = Field(description="posts on average")
-    spam_per_post: NonNegative = Field(0.0, description="worthless tickets, near-duplicates, per post; a filter ends them")
+    spam_per_post: NonNegative = Field(
+        0.0, description="worthless, near-identical tickets per post; a filter ends them"
+    )
 
 
 class Trust(Part):
@@ -73,7 +75,7 @@ class Trust(Part):
 
     half_life: Duration = Field(description="time in which half of the lost trust comes back")
     loss_per_post: Share = Field(description="share of the trust that one public post costs")
-    distrust_weight: NonNegative = Field(description="weight of lost trust: how much more easily people run without any, 1 twice as")
+    distrust_weight: NonNegative = Field(description="weight of lost trust: without any, people run 1 + this as easily")
     events: dict[str, TrustEvent] = Field({}, description="audits, and auditors who leave")
 
 
@@ -81,7 +83,7 @@ class TrustEvent(Part):
     """Something that changes trust at once."""
 
     at: DurationOrZero = Field(description="time, from the end of the warm-up")
-    change: Annotated[float, Number(low=-1, high=1)] = Field(description="change of the trust, as a share of full trust")
+    change: Annotated[float, Number(low=-1, high=1)] = Field(description="change of the trust, of full trust")
 
 
 class Run(Part):

@@ -1,4 +1,4 @@
-"""Textbook queues as scenarios: the model's own demand and engine against exact answers.
+"""Textbook systems in the model's own demand, engine and live levels, against exact answers.
 
 ``checks`` lists them, ``run_check`` runs one, ``selfcheck`` yields the results of all, one by one.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.selfcheck import changing, networks, public, queues
+from sim.selfcheck import changing, living, networks, public, queues
 from sim.selfcheck.check import Check, Quantity, Result, run_check
 
 __all__ = ["Check", "Quantity", "Result", "checks", "run_check", "selfcheck"]
@@ -15,10 +15,10 @@ __all__ = ["Check", "Quantity", "Result", "checks", "run_check", "selfcheck"]
 
 def checks() -> tuple[Check, ...]:
     """Return every check."""
-    return tuple(check for subject in (queues, networks, changing, public) for check in subject.checks())
+    return tuple(check for subject in (queues, networks, changing, public, living) for check in subject.checks())
 
 
 def selfcheck(*, seed: int = 1) -> Iterator[Result]:
-    """Yield the result of every quantity of every check as it is ready; some ten seconds in all."""
+    """Yield the result of every quantity of every check as it is ready; some twenty seconds in all."""
     for check in checks():
         yield from run_check(check, seed=seed)

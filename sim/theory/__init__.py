@@ -34,6 +34,7 @@ from sim.theory.impatience import (
     min_servers_abandonment,
     mmn_g,
 )
+from sim.theory.living import Hawkes, Ruin, final_size, hawkes, hawkes_shock, ruin, unconfirmed
 from sim.theory.networks import Jackson, Priorities, cobham, jackson_open, preemptive_resume, tandem
 from sim.theory.queues import (
     ClosedLoop,
@@ -61,12 +62,14 @@ __all__ = [
     "ErlangC",
     "FluidSurge",
     "Funnel",
+    "Hawkes",
     "ImpatientQueue",
     "Jackson",
     "Patience",
     "PoissonGamma",
     "Priorities",
     "Queue",
+    "Ruin",
     "TransientQueue",
     "agent_first_contact",
     "agents_for_backlog",
@@ -83,6 +86,7 @@ __all__ = [
     "erlang_b",
     "erlang_c",
     "exponential_patience",
+    "final_size",
     "fluid_surge",
     "fte_24x7",
     "funnel",
@@ -90,6 +94,8 @@ __all__ = [
     "gamma_quantile",
     "garnett",
     "halfin_whitt",
+    "hawkes",
+    "hawkes_shock",
     "jackson_open",
     "lee_longton",
     "lognormal_parameters",
@@ -107,6 +113,8 @@ __all__ = [
     "mtginf_sinusoid",
     "poisson_gamma",
     "preemptive_resume",
+    "ruin",
     "square_root_staffing",
     "tandem",
+    "unconfirmed",
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from tests.bench import bench_engine, bench_loadtest, bench_replications, bench_size
+from tests.bench import bench_engine, bench_living, bench_loadtest, bench_replications, bench_size
 
 parser = ArgumentParser("python -m tests.bench", description="Benchmarks, all of them without a name.")
-parser.add_argument("names", nargs="*", metavar="NAME", help="engine, replications, size or loadtest")
+parser.add_argument("names", nargs="*", metavar="NAME", help="engine, living, replications, size or loadtest")
 parser.add_argument("--replications", type=int, default=1000, metavar="N", help="how many for replications")
 options = parser.parse_args()
 benches = {
     "engine": bench_engine.main,
+    "living": bench_living.main,
     "replications": lambda: bench_replications.main(options.replications),
     "size": bench_size.main,
     "loadtest": bench_loadtest.main,

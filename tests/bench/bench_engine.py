@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median, stdev
 
+import numpy as np
 from sim.metrics import measure
 from sim.outcome import LEFT, Outcome
 from sim.profile import Laps
@@ -202,7 +203,7 @@ def equal_in_law(one: str, other: str, done: Sequence[dict[str, Turn]]) -> list[
 def must_be_twins(one: Outcome | None, other: Outcome | None) -> None:
     """Raise ValueError unless two outcomes are the same tables, bit for bit."""
     for field in fields(Outcome):
-        x, y = getattr(one, field.name), getattr(other, field.name)
+        x, y = (np.asarray(getattr(outcome, field.name)) for outcome in (one, other))
         if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
             raise ValueError(f"the compiled engine and the SimPy engine differ in {field.name}")
 
