@@ -65,7 +65,7 @@ def _endpoint(facts: Facts, name: str, window: tuple[int, int]) -> pl.DataFrame:
     payload = np.floor(facts.streams.uniforms(name, "payload", ordinals) * 2.0**53).astype(np.int64)
     if name == "ticket":
         due_us, kind = _tickets(facts, window)
-        payload[kind == SPAM] %= SPAM_TEXTS
+        payload[kind == SPAM] //= 2**53 // SPAM_TEXTS  # not by the low bits, which are no chance
     else:
         u = facts.streams.uniforms(name, "due", ordinals)
         due_us = (minute - begin) * MINUTE_MS * 1000 + np.floor(u * MINUTE_MS * 1000).astype(np.int64)

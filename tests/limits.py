@@ -61,7 +61,13 @@ def draw(points: Sequence[Point], *, replications: int) -> Figure:
         axis.axhline(0, color=GREY, lw=0.8)
         axis.errorbar([*x, 0], [*y, 0], yerr=[*error, 0], color=colour, marker="o", ms=4, lw=1.2, capsize=2)
         for at, height, point in zip(x, y, points, strict=True):
-            axis.annotate(f"{point.limit_usd:,}", (at, height), xytext=(4, 6), textcoords="offset points", fontsize=8)
+            axis.annotate(
+                f"{point.limit_usd:,}",
+                (at, height),
+                xytext=(4, 6 if height > 0 else -13),
+                textcoords="offset points",
+                fontsize=8,
+            )
         axis.annotate("no limit", (0, 0), xytext=(-4, 8), textcoords="offset points", fontsize=8, ha="right")
         low = best(points, metric)
         axis.plot(low.differences[OUTFLOW].mean / 1e6, low.differences[metric].mean, "*", color="black", ms=13)
@@ -71,7 +77,7 @@ def draw(points: Sequence[Point], *, replications: int) -> Figure:
         axis.spines[["top", "right"]].set_visible(False)
     low = best(points)
     figure.suptitle(
-        f"Limits have two sides: fewest complaints at {low.limit_usd:,} US dollars, and below it ever more for less",
+        f"Limits have two sides: fewest complaints at {low.limit_usd:,} US dollars; tighter ones cost ever more",
         x=0.01, ha="left", fontsize=12, fontweight="bold",
     )  # fmt: skip
     below = (

@@ -225,7 +225,11 @@ FAULTS = (
         "legs[QUEUE, rows[LEG, row]], n[DECIDING] = to, 1\n"
         "        _stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
     ),
-    fast("the age of a wait that has ended counts", "if n[NOW] - entered != after_ms:", "if n[NOW] - entered < 0:"),
+    fast(
+        "the age of a wait that has ended counts",
+        "if n[NOW] - entered != after_ms:",
+        "if n[NOW] - entered < 1:",
+    ),
     fast(
         "who has left grows old", "    if _gone(n, rows, row):\n        _leave(rows, row)\n    elif kind", "    if kind"
     ),

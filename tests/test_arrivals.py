@@ -122,6 +122,21 @@ def test_assets_amounts_customers_and_payloads_have_their_laws(facts: Facts) -> 
     assert table["payload_seed"].n_unique() == len(table)
 
 
+def test_a_campaign_s_spam_is_in_the_trace_as_near_duplicates() -> None:
+    wave = {"at": "0 h", "length": "3 h", "posts": 100.0, "spam_per_post": 10.0}
+    facts = facts_of(build(rich(campaigns={"wave": wave})), seed=5, replication=2)
+    without = facts_of(build(rich()), seed=5, replication=2)
+    begin = facts.from_ms // 60_000
+    rows = arrivals(facts, (begin, begin + 60)).filter(endpoint="ticket")
+    spam = rows.filter(kind="spam")
+    inside = facts.demand.spam_ms[facts.demand.spam_ms < facts.from_ms + 3_600_000]
+    assert spam["due_us"].to_list() == ((inside - facts.from_ms) * 1000).tolist()
+    assert abs(len(spam) - 1000 / 3) < 4 * np.sqrt(1000 / 3)
+    assert spam["payload_seed"].n_unique() == 4
+    assert len(rows) == facts.requests["ticket"][begin : begin + 60].sum()
+    assert (facts.requests["ticket"] - without.requests["ticket"]).sum() == len(facts.demand.spam_ms)
+
+
 def test_a_part_of_a_window_is_the_same_requests(facts: Facts) -> None:
     begin, end = busiest_window(facts)
     whole = arrivals(facts, (begin, end))

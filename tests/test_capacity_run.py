@@ -1,4 +1,4 @@
-"""A measured capacity in a scenario's gateway: what ``withstand run --capacity`` takes from its file and does with it."""
+"""A measured capacity in a gateway: what ``withstand run --capacity`` takes from its file, and does with it."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from sim.levels.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
 from sim.market import Market
 from sim.metrics import measure
 from sim.scenario.model import Scenario
+from sim.series import hourly
 from sim.streams import Streams
 from sim.world import World
 
@@ -128,3 +129,16 @@ def test_the_time_to_the_final_state_counts_whoever_is_not_final_as_the_longest(
     found = measure(by_hand())
     assert found["withdrawal_final_p50"] == found["withdrawal_final_p50.BTC"]
     assert found["withdrawal_final_p95"] is not None
+
+
+def test_the_hours_of_money_and_of_the_public_by_hand() -> None:
+    found = hourly(by_hand())
+    assert found["all", "outflow_usd"].sum() == HAND["outflow_usd_per_day"]
+    assert found["all", "outflow_usd"][3] == 3.0  # the one in fright, in minute 200
+    assert found["all", "new_copies"][0] == found["all", "new_copies"].sum() == 1
+    assert found["all", "new_campaign_posts"][0] == 1
+    assert found["all", "n_spreaders"][2] == 0
+    assert found["all", "n_spreaders"][3] == 1
+    assert found["all", "trust"][0] == pytest.approx(HAND["trust_low"])
+    assert found["all", "error_share"][0] == pytest.approx(0.5 / 60)
+    assert found["asset:BTC", "hot_share"].min() >= 0.4

@@ -80,7 +80,8 @@ MAY_IMPORT = {
     "ledger": "kept scenario series",
     "conservation": "clock levels outcome",
     "replicate": (
-        "conservation demand engine engine_fast facts ledger memory metrics outcome precision profile scenario series streams world"
+        "conservation demand engine engine_fast facts ledger memory metrics outcome "
+        "precision profile scenario series streams world"
     ),
     "warmup": "arrivals compiled metrics replicate scenario series world",
     "hazards": "clock demand facts outcome policy replicate scenario world",
@@ -93,7 +94,9 @@ MAY_IMPORT = {
         "arrivals estimate expect facts folder kept ledger plots precision "
         "profile replicate scenario series_table tables world"
     ),
-    "selfcheck": "clock compiled demand facts levels metrics outcome replicate scenario statistics stays streams theory world",
+    "selfcheck": (
+        "clock compiled demand facts levels metrics outcome replicate scenario statistics stays streams theory world"
+    ),
 }
 """The stations of ``sim`` in the order of the line; each may import its own files and the stations named."""
 
@@ -204,7 +207,11 @@ def _sim_faults(path: str, name: str) -> Iterator[str]:
 
 def _loadtests_faults(path: str, name: str) -> Iterator[str]:
     root = name.partition(".")[0]
-    if root == "sim" and path not in ("loadtests/cli.py", "loadtests/costs.py") and station(name) not in LOADTESTS_MAY_IMPORT:
+    if (
+        root == "sim"
+        and path not in ("loadtests/cli.py", "loadtests/costs.py")
+        and station(name) not in LOADTESTS_MAY_IMPORT
+    ):
         yield f"imports {name}; the load test reads a run's files, with sim.clock, sim.curve and sim.tables alone"
     if path.startswith("loadtests/staging/") and (
         root == "sim" or (root == "loadtests" and not name.startswith("loadtests.staging"))

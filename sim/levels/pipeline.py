@@ -120,7 +120,7 @@ def portion(cents, some, of):  # type: ignore[no-untyped-def]
     return cents // of * some + cents % of * some // of
 
 
-@part
+@stage
 def _take_out(lv, r, share, weight, carried):  # type: ignore[no-untyped-def]
     """Move a share of a rail's requests from ``now`` to ``cut``; each has ``weight`` times the mean money."""
     now, cut = lv.now, lv.cut

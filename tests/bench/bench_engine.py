@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 import numpy as np
+
 from sim.metrics import measure
 from sim.outcome import LEFT, Outcome
 from sim.profile import Laps
