@@ -136,12 +136,14 @@ def _waits(rail: Ints, first: int) -> tuple[Ints, Ints]:
 
 
 def _weighted(wait: Ints, weight: Ints, p: float) -> float | None:
-    if not weight.sum():
+    """Return the p-quantile of waits in whole minutes, each with its weight; None where it is one that never ends."""
+    total = weight.sum()
+    if not total:
         return None
-    key = np.where(wait < 0, np.iinfo(np.int64).max, wait)
-    order = np.argsort(key, kind="stable")
-    at = order[np.searchsorted(np.cumsum(weight[order]), p * weight.sum())]
-    return None if wait[at] < 0 else float(wait[at])
+    endless = wait.max(initial=0) + 1
+    sums = np.cumsum(np.bincount(np.where(wait < 0, endless, wait), weights=weight))
+    at = int(np.searchsorted(sums, p * total))
+    return None if at == endless else float(at)
 
 
 METRICS: tuple[Metric, ...] = (

@@ -14,6 +14,7 @@ from sim.levels import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
 from sim.levels.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
 from sim.market import Market
 from sim.metrics import measure
+from sim.money_metrics import _weighted
 from sim.scenario.model import Scenario
 from sim.series import hourly
 from sim.streams import Streams
@@ -142,3 +143,18 @@ def test_the_hours_of_money_and_of_the_public_by_hand() -> None:
     assert found["all", "trust"][0] == pytest.approx(HAND["trust_low"])
     assert found["all", "error_share"][0] == pytest.approx(0.5 / 60)
     assert found["asset:BTC", "hot_share"].min() >= 0.4
+
+
+@pytest.mark.parametrize(
+    ("wait", "weight", "p", "found"),
+    [
+        ([3, 1, 2], [1, 1, 2], 0.5, 2.0),
+        ([3, 1, 2], [1, 1, 2], 0.75, 2.0),
+        ([3, 1, 2], [1, 1, 2], 0.76, 3.0),
+        ([0, -1], [9, 1], 0.9, 0.0),
+        ([0, -1], [9, 1], 0.95, None),
+        ([], [], 0.5, None),
+    ],
+)
+def test_a_quantile_of_weighted_waits(wait: list[int], weight: list[int], p: float, found: float | None) -> None:
+    assert _weighted(np.array(wait, np.int64), np.array(weight, np.int64), p) == found
