@@ -346,7 +346,7 @@ BEHIND = (
     Change("engine", "best = min(self._pairs(), default=None)", "best = max(self._pairs(), default=None)"),
     Change("engine", "if self.chase[parent] != row or not self.resolved(parent):", "if True:"),
     Change("engine", "            for team in teams:", "            for team in reversed(teams):"),
-    Change("minute", "if marks[i] < level:", "if marks[i] <= level:"),
+    Change("minute", "if marks[i] < now:", "if marks[i] <= now:"),
 )
 """Changes of the definition, which the compiled engine then is behind."""
 

@@ -24,9 +24,10 @@ from sim.counting import (
     IN_TIME,
     REGULATOR,
 )
-from sim.demand import CANDIDATE, REOPEN, ROOT, Demand, Flow
+from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
 from sim.engine import simulate
 from sim.facts import Facts
+from sim.levels import Flow
 from sim.market import Market
 from sim.outcome import LEFT, RESOLVED
 from sim.staffing import Desk
@@ -57,7 +58,7 @@ def random_facts(rng: Random) -> Facts:
 
 def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
     """Return a demand that comes later, with categories, regulators and tickets for the bot."""
-    never, none = drawn.opened_ms == NEVER, np.zeros(2880, dtype=np.int64)
+    never = drawn.opened_ms == NEVER
     bot = tuple(_times(rng, rng.randint(0, 4)) for _ in range(3))
     return replace(
         drawn,
@@ -65,7 +66,7 @@ def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
         category=np.array([rng.randint(0, 2) for _ in range(drawn.rows)], dtype=np.int64),
         opened_ms=np.where(never, NEVER, np.where(never, 0, drawn.opened_ms) + later_ms),
         regulator=np.array([rng.random() < 0.5 for _ in range(drawn.rows)], dtype=bool),
-        flow=Flow(none, none, _times(rng, 5)),
+        flow=Flow(requests=np.zeros((len(drawn.flow.requests), 4, 2880), np.int64), posts_ms=_times(rng, 5)),
         bot_opened_ms=bot,
         bot_ordinals=tuple(np.arange(len(times)) for times in bot),
     )

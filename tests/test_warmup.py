@@ -39,7 +39,8 @@ from sim.world import build
 before = versions()
 scenarios = [load(name, sets=["days=1"]) for name in sys.argv[1:]]
 scenarios += [load("baseline", sets=["days=1", "complaints.clock=opening"])]
-scenarios += [from_resolved(tomllib.loads(check.scenario) | {"days": 1, "warmup_days": 0}) for check in checks()]
+texts = [check.scenario for check in checks() if check.scenario]
+scenarios += [from_resolved(tomllib.loads(text) | {"days": 1, "warmup_days": 0}) for text in texts]
 for scenario in scenarios:
     facts = facts_of(build(scenario), seed=1, replication=0)
     measure(facts), hourly(facts), ticket_table(facts), arrivals(facts, busiest_window(facts))

@@ -361,12 +361,12 @@ def _random_living(rng: Random) -> dict[str, object]:
             level_per_gave_up=some(0.25, 1.0),
         ),
         "limits": Limits(
-            over_share=some(0.25, 0.5),
+            over_share=some(0.5, 0.5, 1.0),
             over_weight=rng.choice((1.0, 1.5)),
             hot_share=some(0.5),
             back_share=some(0.5, 1.0),
             back_minutes=rng.randint(1, 3),
-            level_per_refusal=some(0.25, 1.0),
+            level_per_refusal=rng.choice((0.125, 0.25, 0.25)),
         ),
         "voice": Voice(
             copies=some(0.5, 0.75),

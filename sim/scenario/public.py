@@ -83,7 +83,7 @@ class TrustEvent(Part):
     """Something that changes trust at once."""
 
     at: DurationOrZero = Field(description="time, from the end of the warm-up")
-    change: Annotated[float, Number(low=-1, high=1)] = Field(description="change of the trust, of full trust")
+    change: Annotated[float, Number(low=-1, high=1)] = Field(description="change of the trust, as a share of all")
 
 
 class Run(Part):
