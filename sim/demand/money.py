@@ -178,14 +178,15 @@ def _spread(
     """Give each withdrawal its rail and its amount, and add up those of a minute: the reviewed come last in it."""
     k0, k1 = stream_keys(root, name[0], name[1])
     for minute in range(len(auto)):
-        for i in range(auto[minute] + hand[minute]):
-            key = ticket_key(k0, k1, minute * MINUTE_STRIDE + i)
-            u, rail = uniform(key, _ASSET), 0
-            while rail < len(edges) and u >= edges[rail]:
-                rail += 1
-            what = 0 if i < auto[minute] else 2
-            requests[rail, what, minute] += 1
-            requests[rail, what + 1, minute] += amount(law, uniform(key, _AMOUNT))
+        first = minute * MINUTE_STRIDE
+        for what, begin, n in ((0, first, auto[minute]), (2, first + auto[minute], hand[minute])):
+            for ordinal in range(begin, begin + n):
+                key = ticket_key(k0, k1, ordinal)
+                u, rail = uniform(key, _ASSET), 0
+                for edge in edges:  # to the end, not as far as needed: a branch that nobody foresees costs more
+                    rail += int(u >= edge)
+                requests[rail, what, minute] += 1
+                requests[rail, what + 1, minute] += amount(law, uniform(key, _AMOUNT))
 
 
 def _blocks(recipe: MoneyRecipe, scenario: Scenario, streams: Streams, minutes: int) -> Ints:
