@@ -17,7 +17,7 @@ from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe, logins, onboarding
 from sim.floor import floor_complaints_ms
 from sim.givens import Givens
 from sim.levels import LEVEL_COLUMN, STREAMS
-from sim.levels.columns import N_OPEN, REQUESTS
+from sim.levels.columns import FINAL, N_OPEN, PAYOUT_IN, REQUESTS
 from sim.once import once
 from sim.outcome import Outcome, complaints_ms, regulator_ms
 from sim.poisson import poisson_count
@@ -25,7 +25,7 @@ from sim.staffing import Desk
 from sim.stays import Span, Stay, within
 from sim.streams import Streams
 from sim.tables import ENDPOINTS
-from sim.waits import Waiting, Waits, waits_of
+from sim.waits import Waiting, Waits, line_waits, waits_of
 from sim.world import World
 
 Ints = NDArray[np.int64]
@@ -204,6 +204,12 @@ class Facts:
             outcome=outcome.outcome,
         )
         return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
+
+    @once
+    def final_waits(self) -> tuple[Ints, ...]:
+        """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
+        rails = self.outcome.level_rails
+        return tuple(line_waits(rail[PAYOUT_IN], rail[FINAL], self.from_ms // MINUTE_MS) for rail in rails)
 
     def tasks(self, category: str) -> Stay:
         """Return the tasks of a category: work that no customer asked for."""

@@ -114,36 +114,23 @@ def _final(p: float) -> Callable[[Facts], Values]:
     def quantile(facts: Facts) -> Values:
         if not _known(facts):
             return {"": None}
-        waits, weights, out = [], [], list[float | None]()
-        for rail in facts.outcome.level_rails:
-            wait, weight = _waits(rail, _first(facts))
-            waits.append(wait)
-            weights.append(weight)
-            out.append(_weighted(wait, weight, p))
-        return _by_asset(facts, out, _weighted(np.concatenate(waits), np.concatenate(weights), p))
+        waits = facts.final_waits
+        together = np.zeros(max(map(len, waits)), np.int64)
+        for counts in waits:
+            together[: len(counts) - 1] += counts[:-1]
+            together[-1] += counts[-1]
+        return _by_asset(facts, [_quantile(counts, p) for counts in waits], _quantile(together, p))
 
     return quantile
 
 
-def _waits(rail: Ints, first: int) -> tuple[Ints, Ints]:
-    """Return by minute of entry how long its last one waited to be final, -1 for ever, and how many entered."""
-    came = rail[level.PAYOUT_IN]
-    entered = np.diff(came, prepend=0)
-    minute = np.searchsorted(rail[level.FINAL], came)
-    wait = np.where(minute < len(came), minute - np.arange(len(came)), -1)
-    some = entered[first:] > 0
-    return wait[first:][some], entered[first:][some]
-
-
-def _weighted(wait: Ints, weight: Ints, p: float) -> float | None:
-    """Return the p-quantile of waits in whole minutes, each with its weight; None where it is one that never ends."""
-    total = weight.sum()
-    if not total:
+def _quantile(counts: Ints, p: float) -> float | None:
+    """Return the p-quantile of waits, of which so many take 0, 1, 2 ... minutes; None where it is one without end."""
+    sums = np.cumsum(counts)
+    if not sums[-1]:
         return None
-    endless = wait.max(initial=0) + 1
-    sums = np.cumsum(np.bincount(np.where(wait < 0, endless, wait), weights=weight))
-    at = int(np.searchsorted(sums, p * total))
-    return None if at == endless else float(at)
+    at = int(np.searchsorted(sums, p * sums[-1]))
+    return None if at == len(counts) - 1 else float(at)
 
 
 METRICS: tuple[Metric, ...] = (

@@ -91,6 +91,30 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
 
 
 @compiled
+def line_waits(came: Ints, gone: Ints, first: int) -> Ints:
+    """Return how many waited so many whole minutes in a line, first come first served; last, those still there.
+
+    ``came`` and ``gone`` are running sums by the minute; counted are those who came from minute ``first`` on, all of a
+    minute as the last of them.
+    """
+    counts = np.zeros(len(came) + 2, np.int64)
+    out, longest, stay = 0, 0, 0
+    for minute in range(len(came)):
+        while out < len(gone) and gone[out] < came[minute]:
+            out += 1
+        here = came[minute] - (came[minute - 1] if minute else 0)
+        if minute < first or here == 0:
+            continue
+        if out < len(gone):
+            counts[out - minute] += here
+            longest = max(longest, out - minute)
+        else:
+            stay += here
+    counts[longest + 1] = stay
+    return counts[: longest + 2]
+
+
+@compiled
 def least(keys: Ints, places: int, span: int, shares: Floats) -> Ints:
     """Return by place the least value with at least a share p of its keys at or below it; NOT_REACHED where none is.
 

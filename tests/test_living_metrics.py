@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,11 @@ from sim.levels import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
 from sim.levels.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
 from sim.market import Market
 from sim.metrics import measure
-from sim.money_metrics import _weighted
+from sim.money_metrics import _quantile
 from sim.scenario.model import Scenario
 from sim.series import hourly
 from sim.streams import Streams
+from sim.waits import line_waits
 from sim.world import World
 
 MINUTES = 1440
@@ -146,15 +148,34 @@ def test_the_hours_of_money_and_of_the_public_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wait", "weight", "p", "found"),
+    ("counts", "p", "found"),
     [
-        ([3, 1, 2], [1, 1, 2], 0.5, 2.0),
-        ([3, 1, 2], [1, 1, 2], 0.75, 2.0),
-        ([3, 1, 2], [1, 1, 2], 0.76, 3.0),
-        ([0, -1], [9, 1], 0.9, 0.0),
-        ([0, -1], [9, 1], 0.95, None),
-        ([], [], 0.5, None),
+        ([0, 1, 2, 1, 0], 0.5, 2.0),
+        ([0, 1, 2, 1, 0], 0.75, 2.0),
+        ([0, 1, 2, 1, 0], 0.76, 3.0),
+        ([9, 1], 0.9, 0.0),
+        ([9, 1], 0.95, None),
+        ([0, 0], 0.5, None),
     ],
 )
-def test_a_quantile_of_weighted_waits(wait: list[int], weight: list[int], p: float, found: float | None) -> None:
-    assert _weighted(np.array(wait, np.int64), np.array(weight, np.int64), p) == found
+def test_a_quantile_of_waits_of_which_the_last_never_end(counts: list[int], p: float, found: float | None) -> None:
+    assert _quantile(np.array(counts, np.int64), p) == found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_waits_in_a_line_are_those_of_each_who_stands_in_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    came = np.cumsum(rng.poisson(0.7, 60))
+    gone = np.minimum(np.cumsum(rng.poisson(0.5, 60)), came)
+    first = int(rng.integers(0, 20))
+    waits: Counter[int] = Counter()
+    stay = 0
+    for number in range(came[first - 1] if first else 0, came[-1]):
+        entered = int((came <= number).sum())
+        left = int((gone < came[entered]).sum())  # that of the last of its minute
+        waits[left - entered] += left < 60
+        stay += left == 60
+    found = line_waits(came, gone, first).tolist()
+    assert found[-1] == stay
+    assert found[:-1] == [waits[minutes] for minutes in range(len(found) - 1)]
+    assert sum(found) == came[-1] - (came[first - 1] if first else 0)

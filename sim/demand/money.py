@@ -44,11 +44,13 @@ class Chain(NamedTuple):
 class MoneyRecipe:
     """What all replications' flows have in common: rails and their amounts, minutes in which nothing is paid, deposits.
 
-    ``given`` has the lines of ``sim.levels.columns.GIVEN_NAMES``, but for the requests of other endpoints.
+    ``frights`` are the amounts of those who run, where some may. ``given`` has the lines of
+    ``sim.levels.columns.GIVEN_NAMES``, but for the requests of other endpoints.
     """
 
     edges: Floats
     amounts: Amounts
+    frights: Amounts | None
     closed: Ints
     deposits: Ints
     chains: tuple[Chain, ...]
@@ -57,13 +59,15 @@ class MoneyRecipe:
 
 def money_recipe(scenario: Scenario, *, usual: Floats, given: Floats) -> MoneyRecipe:
     """Return the recipe of a scenario's money; ``usual`` are the requests of each minute on ordinary days."""
-    money, minutes = scenario.withdrawals, len(usual)
+    money, run, minutes = scenario.withdrawals, scenario.run, len(usual)
+    frights = amounts_of(mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None
     if money is None:
         none = np.empty(0, np.int64)
-        return MoneyRecipe(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), none, none, (), given)
+        return MoneyRecipe(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), given)
     return MoneyRecipe(
         edges=np.cumsum(list(money.assets.values()))[:-1],
         amounts=amounts_of(mean_usd=money.amount_mean_usd, cv=money.amount_cv),
+        frights=frights,
         closed=_closed(scenario, money, minutes),
         deposits=_deposits(money, usual),
         chains=tuple(_chains(scenario, money, minutes)),
@@ -237,16 +241,15 @@ def _pareto(tail: float, u: Floats) -> Floats:
 
 def _run(recipe: MoneyRecipe, scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
     run, people = scenario.run, scenario.population
-    if run is None or people is None:
+    if run is None or people is None or recipe.frights is None:
         return {}
     at = np.arange(min(most, depositors_of(scenario)))
-    law = amounts_of(mean_usd=run.amount_mean_usd, cv=run.amount_cv)
     rail = np.searchsorted(recipe.edges, streams.uniforms("fright", "asset", at), side="right")
     return {
         "fright_times": unit_times(streams, "fright", len(at)),
         "calm_times": unit_times(streams, "calm", len(at)),
         "fright_rail": rail.astype(np.int64),
-        "fright_cents": amounts_at(law, streams.uniforms("fright", "amount", at)),
+        "fright_cents": amounts_at(recipe.frights, streams.uniforms("fright", "amount", at)),
     }
 
 
