@@ -11,8 +11,9 @@ run: $(READY)
 	$(BIN)/withstand demo
 
 test: $(READY) lint
-	$(BIN)/pytest -n auto --dist loadgroup -m "not load and not swarm"
-	$(BIN)/pytest -m load
+	$(BIN)/pytest -n auto --dist loadgroup -m "not load and not servers and not swarm"
+	$(BIN)/pytest -n 5 --dist loadgroup -m "servers and not load" $$(grep -l mark.servers tests/test_*.py)
+	$(BIN)/pytest -m load $$(grep -l mark.load tests/test_*.py)
 
 lint: $(READY)
 	$(BIN)/ruff check .

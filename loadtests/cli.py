@@ -284,7 +284,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _with_costs(plan: Plan, options: argparse.Namespace) -> Plan:
     """Return the plan with what a shortage of capacity costs: from the pair of runs given, or from one made now."""
-    from loadtests import costs
+    if not (options.with_capacity or options.capacity):
+        return plan
+    from loadtests import costs  # and with it the whole model, which takes seconds
 
     if options.with_capacity:
         return replace(plan, costs=costs.of_pair(plan.run_dir, Path(options.with_capacity)))
@@ -333,7 +335,7 @@ class _Bar:
         from tqdm import tqdm
 
         tqdm.monitor_interval = 0
-        self._bar = tqdm(total=planned, unit=" requests", desc="sent", disable=quiet, leave=False)
+        self._bar = tqdm(total=planned, unit=" requests", desc="sent", disable=quiet or None, leave=False)
 
     def __enter__(self) -> _Bar:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sim.scenario.capacity import capacity_sets
 from sim.scenario.faults import ScenarioFaults
 from sim.statistics import paired_difference
 
+FAILED = "failed withdrawals"
 PAIRS = 20
 """Most replications that are run again with a capacity."""
 
@@ -73,7 +75,11 @@ def _costs(without: Samples, limited: Samples, days: float) -> Mapping[str, Amou
     if len(both) > 1 and any(after[number] is not None for number in both):
         a, b = ([found[number] or 0.0 for number in both] for found in (after, before))
         differences["withdrawals_failed_per_day"] = paired_difference(a, b)
-    return costs_of(differences, days)
+    found = costs_of(differences, days)
+    failed = found.get(FAILED)
+    if failed is not None and failed.low is not None and not any(before.values()):
+        found[FAILED] = replace(failed, low=max(failed.low, 0.0))  # none failed before, so there cannot be fewer
+    return found
 
 
 def _failed_per_day(found: Samples) -> dict[int, float | None]:

@@ -127,8 +127,8 @@ class Holdings(NamedTuple):
     """
 
     withdrawals: list[Withdrawal]
-    tickets: list[Ticket]
-    balances: dict[str, Decimal] | None
+    tickets: Sequence[Ticket] = ()
+    balances: dict[str, Decimal] | None = None
     spent_by_others: dict[str, Decimal] | None = None
     open_tickets: int | None = None
     open_of_others: int | None = None

@@ -8,9 +8,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from loadtests import answers
+from loadtests.api import Api
 from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Withdrawal, spent
 from loadtests.faults import InputError
-from loadtests.payload import asked_of, known_key
+from loadtests.payload import known_key
 from loadtests.signing import now_ms
 
 FEES = ("within", "beside", "net")
@@ -37,10 +38,9 @@ class Words(NamedTuple):
         }
 
 
-class Exchange(ABC):
+class Exchange(Api, ABC):
     """A withdrawal API. What it holds is read from its history; what it cannot speak is not in ``endpoints``."""
 
-    health_path = "/health"
     endpoints = ("withdrawal", "withdrawal_status")
     single_account = True
     client_ids = True
@@ -55,10 +55,6 @@ class Exchange(ABC):
             raise InputError([f"environment: {fee_setting}: got {fee}; must be one of {', '.join(FEES)}"])
         self._fee = fee
         self._since_ms = now_ms() - _BACK_MS
-
-    def is_test_system(self, answer: Answer) -> bool:
-        """Return whether ``/health`` is 200 and carries ``"test_system": true``."""
-        return answers.says_test_system(answer)
 
     def request(self, arrival: Arrival, known: Known) -> Request:
         """Return the signed request of an arrival. Raises ValueError for an endpoint that the API does not have."""
@@ -76,10 +72,6 @@ class Exchange(ABC):
         if arrival.endpoint == "withdrawal":
             return answers.acknowledged(answer, self._server_id(answer))
         return answers.read(answer, self._is_history(answer))
-
-    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
-        """Return what the withdrawal of an arrival asks for."""
-        return asked_of(arrival, prefix)
 
     def available(self, send: Send, arrival: Arrival) -> Decimal | None:
         """Return what the account holds in the currency of an arrival. Raises ReadError when it cannot be read."""

@@ -187,8 +187,15 @@ def sentence(found: Shortage, costs: Mapping[str, Amount] | None, *, measured: b
 def _cost_words(costs: Mapping[str, Amount] | None) -> str:
     if not costs:
         return "what that costs is not known without a run of the scenario with this capacity"
-    words: Sequence[str] = [f"{_shown(amount)} {name}" for name, amount in costs.items()]
+    words: Sequence[str] = [_cost(name, amount) for name, amount in costs.items()]
     return "that costs about " + ", ".join(words)
+
+
+def _cost(name: str, amount: Amount) -> str:
+    """Return a cost in whole numbers; a mean of none or less, which only chance can make, is no cost."""
+    value, low, high = (None if n is None else f"{round(n):,}" for n in (amount.value, amount.low, amount.high))
+    between = "" if low is None or high is None or low == value == high else f" ({low} to {high})"
+    return f"{value}{between} {name}" if round(amount.value) > 0 else f"no{between} {name}"
 
 
 def _shown(amount: Amount) -> str:

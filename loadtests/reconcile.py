@@ -121,7 +121,7 @@ def _withdrawal_checks(money: _Rows, asked: Mapping[str, Withdrawal], held: list
     ]
 
 
-def _ticket_checks(desk: _Rows, held: list[Ticket]) -> list[dict[str, Any]]:
+def _ticket_checks(desk: _Rows, held: Sequence[Ticket]) -> list[dict[str, Any]]:
     found, ids = _keys(held), {t.key: t.server_id for t in held}
     acknowledged = _with(desk, ACKNOWLEDGED)
     lost = [f"{k}: is there {found[k]} times" for k in acknowledged if found[k] != 1]

@@ -36,10 +36,12 @@ def amounts_of(*, mean_usd: float, cv: float) -> Amounts:
 
 
 def exceeding(limit_usd: float, *, mean: float, cv: float) -> tuple[float, float]:
-    """Return the shares, of all withdrawals and of all their money, in those above a limit (both US dollars).
+    """Return the shares, of all withdrawals and of all their money, in those above a limit, both US dollars.
 
     For a lognormal amount of parameters m, s they are Phi((m - ln x) / s) and Phi((m - ln x) / s + s).
     """
+    if limit_usd == 0:
+        return 1.0, 1.0
     sigma = math.sqrt(math.log1p(cv**2))
     z = (math.log(mean) - sigma**2 / 2 - math.log(limit_usd)) / sigma
     return float(ndtr(z)), float(ndtr(z + sigma))

@@ -79,7 +79,7 @@ def _tickets(outcome: Outcome) -> Account:
 
 def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Account]:
     """Requests by where they stand, and attempts, of which a request may need several, by what became of them."""
-    refused = {"dropped": ints[level.DROPPED]}
+    refused = {"barred": ints[level.BARRED], "dropped": ints[level.DROPPED]}
     inside = {
         "in review": sums[level.REVIEW_IN] - sums[level.REVIEWED],
         "held": ints[level.HELD] - ints[level.RELEASED],
@@ -106,7 +106,7 @@ def _frightened(flow: Flow, ints: Ints) -> Ints:
 
 def _requested(rails: Ints, came: Ints) -> Account:
     places = {
-        "given up, turned away or dropped": rails[level.LOST_C],
+        "given up, turned away, barred or dropped": rails[level.LOST_C],
         "to come again": rails[level.AGAIN_C],
         "in review": rails[level.REVIEW_IN_C] - rails[level.REVIEWED_C],
         "held": rails[level.HELD_C],

@@ -302,7 +302,7 @@ def _tick(n, rows, legs, first_due, floor, minute):
     complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
     step(minute + 1, complaints, unanswerable, floor.levels)
     for stream in range(len(floor.ends)):
-        level = floor.levels.floats[LEVEL_LATE + stream, minute + 1]
+        level = floor.levels.floats[minute + 1, LEVEL_LATE + stream]
         first, end = n[CANDIDATE + stream], floor.ends[stream]
         n[CANDIDATE + stream] = _admit(n, rows, floor.agenda, floor.candidates, floor.marks, first, end, level)
 

@@ -17,7 +17,7 @@ from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe, logins, onboarding
 from sim.floor import floor_complaints_ms
 from sim.givens import Givens
 from sim.levels import LEVEL_COLUMN, STREAMS
-from sim.levels.columns import FINAL, N_OPEN, PAYOUT_IN, REQUESTS
+from sim.levels.columns import FINAL, LEVEL_SIGNUP, N_OPEN, PAYOUT_IN, REQUESTS
 from sim.once import once
 from sim.outcome import Outcome, complaints_ms, regulator_ms
 from sim.poisson import poisson_count
@@ -208,8 +208,8 @@ class Facts:
     @once
     def final_waits(self) -> tuple[Ints, ...]:
         """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
-        rails = self.outcome.level_rails
-        return tuple(line_waits(rail[PAYOUT_IN], rail[FINAL], self.from_ms // MINUTE_MS) for rail in rails)
+        lines = np.ascontiguousarray(self.outcome.level_rails[:, [PAYOUT_IN, FINAL]])
+        return tuple(line_waits(came, final, self.from_ms // MINUTE_MS) for came, final in lines)
 
     def tasks(self, category: str) -> Stay:
         """Return the tasks of a category: work that no customer asked for."""
@@ -332,7 +332,9 @@ class Facts:
 
     def _onboarding(self) -> dict[str, Ints]:
         """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
-        out, newcomers = onboarding(self.recipe, self.streams), self.world.scenario.newcomers
+        newcomers = self.world.scenario.newcomers
+        trusting = self.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+        out = onboarding(self.recipe, self.streams, trusting)
         if newcomers and newcomers.review_category:
             reviewed = self.tasks(newcomers.review_category).begin_ms
             sent = np.bincount(reviewed[reviewed < self.to_ms] // MINUTE_MS, minlength=self.to_ms // MINUTE_MS)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from sim.amounts import exceeding
 from sim.clock import HOUR_MS, MINUTE_MS
 from sim.demand.money import depositors_of
-from sim.levels import Gateway, LevelRules, Limits, Panic, Rail, Voice
+from sim.levels import Countries, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
 from sim.scenario.model import Scenario
-from sim.scenario.money import Withdrawals
+from sim.scenario.money import Jurisdiction, Withdrawals, WrongAddress
 
 _MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
 
 def rules_of(scenario: Scenario) -> LevelRules | None:
     """Return the level rules of a scenario, or None when no live level is in use and no minute clock runs."""
-    if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run)):
+    if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run, _signup_weight(scenario))):
         return None
     rules: dict[str, object] = {"voice": _voice(scenario), "panic": _panic(scenario)}
     if scenario.withdrawals:
@@ -30,7 +30,8 @@ def rules_of(scenario: Scenario) -> LevelRules | None:
 
 
 def _money(scenario: Scenario, money: Withdrawals) -> dict[str, object]:
-    rules: dict[str, object] = {
+    mistakes = money.mistakes
+    return {
         "rails": tuple(_rail(money, name) for name in money.assets),
         "reviews_per_minute": money.reviews_per_hour / _MINUTES_PER_HOUR,
         "promise_minutes": _minutes(money.promise),
@@ -39,12 +40,11 @@ def _money(scenario: Scenario, money: Withdrawals) -> dict[str, object]:
         "hold_minutes": _minutes(money.hold),
         "late_level_per_withdrawal": money.late_tickets_per_hour / money.late_ceiling_per_hour,
         "gateway": _gateway(scenario),
+        "countries": _countries(money),
         "limits": _limits(money),
+        "wrong_address": _mistake(mistakes.address if mistakes else None),
+        "wrong_network": _mistake(mistakes.network if mistakes else None),
     }
-    if money.mistakes:
-        per_minute = money.mistakes.ceiling_per_hour / _MINUTES_PER_HOUR
-        rules["mistake_level_per_withdrawal"] = money.mistakes.share / per_minute
-    return rules
 
 
 def _minutes(ms: int) -> int:
@@ -89,19 +89,68 @@ def _gateway(scenario: Scenario) -> Gateway:
     )
 
 
+def _mistake(one: WrongAddress | None) -> Mistake:
+    if one is None:
+        return Mistake()
+    return Mistake(share=one.share, level_per_mistake=_MINUTES_PER_HOUR / one.ceiling_per_hour)
+
+
+def _above(money: Withdrawals, limit_usd: float) -> tuple[float, float]:
+    """Return the shares, of all withdrawals and of all their money, in those above a limit."""
+    return exceeding(limit_usd, mean=money.amount_mean_usd, cv=money.amount_cv)
+
+
+def _forbidden(one: Jurisdiction, money: Withdrawals, above_usd: float = 0.0) -> tuple[float, float]:
+    """Return the shares, of a country's withdrawals and their money, that it forbids and that lie above an amount."""
+    if one.rule == "allowed":
+        return 0.0, 0.0
+    return _above(money, max(above_usd, one.limit_usd or 0.0))
+
+
+def _passing(money: Withdrawals, above_usd: float = 0.0) -> tuple[float, float]:
+    """Return the shares, of all withdrawals and their money, that pass the countries and lie above an amount."""
+    count, cents = _above(money, above_usd)
+    for one in money.jurisdictions.values():
+        forbidden = _forbidden(one, money, above_usd)
+        barred = one.share * (1 - one.breach_share)
+        count, cents = count - barred * forbidden[0], cents - barred * forbidden[1]
+    return count, cents
+
+
+def _countries(money: Withdrawals) -> Countries:
+    count, cents = _passing(money)
+    breaches = [
+        (one.share * one.breach_share * _forbidden(one, money)[0], one.breach_cost_usd)
+        for one in money.jurisdictions.values()
+    ]
+    breach_share, cost = sum(share for share, _ in breaches), sum(share * usd for share, usd in breaches)
+    tickets = money.barred
+    return Countries(
+        barred_share=1 - count,
+        barred_weight=(1 - cents) / (1 - count) if count < 1 else 1.0,
+        breach_share=breach_share,
+        cents_per_breach=round(cost / breach_share * 100) if breach_share else 0,
+        level_per_barred=tickets.tickets_per_refusal * _MINUTES_PER_HOUR / tickets.ceiling_per_hour if tickets else 0.0,
+    )
+
+
 def _limits(money: Withdrawals) -> Limits:
     limits = money.limits
     if limits is None:
         return Limits()
-    count, sum_ = exceeding(limits.amount_usd, mean=money.amount_mean_usd, cv=money.amount_cv)
+    (count, cents), passing = _passing(money, limits.amount_usd), _passing(money)
     return Limits(
-        over_share=count,
-        over_weight=sum_ / count if count else 1.0,
+        over_share=count / passing[0] if passing[0] > 0 else 0.0,
+        over_weight=(cents / count) / (passing[1] / passing[0]) if count > 0 else 1.0,
         hot_share=limits.hot_share,
         back_share=limits.back_share,
         back_minutes=_minutes(limits.back_after),
         level_per_refusal=limits.tickets_per_refusal * _MINUTES_PER_HOUR / limits.ceiling_per_hour,
     )
+
+
+def _signup_weight(scenario: Scenario) -> float:
+    return scenario.newcomers.trust_weight if scenario.newcomers else 0.0
 
 
 def _voice(scenario: Scenario) -> Voice:
@@ -123,6 +172,7 @@ def _voice(scenario: Scenario) -> Voice:
         voice |= {
             "trust_recovery": 1 - 0.5 ** (MINUTE_MS / trust.half_life),
             "trust_loss_per_post": trust.loss_per_post,
+            "signup_weight": _signup_weight(scenario),
         }
     return Voice(**voice)
 

@@ -30,7 +30,7 @@ from sim.streams import Streams
 
 DECAY_STEP_MS = 10 * MINUTE_MS
 _DECAY_HALVES = 12
-DRIVEN = ("tickets", "withdrawals", "logins", "signups")
+DRIVEN = ("tickets", "withdrawals", "logins", "signups", "reviews")
 _COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
@@ -55,7 +55,7 @@ class Market:
         return (self.scenario.warmup_days + self.scenario.days) * DAY_MS
 
     def shocks_on(self, driven: str, category: str | None = None) -> tuple[Shock, ...]:
-        """Return the shocks that move tickets (of one category), withdrawals, logins or sign-ups."""
+        """Return the shocks that move tickets (of one category), withdrawals, logins, sign-ups or reviews."""
         return tuple(
             shock
             for shock in self.scenario.shocks.values()
@@ -63,7 +63,9 @@ class Market:
         )
 
     def factor(self, driven: str, category: str | None = None) -> Curve:
-        """Return the factor on tickets (of one category), withdrawals, logins or sign-ups as a step function."""
+        """Return the factor on tickets (of one category), withdrawals, logins, sign-ups or the share of withdrawals
+        that is reviewed, as a step function.
+        """
         curve = Curve(np.array([0, self.horizon_ms]), np.array([1.0]))
         warmup_ms = self.scenario.warmup_days * DAY_MS
         for shock in self.shocks_on(driven, category):
@@ -81,7 +83,7 @@ class Market:
                 return None
             return np.minimum(self.rally**newcomers.rally_elasticity, newcomers.rally_factor_max)
         moved = self.volatility if driven == "logins" else self.stress
-        if rules is None or moved is None:
+        if rules is None or moved is None or driven == "reviews":
             return None
         elasticity, bound = getattr(rules, f"{driven}_elasticity"), rules.factor_max
         return np.clip(moved**elasticity, 1 / bound, bound)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.clock import HOUR_MS
+from sim.clock import HOUR_MS, MINUTE_MS
 from sim.counting import BOT, HUMAN
-from sim.demand import CHASE
+from sim.demand import CHASE, onboarding
 from sim.facts import Facts
 from sim.metric import Metric, Values
 
@@ -28,6 +28,15 @@ def _signups(facts: Facts) -> Values:
     if facts.world.scenario.newcomers is None:
         return {"": None}
     return {"": int(facts.measured_requests["signup"].sum()) / facts.days}
+
+
+def _signups_lost(facts: Facts) -> Values:
+    """Return the sign-ups that full trust would have brought besides, of the same newcomers."""
+    newcomers = facts.world.scenario.newcomers
+    if newcomers is None or not newcomers.trust_weight:
+        return {"": None if newcomers is None else 0.0}
+    lost = onboarding(facts.recipe, facts.streams)["signup"] - facts.requests["signup"]
+    return {"": int(lost[facts.from_ms // MINUTE_MS :].sum()) / facts.days}
 
 
 def _review_category(facts: Facts) -> str | None:
@@ -71,6 +80,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("price_low", "price / price at the start", 0, "lowest market price", _price_low),
     Metric("volatility_peak", "of the ordinary", 0, "highest realised volatility of market prices", _volatility_peak),
     Metric("signups_per_day", "sign-ups/day", 0, "new customers", _signups),
+    Metric(
+        "signups_lost_per_day", "sign-ups/day", -1, "new customers who stay away for want of trust", _signups_lost,
+    ),
     Metric("kyc_reviews_per_day", "cases/day", 0, "newcomers' documents that a person reviews", _reviews),
     Metric("kyc_backlog_peak", "cases", -1, "most documents unjudged at once, of those for people", _kyc_backlog_peak),
     Metric(

@@ -13,7 +13,7 @@ from functools import reduce
 
 import numpy as np
 
-from sim import market_metrics, money_metrics, public_metrics
+from sim import astray_metrics, market_metrics, money_metrics, public_metrics
 from sim.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.counting import (
     ABANDONED,
@@ -302,6 +302,7 @@ METRICS: tuple[Metric, ...] = (
     *POLICY_METRICS,
     *market_metrics.METRICS,
     *money_metrics.METRICS,
+    *astray_metrics.METRICS,
     *public_metrics.METRICS,
 )  # fmt: skip
 

@@ -50,7 +50,7 @@ class Minute:
             rows = candidates(demand, stream)
             if len(rows):
                 first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
-                level = self.levels.floats[column]
+                level = self.levels.floats[:, column]
                 out.append((level, first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
         return out
 

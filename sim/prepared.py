@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.clock import NEVER
-from sim.demand import CANDIDATE, Demand
+from sim.demand import Demand
 from sim.outcome import later
 from sim.staffing import LEAVE, Desk
 
@@ -30,12 +30,12 @@ class Clocks:
 
 def roots(demand: Demand) -> Ints:
     """Return the rows that open at their drawn time, in order of time."""
-    return np.flatnonzero((demand.kind != CANDIDATE) & (demand.parent < 0))
+    return np.flatnonzero((demand.stream < 0) & (demand.parent < 0))
 
 
 def candidates(demand: Demand, stream: int) -> Ints:
     """Return the rows that a live level may admit, in order of time."""
-    return np.flatnonzero((demand.stream == stream) & (demand.kind == CANDIDATE))
+    return np.flatnonzero(demand.stream == stream)
 
 
 def takers(desk: Desk) -> list[list[tuple[int, int, int]]]:

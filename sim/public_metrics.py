@@ -65,6 +65,13 @@ def _precision(facts: Facts) -> Values:
     return {"": found[0] / sum(found) if found and sum(found) else None}
 
 
+def _perceived(facts: Facts) -> Values:
+    """Return the share of complaints in what is read in public, where the content write nothing; None where unknown."""
+    rules = facts.world.scenario.listening
+    read = all_posts(facts) + rules.noise_per_day * facts.days if rules else 0.0
+    return {"": all_posts(facts) / read if read else None}
+
+
 def _spam(facts: Facts) -> Values:
     some = bool(facts.world.scenario.campaigns)
     return {"": int(facts.measured(facts.demand.spam_ms).sum()) / facts.days if some else None}
@@ -90,6 +97,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("complaints_public_peak_day", "posts", -1, "all public posts of the worst day", _peak_day),
     Metric("complaints_flagged_per_day", "posts/day", 0, "posts that the classifier takes for complaints", _flagged),
+    Metric(
+        "complaints_perceived_share", "of what is read in public", -1,
+        "are complaints (of all users, see unharmed_share_of_active)", _perceived,
+    ),
     Metric(
         "complaints_flagged_precision", "of the posts flagged", 1, "are complaints", _precision,
     ),

@@ -43,6 +43,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each xdist group on one worker: xdist 3.8 writes the group into a field that pytest 9.2 no longer reads."""
+    for item in items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:
+            item._id = type(item._id).parse(grouped)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgres_cluster.Cluster]:
     """A PostgreSQL cluster for this session."""

@@ -10,7 +10,7 @@ import numpy as np
 from worlds import MIN, Small
 
 from sim.clock import NEVER
-from sim.demand import CANDIDATE, CHASE, REOPEN
+from sim.demand import CHASE, REOPEN
 from sim.levels import columns as level
 from sim.levels.columns import COMPLAINTS, LEVEL_COLUMN, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
@@ -19,14 +19,18 @@ from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE
 
 FEATURES = tuple(
     """
+admitted: address
+admitted: barred
 admitted: fault
 admitted: late
 admitted: limited
-admitted: mistake
+admitted: network
 admitted: rumour
+admitted: signup
 age due at the horizon
 ages at one time
 blocks that confirm
+breaches
 chase
 chase due as its parent is resolved
 chase due at the horizon
@@ -42,6 +46,7 @@ complaint with tick
 complaint without an answer
 complaints that fed the rumour
 copies
+copies without an answer
 credit below one
 deadline at the horizon
 drawn for the horizon
@@ -81,12 +86,16 @@ queue by age
 queue by age twice
 queue without a team
 refill of a wallet
+refused: address
+refused: barred
 refused: fault
 refused: late
 refused: limited
-refused: mistake
+refused: network
 refused: rumour
+refused: signup
 refused for a limit
+refused for the country
 reopening
 reopening due at the horizon
 requests made again
@@ -106,6 +115,8 @@ trust lost
 wallet too low to pay
 work ending at the horizon
 work that outlasts its shift
+wrong addresses
+wrong networks
 """.strip().splitlines()
 )
 """What random worlds must meet, each often enough."""
@@ -249,7 +260,7 @@ def _of_ages(world: Small, out: Outcome, seen: Counter[str]) -> None:
 
 def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
     demand, floats, ints = world.demand, out.level_floats, out.level_ints
-    for row in np.flatnonzero((demand.kind == CANDIDATE) & (demand.opened_ms < world.desk.horizon_ms)).tolist():
+    for row in np.flatnonzero((demand.stream >= 0) & (demand.opened_ms < world.desk.horizon_ms)).tolist():
         stream, mark = int(demand.stream[row]), float(demand.mark[row])
         level = float(floats[LEVEL_COLUMN[stream], demand.opened_ms[row] // MIN])
         seen[f"admitted: {STREAMS[stream]}"] += mark < level
@@ -270,7 +281,10 @@ def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
     for name, column in (
         ("failed requests", level.FAILED), ("gave up", level.GAVE_UP), ("refused for a limit", level.OVER_LIMIT),
         ("dropped requests", level.DROPPED), ("held withdrawals", level.HELD), ("requests made again", level.N_AGAIN),
-        ("copies", level.COPIES), ("frightened depositors", level.PANICKED), ("wallet too low to pay", level.SHORT),
+        ("copies", level.COPIES), ("copies without an answer", level.COPIES_UNANSWERABLE),
+        ("frightened depositors", level.PANICKED), ("wallet too low to pay", level.SHORT),
+        ("refused for the country", level.BARRED), ("breaches", level.BREACHES),
+        ("wrong addresses", level.WRONG_ADDRESS), ("wrong networks", level.WRONG_NETWORK),
     ):  # fmt: skip
         seen[name] = int(ints[column].any())
     line = rails[:, level.PAYOUT_IN] > rails[:, level.PAID]

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sim import compare, load, run
-from sim.comparison import Difference
+from sim.comparison import Difference, Samples
 
 LIMITS_USD = (300, 500, 1000, 2000, 3000, 5000, 8000, 15_000, 30_000)
 OUTFLOW, COMPLAINTS, TICKETS = "outflow_usd_per_day", "complaints_direct_per_day", "tickets_new_per_day"
@@ -31,13 +31,23 @@ class Point:
     differences: dict[str, Difference]
 
 
-def sweep(limits_usd: Sequence[int] = LIMITS_USD, *, replications: int = 24, seed: int = 1) -> list[Point]:
+def ran(name: str, sets: tuple[str, ...], replications: int) -> Samples:
+    """Return a run of a scenario with --set arguments."""
+    return run(load(name, sets=sets), replications=replications, seed=1)
+
+
+def sweep(
+    limits_usd: Sequence[int] = LIMITS_USD,
+    *,
+    replications: int = 24,
+    sets: tuple[str, ...] = SETS,
+    ran: Callable[[str, tuple[str, ...], int], Samples] = ran,
+) -> list[Point]:
     """Return a point for each limit."""
-    none = run(load("volatility_spike", sets=list(SETS)), replications=replications, seed=seed)
+    none = ran("volatility_spike", sets, replications)
     points = []
     for amount in limits_usd:
-        sets = [*SETS, f"withdrawals.limits.amount_usd={amount}"]
-        limited = run(load("dynamic_limits", sets=sets), replications=replications, seed=seed)
+        limited = ran("dynamic_limits", (*sets, f"withdrawals.limits.amount_usd={amount}"), replications)
         points.append(Point(amount, dict(compare(none, limited).differences)))
     return points
 

@@ -244,8 +244,8 @@ FAULTS = (
     # live levels
     fast(
         "the level is that of the minute before",
-        "floor.levels.floats[LEVEL_LATE + stream, minute + 1]",
-        "floor.levels.floats[LEVEL_LATE + stream, minute]",
+        "floor.levels.floats[minute + 1, LEVEL_LATE + stream]",
+        "floor.levels.floats[minute, LEVEL_LATE + stream]",
     ),
     fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
     fast(
@@ -271,8 +271,8 @@ FAULTS = (
     ),
     pipeline(
         "unused review capacity is lost",
-        "lv.floats[REVIEW_CREDIT, row] = credit - able if waiting > able else 0.0",
-        "lv.floats[REVIEW_CREDIT, row] = 0.0",
+        "lv.floats[row, REVIEW_CREDIT] = credit - able if waiting > able else 0.0",
+        "lv.floats[row, REVIEW_CREDIT] = 0.0",
     ),
     pipeline("capacity is kept when nobody waits", "credit - paid if waiting > paid else 0.0", "credit - paid"),
     pipeline(
@@ -283,33 +283,70 @@ FAULTS = (
     pipeline("a wallet pays what it has not", "if rules[r, HAS_WALLET] and cost > hot:", "if False:"),
     pipeline("one refill does not wait for another", "and ordered_for <= row and", "and"),
     pipeline("a wallet keeps what is over", "if hot > rules[r, HIGH_C]:", "if False:"),
-    pipeline("refills come from nowhere", "rails[r, COLD_C, row] -= order", "rails[r, COLD_C, row] -= 0"),
+    pipeline("refills come from nowhere", "rails[row, r, COLD_C] -= order", "rails[row, r, COLD_C] -= 0"),
     pipeline(
-        "a block confirms what is sent after it", "rails[r, PAID, row - 1]  # what", "rails[r, PAID, row]  # what"
+        "a block confirms what is sent after it", "rails[row - 1, r, PAID]  # what", "rails[row, r, PAID]  # what"
     ),
     pipeline(
         "one confirmation is as good as two", "lv.paid_at_block[r, block + 1 - needed]", "lv.paid_at_block[r, block]"
     ),
     pipeline("all who failed give up", "+= back\n    return", "+= 0\n    return"),
-    pipeline("who comes again is not new", "again += lv.due[r, AGAIN + AUTO, row] +", "again += 0 +"),
+    pipeline("who comes again is not new", "again += lv.due[row, r, AGAIN + AUTO] +", "again += 0 +"),
     pipeline("a refusal takes the mean amount", "cut[what], now[r, what]) * weight)", "cut[what], now[r, what]))"),
     pipeline("reviews pass the rails by turns", "        if able > 0:\n            minute += 1", "        minute += 1"),
     pipeline("what is held is paid", "cents - held_cents", "cents"),
-    pipeline("money that is refused vanishes", "lv.rails[r, LOST_C, row] += cents", "pass"),
+    pipeline("money that is refused vanishes", "lv.rails[row, r, LOST_C] += cents", "pass"),
     pipeline(
         "money on its way is counted once more",
-        "rails[r, TRANSIT_C, row] += order",
-        "rails[r, TRANSIT_C, row] += 2 * order",
+        "rails[row, r, TRANSIT_C] += order",
+        "rails[row, r, TRANSIT_C] += 2 * order",
     ),
     pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
     pipeline("polls do not load the gateway", "* lv.numbers.polls_per_open", "* 0.0"),
     pipeline("announcements have no effect", "late_level * (1.0 - lv.given[QUIET_LATE, row - 1])", "late_level"),
+    pipeline("a country bars nobody", "_take_out(lv, r, lv.numbers.barred_share,", "_take_out(lv, r, 0.0,"),
+    pipeline("who is barred takes the mean amount", "lv.numbers.barred_weight, BARRING", "1.0, BARRING"),
+    pipeline("the reviewed money of those barred vanishes", "lv.cut[HAND_C]\n        credit", "0\n        credit"),
+    pipeline(
+        "breaches are a part of those who pass",
+        "here * lv.numbers.breach_share",
+        "(here - gone) * lv.numbers.breach_share",
+    ),
+    pipeline("parts of a breach are forgotten", "lv.carry[r, BREACHING] = credit - passed", "pass"),
+    pipeline("those barred write no tickets", "* lv.numbers.barred_level", "* 0.0"),
+    pipeline(
+        "a limit comes before the country's law",
+        "    if lv.numbers.barred_share + lv.numbers.breach_share > 0.0:\n"
+        "        _pass_countries(lv, row)\n    _pass_limits(lv, row)\n",
+        "    _pass_limits(lv, row)\n    _pass_countries(lv, row)\n",
+    ),
+    pipeline(
+        "a wrong network is a wrong address",
+        "_go_astray(lv, row, 1, lv.numbers.network_share,",
+        "_go_astray(lv, row, 1, lv.numbers.address_share,",
+    ),
+    pipeline(
+        "only automatic withdrawals go astray", "lv.now[r, AUTO_C] + lv.now[r, HAND_C], some", "lv.now[r, AUTO_C], some"
+    ),
+    pipeline("parts of a mistake are forgotten", "lv.carry[r, ERRING_ADDRESS + kind] = credit - some", "pass"),
+    pipeline("every confirmed withdrawal opens a ticket", "confirmed * share * level", "confirmed * level"),
     public(
         "what may not be answered fades like the rest",
         "lv.sums[UNANSWERED] *= numbers.unanswered_decay",
         "lv.sums[UNANSWERED] *= numbers.decay",
     ),
-    public("copies copy nothing", "complaints - unanswerable + copied +", "complaints - unanswerable +"),
+    public(
+        "copies copy nothing",
+        "_copy(lv, row, posts - hidden, hidden)",
+        "_copy(lv, row, posts - hidden - copied, hidden)",
+    ),
+    public(
+        "every copy may be answered",
+        "hidden = unanswerable + lv.ints[row - 1, COPIES_UNANSWERABLE]",
+        "hidden = unanswerable",
+    ),
+    public("parts of a copy are forgotten", "exact = lv.sums[COPY_CARRY] + new", "exact = 0.0 + new"),
+    public("newcomers come whatever they hear", "numbers.signup_weight * (1.0", "0.0 * (1.0"),
     public("the frightened never calm down", "spreaders + new - calmed", "spreaders + new"),
     public("nobody is too frightened twice", "* calm_ones / numbers.depositors", ""),
     public("trust may go below nothing", "min(max(trust", "min((lambda one, _: one)(trust"),

@@ -14,7 +14,7 @@ from slow_levels import SlowLevels
 from worlds import Small
 
 from sim.clock import MINUTE_MS, NEVER
-from sim.demand import CANDIDATE, CHASE
+from sim.demand import CHASE
 from sim.levels import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
 from sim.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.staffing import AGE_PRIORITY, LEAVE
@@ -54,7 +54,7 @@ class SlowEngine:
 
     def run(self) -> Outcome:
         for row in range(self.d.rows):
-            if self.d.kind[row] != CANDIDATE and self.d.parent[row] < 0:
+            if self.d.stream[row] < 0 and self.d.parent[row] < 0:
                 self.tell(int(self.d.opened_ms[row]), OPENING, row, "open")
         for time, team, agents in self.desk.shifts.tolist():
             self.tell(time, SHIFT, team, "shift", agents)
@@ -107,7 +107,7 @@ class SlowEngine:
                 column[m] = levels[name]
         for row in range(self.d.rows):
             at = int(self.d.opened_ms[row])
-            if self.d.kind[row] == CANDIDATE and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
+            if self.d.stream[row] >= 0 and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
                 stream = int(self.d.stream[row])
                 level = self.floats[LEVEL_COLUMN[stream]][m]
                 if self.d.mark[row] < level:

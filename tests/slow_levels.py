@@ -6,12 +6,13 @@ down. Everything else is worked out from lists of what happened, not from runnin
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
 from sim.clock import MINUTE_MS
-from sim.levels import Flow, LevelRules
+from sim.levels import Flow, LevelRules, Mistake
 from sim.levels.columns import FLOAT_NAMES, GIVEN_NAMES, INT_NAMES, RAIL_NAMES, STREAMS
 
 
@@ -162,6 +163,7 @@ class SlowLevels:
         self.floats["trust"] = 1.0
         self.credit = 0.0
         self.cascade = [0.0, 0.0]
+        self.part_of_a_copy = 0.0
         self.intensity = {"copies": 0.0, "fright": 0.0, "calm": 0.0}
         self.used = {"copies": 0, "fright": 0, "calm": 0}
         self.posts = 0
@@ -206,21 +208,33 @@ class SlowLevels:
             sum(before[0] <= at < before[1] for at in times) for times in (self.flow.posts_ms, self.flow.campaign_ms)
         )
         copied = self.ints["new_copies"]
+        quiet += self.ints["new_copies_unanswerable"]
+        posts = complaints + copied + background + campaign
         heard = self.floats["rumour"] * rules.rumour_decay + complaints
         heard += voice.copy * copied + voice.background * background + voice.campaign * campaign
         self.floats["rumour"] = heard
         self.floats["level_rumour"] = max(heard - rules.rumour_threshold, 0.0) * rules.rumour_level_per_complaint
         self.ints["new_complaints"] = complaints
         if voice.copies > 0:
-            weights = self.marks(complaints - quiet + copied + background + campaign) + self.given("boost", minute)
+            weights = self.marks(posts - quiet) + self.given("boost", minute)
             hidden = self.marks(quiet) + self.given("boost_unanswered", minute)
             for i, (decay, weight) in enumerate(((voice.decay, weights), (voice.unanswered_decay, hidden))):
                 self.cascade[i] = self.cascade[i] * decay + voice.copies * (1.0 - decay) * weight
-            self.ints["new_copies"] = self.passed("copies", self.flow.copy_times, sum(self.cascade))
-        posts = complaints + copied + background + campaign
+            new = self.ints["new_copies"] = self.passed("copies", self.flow.copy_times, sum(self.cascade))
+            self.ints["new_copies_unanswerable"] = self.split(new)
         trust = self.floats["trust"]
         trust += (1.0 - trust) * voice.trust_recovery - trust * voice.trust_loss_per_post * posts
         self.floats["trust"] = min(max(trust + self.given("trust_shock", minute), 0.0), 1.0)
+        self.floats["level_signup"] = 1.0 - voice.signup_weight * (1.0 - self.floats["trust"])
+
+    def split(self, copies: int) -> int:
+        """Return how many of the copies nobody may answer: so many as their cascade's part, and carry the rest."""
+        if copies == 0:
+            return 0
+        self.part_of_a_copy += copies * (self.cascade[1] / sum(self.cascade))
+        some = min(math.floor(self.part_of_a_copy), copies)
+        self.part_of_a_copy -= some
+        return some
 
     def marks(self, posts: int) -> float:
         marks, weight = self.flow.post_marks, 0.0
@@ -268,11 +282,19 @@ class SlowLevels:
         ):
             tight = 1.0
         self.floats["tightness"] = tight
-        failed = gave_up = refused = away = dropped = 0
+        failed = gave_up = refused = away = dropped = barred = breaches = 0
         for rail, want in zip(self.rails, now, strict=True):
             cut = rail.take(want, share, 1.0, "failing")
             failed += cut[0] + cut[2]
             gave_up += rail.return_later(cut, gate.retry_share, minute + gate.retry_minutes, "retrying")
+        law = rules.countries
+        self.floats["level_barred"] = sum(want[0] + want[2] for want in now) * law.barred_share * law.level_per_barred
+        for rail, want in zip(self.rails, now, strict=True):
+            n = want[0] + want[2]
+            cut = rail.take(want, law.barred_share, law.barred_weight, "barring")
+            rail.sums["cum_lost_cents"] += cut[1] + cut[3]
+            barred += cut[0] + cut[2]
+            breaches += rail.part("breaching", n * law.breach_share, want[0] + want[2])
         for rail, want in zip(self.rails, now, strict=True):
             cut = rail.take(want, tight * limits.over_share, limits.over_weight, "exceeding")
             refused += cut[0] + cut[2]
@@ -283,11 +305,22 @@ class SlowLevels:
             rail.sums["cum_lost_cents"] += cut[1] + cut[3]
         for name, more in (("failed", failed), ("gave_up", gave_up), ("over_limit", refused), ("turned_away", away)):
             self.ints[f"cum_{name}"] += more
-        self.ints["cum_dropped"] += dropped
+        for name, more in (("dropped", dropped), ("barred", barred), ("breaches", breaches)):
+            self.ints[f"cum_{name}"] += more
         self.floats["level_fault"] = gave_up * gate.level_per_gave_up * (1.0 - self.given("quiet_fault", minute))
         self.floats["level_limited"] = refused * limits.level_per_refusal * (1.0 - self.given("quiet_limited", minute))
+        self.err("address", rules.wrong_address, now)
+        self.err("network", rules.wrong_network, now)
+
+    def err(self, kind: str, mistake: Mistake, now: list[list[int]]) -> None:
+        """Count what goes astray of what was confirmed."""
         passed = sum(want[0] + want[2] for want in now)
-        self.floats["level_mistake"] = passed * rules.mistake_level_per_withdrawal
+        for rail, want in zip(self.rails, now, strict=True):
+            n = want[0] + want[2]
+            some = rail.part(f"erring {kind}", n * mistake.share, n)
+            self.ints[f"cum_wrong_{kind}"] += some
+            self.ints[f"cum_wrong_{kind}_cents"] += (want[1] + want[3]) * some // n if n else 0
+        self.floats[f"level_{kind}"] = passed * mistake.share * mistake.level_per_mistake
 
     def screen(self, minute: int, now: list[list[int]]) -> None:
         for rail, (auto, auto_cents, hand, hand_cents) in zip(self.rails, now, strict=True):
@@ -358,4 +391,4 @@ def error_share(loads: tuple[float, ...], errors: tuple[float, ...], load: float
     raise AssertionError(load)
 
 
-assert len(STREAMS) == 5
+assert len(STREAMS) == 8

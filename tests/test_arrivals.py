@@ -11,7 +11,7 @@ from stories import category, rich, story
 
 from sim.arrivals import PEAKS, arrivals, busiest_window, header, p95_replication
 from sim.estimate import Estimate, estimate, estimates
-from sim.expect import bounds, judge
+from sim.expect import judge
 from sim.facts import Facts
 from sim.metrics import measure
 from sim.replicate import facts_of
@@ -193,25 +193,6 @@ def test_estimates_are_in_the_order_of_the_metrics() -> None:
 
 
 # --- expectations -------------------------------------------------------------------------------------------------
-
-INF = float("inf")
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("1..2", (1, 2)), (" 1.5 .. 2_000 ", (1.5, 2000)), ("-3..-1", (-3, -1)), ("4..4", (4, 4)),
-    ("0.1..0.25", (0.1, 0.25)), ("> 3", (3, INF)),
-    (">-1.5", (-1.5, INF)), ("< 10_000", (-INF, 10_000)), ("<0", (-INF, 0)),
-])  # fmt: skip
-def test_bounds(text: str, expected: tuple[float, float]) -> None:
-    assert bounds(text) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1", "1..", "..2", "2..1", ">= 3", "=3", "1...2", "1..2..3", "a..b", "nan..1", "> 1e"]
-)
-def test_other_bounds_are_refused_with_the_rule(text: str) -> None:
-    with pytest.raises(ValueError, match=r'must be "low\.\.high", "> x" or "< x"'):
-        bounds(text)
 
 
 def test_an_expectation_is_judged_by_the_mean_and_what_has_no_value_fails() -> None:

@@ -341,7 +341,7 @@ def test_a_rate_near_the_cap_keeps_its_busiest_second_below_it() -> None:
 
 def measured(server: TinyServer, folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     arguments = [sys.executable, "-m", "loadtests", "capacity", "--host", server.url, "--out", str(folder)]
-    short = ["--step", "1 s", "--step-requests", "40", "--p99", "200 ms", "--timeout", "2 s", "--resolution", "25%"]
+    short = ["--step", "1 s", "--step-requests", "20", "--p99", "200 ms", "--timeout", "2 s", "--resolution", "25%"]
     env = {**ENVIRON, "PATH": "", "HOME": str(folder.parent), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*arguments, *short, *options], cwd=folder.parent, env=env, text=True, capture_output=True, timeout=120,
@@ -371,12 +371,13 @@ def test_a_server_of_60_a_second_is_measured_as_such(tmp_path: Path) -> None:
     assert {"capacity.png", "capacity.svg", "steps.json"} <= {path.name for path in out_dir.iterdir()}
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_the_caps_bind_all_steps_together(tmp_path: Path) -> None:
+    capped = ("--step-requests", "40", "--max-requests", "150")
     with TinyServer() as server:
-        code, out, result = measured(server, tmp_path / "out", "--endpoint", "login", "--max-requests", "150")
+        code, out, result = measured(server, tmp_path / "out", "--endpoint", "login", *capped)
         assert 100 < server.n_requests <= 150
-    assert code in (0, 3), out
+    assert code in (0, 3) or "requests left late" in out, out
     assert "a cap was reached: --max-requests" in out
     assert result["endpoints"]["login"]["capacity_per_s"]["high"] is None
 

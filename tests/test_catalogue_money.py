@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
-from paired import Claim, compared, show
+from paired import Claim, compared, ran, show
 
-from sim import load, run
 from sim.comparison import compare
-from sim.runner import Run
 from tests.bybit import table
 from tests.limits import COMPLAINTS, OUTFLOW, TICKETS, best, sweep
 
@@ -19,18 +15,21 @@ pytestmark = pytest.mark.xdist_group("catalogue money")
 NO_PAUSE = ("withdrawals.pauses={}",)
 NO_FEAR = ("withdrawals.pauses.usdt.fear=1",)
 NO_RUSH = ("withdrawals.congestion={}",)
-NO_ALERTS = ("shocks.vendor.tickets=1", "withdrawals.review_share=0.006")
+NO_ALERTS = ("shocks.vendor.tickets=1", "shocks.vendor.reviews=1")
 NO_LIMITS = ("withdrawals.limits.amount_usd=1e12",)
 UNTOLD = ("announcements.ceo.effect=0",)
 ORDINARY = ("shocks={}",)
 WIDE = ("withdrawals.payouts_per_minute=5000",)
-WEEK = ("days=7",)
+WEEK = ("days=7", "warmup_days=3")
+FALL = ("days=9",)
+ALERTS = ("days=12",)
+NO_END = ('shocks.vendor.length="30 d"',)
 AT_EASE = ("run.contacts=0.6",)
 TOLD = ("status_messages.late_tickets=0.4", "status_messages.complaint_hazard=0.7")
 
 CLAIMS = [
-    Claim("rumour_run", "ran_share", 0.1, 0.5, off=AT_EASE, sets=WEEK, replications=16),
-    Claim("rumour_run", "assets_left_share", -0.5, -0.05, off=AT_EASE, sets=WEEK, replications=16),
+    Claim("rumour_run", "ran_share", 0.1, 0.5, off=AT_EASE, sets=("days=7",), replications=16),
+    Claim("rumour_run", "assets_left_share", -0.5, -0.05, off=AT_EASE, sets=("days=7",), replications=16),
     Claim("bybit_replay", "withdrawals_peak_per_s", 12, 20, off=ORDINARY, sets=WEEK),
     Claim("bybit_replay", "withdrawals_late_peak", 10_000, 60_000, off=WIDE, sets=WEEK),
     Claim("bybit_replay", "complaints_direct_per_day", -40, -5, off=UNTOLD, base="bybit_replay", base_sets=UNTOLD,
@@ -39,39 +38,28 @@ CLAIMS = [
     Claim("asset_pause", "tickets_new_per_day.withdrawal_delayed", 200, 800, off=NO_PAUSE, sets=WEEK),
     Claim("asset_pause", "withdrawals_requests_per_day", 1500, 8000, off=NO_FEAR, sets=WEEK),
     Claim("asset_pause", "withdrawal_final_p95.USDT", 300, 1500, off=NO_PAUSE, sets=WEEK),
-    Claim("dynamic_limits", "outflow_usd_per_day", -40e6, -15e6, off=NO_LIMITS, base="volatility_spike"),
-    Claim("dynamic_limits", "tickets_new_per_day", 300, 1500, off=NO_LIMITS, base="volatility_spike"),
-    Claim("dynamic_limits", "complaints_direct_per_day", 10, 120, off=NO_LIMITS, base="volatility_spike"),
-    Claim("dynamic_limits", "wallet_short_hours", -20, -2, off=NO_LIMITS, base="volatility_spike"),
-    Claim("chain_congestion", "withdrawal_final_p95.BTC", 60, 250, off=NO_RUSH, sets=WEEK),
-    Claim("chain_congestion", "tickets_new_per_day.withdrawal_delayed", 60, 400, off=NO_RUSH, sets=WEEK),
-    Claim("kyt_surge", "backlog_peak.compliance", 1000, 2500, off=NO_ALERTS),
-    Claim("kyt_surge", "occupancy.compliance", 0.1, 0.3, off=NO_ALERTS),
-    Claim("kyt_surge", "recontact_share", 0.005, 0.1, off=NO_ALERTS),
+    Claim("dynamic_limits", "outflow_usd_per_day", -62e6, -23e6, off=NO_LIMITS, base="volatility_spike", sets=FALL,
+          replications=16),
+    Claim("dynamic_limits", "tickets_new_per_day", 300, 1500, off=NO_LIMITS, base="volatility_spike", sets=FALL,
+          replications=16),
+    Claim("dynamic_limits", "complaints_direct_per_day", 10, 120, off=NO_LIMITS, base="volatility_spike", sets=FALL,
+          replications=16),
+    Claim("dynamic_limits", "wallet_short_hours", -20, -2, off=NO_LIMITS, base="volatility_spike", sets=FALL,
+          replications=16),
+    Claim("chain_congestion", "withdrawal_final_p95.BTC", 60, 250, off=NO_RUSH, sets=WEEK, replications=8),
+    Claim("chain_congestion", "tickets_new_per_day.withdrawal_delayed", 60, 400, off=NO_RUSH, sets=WEEK,
+          replications=8),
+    Claim("kyt_surge", "backlog_peak.compliance", 1000, 2500, off=NO_ALERTS, sets=ALERTS, replications=8),
+    Claim("kyt_surge", "occupancy.compliance", 0.1, 0.3, off=NO_ALERTS, sets=ALERTS, replications=8),
+    Claim("kyt_surge", "recontact_share", 0.005, 0.1, off=NO_ALERTS, sets=ALERTS, replications=8),
+    Claim("kyt_surge", "backlog_end.compliance", -2500, -800, off=NO_END, base="kyt_surge", base_sets=NO_END,
+          sets=ALERTS, replications=8),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=str)
 def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim: Claim) -> None:
     show(claim)
-
-
-@cache
-def ran(name: str, sets: tuple[str, ...], replications: int) -> Run:
-    return run(load(name, sets=sets), replications=replications, seed=1)
-
-
-NAMES = ("rumour_run", "bybit_replay", "asset_pause", "dynamic_limits", "chain_congestion", "kyt_surge")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_scenario_meets_what_it_expects(name: str) -> None:
-    failed = [
-        one
-        for one in ran(name, (), {"rumour_run": 16, "dynamic_limits": 4}.get(name, 8)).expectations()
-        if not one.passed
-    ]
-    assert not failed, failed
 
 
 # --- 4: a run has two outcomes, and the mean is neither ------------------------------------------------------------
@@ -89,8 +77,8 @@ def test_a_run_dies_or_takes_more_than_half_and_the_mean_lies_where_nobody_is() 
 
 
 def test_more_agents_pay_nobody_sooner_and_a_wider_line_does() -> None:
-    agents = ("days=7", "teams.front.agents=90", "teams.finance.agents=40")
-    line = ("days=7", "withdrawals.payouts_per_minute=1200")
+    agents = (*WEEK, "teams.front.agents=90", "teams.finance.agents=40")
+    line = (*WEEK, "withdrawals.payouts_per_minute=1200")
     replay = ran("bybit_replay", WEEK, 6)
     assert compare(replay, ran("bybit_replay", agents, 6)).differences["withdrawals_late_peak"].mean == 0
     wider = compare(replay, ran("bybit_replay", line, 6)).differences["withdrawals_late_peak"]
@@ -125,7 +113,7 @@ def test_a_pause_brings_tickets_of_one_type_only() -> None:
 
 def test_limits_have_two_sides_with_the_best_between_them() -> None:
     """Differences are to no limit at all, so that a clear gain at 8,000 and a clear loss at 300 enclose the best."""
-    tight, middle = points = sweep((300, 8000), replications=16)
+    tight, middle = points = sweep((300, 8000), replications=16, sets=FALL, ran=ran)
     assert tight.differences[OUTFLOW].mean < middle.differences[OUTFLOW].mean < 0
     for metric in (COMPLAINTS, TICKETS):
         assert best(points, metric) is middle
@@ -137,8 +125,8 @@ def test_limits_have_two_sides_with_the_best_between_them() -> None:
 
 
 def test_a_word_before_they_ask_beats_any_number_of_agents() -> None:
-    rush = ran("chain_congestion", WEEK, 12)
-    told, staffed = (ran("chain_congestion", (*WEEK, *sets), 12) for sets in (TOLD, ("teams.front.agents=60",)))
+    rush = ran("chain_congestion", WEEK, 8)
+    told, staffed = (ran("chain_congestion", (*WEEK, *sets), 8) for sets in (TOLD, ("teams.front.agents=60",)))
     late = "tickets_new_per_day.withdrawal_delayed"
     fewer, same = compare(rush, told).differences[late], compare(rush, staffed).differences[late]
     assert fewer.clear
@@ -150,10 +138,9 @@ def test_a_word_before_they_ask_beats_any_number_of_agents() -> None:
 
 
 def test_front_line_agents_do_nothing_about_a_compliance_backlog() -> None:
-    days = ("days=14",)
-    surge = ran("kyt_surge", days, 12)
+    surge = ran("kyt_surge", ALERTS, 8)
     front, compliance = (
-        compare(surge, ran("kyt_surge", (*days, sets), 12)).differences["backlog_peak.compliance"]
+        compare(surge, ran("kyt_surge", (*ALERTS, sets), 8)).differences["backlog_peak.compliance"]
         for sets in ("teams.front.agents=60", "teams.compliance.agents=120")
     )
     assert abs(front.mean) < 100

@@ -25,14 +25,15 @@ CLAIMS = [
     Claim("maintenance", "tickets_new_per_day", 90, 300, off=["incidents.upgrade.contacts={}"]),
     Claim("maintenance", "withdrawals_peak_per_s", 0.7, 2.5, off=["incidents.upgrade.closes=[]"]),
     Claim("maintenance", "tickets_new_per_day", -180, -60, off=UNTOLD, base="maintenance", base_sets=UNTOLD),
-    Claim("maintenance", "complaints_direct_per_day", -10, -0.5, off=UNTOLD, base="maintenance", base_sets=UNTOLD),
+    Claim("maintenance", "complaints_direct_per_day", -10, -0.5, off=UNTOLD, base="maintenance", base_sets=UNTOLD,
+          replications=12),
     Claim("maintenance", "reads_peak_per_s", 15, 60, off=["announcements.ahead.login_spike=1"], base="maintenance",
           sets=OPEN, base_sets=["announcements.ahead.login_spike=1"]),
     Claim("bot_regression", "tickets_human_per_day", 600, 850, off=OLD_BOT),
     Claim("bot_regression", "backlog_peak", 5000, 15_000, off=OLD_BOT),
     Claim("bot_regression", "first_response_p90", 2000, 15_000, off=OLD_BOT),
     Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=OLD_NIGHTS),
-    Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS),
+    Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
     Claim("cost_cut", "abandoned_share", 0.02, 0.1, off=OLD_NIGHTS),
 ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from random import Random
 
@@ -113,7 +113,7 @@ class Seen:
         return hourly(self.facts)[entity, series].tolist()
 
 
-@cache
+@lru_cache(maxsize=8)  # a run in every detail is large, and hardly any but the plain one is wanted again
 def seen(sets: tuple[str, ...]) -> Seen:
     return Seen(facts_of(build(load(WORLD, sets=sets)), seed=1, replication=0))
 

@@ -326,6 +326,23 @@ def test_flows_have_their_rates_and_their_shock() -> None:
     assert (np.diff(d.flow.posts_ms) >= 0).all()
 
 
+def test_a_shock_sends_more_withdrawals_to_review_while_it_lasts_and_touches_no_other_day() -> None:
+    def flow(factor: float) -> np.ndarray:
+        shock = {"x": {"at": "10 d", "length": "10 d", "reviews": factor}}
+        return drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)).flow.requests.sum(axis=0)
+
+    usual, more, most = flow(1.0), flow(4.0), flow(50.0)
+    inside = slice(10 * 1440, 20 * 1440)
+    for line, mean in ((0, 600), (2, 400)):
+        assert abs(more[line, inside].sum() / 10 - mean) < 4 * np.sqrt(mean / 10)
+    assert not most[0, inside].any()
+    assert abs(most[2, inside].sum() / 10 - 1000) < 4 * np.sqrt(1000 / 10)
+    for changed in (more, most):
+        same = changed == usual
+        assert same[:, : inside.start].all()
+        assert same[:, inside.stop :].all()
+
+
 def test_candidates_come_at_their_ceiling_whatever_the_day_and_with_uniform_marks() -> None:
     d = drawn(rich(days=40, busyness={"cv": 0.5}))
     for stream, per_hour, to_the_bot in ((0, 10.0, 0.3), (1, 5.0, 0.5)):

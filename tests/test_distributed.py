@@ -19,13 +19,21 @@ import polars as pl
 import psutil
 import pytest
 from staging_client import ENVIRON, ROOT, staging, wait_until
-from test_loadtest import LONGEST_S, MIXED, locust, repeated_when_late, results, run_of, start
+from test_loadtest import (
+    LONGEST_S,
+    MIXED,
+    code_but_for_lateness,
+    locust,
+    results,
+    run_of,
+    start,
+)
 from tiny_server import Reply, TinyServer
 
 from loadtests.recorder import merge
 from sim.tables import REQUESTS, read
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
+pytestmark = pytest.mark.servers
 
 MARKED_DIALECT = """
 from loadtests.dialects import reference
@@ -87,30 +95,26 @@ def idx_of(found: list[dict[str, int]], n_workers: int) -> set[int]:
 
 @pytest.mark.parametrize("n_workers", [1, 2, 4])
 def test_any_number_of_workers_sends_each_request_once(tmp_path: Path, n_workers: int) -> None:
-    @repeated_when_late
-    def once(tmp_path: Path) -> None:
-        run = run_of(tmp_path, MIXED, 3.0)
-        with staging() as (client, _):
-            url = str(client.http.base_url).rstrip("/")
-            with family(start(run, url, "--window", "3 s", "--workers", str(n_workers))) as process:
-                out, err = process.communicate(timeout=LONGEST_S)
-            verdict, rows = results(run)
-            prefix = verdict["key_prefix"]
-            held = [row["withdraw_order_id"] for row in client.pages("withdrawals", prefix)]
-            held += [row["external_id"] for row in client.pages("tickets", prefix)]
-        assert process.returncode == 0, out + err
-        writes = rows.filter(pl.col("endpoint").is_in(["withdrawal", "ticket"]))
-        assert sorted(held) == sorted(f"{prefix}{idx}" for idx in writes["idx"]) == sorted(writes["key"])
-        assert set(rows["outcome"]) == {"acknowledged"}
-        assert rows["idx"].to_list() == list(range(300))
-        workers = verdict["generator"]["workers"]
-        assert [worker["worker"] for worker in workers] == list(range(n_workers))
-        assert {worker["planned"] for worker in workers} == {worker["ok"] for worker in workers} == {300 // n_workers}
-        assert all(worker["clock"]["uncertainty_ms"] < 5 for worker in workers)
-        assert len({worker["process"] for worker in workers}) == n_workers
-        _must_be_merged(run, rows)
-
-    once(tmp_path)
+    run = run_of(tmp_path, MIXED, 3.0)
+    with staging() as (client, _):
+        url = str(client.http.base_url).rstrip("/")
+        with family(start(run, url, "--window", "3 s", "--workers", str(n_workers))) as process:
+            out, err = process.communicate(timeout=LONGEST_S)
+        verdict, rows = results(run)
+        prefix = verdict["key_prefix"]
+        held = [row["withdraw_order_id"] for row in client.pages("withdrawals", prefix)]
+        held += [row["external_id"] for row in client.pages("tickets", prefix)]
+    assert code_but_for_lateness(run, process.returncode) == 0, out + err
+    writes = rows.filter(pl.col("endpoint").is_in(["withdrawal", "ticket"]))
+    assert sorted(held) == sorted(f"{prefix}{idx}" for idx in writes["idx"]) == sorted(writes["key"])
+    assert set(rows["outcome"]) == {"acknowledged"}
+    assert rows["idx"].to_list() == list(range(300))
+    workers = verdict["generator"]["workers"]
+    assert [worker["worker"] for worker in workers] == list(range(n_workers))
+    assert {worker["planned"] for worker in workers} == {worker["ok"] for worker in workers} == {300 // n_workers}
+    assert all(worker["clock"]["uncertainty_ms"] < 5 for worker in workers)
+    assert len({worker["process"] for worker in workers}) == n_workers
+    _must_be_merged(run, rows)
 
 
 def _must_be_merged(run: Path, rows: pl.DataFrame) -> None:
@@ -219,7 +223,6 @@ def test_workers_without_their_master_stop_and_end(tmp_path: Path) -> None:
         assert not list((run / "loadtest").glob("*Z/verdict.json"))
 
 
-@repeated_when_late
 def test_an_interrupt_ends_all_of_them_in_good_order(tmp_path: Path) -> None:
     run = run_of(tmp_path, READS, 30.0)
     with TinyServer(lambda path, n: Reply(body=[], delay_s=0.3)) as server:
@@ -238,7 +241,6 @@ def test_an_interrupt_ends_all_of_them_in_good_order(tmp_path: Path) -> None:
     assert set(sent_idx(server).values()) == {1}
 
 
-@repeated_when_late
 def test_a_target_that_fails_all_workers_together_ends_the_run_early(tmp_path: Path) -> None:
     # 20 requests/s: too few within 5 s for either worker to say anything, but not for both together.
     run = run_of(tmp_path, {"login": 16.0}, 20.0, {"login": {"error_share": None}})
@@ -252,7 +254,6 @@ def test_a_target_that_fails_all_workers_together_ends_the_run_early(tmp_path: P
     assert "requests failed" in out
 
 
-@repeated_when_late
 def test_the_in_flight_cap_holds_for_all_workers_together(tmp_path: Path) -> None:
     run = run_of(tmp_path, READS, 2.0)
     with TinyServer(lambda path, n: Reply(body=[], delay_s=0.5)) as server:
@@ -287,7 +288,6 @@ def locusts(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
     )
 
 
-@repeated_when_late
 def test_locusts_own_processes_send_each_request_once_and_show_all_of_them(tmp_path: Path) -> None:
     run, port = run_of(tmp_path, READS, 3.0), free_port()
     options = ["--window", "3 s", "--processes", "2", "--master-bind-port", port, "--master-port", port]
@@ -297,12 +297,11 @@ def test_locusts_own_processes_send_each_request_once_and_show_all_of_them(tmp_p
     verdict, _ = results(run)
     with (tmp_path / "stats_stats.csv").open() as file:
         (line,) = [row for row in csv.DictReader(file) if row["Name"] == "withdrawal_status"]
-    assert (done.returncode, verdict["valid"]) == (0, True), done.stderr
+    assert (code_but_for_lateness(run, done.returncode), verdict["valid"]) == (0, True), done.stderr
     assert sent_idx(server) == Counter(range(300))
     assert line["Request Count"] == "300"
 
 
-@repeated_when_late
 def test_a_master_and_workers_of_their_own_and_the_loss_of_one(tmp_path: Path) -> None:
     run, port = run_of(tmp_path, READS, 8.0), free_port()
     common = ["--window", "8 s", *marked(tmp_path)]
@@ -327,8 +326,8 @@ def test_a_master_and_workers_of_their_own_and_the_loss_of_one(tmp_path: Path) -
     assert sum(bool(line["lost"]) for line in verdict["generator"]["workers"]) == 1
 
 
-@pytest.mark.parametrize("other", [["--window", "1 s"], ["--speedup", "2"], ["--timeout", "3 s"]])
-def test_a_worker_with_another_plan_is_refused(tmp_path: Path, other: list[str]) -> None:
+def test_a_worker_with_another_plan_is_refused(tmp_path: Path) -> None:
+    other = ["--window", "1 s", "--speedup", "2", "--timeout", "3 s"]
     run, port = run_of(tmp_path, READS, 2.0), free_port()
     with TinyServer() as server:
         options = ["--window", "2 s", *marked(tmp_path)]
@@ -342,8 +341,8 @@ def test_a_worker_with_another_plan_is_refused(tmp_path: Path, other: list[str])
         assert server.n_requests == 0
     assert (master.returncode, worker.returncode) == (2, 2), err + told
     for text in (err, told):
-        assert f"{other[0]}: got" in text
-        assert "must be the master's" in text
+        for name in other[::2]:
+            assert re.search(rf"{name}: got .*must be the master's", text), text
     assert not (run / "loadtest").exists()
     assert not (run / "loadtest-workers").exists()
 

@@ -393,7 +393,9 @@ def test_newcomers_without_sense_are_refused(changes: dict[str, Any], fault: str
 # --- the catalogue's rally --------------------------------------------------------------------------------------
 
 OFF = ["shocks.news.signups=1"]
+UNHEARD = ["newcomers.trust_weight=0"]
 CLAIMS = [
+    Claim("rally_newcomers", "signups_lost_per_day", low=100, high=500, off=UNHEARD, replications=4),
     Claim("rally_newcomers", "kyc_backlog_peak", low=30_000, high=45_000, off=OFF, replications=4),
     Claim("rally_newcomers", "newcomer_mistakes_share", low=0.08, high=0.2, off=OFF, replications=4),
     Claim("rally_newcomers", "complaints_direct_per_day", low=40, high=250, off=OFF, replications=4),

@@ -16,18 +16,17 @@ from typing import Any
 import helpdesk_site
 import polars as pl
 import pytest
-from cli_runs import installed
 from helpdesk_site import Site
 from staging_client import ROOT
 
+import sim
 from loadtests import dialect as dialects
 from loadtests.dialect import Arrival, Known
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("helpdesk")]
 
 BUSY = {"howto": 900, "deposit_missing": 300, "withdrawal_delayed": 300}
-DAYS = ("--set", "days=2", "--set", "warmup_days=1", "--replications", "2", "--jobs", "1", "--quiet")
-WINDOW = ("--window", "4 min", "--speedup", "30")
+WINDOW = ("--window", "4 min", "--speedup", "60")
 LONGEST_S = 120
 
 
@@ -42,8 +41,8 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a simulated run: a small desk on busy days."""
     run = tmp_path_factory.mktemp("predicted") / "run"
     rates = [f"categories.{name}.arrivals_per_hour={rate}" for name, rate in BUSY.items()]
-    told = installed("run", "quiet_week", *DAYS, *(a for r in rates for a in ("--set", r)), "--out", run, cwd=ROOT)
-    assert told.code == 0, told.err
+    scenario = sim.load("quiet_week", sets=["days=2", "warmup_days=1", *rates])
+    sim.run(scenario, replications=2, name="quiet_week").save(run)
     return run
 
 

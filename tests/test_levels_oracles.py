@@ -12,8 +12,19 @@ import numpy as np
 import pytest
 
 from sim import theory
-from sim.levels import Flow, LevelRules, Rail, tables_of
-from sim.levels.columns import N_OPEN, PAID, PAYOUT_IN, REVIEW_IN, REVIEWED
+from sim.levels import Flow, LevelRules, Rail, Voice, tables_of
+from sim.levels.columns import (
+    BOOST,
+    BOOST_UNANSWERED,
+    COPIES,
+    COPIES_UNANSWERABLE,
+    GIVEN_NAMES,
+    N_OPEN,
+    PAID,
+    PAYOUT_IN,
+    REVIEW_IN,
+    REVIEWED,
+)  # fmt: skip
 from sim.selfcheck import Check, checks, living, run_check
 
 ORACLES: dict[str, dict[str, Any]] = {
@@ -93,6 +104,28 @@ def test_the_clusters_of_the_table_give_its_index_of_dispersion() -> None:
 def test_posts_that_bring_as_many_are_refused(fault: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="below 1"):
         theory.hawkes(mu=1.0, **fault)
+
+
+@pytest.mark.parametrize(
+    ("boosts", "copies", "unanswerable"),
+    [
+        # Intensities: 2 + 1, so that 3 come, 1 of the second kind; 1 + 0.75: 2, 6/7 of one; 1 + 0.375: 1, which makes
+        # 1.13 of one; 0 + 0.4375: 1, as 6.5 has passed, of the second kind.
+        ((4.0, 4.0), [3, 2, 1, 1], [1, 0, 1, 1]),
+        ((4.0, 0.0), [2, 1, 1, 0], [0, 0, 0, 0]),
+        ((0.0, 8.0), [2, 2, 1, 1], [2, 2, 1, 1]),
+    ],
+)
+def test_copies_are_shared_out_by_the_intensities_of_both_kinds(
+    boosts: tuple[float, float], copies: list[int], unanswerable: list[int]
+) -> None:
+    given = np.zeros((len(GIVEN_NAMES), 4))
+    given[[BOOST, BOOST_UNANSWERED], 0] = boosts
+    rules = LevelRules(voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.5))
+    flow = Flow(requests=np.zeros((1, 4, 4), np.int64), given=given, copy_times=np.arange(40) + 0.5)
+    ints, _, _ = tables_of(living.run(rules, flow))
+    assert ints[COPIES].tolist() == copies
+    assert ints[COPIES_UNANSWERABLE].tolist() == unanswerable
 
 
 def test_a_run_and_a_reserve_outside_their_theory_are_refused() -> None:

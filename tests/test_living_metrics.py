@@ -116,6 +116,7 @@ HAND = {
     "complaints_public_peak_day": 3,
     "complaints_flagged_per_day": 3 * 0.75 + 4,
     "complaints_flagged_precision": 2.25 / 6.25,
+    "complaints_perceived_share": 3 / (3 + 40),
     "trust_low": 0.9 * 0.8,
     "tickets_spam_per_day": 3,
     "tickets_peak_per_s": 2 / 60,

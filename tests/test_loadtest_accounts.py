@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from dialect_contract import ENVIRONS, PREFIX
 from staging_client import ENVIRON, staging
-from test_loadtest import MIXED, load, repeated_when_late, results, run_of
+from test_loadtest import MIXED, load, results, run_of
 from test_loadtest_inputs import faults, planned
 from tiny_server import Reply, TinyServer
 from trace_factory import arrivals_at, make_run
@@ -332,8 +332,7 @@ def test_where_each_customer_has_his_own_account_nothing_is_asked(tmp_path: Path
     funds.check(plan.dialect, lambda request: pytest.fail("asked"), plan.schedule)
 
 
-@pytest.mark.load
-@pytest.mark.xdist_group("load")
+@pytest.mark.servers
 def test_a_run_without_funds_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     run = run_of(tmp_path, {"withdrawal": 20.0}, 1.0)
     with TinyServer(lambda path, number: Reply(body=[{"currency": "USDT", "available": "1"}])) as server:
@@ -487,7 +486,7 @@ def test_a_run_without_samples_has_none(tmp_path: Path) -> None:
 # --- end to end ---
 
 
-@repeated_when_late
+@pytest.mark.servers
 def test_thousands_of_customers_meet_three_accounts_and_the_tickets_are_closed(tmp_path: Path) -> None:
     run = run_of(tmp_path, MIXED, 3.0)
     pool = tmp_path / "accounts.toml"
@@ -514,7 +513,7 @@ def test_thousands_of_customers_meet_three_accounts_and_the_tickets_are_closed(t
     assert "30 of 30 tickets closed, 0 had ended" in out
 
 
-@repeated_when_late
+@pytest.mark.servers
 def test_tickets_carry_the_scenarios_samples(tmp_path: Path) -> None:
     run = run_of(tmp_path, {"ticket": 20.0}, 1.0)
     told = json.loads((run / "run.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 from defects import PLANTED, caught, reconciled, table
 from staging_client import ROOT
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
+pytestmark = pytest.mark.servers
 
 CAUGHT_BY = {
     "lost after acknowledging": ["W1"],

@@ -17,7 +17,7 @@ from tiny_server import Reply, TinyServer, good
 
 from loadtests.inject import AT_ONCE, GIVE_UP_S
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
+pytestmark = pytest.mark.servers
 
 WRITES = {"withdrawal": 20.0, "ticket": 20.0}
 SPENDABLE = ("--payment-s", "0.3", "--review-share", "0", "--daily-limit-usd", "1000000")

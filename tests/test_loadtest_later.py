@@ -19,7 +19,7 @@ from loadtests.books import read_books
 from loadtests.dialect import ACKNOWLEDGED, UNKNOWN
 from loadtests.faults import InputError
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.load]
+pytestmark = pytest.mark.servers
 
 WRITES = {"withdrawal": 40.0, "ticket": 20.0}
 

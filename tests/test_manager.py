@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from staging_client import ROOT
+from staging_client import ENVIRON, ROOT, staging
 from test_loadtest_inputs import faults, planned
 from test_pipeline import load
 from test_verdict import ended, judged, rows_of
@@ -106,6 +109,14 @@ def test_the_sentence_of_a_server_large_enough() -> None:
     assert sentence(found, COSTS, measured=True) == (
         "staging holds 190 (180 to 200) requests/s, the scenario's p95 peak is 95: enough, with 100% to spare"
     )
+
+
+def test_what_only_chance_can_make_is_no_cost() -> None:
+    found = shortage({"all": Amount(45, 30, 60)}, PREDICTED)
+    assert found is not None
+    costs_found = {"tickets": Amount(84.5, -1.75, 170.8), "public complaints": Amount(-0.625, -1.96, 0.711)}
+    told_so = sentence(found, costs_found, measured=True)
+    assert told_so.endswith("that costs about 84 (-2 to 171) tickets, no (-2 to 1) public complaints")
 
 
 def test_the_readme_shows_the_sentence_as_it_is_told() -> None:
@@ -224,7 +235,7 @@ def test_a_shortage_is_costed_by_a_run_with_the_capacity(tmp_path: Path) -> None
         costs.of_capacity(folder, tmp_path / "nothing.json")
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_a_load_test_prints_the_sentence_and_keeps_it(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
     path = capacity(tmp_path, all=held(0.5, 0.4, 0.6))
@@ -238,3 +249,59 @@ def test_a_load_test_prints_the_sentence_and_keeps_it(tmp_path: Path) -> None:
     verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert verdict["manager"]["short_per_s"] == pytest.approx(1.1667, abs=1e-3)
     assert "> staging holds 0.5" in (tmp_path / "out" / "summary.md").read_text()
+
+
+def capacity_of_staging(run: Path, url: str, out: Path, *options: str) -> str:
+    """Measure what a staging server holds of a run's mix, in steps of a second; return what was said."""
+    command = [sys.executable, "-m", "loadtests", "capacity", "--host", url, "--mix", str(run), "--out", str(out)]
+    command += ["--step", "1 s", "--step-requests", "8", "--no-plots", *options]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**ENVIRON, "PATH": ""}, text=True, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode in (0, 1, 3), done.stdout + done.stderr  # 1: not even the lowest rate was held
+    return done.stdout + done.stderr
+
+
+@pytest.mark.servers
+def test_a_staging_server_too_small_and_then_large_enough(tmp_path: Path) -> None:
+    sets = ["days=1", "warmup_days=0", "population.registered=300000", "shocks.crash.at=0 h"]
+    simulated = sim.run(sim.load("volatility_spike", sets=sets), replications=3, name="volatility_spike")
+    run, peak = simulated.save(tmp_path / "run"), simulated.metrics["requests_peak_per_s"].p95
+    assert peak is not None
+    small = (
+        "--read-capacity-per-s",
+        "4",
+        "--withdrawal-capacity-per-s",
+        "4",
+        "--service-slots",
+        "1",
+        "--queue-limit",
+        "2",
+    )
+    steps = {
+        "small": ("--start-rate", "3", "--max-requests", "30"),
+        "large": ("--start-rate", "60", "--max-requests", "130"),
+    }
+    said = {}
+    for name, options in (("small", small), ("large", ())):
+        with staging(*options) as (client, _):
+            url = str(client.http.base_url).rstrip("/")
+            for attempt in range(3):  # steps of a machine too busy to send in time prove nothing
+                place = tmp_path / f"{name}{attempt}"
+                measured = capacity_of_staging(run, url, place, *steps[name])
+                if "proves nothing" not in measured:
+                    break
+            path = place / "capacity.json"
+            _, out = load(run, url, "--capacity", str(path), "--out", str(tmp_path / f"{name}-test"))
+        (said[name],) = [line for line in out.splitlines() if line.startswith("staging holds ")] or [measured + out]
+    costs_found = json.loads((tmp_path / "small-test" / "verdict.json").read_text())["manager"]["costs"]
+    assert re.fullmatch(
+        rf"staging holds [^;]* requests/s, the scenario's p95 peak is {peak:.3g}; short by \S+ for .* minutes.*; "
+        r"that costs about [\d,]+ \([\d,]+ to [\d,]+\) failed withdrawals, .* tickets, .* public complaints",
+        said["small"],
+    ), said["small"]
+    assert costs_found["failed withdrawals"]["value"] > 0
+    assert re.fullmatch(
+        rf"staging holds (at least )?\S+ .*requests/s, the scenario's p95 peak is {peak:.3g}: enough, with \d+% .*",
+        said["large"],
+    ), said["large"]

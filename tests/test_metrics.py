@@ -11,7 +11,7 @@ import pytest
 from stories import category, rich, story
 from worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
-from sim import money_metrics, public_metrics
+from sim import astray_metrics, money_metrics, public_metrics
 from sim.clock import DAY_MS, HOUR_MS, NEVER
 from sim.counting import DUE, IN_TIME
 from sim.demand import Demand
@@ -117,6 +117,7 @@ HAND: dict[str, dict[str, float | None]] = {
     "price_low": {"": 1.0},
     "volatility_peak": {"": None},
     "signups_per_day": {"": None},
+    "signups_lost_per_day": {"": None},
     "kyc_reviews_per_day": {"": None},
     "kyc_backlog_peak": {"": None},
     "kyc_questions_per_day": {"": None},
@@ -125,9 +126,11 @@ HAND: dict[str, dict[str, float | None]] = {
     "complaints_public_peak_day": {"": 4},
 }
 HAND |= {
-    metric.name: {"": None} for metric in (*money_metrics.METRICS, *public_metrics.METRICS) if metric.name not in HAND
+    metric.name: {"": None}
+    for metric in (*money_metrics.METRICS, *astray_metrics.METRICS, *public_metrics.METRICS)
+    if metric.name not in HAND
 }
-"""What needs withdrawals, copies, a classifier or a run does not exist here; see test_living_metrics.py."""
+"""What needs withdrawals, copies, a classifier or a run does not exist here; see test_living_metrics, test_astray."""
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)

@@ -113,6 +113,24 @@ half_life = "30 d"
 loss_per_post = {loss}
 distrust_weight = 2
 """
+REVIEWED = """
+[categories.papers]
+task = true
+steps.review = { queue = "front", handle = { law = "exponential", mean = "10 min" } }
+[newcomers]
+industry_per_day = 24_000
+platform_share = 0.1
+kyc_share = 0.5
+kyc_delay = "30 min"
+deposit_share = 0.5
+deposit_delay = "6 h"
+review_share = 0.1
+review_category = "papers"
+"""
+NAMELESS = """
+[newcomers]
+trust_weight = {weight}
+"""
 RUN = """
 [run]
 depositors_share = 1
@@ -140,10 +158,19 @@ length = "12 h"
 factor = {factor}
 """
 MISTAKES = """
-[withdrawals.mistakes]
+[withdrawals.mistakes.{kind}]
 share = {share}
 category = "money"
 ceiling_per_hour = 30
+"""
+JURISDICTIONS = """
+[withdrawals.jurisdictions]
+home = {{ share = 0.8, rule = "allowed" }}
+strict = {{ share = 0.2, rule = {rule} }}
+[withdrawals.barred]
+tickets_per_refusal = 0.5
+category = "howto"
+ceiling_per_hour = 60
 """
 ANNOUNCEMENT = """
 [announcements.calm]
@@ -169,13 +196,34 @@ SWITCHES: dict[str, tuple[str, str, str]] = {
     "copies": ("", COPIES.format(ratio=0), COPIES.format(ratio=0.6)),
     "trust": (RUN.format(per_hour=1), TRUST.format(loss=0), TRUST.format(loss=0.01)),
     "run": ("", RUN.format(per_hour=0), RUN.format(per_hour=2)),
+    "newcomers' trust": (REVIEWED + TRUST.format(loss=0.01), NAMELESS.format(weight=0), NAMELESS.format(weight=0.8)),
     "campaigns": ("", CAMPAIGN.format(posts=0), CAMPAIGN.format(posts=300)),
     "congestion": (BLOCKS.format(n=3), CONGESTION.format(factor=1), CONGESTION.format(factor=5)),
     "pauses": ("", PAUSE.format(at="5 d"), PAUSE.format(at="6 h")),
-    "mistakes": ("", MISTAKES.format(share=0), MISTAKES.format(share=0.01)),
+    "wrong address": ("", MISTAKES.format(kind="address", share=0), MISTAKES.format(kind="address", share=0.01)),
+    "wrong network": (
+        "",
+        MISTAKES.format(kind="network", share=0) + "recovered_share = 0.5\n",
+        MISTAKES.format(kind="network", share=0.01) + "recovered_share = 0.5\n",
+    ),
+    "jurisdictions": ("", JURISDICTIONS.format(rule='"allowed"'), JURISDICTIONS.format(rule='"banned"')),
+    "a limit that nobody exceeds": (
+        "",
+        JURISDICTIONS.format(rule='"limited", limit_usd = 1e12'),
+        JURISDICTIONS.format(rule='"limited", limit_usd = 1000, breach_share = 0.5'),
+    ),
+    "a check that stops nobody": (
+        "",
+        JURISDICTIONS.format(rule='"banned", breach_share = 1'),
+        JURISDICTIONS.format(rule='"banned", breach_share = 0.9'),
+    ),
     "announcements": ("", ANNOUNCEMENT.format(at="6 h", reach=0), ANNOUNCEMENT.format(at="6 h", reach=0.9)),
 }
-OWN_ACCOUNT = {"wallet": {"hot_cents", "cold_cents", "transit_cents"}, "limits": {"tightness"}}
+OWN_ACCOUNT = {
+    "wallet": {"hot_cents", "cold_cents", "transit_cents"},
+    "limits": {"tightness"},
+    "a check that stops nobody": {"cum_breaches"},
+}
 """Columns in which a mechanism keeps its own account, which without it is not kept."""
 
 

@@ -310,7 +310,7 @@ def test_a_warning_of_volatility_needs_prices_that_move() -> None:
      'surges.s.team: got "frnt"; must be a team: front'),
     ({"surges": {"s": {"team": "front", "agents": 1, "length": "1 h", "cost_per_hour": 1.0}}},
      "surges.s.at: got nothing"),
-    ({"hires": {"h": {"team": "front", "agents": {"day": 1}, "at": "0 s"}}}, "hires.h.agents.day: got day"),
+    ({"hires": {"h": {"team": "front", "agents": {"day": 1}, "at": "0 s"}}}, 'hires.h.agents.day: got "day"'),
     ({"attrition": {"quits_per_year": 0.5, "quits_per_year_at_1": 0.4, "knee": 0.8}},
      "attrition.quits_per_year_at_1: got 0.4; must not be below quits_per_year"),
 ])  # fmt: skip

@@ -165,7 +165,7 @@ def leaks(
     return done.returncode, everything.decode("latin-1")
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_a_run_that_passes_tells_none(tmp_path: Path) -> None:
     code, told = leaks(tmp_path, good, "--no-reconcile")
     assert code in (0, 3), told
@@ -182,7 +182,7 @@ def test_a_run_that_passes_tells_none(tmp_path: Path) -> None:
     assert expected <= set(os.listdir(folder))
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_a_target_that_echoes_them_tells_none(tmp_path: Path) -> None:
     code, told = leaks(tmp_path, echoing)
     assert code == 1, told
@@ -191,7 +191,7 @@ def test_a_target_that_echoes_them_tells_none(tmp_path: Path) -> None:
     assert MARK in repr(pl.read_parquet(folder / "requests.parquet").rows())
 
 
-@pytest.mark.load
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("method", "codes"),
     [
@@ -225,20 +225,20 @@ create = Writing
 """
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_a_dialect_that_puts_them_into_its_keys_tells_none(tmp_path: Path) -> None:
-    code, told = leaks(tmp_path, kept, dialect=WRITING_IT_DOWN)
+    code, told = leaks(tmp_path, kept, "--no-plots", dialect=WRITING_IT_DOWN)
     assert code in (1, 3), told
     asked = pl.read_parquet(*(tmp_path / "run").rglob("asked*.parquet"))
     assert MARK in asked["address"][0]
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_a_measurement_of_capacity_tells_none(tmp_path: Path) -> None:
     def reply(path: str, n: int) -> Reply:
-        return Reply(400, {"label": ECHO}) if n % 40 == 0 else good(path, n)
+        return Reply(400, {"label": ECHO}) if n % 10 == 0 else good(path, n)
 
-    short = ["--step", "1 s", "--step-requests", "40", "--start-rate", "40", "--max-requests", "200"]
+    short = ["--step", "1 s", "--step-requests", "20", "--start-rate", "40", "--max-requests", "100"]
     with TinyServer(reply, health=Reply(body={**HEALTH, "echo": ECHO})) as server:
         command = [sys.executable, "-m", "loadtests", "capacity", "--host", server.url, "--endpoint", "withdrawal"]
         environment = {**SECRETS, "PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
@@ -252,7 +252,7 @@ def test_a_measurement_of_capacity_tells_none(tmp_path: Path) -> None:
     assert [form for form in redactor().forms if form.encode() in everything] == []
 
 
-@pytest.mark.load
+@pytest.mark.servers
 def test_plain_locust_tells_none(tmp_path: Path) -> None:
     code, told = leaks(tmp_path / "echo", echoing, "--csv", str(tmp_path / "echo" / "stats"), program=LOCUST)
     assert code == 1, told

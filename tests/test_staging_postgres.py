@@ -231,8 +231,7 @@ def test_an_unusable_database_is_refused_with_exit_2(cluster: Cluster, tmp_path:
         assert why in line
 
 
-@pytest.mark.load
-@pytest.mark.xdist_group("load")
+@pytest.mark.servers
 def test_a_load_test_of_it_is_reconciled(cluster: Cluster, tmp_path: Path) -> None:
     rates = {"withdrawal": 40.0, "withdrawal_status": 20.0, "ticket": 20.0, "ticket_view": 10.0, "login": 10.0}
     run, out = make_run(tmp_path / "run", steady(rates, 4.0), window_ms=4000), tmp_path / "out"

@@ -63,15 +63,16 @@ MAY_IMPORT = {
     "market_metrics": "clock counting demand facts metric",
     "policy_metrics": "clock facts metric",
     "money_metrics": "clock facts levels metric",
+    "astray_metrics": "clock demand facts levels metric scenario",
     "public_metrics": "clock counting facts levels metric",
     "metrics": (
-        "clock counting demand facts levels market_metrics metric money_metrics policy_metrics public_metrics "
-        "statistics survival tables waits"
+        "astray_metrics clock counting demand facts levels market_metrics metric money_metrics policy_metrics "
+        "public_metrics statistics survival tables waits"
     ),
     "explain": "metrics scenario",
     "series": "clock counting facts levels survival waits",
     "estimate": "metrics statistics",
-    "expect": "estimate metrics",
+    "expect": "estimate scenario",
     "arrivals": "amounts clock demand estimate facts laws tables",
     "ticket_table": "clock demand facts laws outcome tables",
     "profile": "",

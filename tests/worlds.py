@@ -12,10 +12,10 @@ from random import Random
 import numpy as np
 
 from sim.clock import MINUTE_MS, NEVER
-from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, Demand
 from sim.engine import simulate
-from sim.levels import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
-from sim.levels.columns import GIVEN_NAMES
+from sim.levels import Countries, Flow, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
+from sim.levels.columns import GIVEN_NAMES, SIGNUP_STREAM
 from sim.outcome import Outcome
 from sim.staffing import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk
 
@@ -283,8 +283,9 @@ def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
     drawn = _Drawn(grid, queues)
     tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
     for at in grid.at(scale * rng.randint(0, 6)):
-        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 4))
-        tickets.append(drawn.ticket(at=at, kind=CANDIDATE, mark=mark, stream=stream))
+        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 5, 6, 7, 7))
+        kind = TASK if stream == SIGNUP_STREAM else CANDIDATE
+        tickets.append(drawn.ticket(at=at, kind=kind, mark=mark, stream=stream))
     parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
     for _ in range(scale * rng.choice((0, 0, 1, 2, 4, 8))):
         kind = rng.choice((REOPEN, CHASE))
@@ -351,7 +352,6 @@ def _random_living(rng: Random) -> dict[str, object]:
         "drop_share": some(0.25),
         "held_share": some(0.5, 1.0),
         "hold_minutes": rng.randint(1, 3),
-        "mistake_level_per_withdrawal": some(0.25),
         "gateway": Gateway(
             loads_per_minute=loads,
             error_shares=tuple(rng.choice((0.0, 0.25, 0.5)) for _ in loads),
@@ -376,7 +376,8 @@ def _random_living(rng: Random) -> dict[str, object]:
             campaign=some(1.0),
             copy=some(0.5, 1.0),
             trust_recovery=some(0.25),
-            trust_loss_per_post=some(0.125),
+            trust_loss_per_post=some(0.125, 0.5),
+            signup_weight=some(0.5, 1.0, 1.0),
         ),
         "panic": Panic(
             depositors=rng.choice((0, 3, 8)),
@@ -385,6 +386,14 @@ def _random_living(rng: Random) -> dict[str, object]:
             per_rumour=some(0.5, 1.0),
             distrust_weight=some(1.0),
         ),
+        "countries": Countries(
+            barred_share=some(0.25, 0.5),
+            barred_weight=rng.choice((1.0, 1.5)),
+            breach_share=some(0.25, 0.5),
+            level_per_barred=some(0.25, 1.0),
+        ),
+        "wrong_address": Mistake(share=some(0.5), level_per_mistake=some(0.25, 0.5)),
+        "wrong_network": Mistake(share=some(0.25), level_per_mistake=some(0.5, 1.0)),
     }
 
 

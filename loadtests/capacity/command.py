@@ -19,7 +19,7 @@ from loadtests.capacity.load import ALL
 from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
 from loadtests.capacity.step import Objective
 from loadtests.capacity.usl import LEAST_STEPS, fit
-from loadtests.chosen import samples_of
+from loadtests.chosen import narrow, samples_of
 from loadtests.client import Client
 from loadtests.dialect import Dialect, load, speaks
 from loadtests.faults import InputError
@@ -110,7 +110,7 @@ def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order
     faults.extend(guard.check_url(options.host, allowed))
     found = attempt(lambda: read_numbers(options, _NUMBERS))
     dialect = attempt(lambda: _dialect(options, environ))
-    mix = attempt(lambda: read_trace(Path(options.mix) / "arrivals.parquet").arrivals) if options.mix else None
+    mix = attempt(lambda: _mix(Path(options.mix))) if options.mix else None
     out_dir = attempt(lambda: _out_dir(options.out))
     if dialect is not None:
         faults.extend(_endpoint_faults(options, dialect, mix))
@@ -236,6 +236,11 @@ def _dialect(options: argparse.Namespace, environ: Mapping[str, str]) -> Dialect
     if not options.accounts:
         return load(options.dialect, environ, samples)
     return pooled(accounts.read_pool(options.accounts, options.dialect, environ), options.dialect, samples)
+
+
+def _mix(run: Path) -> pl.DataFrame:
+    """Return what a load test of the run would send: its arrivals, but for what is sent on request alone."""
+    return narrow(read_trace(run / "arrivals.parquet"), "").arrivals
 
 
 def _endpoint_faults(options: argparse.Namespace, dialect: Dialect, mix: pl.DataFrame | None) -> list[str]:

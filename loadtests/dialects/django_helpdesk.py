@@ -16,11 +16,11 @@ import base64
 import html
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from loadtests import answers
-from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket, Withdrawal
+from loadtests.api import Api
+from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
 from loadtests.payload import Samples, json_bytes, json_object, key_of, ticket_text
 
 SECRETS = ("WITHSTAND_HELPDESK_TOKEN",)
@@ -43,7 +43,7 @@ def create(values: Mapping[str, str]) -> DjangoHelpdesk:
     return DjangoHelpdesk(values)
 
 
-class DjangoHelpdesk:
+class DjangoHelpdesk(Api):
     """See the module's own text."""
 
     health_path = "/tickets/submit/"
@@ -88,14 +88,6 @@ class DjangoHelpdesk:
         if arrival.endpoint == "ticket":
             return answers.acknowledged(answer, value.get("id"))
         return answers.read(answer, isinstance(value.get("id", value.get("count")), int))
-
-    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
-        """Raise ValueError: there are no withdrawals here."""
-        raise ValueError("withdrawal is no endpoint of this API")
-
-    def balances(self, send: Send) -> dict[str, Decimal] | None:
-        """Return None: there is no money here."""
-        return None
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return the tickets whose title begins with ``prefix`` as a marker, and the open count.

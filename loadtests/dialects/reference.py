@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from loadtests import answers
+from loadtests.api import Api
 from loadtests.dialect import (
     Answer,
     Arrival,
@@ -30,7 +31,6 @@ from loadtests.faults import InputError
 from loadtests.payload import (
     ASSETS,
     Samples,
-    asked_of,
     json_bytes,
     json_object,
     json_value,
@@ -67,10 +67,9 @@ def create(values: Mapping[str, str]) -> Reference:
     return Reference(values)
 
 
-class Reference:
+class Reference(Api):
     """See the module's own text."""
 
-    health_path = "/health"
     sees_all = True
     endpoints = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login")
 
@@ -82,10 +81,6 @@ class Reference:
         self._json = {"Content-Type": "application/json", "Accept": "application/json"}
         self._desk = {**self._json, "Authorization": f"Bearer {ticket_token}"}
         self._admin = {"Accept": "application/json", "Authorization": f"Bearer {admin_token}"}
-
-    def is_test_system(self, answer: Answer) -> bool:
-        """Return whether ``/health`` is 200 and carries ``"test_system": true``."""
-        return answers.says_test_system(answer)
 
     def request(self, arrival: Arrival, known: Known) -> Request:
         """Return the request of an arrival. Raises ValueError for an endpoint that the API does not have."""
@@ -123,10 +118,6 @@ class Reference:
         if arrival.endpoint == "ticket":
             value = value["ticket"] if isinstance(value.get("ticket"), dict) else {}
         return answers.acknowledged(answer, value.get("id"))
-
-    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
-        """Return what the withdrawal of an arrival asks for."""
-        return asked_of(arrival, prefix)
 
     def balances(self, send: Send) -> dict[str, Decimal] | None:
         """Return the customers' balances in total by currency, less what was paid in.

@@ -11,11 +11,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from loadtests import answers
-from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket, Withdrawal
+from loadtests.api import Api
+from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
 from loadtests.payload import Samples, json_bytes, json_object, key_of, ticket_text
 from loadtests.signing import form, now_ms
 
@@ -32,10 +32,9 @@ def create(values: Mapping[str, str]) -> Zendesk:
     return Zendesk(values)
 
 
-class Zendesk:
+class Zendesk(Api):
     """See the module's own text."""
 
-    health_path = "/health"
     endpoints = ("ticket", "ticket_view")
     sees_all = True
 
@@ -49,10 +48,6 @@ class Zendesk:
             "Accept": "application/json",
             "Authorization": f"Basic {base64.b64encode(user.encode()).decode()}",
         }
-
-    def is_test_system(self, answer: Answer) -> bool:
-        """Return whether ``/health`` is 200 and carries ``"test_system": true``."""
-        return answers.says_test_system(answer)
 
     def request(self, arrival: Arrival, known: Known) -> Request:
         """Return the request of an arrival. Raises ValueError for an endpoint that the API does not have."""
@@ -74,14 +69,6 @@ class Zendesk:
         if arrival.endpoint == "ticket":
             return answers.acknowledged(answer, ticket.get("id") if isinstance(ticket, dict) else None)
         return answers.read(answer, isinstance(ticket, dict) or isinstance(value.get("count"), dict))
-
-    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
-        """Raise ValueError: there are no withdrawals here."""
-        raise ValueError("withdrawal is no endpoint of this API")
-
-    def balances(self, send: Send) -> dict[str, Decimal] | None:
-        """Return None: there is no money here."""
-        return None
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return the tickets whose external id begins with ``prefix``. Raises ReadError when they cannot be read."""

@@ -48,7 +48,7 @@ def draw(recipe: Recipe, *, seed: int, replication: int, plenty: int = 0) -> Dem
         others=logins(recipe, streams) + per_minute(spam, recipe.days) if recipe.scenario.gateway else None,
         plenty=plenty,
     )
-    tables = draw_rows(recipe.paths, people, n_roots, n, *_room(recipe, n))
+    tables = draw_rows(recipe.paths, people, n, *_room(recipe, n))
     return _demand(recipe, tables, (bots, _for_bot(recipe, streams, bot_candidates), spam), flow)
 
 
@@ -71,8 +71,11 @@ def logins(recipe: Recipe, streams: Streams) -> Ints:
     return minute_counts(recipe.logins, _busyness(recipe, streams), streams.root, *_address("logins"))
 
 
-def onboarding(recipe: Recipe, streams: Streams) -> dict[str, Ints]:
-    """Return by endpoint the newcomers' requests by the minute of the run, but for the documents that people review."""
+def onboarding(recipe: Recipe, streams: Streams, level: Floats | float = 1.0) -> dict[str, Ints]:
+    """Return by endpoint the newcomers' requests by the minute of the run, but for the documents that people review.
+
+    ``level`` is by the minute the share of newcomers who do not stay away; a lower one only takes requests away.
+    """
     growth = recipe.growth
     if growth is None:
         return {}
@@ -85,7 +88,7 @@ def onboarding(recipe: Recipe, streams: Streams) -> dict[str, Ints]:
     busyness = _busyness(recipe, streams)
     return {
         name: minute_counts(
-            recipe.profile.times(factor).expected(MINUTE_MS) * per_hour, busyness, streams.root, *_address(name)
+            recipe.profile.times(factor).expected(MINUTE_MS) * per_hour * level, busyness, streams.root, *_address(name)
         )
         for name, (per_hour, factor) in flows.items()
     }

@@ -20,7 +20,14 @@ from sim.demand.money import MoneyRecipe, feared, money_recipe
 from sim.growth import Growth, growth_of
 from sim.itinerary import Paths, paths_of
 from sim.levels import LATE_STREAM, RUMOUR_STREAM, STREAMS
-from sim.levels.columns import FAULT_STREAM, LIMITED_STREAM, MISTAKE_STREAM
+from sim.levels.columns import (
+    ADDRESS_STREAM,
+    BARRED_STREAM,
+    FAULT_STREAM,
+    LIMITED_STREAM,
+    NETWORK_STREAM,
+    SIGNUP_STREAM,
+)
 from sim.market import Market, profile_curve
 from sim.once import once
 from sim.policy import Policy, policy_of
@@ -107,7 +114,8 @@ def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) ->
     curves = _ticket_curves(scenario, market, growth, ordinary)
     bot = {name: policy.bot_share(name) for name in scenario.categories}
     for number, name in enumerate(scenario.categories):
-        roots.add(name, (number, -1), bot[name], _per_hour(scenario, growth, name), policy.tickets(name, *curves(name)))
+        what, per_hour = (number, _stream(growth, name)), _per_hour(scenario, growth, name)
+        roots.add(name, what, bot[name], per_hour, policy.tickets(name, *curves(name)))
     for stream, name, per_hour in ceilings(scenario):
         number = list(scenario.categories).index(name)
         candidates.add(candidates_name(stream, name), (number, stream), bot[name], per_hour, flat)
@@ -123,7 +131,6 @@ def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) ->
     people, money = scenario.population, scenario.withdrawals
     active = people.registered * people.mau_share / 24 if people else 0.0
     withdrawals = active * people.withdrawals_per_mau_day if people and money else 0.0
-    review = money.review_share if money else 0.0
     withdrawn, logins = (
         policy.requests(driven, ordinary.times(market.factor(driven)).expected(MINUTE_MS))
         for driven in ("withdrawals", "logins")
@@ -131,6 +138,7 @@ def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) ->
     withdrawn *= withdrawals
     if money:
         withdrawn *= feared(money, scenario.warmup_days, len(withdrawn))
+    review = _reviewed(scenario, market, len(withdrawn))
     return Recipe(
         scenario=scenario,
         market=market,
@@ -151,6 +159,12 @@ def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) ->
     )
 
 
+def _reviewed(scenario: Scenario, market: Market, minutes: int) -> Floats:
+    """Return by the minute the share of withdrawals that a person reviews first."""
+    share = scenario.withdrawals.review_share if scenario.withdrawals else 0.0
+    return np.minimum(share * market.factor("reviews").rate_at(np.arange(minutes) * MINUTE_MS), 1.0)
+
+
 def _campaign(scenario: Scenario, campaign: Campaign) -> Curve:
     """Return 1 while a campaign lasts, and 0 before and after it."""
     horizon_ms = (scenario.warmup_days + scenario.days) * DAY_MS
@@ -162,16 +176,21 @@ def _campaign(scenario: Scenario, campaign: Campaign) -> Curve:
 
 def ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
     """Yield each candidate stream in use: its number, its category, and its ceiling in tickets per hour."""
-    if scenario.withdrawals:
-        yield LATE_STREAM, scenario.withdrawals.late_category, scenario.withdrawals.late_ceiling_per_hour
+    money, mistakes = scenario.withdrawals, scenario.withdrawals and scenario.withdrawals.mistakes
+    if money:
+        yield LATE_STREAM, money.late_category, money.late_ceiling_per_hour
     if scenario.rumour:
         yield RUMOUR_STREAM, scenario.rumour.category, scenario.rumour.ceiling_per_hour
-    if scenario.withdrawals and scenario.gateway:
+    if money and scenario.gateway:
         yield FAULT_STREAM, scenario.gateway.category, scenario.gateway.ceiling_per_hour
-    if scenario.withdrawals and scenario.withdrawals.limits:
-        yield LIMITED_STREAM, scenario.withdrawals.limits.category, scenario.withdrawals.limits.ceiling_per_hour
-    if scenario.withdrawals and scenario.withdrawals.mistakes:
-        yield MISTAKE_STREAM, scenario.withdrawals.mistakes.category, scenario.withdrawals.mistakes.ceiling_per_hour
+    for stream, part in (
+        (LIMITED_STREAM, money and money.limits),
+        (ADDRESS_STREAM, mistakes and mistakes.address),
+        (NETWORK_STREAM, mistakes and mistakes.network),
+        (BARRED_STREAM, money and money.barred),
+    ):
+        if part:
+            yield stream, part.category, part.ceiling_per_hour
 
 
 def candidates_name(stream: int, category: str) -> str:
@@ -201,6 +220,13 @@ def _ticket_curves(
         return made[alike]
 
     return curves
+
+
+def _stream(growth: Growth | None, name: str) -> int:
+    """Return the live level that admits a category's tasks, or -1: newcomers' documents come as far as they trust."""
+    if growth and growth.newcomers.trust_weight > 0 and name == growth.newcomers.review_category:
+        return SIGNUP_STREAM
+    return -1
 
 
 def _per_hour(scenario: Scenario, growth: Growth | None, name: str) -> float:

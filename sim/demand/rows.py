@@ -34,14 +34,14 @@ _QUESTION, _REOPENED = purpose_key("child: question"), purpose_key("child: reope
 
 @compiled
 def draw_rows(
-    paths: Paths, people: Ints, n_roots: int, n_people: int, rows: Ints, own: Ints, legs: Ints
+    paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints, legs: Ints
 ) -> tuple[Ints, Ints, int, int, Floats, Flags]:
     """Draw all about so many tickets for people, roots and then candidates, and about their children.
 
     ``rows``, ``own`` and ``legs`` are room, and made larger if need be. Returns rows, legs, how many of each there
     are, marks and regulator flags.
     """
-    _begin(paths, people, n_roots, n_people, rows, own)
+    _begin(paths, people, n_people, rows, own)
     row: int = np.int64(0)  # type: ignore[assignment]  # for a literal, all would be compiled once more
     n, at = n_people, row
     while True:
@@ -51,7 +51,7 @@ def draw_rows(
         rows, own, legs = _larger(rows, n), _larger(own, n), _larger(legs, at)
     rows[LEGS_FROM, n] = at
     mark, regulator = np.zeros(n), np.zeros(n, np.bool_)
-    _flag(paths, rows, own, n_roots, n_people, mark, regulator)
+    _flag(paths, rows, own, n_people, mark, regulator)
     return rows, legs, n, at, mark, regulator
 
 
@@ -66,12 +66,14 @@ def _larger(table: Ints, used: int) -> Ints:
 
 
 @part
-def _begin(paths: Paths, people: Ints, n_roots: int, n_people: int, rows: Ints, own: Ints) -> None:
-    """Write the rows of the tickets that are nobody's child."""
+def _begin(paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints) -> None:
+    """Write the rows of the tickets that are nobody's child; a task may be a live level's candidate, too."""
     for i in range(n_people):
         category, kind = people[i, PERSON_CATEGORY], CANDIDATE
-        if i < n_roots:
-            kind = TASK if paths.categories[category].task else ROOT
+        if paths.categories[category].task:
+            kind = TASK
+        elif people[i, PERSON_STREAM] < 0:
+            kind = ROOT
         _row(rows, own, i, people[i, PERSON_KEY], kind, category)
         rows[OPENED, i], rows[STREAM, i] = people[i, PERSON_OPENED], people[i, PERSON_STREAM]
 
@@ -158,10 +160,10 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
 
 
 @part
-def _flag(paths: Paths, rows: Ints, own: Ints, n_roots: int, n_people: int, mark: Floats, regulator: Flags) -> None:
+def _flag(paths: Paths, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Flags) -> None:
     """Mark the candidates, and flag the customers who would turn to a regulator."""
     for i in range(n_people):
         key = Key(own[KEY, i])
         regulator[i] = rows[KIND, i] != TASK and uniform(key, _REGULATOR) < paths.loops.regulator_share
-        if i >= n_roots:
+        if rows[STREAM, i] >= 0:
             mark[i] = uniform(key, _MARK)

@@ -5,28 +5,35 @@
 
 from __future__ import annotations
 
-STREAMS = ("late", "rumour", "fault", "limited", "mistake")
-LATE_STREAM, RUMOUR_STREAM, FAULT_STREAM, LIMITED_STREAM, MISTAKE_STREAM = range(len(STREAMS))
+STREAMS = ("late", "rumour", "fault", "limited", "address", "network", "barred", "signup")
+(
+    LATE_STREAM, RUMOUR_STREAM, FAULT_STREAM, LIMITED_STREAM, ADDRESS_STREAM, NETWORK_STREAM, BARRED_STREAM,
+    SIGNUP_STREAM,
+) = range(len(STREAMS))  # fmt: skip
 
 INT_NAMES = (
     "new_complaints", "new_copies", "n_spreaders", "cum_panicked", "new_requests", "cum_failed", "cum_gave_up",
     "cum_over_limit", "cum_turned_away", "cum_dropped", "cum_held", "cum_released", "n_late", "n_open", "n_again",
-    "new_short",
+    "new_short", "cum_barred", "cum_breaches", "cum_wrong_address", "cum_wrong_network", "cum_wrong_address_cents",
+    "cum_wrong_network_cents", "new_copies_unanswerable",
 )  # fmt: skip
 (
     COMPLAINTS, COPIES, SPREADERS, PANICKED, REQUESTS, FAILED, GAVE_UP, OVER_LIMIT, TURNED_AWAY, DROPPED, HELD,
-    RELEASED, N_LATE, N_OPEN, N_AGAIN, SHORT,
+    RELEASED, N_LATE, N_OPEN, N_AGAIN, SHORT, BARRED, BREACHES, WRONG_ADDRESS, WRONG_NETWORK, WRONG_ADDRESS_C,
+    WRONG_NETWORK_C, COPIES_UNANSWERABLE,
 ) = range(len(INT_NAMES))  # fmt: skip
 """``new_requests`` are all attempts that reached the gateway, repeated ones included; ``n_again`` are those who will
-try once more, ``new_short`` the rails whose hot wallet could not pay what was due."""
+try once more, ``new_short`` the rails whose hot wallet could not pay what was due. ``cum_barred`` are refused for the
+customer's country, ``cum_breaches`` are forbidden there and passed its check. What goes to a wrong address or over a
+wrong network is paid like the rest. ``new_copies_unanswerable`` are those of ``new_copies`` that nobody may answer."""
 
 FLOAT_NAMES = (
     "rumour", "trust", "review_credit", "error_share", "tightness", "level_late", "level_rumour", "level_fault",
-    "level_limited", "level_mistake",
+    "level_limited", "level_address", "level_network", "level_barred", "level_signup",
 )  # fmt: skip
 (
     RUMOUR, TRUST, REVIEW_CREDIT, ERROR_SHARE, TIGHTNESS, LEVEL_LATE, LEVEL_RUMOUR, LEVEL_FAULT, LEVEL_LIMITED,
-    LEVEL_MISTAKE,
+    LEVEL_ADDRESS, LEVEL_NETWORK, LEVEL_BARRED, LEVEL_SIGNUP,
 ) = range(len(FLOAT_NAMES))  # fmt: skip
 LEVEL_COLUMN = {stream: LEVEL_LATE + stream for stream in range(len(STREAMS))}
 """A level is the share of a stream's candidates admitted in the minute; above 1 it is cut short."""
@@ -41,7 +48,7 @@ RAIL_NAMES = (
     TRANSIT_C, LOST_C, AGAIN_C, HELD_C,
 ) = range(len(RAIL_NAMES))  # fmt: skip
 """Columns of each rail: into and out of review, into the payout line, paid, final on its chain; its wallets, and what
-is on its way from the cold to the hot one; money of requests that were given up, turned away or dropped, of those who
+is on its way from the cold to the hot one; money of requests given up, turned away, barred or dropped, of those who
 will try once more, and of those held."""
 
 GIVEN_NAMES = (

@@ -1,8 +1,9 @@
 """Withdrawals by the minute, from the request to the chain: counts and money, first come first served.
 
-Request -> gateway (its excess fails; some try again) -> limits -> confirmation by the customer (some drop out) ->
-screening (automatic, reviewed, held) -> payout line of the rail -> hot wallet -> blocks -> final. Money follows the
-counts: part of a minute's withdrawals takes its part of their money, so that no cent is lost or made.
+Request -> gateway (its excess fails; some try again) -> law of the customer's country -> limits -> confirmation by the
+customer (some drop out, some err) -> screening (automatic, reviewed, held) -> payout line of the rail -> hot wallet ->
+blocks -> final. Money follows the counts: part of a minute's withdrawals takes its part of their money, so that no
+cent is lost or made.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from sim.compiled import part, stage
 from sim.levels.columns import (
     AGAIN_C,
+    BARRED,
+    BREACHES,
     COLD_C,
     DROPPED,
     ERROR_SHARE,
@@ -19,10 +22,11 @@ from sim.levels.columns import (
     HELD,
     HELD_C,
     HOT_C,
+    LEVEL_ADDRESS,
+    LEVEL_BARRED,
     LEVEL_FAULT,
     LEVEL_LATE,
     LEVEL_LIMITED,
-    LEVEL_MISTAKE,
     LOST_C,
     MARKET_TIGHTNESS,
     N_AGAIN,
@@ -48,14 +52,19 @@ from sim.levels.columns import (
     TIGHTNESS,
     TRANSIT_C,
     TURNED_AWAY,
+    WRONG_ADDRESS,
+    WRONG_ADDRESS_C,
 )  # fmt: skip
 from sim.levels.state import (
     AGAIN,
     AUTO,
     AUTO_C,
+    BARRING,
     BATCH,
+    BREACHING,
     CONFIRMATIONS,
     DROPPING,
+    ERRING_ADDRESS,
     EXCEEDING,
     FAILING,
     FINAL_MINUTES,
@@ -81,23 +90,29 @@ from sim.levels.state import (
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
     """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
     _pass_gateway(lv, row)
+    if lv.numbers.barred_share + lv.numbers.breach_share > 0.0:
+        _pass_countries(lv, row)
     _pass_limits(lv, row)
     _confirm(lv, row)
+    if lv.numbers.address_share > 0.0:
+        _go_astray(lv, row, 0, lv.numbers.address_share, lv.numbers.address_level)
+    if lv.numbers.network_share > 0.0:
+        _go_astray(lv, row, 1, lv.numbers.network_share, lv.numbers.network_level)
     _screen(lv, row)
     late = 0
     waiting = 0
-    for r in range(lv.rails.shape[0]):
+    for r in range(lv.rails.shape[1]):
         _pay(lv, row, r)
         _settle(lv, row, r)
-        waiting += lv.rails[r, REVIEW_IN, row] - lv.rails[r, REVIEWED, row]
-        waiting += lv.rails[r, PAYOUT_IN, row] - lv.rails[r, FINAL, row]
+        waiting += lv.rails[row, r, REVIEW_IN] - lv.rails[row, r, REVIEWED]
+        waiting += lv.rails[row, r, PAYOUT_IN] - lv.rails[row, r, FINAL]
         ago = row - lv.numbers.promise_minutes
         if ago > 0:
-            late += max(lv.rails[r, REVIEW_IN, ago] - lv.rails[r, REVIEWED, row], 0)
-            late += max(lv.rails[r, PAYOUT_IN, ago] - lv.rails[r, FINAL, row], 0)
-    lv.ints[N_LATE, row] = late
-    lv.ints[N_OPEN, row] = waiting + lv.ints[HELD, row] - lv.ints[RELEASED, row]
-    lv.floats[LEVEL_LATE, row] = late * lv.numbers.late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
+            late += max(lv.rails[ago, r, REVIEW_IN] - lv.rails[row, r, REVIEWED], 0)
+            late += max(lv.rails[ago, r, PAYOUT_IN] - lv.rails[row, r, FINAL], 0)
+    lv.ints[row, N_LATE] = late
+    lv.ints[row, N_OPEN] = waiting + lv.ints[row, HELD] - lv.ints[row, RELEASED]
+    lv.floats[row, LEVEL_LATE] = late * lv.numbers.late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
 
 
 @part
@@ -106,12 +121,12 @@ def request(lv, row):  # type: ignore[no-untyped-def]
     again = 0
     for r in range(lv.now.shape[0]):
         for what in range(4):
-            lv.now[r, what] = lv.requests[r, what, row - 1] + lv.due[r, AGAIN + what, row]
-        again += lv.due[r, AGAIN + AUTO, row] + lv.due[r, AGAIN + HAND, row]
-        cents = lv.due[r, AGAIN + AUTO_C, row] + lv.due[r, AGAIN + HAND_C, row]
-        lv.rails[r, AGAIN_C, row] = lv.rails[r, AGAIN_C, row - 1] - cents
-        lv.rails[r, LOST_C, row] = lv.rails[r, LOST_C, row - 1]
-    lv.ints[N_AGAIN, row] = lv.ints[N_AGAIN, row - 1] - again
+            lv.now[r, what] = lv.requests[r, what, row - 1] + lv.due[row, r, AGAIN + what]
+        again += lv.due[row, r, AGAIN + AUTO] + lv.due[row, r, AGAIN + HAND]
+        cents = lv.due[row, r, AGAIN + AUTO_C] + lv.due[row, r, AGAIN + HAND_C]
+        lv.rails[row, r, AGAIN_C] = lv.rails[row - 1, r, AGAIN_C] - cents
+        lv.rails[row, r, LOST_C] = lv.rails[row - 1, r, LOST_C]
+    lv.ints[row, N_AGAIN] = lv.ints[row - 1, N_AGAIN] - again
 
 
 @part
@@ -163,15 +178,15 @@ def _come_again(lv, r, row, share, minutes, carried):  # type: ignore[no-untyped
         gone = min(lost_auto, lv.cut[what])
         if gone:
             cents = portion(lv.cut[what + 1], gone, lv.cut[what])
-            lv.rails[r, LOST_C, row] += cents
+            lv.rails[row, r, LOST_C] += cents
             lv.cut[what + 1] -= cents
             lv.cut[what] -= gone
             lost_auto -= gone
-    at = min(row + minutes, lv.due.shape[2] - 1)
+    at = min(row + minutes, lv.due.shape[0] - 1)
     for what in range(4):
-        lv.due[r, AGAIN + what, at] += lv.cut[what]
-    lv.rails[r, AGAIN_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
-    lv.ints[N_AGAIN, row] += back
+        lv.due[at, r, AGAIN + what] += lv.cut[what]
+    lv.rails[row, r, AGAIN_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+    lv.ints[row, N_AGAIN] += back
     return n - back
 
 
@@ -199,17 +214,37 @@ def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     n = 0
     for r in range(lv.now.shape[0]):
         n += lv.now[r, AUTO] + lv.now[r, HAND]
-    lv.ints[REQUESTS, row] = n
-    load = n + lv.given[OTHERS, row - 1] + lv.ints[N_OPEN, row - 1] * lv.numbers.polls_per_open
+    lv.ints[row, REQUESTS] = n
+    load = n + lv.given[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers.polls_per_open
     share = _error_share(lv, load)
-    lv.floats[ERROR_SHARE, row] = share
+    lv.floats[row, ERROR_SHARE] = share
     failed = gave_up = 0
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
         failed += _take_out(lv, r, share, 1.0, FAILING)
         gave_up += _come_again(lv, r, row, lv.numbers.retry_share, lv.numbers.retry_minutes, RETRYING)
-    lv.ints[FAILED, row] = lv.ints[FAILED, row - 1] + failed
-    lv.ints[GAVE_UP, row] = lv.ints[GAVE_UP, row - 1] + gave_up
-    lv.floats[LEVEL_FAULT, row] = gave_up * lv.numbers.fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
+    lv.ints[row, FAILED] = lv.ints[row - 1, FAILED] + failed
+    lv.ints[row, GAVE_UP] = lv.ints[row - 1, GAVE_UP] + gave_up
+    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers.fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
+
+
+@stage
+def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
+    """Refuse for good what a country forbids, and count what is forbidden and gets past the check."""
+    n = barred = breaches = 0
+    for r in range(lv.now.shape[0]):
+        here = lv.now[r, AUTO] + lv.now[r, HAND]
+        gone = _take_out(lv, r, lv.numbers.barred_share, lv.numbers.barred_weight, BARRING)
+        lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+        credit = lv.carry[r, BREACHING] + here * lv.numbers.breach_share
+        passed = min(int(credit), here - gone)
+        lv.carry[r, BREACHING] = credit - passed
+        n += here
+        barred += gone
+        breaches += passed
+    lv.ints[row, BARRED] = lv.ints[row - 1, BARRED] + barred
+    lv.ints[row, BREACHES] = lv.ints[row - 1, BREACHES] + breaches
+    # As many as are expected, not those just counted: few and far between, they would be beyond the ceiling at once.
+    lv.floats[row, LEVEL_BARRED] = n * lv.numbers.barred_share * lv.numbers.barred_level
 
 
 @part
@@ -218,30 +253,46 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     tight = lv.given[MARKET_TIGHTNESS, row - 1]
     for r in range(lv.now.shape[0]):
         enough = lv.numbers.hot_share * lv.rail_ints[r, TARGET_C]
-        if lv.rail_ints[r, HAS_WALLET] and lv.rails[r, HOT_C, row - 1] < enough:
+        if lv.rail_ints[r, HAS_WALLET] and lv.rails[row - 1, r, HOT_C] < enough:
             tight = 1.0
-    lv.floats[TIGHTNESS, row] = tight
+    lv.floats[row, TIGHTNESS] = tight
     refused = away = 0
     share = tight * lv.numbers.over_share
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
         refused += _take_out(lv, r, share, lv.numbers.over_weight, EXCEEDING)
         away += _come_again(lv, r, row, lv.numbers.back_share, lv.numbers.back_minutes, RETURNING)
-    lv.ints[OVER_LIMIT, row] = lv.ints[OVER_LIMIT, row - 1] + refused
-    lv.ints[TURNED_AWAY, row] = lv.ints[TURNED_AWAY, row - 1] + away
-    lv.floats[LEVEL_LIMITED, row] = refused * lv.numbers.limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
+    lv.ints[row, OVER_LIMIT] = lv.ints[row - 1, OVER_LIMIT] + refused
+    lv.ints[row, TURNED_AWAY] = lv.ints[row - 1, TURNED_AWAY] + away
+    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers.limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
 
 
 @part
 def _confirm(lv, row):  # type: ignore[no-untyped-def]
-    """Let the customers confirm: some drop out, and some of the rest have named a wrong address or network."""
-    dropped = confirmed = 0
+    """Let the customers confirm; some drop out."""
+    dropped = 0
     for r in range(lv.now.shape[0]):
         if lv.numbers.drop_share > 0.0:
             dropped += _take_out(lv, r, lv.numbers.drop_share, 1.0, DROPPING)
-            lv.rails[r, LOST_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]
-        confirmed += lv.now[r, AUTO] + lv.now[r, HAND]
-    lv.ints[DROPPED, row] = lv.ints[DROPPED, row - 1] + dropped
-    lv.floats[LEVEL_MISTAKE, row] = confirmed * lv.numbers.mistake_level
+            lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
+    lv.ints[row, DROPPED] = lv.ints[row - 1, DROPPED] + dropped
+
+
+@stage
+def _go_astray(lv, row, kind, share, level):  # type: ignore[no-untyped-def]
+    """Count what was confirmed to a wrong address (kind 0) or over a wrong network (1), and its money, to be paid."""
+    confirmed = astray = cents = 0
+    for r in range(lv.now.shape[0]):
+        n = lv.now[r, AUTO] + lv.now[r, HAND]
+        credit = lv.carry[r, ERRING_ADDRESS + kind] + n * share
+        some = min(int(credit), n)
+        lv.carry[r, ERRING_ADDRESS + kind] = credit - some
+        if some > 0:
+            cents += portion(lv.now[r, AUTO_C] + lv.now[r, HAND_C], some, n)
+        confirmed += n
+        astray += some
+    lv.ints[row, WRONG_ADDRESS + kind] = lv.ints[row - 1, WRONG_ADDRESS + kind] + astray
+    lv.ints[row, WRONG_ADDRESS_C + kind] = lv.ints[row - 1, WRONG_ADDRESS_C + kind] + cents
+    lv.floats[row, LEVEL_ADDRESS + kind] = confirmed * share * level
 
 
 @part
@@ -249,23 +300,23 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
     """Put what needs a review into its line, and what does not into the payout lines; then review, oldest first."""
     rails, now = lv.rails, lv.now
     waiting = 0
-    lv.ints[RELEASED, row] = lv.ints[RELEASED, row - 1]
-    for r in range(rails.shape[0]):
+    lv.ints[row, RELEASED] = lv.ints[row - 1, RELEASED]
+    for r in range(rails.shape[1]):
         for column in range(FINAL):
-            rails[r, column, row] = rails[r, column, row - 1]
-        rails[r, REVIEW_IN, row] += now[r, HAND]
-        rails[r, REVIEW_IN_C, row] += now[r, HAND_C]
-        rails[r, PAYOUT_IN, row] += now[r, AUTO] + lv.due[r, RELEASE, row]
-        rails[r, PAYOUT_IN_C, row] += now[r, AUTO_C] + lv.due[r, RELEASE_C, row]
-        rails[r, HELD_C, row] = rails[r, HELD_C, row - 1] - lv.due[r, RELEASE_C, row]
-        lv.ints[RELEASED, row] += lv.due[r, RELEASE, row]
-        waiting += rails[r, REVIEW_IN, row] - rails[r, REVIEWED, row]
-    lv.ints[HELD, row] = lv.ints[HELD, row - 1]
+            rails[row, r, column] = rails[row - 1, r, column]
+        rails[row, r, REVIEW_IN] += now[r, HAND]
+        rails[row, r, REVIEW_IN_C] += now[r, HAND_C]
+        rails[row, r, PAYOUT_IN] += now[r, AUTO] + lv.due[row, r, RELEASE]
+        rails[row, r, PAYOUT_IN_C] += now[r, AUTO_C] + lv.due[row, r, RELEASE_C]
+        rails[row, r, HELD_C] = rails[row - 1, r, HELD_C] - lv.due[row, r, RELEASE_C]
+        lv.ints[row, RELEASED] += lv.due[row, r, RELEASE]
+        waiting += rails[row, r, REVIEW_IN] - rails[row, r, REVIEWED]
+    lv.ints[row, HELD] = lv.ints[row - 1, HELD]
     if waiting:
-        credit = lv.floats[REVIEW_CREDIT, row - 1] + lv.numbers.reviews_per_minute
+        credit = lv.floats[row - 1, REVIEW_CREDIT] + lv.numbers.reviews_per_minute
         able = min(int(credit), waiting)
         _review(lv, row, able)
-        lv.floats[REVIEW_CREDIT, row] = credit - able if waiting > able else 0.0
+        lv.floats[row, REVIEW_CREDIT] = credit - able if waiting > able else 0.0
 
 
 @part
@@ -273,13 +324,13 @@ def _review(lv, row, able):  # type: ignore[no-untyped-def]
     """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
     rails, minute = lv.rails, lv.at[REVIEW_AT]
     while able > 0:
-        for r in range(rails.shape[0]):
-            here = rails[r, REVIEW_IN, minute] - rails[r, REVIEWED, row]
+        for r in range(rails.shape[1]):
+            here = rails[minute, r, REVIEW_IN] - rails[row, r, REVIEWED]
             done = min(here, able)
             if done > 0:
-                cents = portion(rails[r, REVIEW_IN_C, minute] - rails[r, REVIEWED_C, row], done, here)
-                rails[r, REVIEWED, row] += done
-                rails[r, REVIEWED_C, row] += cents
+                cents = portion(rails[minute, r, REVIEW_IN_C] - rails[row, r, REVIEWED_C], done, here)
+                rails[row, r, REVIEWED] += done
+                rails[row, r, REVIEWED_C] += cents
                 able -= done
                 _hold_or_pass(lv, row, r, done, cents)
         if able > 0:
@@ -296,44 +347,44 @@ def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
         held = min(int(credit), done)
         lv.carry[r, HOLDING] = credit - held
         held_cents = portion(cents, held, done)
-        at = min(row + lv.numbers.hold_minutes, lv.due.shape[2] - 1)
-        lv.due[r, RELEASE, at] += held
-        lv.due[r, RELEASE_C, at] += held_cents
-        lv.rails[r, HELD_C, row] += held_cents
-        lv.ints[HELD, row] += held
-    lv.rails[r, PAYOUT_IN, row] += done - held
-    lv.rails[r, PAYOUT_IN_C, row] += cents - held_cents
+        at = min(row + lv.numbers.hold_minutes, lv.due.shape[0] - 1)
+        lv.due[at, r, RELEASE] += held
+        lv.due[at, r, RELEASE_C] += held_cents
+        lv.rails[row, r, HELD_C] += held_cents
+        lv.ints[row, HELD] += held
+    lv.rails[row, r, PAYOUT_IN] += done - held
+    lv.rails[row, r, PAYOUT_IN_C] += cents - held_cents
 
 
 @part
 def _pay(lv, row, r):  # type: ignore[no-untyped-def]
     """Pay what the line and the hot wallet allow, the oldest minute first; nobody overtakes."""
     rails, rules = lv.rails, lv.rail_ints
-    hot = rails[r, HOT_C, row - 1] + lv.deposits[r, row - 1] + lv.due[r, REFILL_C, row]
-    rails[r, COLD_C, row] = rails[r, COLD_C, row - 1]
-    rails[r, TRANSIT_C, row] = rails[r, TRANSIT_C, row - 1] - lv.due[r, REFILL_C, row]
-    waiting = rails[r, PAYOUT_IN, row] - rails[r, PAID, row]
+    hot = rails[row - 1, r, HOT_C] + lv.deposits[r, row - 1] + lv.due[row, r, REFILL_C]
+    rails[row, r, COLD_C] = rails[row - 1, r, COLD_C]
+    rails[row, r, TRANSIT_C] = rails[row - 1, r, TRANSIT_C] - lv.due[row, r, REFILL_C]
+    waiting = rails[row, r, PAYOUT_IN] - rails[row, r, PAID]
     if waiting and not lv.closed[r, row - 1]:
         credit = lv.carry[r, PAYING] + lv.payouts[r]
         able = min(int(credit), waiting) if row % rules[r, BATCH] == 0 else 0
         minute, left = lv.at[RAIL_AT + 3 * r], able
         while left > 0:
-            here = rails[r, PAYOUT_IN, minute] - rails[r, PAID, row]
+            here = rails[minute, r, PAYOUT_IN] - rails[row, r, PAID]
             if here == 0:
                 minute += 1
                 continue
-            cents, done = rails[r, PAYOUT_IN_C, minute] - rails[r, PAID_C, row], min(here, left)
+            cents, done = rails[minute, r, PAYOUT_IN_C] - rails[row, r, PAID_C], min(here, left)
             cost = portion(cents, done, here)
             if rules[r, HAS_WALLET] and cost > hot:
                 done = min(hot // (cents // here + 1), done)
                 cost, left = portion(cents, done, here), 0
-                lv.ints[SHORT, row] += 1
-            rails[r, PAID, row] += done
-            rails[r, PAID_C, row] += cost
+                lv.ints[row, SHORT] += 1
+            rails[row, r, PAID] += done
+            rails[row, r, PAID_C] += cost
             hot -= cost
             left -= done
         lv.at[RAIL_AT + 3 * r] = minute
-        paid = rails[r, PAID, row] - rails[r, PAID, row - 1]
+        paid = rails[row, r, PAID] - rails[row - 1, r, PAID]
         lv.carry[r, PAYING] = credit - paid if waiting > paid else 0.0
     if rules[r, HAS_WALLET]:
         _move_cold(lv, row, r, hot)
@@ -346,31 +397,31 @@ def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     ordered_for = refills >> 32  # the minute at which the last order arrives, above the number of orders
     number = refills & 0xFFFFFFFF
     if hot > rules[r, HIGH_C]:
-        rails[r, COLD_C, row] += hot - rules[r, TARGET_C]
+        rails[row, r, COLD_C] += hot - rules[r, TARGET_C]
         hot = rules[r, TARGET_C]
-    if hot < rules[r, LOW_C] and ordered_for <= row and rails[r, COLD_C, row] > 0:
-        order = min(rules[r, TARGET_C] - hot, rails[r, COLD_C, row])
-        at = min(row + lv.refill_minutes[r, number % lv.refill_minutes.shape[1]], lv.due.shape[2] - 1)
-        lv.due[r, REFILL_C, at] += order
-        rails[r, COLD_C, row] -= order
-        rails[r, TRANSIT_C, row] += order
+    if hot < rules[r, LOW_C] and ordered_for <= row and rails[row, r, COLD_C] > 0:
+        order = min(rules[r, TARGET_C] - hot, rails[row, r, COLD_C])
+        at = min(row + lv.refill_minutes[r, number % lv.refill_minutes.shape[1]], lv.due.shape[0] - 1)
+        lv.due[at, r, REFILL_C] += order
+        rails[row, r, COLD_C] -= order
+        rails[row, r, TRANSIT_C] += order
         lv.at[RAIL_AT + 3 * r + 2] = at << 32 | number + 1
-    rails[r, HOT_C, row] = hot
+    rails[row, r, HOT_C] = hot
 
 
 @part
 def _settle(lv, row, r):  # type: ignore[no-untyped-def]
     """Write how many payments are final: those with enough blocks on them, or of long enough ago."""
     rails, rules, needed = lv.rails, lv.rail_ints, lv.rail_ints[r, CONFIRMATIONS]
-    final = rails[r, FINAL, row - 1]
+    final = rails[row - 1, r, FINAL]
     if needed == 0:
-        final = max(final, rails[r, PAID, max(row - rules[r, FINAL_MINUTES], 0)])
+        final = max(final, rails[max(row - rules[r, FINAL_MINUTES], 0), r, PAID])
     else:
         block = lv.at[RAIL_AT + 3 * r + 1]
         while block < lv.blocks.shape[1] and lv.blocks[r, block] < row - 1:
-            lv.paid_at_block[r, block] = rails[r, PAID, row - 1]  # what was sent before the block was found
+            lv.paid_at_block[r, block] = rails[row - 1, r, PAID]  # what was sent before the block was found
             if block + 1 >= needed:
                 final = lv.paid_at_block[r, block + 1 - needed]
             block += 1
         lv.at[RAIL_AT + 3 * r + 1] = block
-    rails[r, FINAL, row] = final
+    rails[row, r, FINAL] = final

@@ -61,11 +61,35 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Countries:
+    """What the laws of customers' countries forbid, of all requests that the gateway lets pass.
+
+    ``barred_share`` of them, with ``barred_weight`` times the mean amount, are refused and do not come again;
+    ``breach_share`` are forbidden, too, and get past the check, each at the cost of ``cents_per_breach``.
+    """
+
+    barred_share: float = 0.0
+    barred_weight: float = 1.0
+    breach_share: float = 0.0
+    cents_per_breach: int = 0
+    level_per_barred: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A share of the confirmed withdrawals whose money goes astray, and the tickets that it opens."""
+
+    share: float = 0.0
+    level_per_mistake: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Voice:
     """The public: each post, times its mark, adds ``copies`` further posts on average, fading with ``decay``.
 
-    What nobody may answer fades with ``unanswered_decay``. ``background``, ``campaign`` and ``copy`` are the
-    complaints' worth of rumour in one such post. Trust lies between 0 and 1.
+    What nobody may answer, and its copies, fade with ``unanswered_decay``. ``background``, ``campaign`` and ``copy``
+    are the complaints' worth of rumour in one such post. Trust lies between 0 and 1; distrust d keeps ``signup_weight``
+    d of the newcomers away.
     """
 
     copies: float = 0.0
@@ -76,6 +100,7 @@ class Voice:
     copy: float = 0.0
     trust_recovery: float = 0.0
     trust_loss_per_post: float = 0.0
+    signup_weight: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +128,13 @@ class LevelRules:
     held_share: float = 0.0
     hold_minutes: int = 1
     late_level_per_withdrawal: float = 0.0
-    mistake_level_per_withdrawal: float = 0.0
     rumour_decay: float = 0.0
     rumour_threshold: float = 0.0
     rumour_level_per_complaint: float = 0.0
     gateway: Gateway = Gateway()
+    countries: Countries = Countries()
     limits: Limits = Limits()
+    wrong_address: Mistake = Mistake()
+    wrong_network: Mistake = Mistake()
     voice: Voice = Voice()
     panic: Panic = Panic()

@@ -20,14 +20,18 @@ AUTO, AUTO_C, HAND, HAND_C = range(4)
 AGAIN, RELEASE, RELEASE_C, REFILL_C = 0, 4, 5, 6
 """Lines of ``due``, by the minute at whose tick they happen: requests made again (four lines), held withdrawals that
 are released, and money that arrives from the cold wallet."""
-FAILING, RETRYING, EXCEEDING, RETURNING, DROPPING, HOLDING, PAYING = range(7)
+(
+    FAILING, RETRYING, BARRING, BREACHING, EXCEEDING, RETURNING, DROPPING, ERRING_ADDRESS, ERRING_NETWORK, HOLDING,
+    PAYING,
+) = range(11)  # fmt: skip
 """Parts below one, of each rail, that are carried to the next minute."""
 REVIEW_AT, COPY_AT, FRIGHT_AT, CALM_AT, POST_AT = range(5)
 """Places of ``at``: the minute in review, and how far the drawn times of copies, frights and calming, and the marks
 of posts, have been used up. From RAIL_AT on, three for each rail: the minute that is paid, blocks, and refills."""
 RAIL_AT = 5
-COPIED, FRIGHTENED, CALMED, CASCADE, UNANSWERED = range(5)
-"""Places of ``sums``: the running intensities of three processes, and the two cascades, in copies per minute."""
+COPIED, FRIGHTENED, CALMED, CASCADE, UNANSWERED, COPY_CARRY = range(6)
+"""Places of ``sums``: the running intensities of three processes, the two cascades, in copies per minute, and the part
+of a copy that was carried."""
 
 
 class Numbers(NamedTuple):
@@ -42,9 +46,16 @@ class Numbers(NamedTuple):
     drop_share: float
     held_share: float
     late_level: float
-    mistake_level: float
+    address_share: float
+    address_level: float
+    network_share: float
+    network_level: float
     fault_level: float
     limited_level: float
+    barred_level: float
+    barred_share: float
+    barred_weight: float
+    breach_share: float
     retry_share: float
     polls_per_open: float
     over_share: float
@@ -62,6 +73,7 @@ class Numbers(NamedTuple):
     copy: float
     trust_recovery: float
     trust_loss: float
+    signup_weight: float
     spread: float
     calm: float
     per_rumour: float
@@ -71,8 +83,9 @@ class Numbers(NamedTuple):
 class Levels(NamedTuple):
     """What ``step`` reads and writes; see the modules ``columns`` and this one for the names of lines and places.
 
-    ``ints`` and ``floats`` have a line for each column and ``rails`` for each rail and column. ``due`` holds, by rail,
-    what was put off to a later minute, ``now`` what is on its way in this one, ``cut`` what was just taken out of it.
+    ``ints`` and ``floats`` have a row for each minute, ``rails`` one for each minute and rail, so that what a step
+    touches lies together. ``due`` holds, by minute and rail, what was put off to it, ``now`` what is on its way in this
+    one, ``cut`` what was just taken out of it.
     """
 
     numbers: Numbers
@@ -114,22 +127,22 @@ def levels_of(rules: LevelRules, flow: Flow, minutes: int) -> Levels:
     rails = len(rules.rails)
     if flow.requests.shape != (rails, 4, minutes):
         raise ValueError(f"flow: got requests of shape {flow.requests.shape}; must be {(rails, 4, minutes)}")
-    columns = np.zeros((rails, len(RAIL_NAMES), minutes + 1), np.int64)
-    floats = np.zeros((len(FLOAT_NAMES), minutes + 1))
-    floats[TRUST, 0] = 1.0
+    columns = np.zeros((minutes + 1, rails, len(RAIL_NAMES)), np.int64)
+    floats = np.zeros((minutes + 1, len(FLOAT_NAMES)))
+    floats[0, TRUST] = 1.0
     for number, rail in enumerate(rules.rails):
-        columns[number, HOT_C, 0], columns[number, COLD_C, 0] = max(rail.hot_cents, 0), rail.cold_cents
+        columns[0, number, HOT_C], columns[0, number, COLD_C] = max(rail.hot_cents, 0), rail.cold_cents
     return Levels(
         numbers=_numbers(rules),
-        ints=np.zeros((len(INT_NAMES), minutes + 1), np.int64),
+        ints=np.zeros((minutes + 1, len(INT_NAMES)), np.int64),
         floats=floats,
         rails=columns,
-        due=np.zeros((rails, REFILL_C + 1, minutes + 2), np.int64),  # the last stands for after the end
+        due=np.zeros((minutes + 2, rails, REFILL_C + 1), np.int64),  # the last stands for after the end
         now=np.zeros((rails, 4), np.int64),
         cut=np.zeros(4, np.int64),
         carry=np.zeros((rails, PAYING + 1)),
         at=_places(rails),
-        sums=np.zeros(UNANSWERED + 1),
+        sums=np.zeros(COPY_CARRY + 1),
         requests=flow.requests,
         closed=_or_zeros(flow.closed, (rails, minutes), np.int64),
         deposits=_or_zeros(flow.deposits, (rails, minutes), np.int64),
@@ -177,7 +190,8 @@ def _rail_ints(rail: Rail) -> list[int]:
 
 
 def _numbers(rules: LevelRules) -> Numbers:
-    gateway, limits, voice, panic = rules.gateway, rules.limits, rules.voice, rules.panic
+    gateway, countries, limits = rules.gateway, rules.countries, rules.limits
+    voice, panic = rules.voice, rules.panic
     given = {
         "promise_minutes": rules.promise_minutes,
         "hold_minutes": rules.hold_minutes,
@@ -188,9 +202,16 @@ def _numbers(rules: LevelRules) -> Numbers:
         "drop_share": rules.drop_share,
         "held_share": rules.held_share,
         "late_level": rules.late_level_per_withdrawal,
-        "mistake_level": rules.mistake_level_per_withdrawal,
+        "address_share": rules.wrong_address.share,
+        "address_level": rules.wrong_address.level_per_mistake,
+        "network_share": rules.wrong_network.share,
+        "network_level": rules.wrong_network.level_per_mistake,
         "fault_level": gateway.level_per_gave_up,
         "limited_level": limits.level_per_refusal,
+        "barred_level": countries.level_per_barred,
+        "barred_share": countries.barred_share,
+        "barred_weight": countries.barred_weight,
+        "breach_share": countries.breach_share,
         "retry_share": gateway.retry_share,
         "polls_per_open": gateway.polls_per_open,
         "over_share": limits.over_share,
@@ -208,6 +229,7 @@ def _numbers(rules: LevelRules) -> Numbers:
         "copy": voice.copy,
         "trust_recovery": voice.trust_recovery,
         "trust_loss": voice.trust_loss_per_post,
+        "signup_weight": voice.signup_weight,
         "spread": panic.spread,
         "calm": panic.calm,
         "per_rumour": panic.per_rumour,
@@ -234,4 +256,4 @@ def tables_of(levels: Levels | None) -> tuple[Ints, Floats, Ints]:
     if levels is None:
         none = np.empty((0, len(RAIL_NAMES), 0), np.int64)
         return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none
-    return levels.ints[:, 1:], levels.floats[:, 1:], levels.rails[:, :, 1:]
+    return levels.ints[1:].T, levels.floats[1:].T, levels.rails[1:].transpose(1, 2, 0)

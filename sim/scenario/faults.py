@@ -95,8 +95,9 @@ def closest(word: Any, known: Iterable[Any]) -> str | None:
     """Return the known word that ``word`` may be a slip of, if one is near."""
     if not isinstance(word, str):
         return None
-    near = get_close_matches(word.lower(), [str(k) for k in known], n=1, cutoff=0.6)
-    return near[0] if near and near[0] != word else None
+    written = {str(k).lower(): str(k) for k in known}
+    near = get_close_matches(word.lower(), written, n=1, cutoff=0.6)
+    return written[near[0]] if near and written[near[0]] != word else None
 
 
 def unknown_key(path: Path, got: Any, known: Iterable[str]) -> Finding:

@@ -52,6 +52,10 @@ class Newcomers(Part):
     rally_lag: DurationOrZero = Field(0, description="time until a rise moves sign-ups")
     rally_factor_max: Annotated[float, Number(low=1)] = Field(100.0, description="largest factor of a rise on sign-ups")
 
+    trust_weight: Share = Field(
+        0.0, description="share of the newcomers who stay away where nobody trusts the platform; 0: whatever its name"
+    )
+
     mistake_factor: Annotated[float, Number(low=1)] = Field(
         1.0, description="tickets of a user at the first deposit, as a multiple of an experienced user's"
     )

@@ -11,8 +11,8 @@ from sim.scenario.model import Market, Scenario
 Fault = tuple[str, object, str]
 _JUMPS_MAX = 24.0
 _OPENED_BY_LEVELS = (
-    "withdrawals.late_category", "withdrawals.limits.category", "withdrawals.mistakes.category", "gateway.category",
-    "rumour.category",
+    "withdrawals.late_category", "withdrawals.limits.category", "withdrawals.mistakes.address.category",
+    "withdrawals.mistakes.network.category", "withdrawals.barred.category", "gateway.category", "rumour.category",
 )  # fmt: skip
 
 
@@ -90,6 +90,8 @@ def _task_faults(scenario: Scenario) -> Iterator[Fault]:
 def _newcomer_faults(scenario: Scenario, newcomers: Newcomers) -> Iterator[Fault]:
     if scenario.population is None:
         yield "newcomers", "no population", "must go with a table population, whom they join"
+    if newcomers.trust_weight > 0 and scenario.trust is None:
+        yield "newcomers.trust_weight", newcomers.trust_weight, "must go with a table trust, or be 0"
     tickets = [name for name, category in scenario.categories.items() if not category.task]
     for i, name in enumerate(newcomers.categories):
         if name not in tickets:

@@ -88,16 +88,19 @@ def _validated(model: type[Model], data: dict[str, Any], *, whole: bool) -> tupl
     return (None if found else value), found
 
 
-def _cross(data: dict[str, Any], key_path: str | Sequence[str | int], got: Any, rule: str) -> Finding:
-    """Return the finding of a model's own cross-field fault; names listed after a colon give the hint.
+def _cross(
+    data: dict[str, Any], key_path: str | Sequence[str | int], got: Any, rule: str, hint: str | None = None
+) -> Finding:
+    """Return the finding of a model's own cross-field fault; names listed after a colon give the hint, if it has none.
 
-    Text that is not the value itself ("no team") is what was got in the model's own words.
+    Text that is neither the value itself nor its key ("no team") is what was got in the model's own words.
     """
     path = tuple(key_path) if not isinstance(key_path, str) else _followed(data, key_path)
-    if isinstance(got, str) and got != under(data, path):
+    if isinstance(got, str) and got not in (under(data, path), path[-1]):
         got = Said(got)
     _, colon, listed = rule.partition(": ")
-    hint = closest(got, listed.split(", ")) if colon and not isinstance(got, Said) else None
+    if hint is None and colon and not isinstance(got, Said):
+        hint = closest(got, listed.split(", "))
     return Finding(path, got, rule, hint)
 
 

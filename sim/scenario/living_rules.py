@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sim.scenario.model import Scenario
-from sim.scenario.money import Gateway, Withdrawals
+from sim.scenario.money import Gateway, Jurisdiction, Withdrawals
 
 Fault = tuple[str, object, str]
 
@@ -28,9 +28,34 @@ def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
         yield f"{at}.limits.{missing}", "nothing", "must be given where the other of the two is"
     if limits and limits.stress_to is not None and limits.stress_to <= (limits.stress_from or 0):
         yield f"{at}.limits.stress_to", limits.stress_to, "must be above stress_from"
-    for key, part in (("mistakes", money.mistakes), ("limits", limits)):
+    mistakes = money.mistakes
+    for key, part in (
+        ("mistakes.address", mistakes and mistakes.address), ("mistakes.network", mistakes and mistakes.network),
+        ("barred", money.barred), ("limits", limits),
+    ):  # fmt: skip
         if part:
             yield from _unknown(f"{at}.{key}.category", part.category, scenario.categories, "a category")
+    yield from _country_faults(money)
+
+
+def _country_faults(money: Withdrawals) -> Iterator[Fault]:
+    at, shares = "withdrawals.jurisdictions", [one.share for one in money.jurisdictions.values()]
+    if shares and abs(sum(shares) - 1) > 1e-9:
+        yield at, f"shares that sum to {round(sum(shares), 9)}", "must have shares that sum to 1"
+    if money.barred and not shares:
+        yield "withdrawals.barred", "no jurisdictions", "must go with tables withdrawals.jurisdictions.NAME"
+    for name, one in money.jurisdictions.items():
+        yield from _jurisdiction_faults(f"{at}.{name}", one)
+
+
+def _jurisdiction_faults(at: str, one: Jurisdiction) -> Iterator[Fault]:
+    if one.rule == "limited" and one.limit_usd is None:
+        yield f"{at}.limit_usd", None, "must be given, in US dollars, where the rule is limited"
+    if one.rule != "limited" and one.limit_usd is not None:
+        yield f"{at}.limit_usd", one.limit_usd, f"must be absent where the rule is {one.rule}"
+    for key in ("breach_share", "breach_cost_usd"):
+        if one.rule == "allowed" and getattr(one, key):
+            yield f"{at}.{key}", getattr(one, key), "must be 0 or absent where the rule is allowed"
 
 
 def public_faults(scenario: Scenario) -> Iterator[Fault]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sim.scenario.expectation import Bounds, expect_faults
 from sim.scenario.growth import Mfa, Newcomers, Regime
 from sim.scenario.laws import Law
 from sim.scenario.money import Gateway, Withdrawals
@@ -92,6 +93,9 @@ class Shock(Part):
     withdrawals: NonNegative = Field(1.0, description="factor on withdrawals")
     logins: NonNegative = Field(1.0, description="factor on logins")
     signups: NonNegative = Field(1.0, description="factor on sign-ups")
+    reviews: NonNegative = Field(
+        1.0, description="factor on the share of withdrawals that a person reviews first (all of them at most)"
+    )
     categories: list[str] = Field([], description="categories whose tickets it moves; all when empty")
 
 
@@ -337,16 +341,16 @@ class Scenario(Part):
     attrition: Attrition | None = None
 
     objectives: dict[Endpoint, Objective] = {}
-    expect: dict[str, str] = Field(
+    expect: dict[str, Annotated[str, Bounds()]] = Field(
         {},
         description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
         '"ran_share:p95"',
     )
 
-    def cross_faults(self) -> list[tuple[str, object, str]]:
-        """Return the faults that concern several keys: (key path, what was got, the rule)."""
+    def cross_faults(self) -> list[tuple[Any, ...]]:
+        """Return the faults that concern several keys: (key path, what was got, the rule), or a hint behind it."""
         from sim.scenario.growth_rules import growth_faults
         from sim.scenario.policy_rules import policy_faults
         from sim.scenario.rules import cross_faults
 
-        return [*cross_faults(self), *growth_faults(self), *policy_faults(self)]
+        return [*cross_faults(self), *growth_faults(self), *policy_faults(self), *expect_faults(self)]

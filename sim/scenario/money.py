@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -53,11 +53,46 @@ class Limits(Part):
     ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
 
 
-class Mistakes(Part):
-    """Withdrawals to a wrong address or over a wrong network."""
+class WrongAddress(Part):
+    """Withdrawals to a wrong address: the money is gone."""
 
     share: Share = Field(description="share of the withdrawals confirmed by the customer")
-    category: str = Field(description="category of the tickets that they open")
+    category: str = Field(description="category of the tickets that they open, one each")
+    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+
+
+class WrongNetwork(WrongAddress):
+    """Withdrawals over a wrong network: with long work some of the money comes back."""
+
+    recovered_share: Share = Field(description="share of its money that comes back once people have resolved a ticket")
+
+
+class Mistakes(Part):
+    """Withdrawals that the customer sends astray; they are paid like all others."""
+
+    address: WrongAddress | None = Field(None, description="those to a wrong address")
+    network: WrongNetwork | None = Field(None, description="those over a wrong network")
+
+
+class Jurisdiction(Part):
+    """A country, or several alike, and what its law lets the platform do for its customers."""
+
+    share: Share = Field(
+        description="share of the requests that pass the gateway; they sum to 1 over the jurisdictions"
+    )
+    rule: Literal["allowed", "limited", "banned"] = Field(
+        description="whether withdrawals are free, refused above limit_usd, or refused altogether"
+    )
+    limit_usd: Positive | None = Field(None, description="largest withdrawal where they are limited, US dollars")
+    breach_share: Share = Field(0.0, description="share of the forbidden requests that get past the check: breaches")
+    breach_cost_usd: NonNegative = Field(0.0, description="fines and legal costs of one breach, US dollars")
+
+
+class Barred(Part):
+    """The tickets of customers whose requests are refused for their country."""
+
+    tickets_per_refusal: NonNegative = Field(description="tickets per request so refused")
+    category: str = Field(description="category of those tickets")
     ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
 
 
@@ -113,6 +148,8 @@ class Withdrawals(Part):
     assets: dict[str, Share] = Field(min_length=1, description="share of each asset (they sum to 1)")
     rails: dict[str, Rail] = Field({}, description="how an asset leaves, where more is known than its share")
     mistakes: Mistakes | None = Field(None, description="withdrawals to a wrong address or over a wrong network")
+    jurisdictions: dict[str, Jurisdiction] = Field({}, description="what the customers' countries allow")
+    barred: Barred | None = Field(None, description="tickets about requests refused for the customer's country")
     limits: Limits | None = Field(None, description="limits on single withdrawals that tighten in a crisis")
     pauses: dict[str, Pause] = Field({}, description="times in which assets are not paid out")
     congestion: dict[str, Congestion] = Field({}, description="times in which blocks come slowly")

@@ -129,7 +129,8 @@ class Attrition(Part):
     quits_per_year: NonNegative = Field(description="agents who quit, per agent and year, at a bearable occupancy")
     quits_per_year_at_1: NonNegative = Field(description="agents who quit, per agent and year, at an occupancy of 1")
     knee: Annotated[float, Number(low=0, high=0.99, noun="a share")] = Field(
-        description="planned occupancy that is still bearable"
+        description="planned occupancy, the expected load over the agents who stayed, that is still bearable; the "
+        "backlog and overtime of the run itself drive nobody out"
     )
     replacements_per_year: NonNegative = Field(
         0.0, description="most hires a year to fill the places of those who quit, per planned agent"

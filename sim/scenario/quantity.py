@@ -53,13 +53,15 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _Quantity:
+class Quantity:
     """What the quantities share: a check from raw value to value, and the way back to JSON."""
 
     def check(self, raw: Any) -> Any:
+        """Return the value of what a file says. Raises the rule's error for anything else."""
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of what a file may say."""
         raise NotImplementedError
 
     back: Callable[[Any], Any] | None = None
@@ -91,7 +93,7 @@ def bounds(low: float | None, high: float | None, above: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Number(_Quantity):
+class Number(Quantity):
     """A finite number within bounds (``above`` excludes its bound, ``low`` and ``high`` include theirs)."""
 
     unit: str = ""
@@ -128,7 +130,7 @@ class Number(_Quantity):
 
 
 @dataclass(frozen=True)
-class Whole(_Quantity):
+class Whole(Quantity):
     """A whole number within bounds, 0 or more unless told otherwise."""
 
     unit: str = ""
@@ -158,7 +160,7 @@ class Whole(_Quantity):
 
 
 @dataclass(frozen=True)
-class Lasting(_Quantity):
+class Lasting(Quantity):
     """A duration in quotes, kept as integer milliseconds within bounds."""
 
     low_ms: int = 1
@@ -195,7 +197,7 @@ class Lasting(_Quantity):
         return exact_duration_text(ms)
 
 
-class _Day(_Quantity):
+class _Day(Quantity):
     """A calendar date, as TOML writes it or as text: ``2020-03-12``."""
 
     rule = "must be a date: year-month-day (such as 2020-03-12)"
@@ -216,7 +218,7 @@ class _Day(_Quantity):
     back = staticmethod(date.isoformat)
 
 
-class _Instant(_Quantity):
+class _Instant(Quantity):
     """A UTC instant: a TOML date or date-time, or its text; without a zone it is read as UTC."""
 
     rule = "must be a date or a date and time in UTC (such as 2020-03-12 or 2020-03-12T06:00:00Z)"
@@ -239,7 +241,7 @@ class _Instant(_Quantity):
         return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class _TimeOfDay(_Quantity):
+class _TimeOfDay(Quantity):
     """A time of day in UTC as ``"HH:MM"``, kept as milliseconds after midnight; 24:00 is the day's end."""
 
     rule = 'must be a time of day in UTC, in quotes: "HH:MM" from "00:00" to "24:00"'
@@ -264,7 +266,7 @@ class _TimeOfDay(_Quantity):
         return f"{ms // HOUR_MS:02}:{ms % HOUR_MS // MINUTE_MS:02}"
 
 
-class _Words(_Quantity):
+class _Words(Quantity):
     """Text that says something."""
 
     rule = "must be text in quotes, not empty"

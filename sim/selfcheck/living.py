@@ -212,21 +212,21 @@ def _run_size(streams: Streams, name: str, contacts: float, setting: tuple[int, 
         levels = levels_of(LevelRules(panic=panic), flow, flow.minutes)
         done = _until(levels, _all_calm, every=250)
         if not ran_out(levels):
-            return int(levels.ints[PANICKED, done])
+            return int(levels.ints[done, PANICKED])
     raise ArithmeticError("more have panicked than there are")
 
 
 def _all_calm(levels: Levels, row: int) -> bool:
-    return bool(levels.ints[SPREADERS, row] == 0)
+    return bool(levels.ints[row, SPREADERS] == 0)
 
 
 def _was_short(levels: Levels, row: int) -> bool:
-    return bool(levels.ints[SHORT, : row + 1].any())
+    return bool(levels.ints[: row + 1, SHORT].any())
 
 
 def _until(levels: Levels, ended: Callable[[Levels, int], bool], *, every: int) -> int:
     """Step on until something has ended, looked at every so many minutes; return the row reached."""
-    last = levels.ints.shape[1] - 1
+    last = levels.ints.shape[0] - 1
     for first in range(0, last, every):
         upto = min(first + every, last)
         advance(levels, first, upto)
@@ -284,9 +284,9 @@ def _short_by(streams: Streams, name: str, money: tuple[float, float, float, flo
     rail = Rail(payouts_per_minute=_MANY, final_minutes=1, hot_cents=round(reserve * 100))
     levels = levels_of(LevelRules(rails=(rail,)), Flow(requests=requests, deposits=deposits[None]), minutes)
     _until(levels, _was_short, every=2_000)
-    if not levels.ints[SHORT].any():
+    if not levels.ints[:, SHORT].any():
         raise ArithmeticError("a wallet was not short in the time given: the run is too short")
-    minute = int(np.argmax(levels.ints[SHORT] > 0))
+    minute = int(np.argmax(levels.ints[:, SHORT] > 0))
     return float(requests[0, 1, :minute].sum() - deposits[:minute].sum()) / 100
 
 
