@@ -354,9 +354,9 @@ def test_codes_are_entered_once_for_each_withdrawal_and_again_when_they_fail() -
     ("changes", "fault"),
     [
         ({"newcomers": LEARNING | {"categories": ["papers"]}}, "newcomers.categories.0: got "),
-        ({"newcomers": COMING | {"review_share": 0.1}}, 'newcomers.review_category: got "nothing"; must be a category'),
+        ({"newcomers": COMING | {"review_share": 0.1}}, "newcomers.review_category: got nothing; must be a category"),
         ({"newcomers": LEARNING | {"review_category": "howto"}}, "must be a category with task = true"),
-        ({"newcomers": COMING}, 'categories.papers.arrivals_per_hour: got "nothing"; must be given for a task'),
+        ({"newcomers": COMING}, "categories.papers.arrivals_per_hour: got nothing; must be given for a task"),
         (
             {"categories": {"howto": share(1.0), "papers": REVIEW | {"arrivals_per_hour": 1.0}}},
             "categories.papers.arrivals_per_hour: got 1.0; must be absent",

@@ -443,6 +443,12 @@ def test_a_wrong_set_reads(here: Path, argument: str, sentence: str) -> None:
         assert fault == f"--set: {sentence}"
 
 
+def test_a_set_makes_no_names(here: Path) -> None:
+    assert faults(SOUND, sets=("teams.front.agents=3",)) == [
+        "--set: teams.front: got 3; must be a key of teams, which has none yet: name it in a file"
+    ]
+
+
 def test_set_of_the_same_key_twice_is_a_fault(here: Path) -> None:
     assert faults(SOUND, sets=("days=3", "days = 4")) == ["--set: days: got 3, then 4; must be set once"]
 

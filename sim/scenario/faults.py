@@ -107,6 +107,8 @@ def unknown_key(path: Path, got: Any, known: Iterable[str]) -> Finding:
     if hint:
         return Finding(path, got, "must be a known key", hint)
     table = f"a key of {path_text(path[:-1])}" if path[:-1] else "a top-level key"
+    if not known:
+        return Finding(path, got, f"must be {table}, which has none yet: name it in a file")
     return Finding(path, got, f"must be {table}: {', '.join(known)}")
 
 

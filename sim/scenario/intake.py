@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sim.scenario.faults import Finding, Said, ScenarioFaults, closest, findings, under
+from sim.scenario.faults import NOTHING, Finding, Said, ScenarioFaults, closest, findings, under
 from sim.scenario.layers import read_chain
 from sim.scenario.merge import apply_sets, merge
 from sim.scenario.shape import Shape
@@ -96,7 +96,8 @@ def _cross(
     Text that is neither the value itself nor its key ("no team") is what was got in the model's own words.
     """
     path = tuple(key_path) if not isinstance(key_path, str) else _followed(data, key_path)
-    if isinstance(got, str) and got not in (under(data, path), path[-1]):
+    there = under(data, path)
+    if isinstance(got, str) and (there is NOTHING or got not in (there, path[-1])):
         got = Said(got)
     _, colon, listed = rule.partition(": ")
     if hint is None and colon and not isinstance(got, Said):
