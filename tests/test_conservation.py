@@ -106,20 +106,20 @@ def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
 
 
 LEAKS = {
-    "refills come from nowhere": ("rails[r, COLD_C, row] -= order", "pass"),
+    "refills come from nowhere": ("rails[row, r, COLD_C] -= order", "pass"),
     "what is held is paid as well": ("cents - held_cents", "cents"),
     "who gives up comes again": ("    return n - back\n", "    return 0\n"),
-    "a repeated request is a new one": ("again += lv.due[r, AGAIN + AUTO, row] +", "again +="),
+    "a repeated request is a new one": ("again += lv.due[row, r, AGAIN + AUTO] +", "again +="),
     "a payment costs the wallet nothing": ("            hot -= cost\n", ""),
     "what a country bars is dropped as well": (
-        "lv.ints[BARRED, row - 1] + barred",
-        "lv.ints[BARRED, row - 1] + 2 * barred",
+        "lv.ints[row - 1, BARRED] + barred",
+        "lv.ints[row - 1, BARRED] + 2 * barred",
     ),
     "the money of those barred vanishes": (
-        "lv.rails[r, LOST_C, row] += lv.cut[AUTO_C] + lv.cut[HAND_C]\n        credit",
+        "lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]\n        credit",
         "credit",
     ),
-    "released withdrawals bring no money": ("now[r, AUTO_C] + lv.due[r, RELEASE_C, row]", "now[r, AUTO_C]"),
+    "released withdrawals bring no money": ("now[r, AUTO_C] + lv.due[row, r, RELEASE_C]", "now[r, AUTO_C]"),
 }
 
 
