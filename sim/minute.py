@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import Demand
-from sim.levels import LEVEL_COLUMN, LevelRules, levels_of, tick
+from sim.levels import LEVEL_COLUMN, LevelRules, levels_of, ticks
 from sim.prepared import candidates, clocks
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Minute:
 
     def clock(self) -> Generator[Any, Any, None]:
         """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        env, levels, quiet = self.floor.env, self.levels, self.quiet
+        env, quiet, posted = self.floor.env, self.quiet, np.zeros(2, np.int64)
+        steps = ticks(self.levels, posted)
         start, closed, left = self.floor.leg_start, self.floor.closed, self.floor.left
         due: list[Note] = []
         at_opening = self.at_opening
@@ -68,9 +69,11 @@ class Minute:
                 if (start[leg] > silent_ms or at_opening) and (closed[row] > due_ms or row in left):
                     complaints += 1
                     unanswerable += quiet[row]
-            tick(minute + 1, complaints, unanswerable, levels)
+            posted[0], posted[1] = complaints, unanswerable
+            next(steps)
             for stream in self.candidates:
-                self.admit(*stream, minute)
+                if stream[1][minute] < stream[1][minute + 1]:
+                    self.admit(*stream, minute)
             due = self.due[minute]
 
     def admit(

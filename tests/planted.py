@@ -276,7 +276,9 @@ FAULTS = (
     ),
     pipeline("capacity is kept when nobody waits", "credit - paid if waiting > paid else 0.0", "credit - paid"),
     pipeline(
-        "lateness begins a minute late", "row - lv.numbers.promise_minutes", "row - lv.numbers.promise_minutes - 1"
+        "lateness begins a minute late",
+        "row - lv.numbers[0].promise_minutes",
+        "row - lv.numbers[0].promise_minutes - 1",
     ),
     pipeline("a paused rail pays", "if waiting and not lv.closed[r, row - 1]:", "if waiting:"),
     pipeline("every minute is a batch", "if row % rules[r, BATCH] == 0 else 0", "if True else 0"),
@@ -302,28 +304,28 @@ FAULTS = (
         "rails[row, r, TRANSIT_C] += 2 * order",
     ),
     pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
-    pipeline("polls do not load the gateway", "* lv.numbers.polls_per_open", "* 0.0"),
+    pipeline("polls do not load the gateway", "* lv.numbers[0].polls_per_open", "* 0.0"),
     pipeline("announcements have no effect", "late_level * (1.0 - lv.given[QUIET_LATE, row - 1])", "late_level"),
-    pipeline("a country bars nobody", "_take_out(lv, r, lv.numbers.barred_share,", "_take_out(lv, r, 0.0,"),
-    pipeline("who is barred takes the mean amount", "lv.numbers.barred_weight, BARRING", "1.0, BARRING"),
+    pipeline("a country bars nobody", "_take_out(lv, r, lv.numbers[0].barred_share,", "_take_out(lv, r, 0.0,"),
+    pipeline("who is barred takes the mean amount", "lv.numbers[0].barred_weight, BARRING", "1.0, BARRING"),
     pipeline("the reviewed money of those barred vanishes", "lv.cut[HAND_C]\n        credit", "0\n        credit"),
     pipeline(
         "breaches are a part of those who pass",
-        "here * lv.numbers.breach_share",
-        "(here - gone) * lv.numbers.breach_share",
+        "here * lv.numbers[0].breach_share",
+        "(here - gone) * lv.numbers[0].breach_share",
     ),
     pipeline("parts of a breach are forgotten", "lv.carry[r, BREACHING] = credit - passed", "pass"),
-    pipeline("those barred write no tickets", "* lv.numbers.barred_level", "* 0.0"),
+    pipeline("those barred write no tickets", "* lv.numbers[0].barred_level", "* 0.0"),
     pipeline(
         "a limit comes before the country's law",
-        "    if lv.numbers.barred_share + lv.numbers.breach_share > 0.0:\n"
+        "    if lv.numbers[0].barred_share + lv.numbers[0].breach_share > 0.0:\n"
         "        _pass_countries(lv, row)\n    _pass_limits(lv, row)\n",
         "    _pass_limits(lv, row)\n    _pass_countries(lv, row)\n",
     ),
     pipeline(
         "a wrong network is a wrong address",
-        "_go_astray(lv, row, 1, lv.numbers.network_share,",
-        "_go_astray(lv, row, 1, lv.numbers.address_share,",
+        "_go_astray(lv, row, 1, lv.numbers[0].network_share,",
+        "_go_astray(lv, row, 1, lv.numbers[0].address_share,",
     ),
     pipeline(
         "only automatic withdrawals go astray", "lv.now[r, AUTO_C] + lv.now[r, HAND_C], some", "lv.now[r, AUTO_C], some"

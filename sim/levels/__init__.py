@@ -14,10 +14,10 @@ from sim.levels.columns import (
 from sim.levels.flow import Flow
 from sim.levels.rules import Countries, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
 from sim.levels.state import Levels, levels_of, ran_out, tables_of
-from sim.levels.step import step, tick
+from sim.levels.step import step, ticks
 
 __all__ = [
     "FLOAT_NAMES", "INT_NAMES", "LATE_STREAM", "LEVEL_COLUMN", "RAIL_NAMES", "RUMOUR_STREAM", "STREAMS", "Countries",
     "Flow", "Gateway", "LevelRules", "Levels", "Limits", "Mistake", "Panic", "Rail", "Voice", "levels_of", "ran_out",
-    "step", "tables_of", "tick",
+    "step", "tables_of", "ticks",
 ]  # fmt: skip

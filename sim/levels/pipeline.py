@@ -90,14 +90,14 @@ from sim.levels.state import (
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
     """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
     _pass_gateway(lv, row)
-    if lv.numbers.barred_share + lv.numbers.breach_share > 0.0:
+    if lv.numbers[0].barred_share + lv.numbers[0].breach_share > 0.0:
         _pass_countries(lv, row)
     _pass_limits(lv, row)
     _confirm(lv, row)
-    if lv.numbers.address_share > 0.0:
-        _go_astray(lv, row, 0, lv.numbers.address_share, lv.numbers.address_level)
-    if lv.numbers.network_share > 0.0:
-        _go_astray(lv, row, 1, lv.numbers.network_share, lv.numbers.network_level)
+    if lv.numbers[0].address_share > 0.0:
+        _go_astray(lv, row, 0, lv.numbers[0].address_share, lv.numbers[0].address_level)
+    if lv.numbers[0].network_share > 0.0:
+        _go_astray(lv, row, 1, lv.numbers[0].network_share, lv.numbers[0].network_level)
     _screen(lv, row)
     late = 0
     waiting = 0
@@ -106,13 +106,13 @@ def withdraw(lv, row):  # type: ignore[no-untyped-def]
         _settle(lv, row, r)
         waiting += lv.rails[row, r, REVIEW_IN] - lv.rails[row, r, REVIEWED]
         waiting += lv.rails[row, r, PAYOUT_IN] - lv.rails[row, r, FINAL]
-        ago = row - lv.numbers.promise_minutes
+        ago = row - lv.numbers[0].promise_minutes
         if ago > 0:
             late += max(lv.rails[ago, r, REVIEW_IN] - lv.rails[row, r, REVIEWED], 0)
             late += max(lv.rails[ago, r, PAYOUT_IN] - lv.rails[row, r, FINAL], 0)
     lv.ints[row, N_LATE] = late
     lv.ints[row, N_OPEN] = waiting + lv.ints[row, HELD] - lv.ints[row, RELEASED]
-    lv.floats[row, LEVEL_LATE] = late * lv.numbers.late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
+    lv.floats[row, LEVEL_LATE] = late * lv.numbers[0].late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
 
 
 @part
@@ -215,16 +215,16 @@ def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     for r in range(lv.now.shape[0]):
         n += lv.now[r, AUTO] + lv.now[r, HAND]
     lv.ints[row, REQUESTS] = n
-    load = n + lv.given[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers.polls_per_open
+    load = n + lv.given[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers[0].polls_per_open
     share = _error_share(lv, load)
     lv.floats[row, ERROR_SHARE] = share
     failed = gave_up = 0
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
         failed += _take_out(lv, r, share, 1.0, FAILING)
-        gave_up += _come_again(lv, r, row, lv.numbers.retry_share, lv.numbers.retry_minutes, RETRYING)
+        gave_up += _come_again(lv, r, row, lv.numbers[0].retry_share, lv.numbers[0].retry_minutes, RETRYING)
     lv.ints[row, FAILED] = lv.ints[row - 1, FAILED] + failed
     lv.ints[row, GAVE_UP] = lv.ints[row - 1, GAVE_UP] + gave_up
-    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers.fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
+    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers[0].fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
 
 
 @stage
@@ -233,9 +233,9 @@ def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     n = barred = breaches = 0
     for r in range(lv.now.shape[0]):
         here = lv.now[r, AUTO] + lv.now[r, HAND]
-        gone = _take_out(lv, r, lv.numbers.barred_share, lv.numbers.barred_weight, BARRING)
+        gone = _take_out(lv, r, lv.numbers[0].barred_share, lv.numbers[0].barred_weight, BARRING)
         lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
-        credit = lv.carry[r, BREACHING] + here * lv.numbers.breach_share
+        credit = lv.carry[r, BREACHING] + here * lv.numbers[0].breach_share
         passed = min(int(credit), here - gone)
         lv.carry[r, BREACHING] = credit - passed
         n += here
@@ -244,7 +244,7 @@ def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     lv.ints[row, BARRED] = lv.ints[row - 1, BARRED] + barred
     lv.ints[row, BREACHES] = lv.ints[row - 1, BREACHES] + breaches
     # As many as are expected, not those just counted: few and far between, they would be beyond the ceiling at once.
-    lv.floats[row, LEVEL_BARRED] = n * lv.numbers.barred_share * lv.numbers.barred_level
+    lv.floats[row, LEVEL_BARRED] = n * lv.numbers[0].barred_share * lv.numbers[0].barred_level
 
 
 @part
@@ -252,18 +252,18 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     """Refuse what is over the limit, for as many accounts as the market or an empty wallet tightens it."""
     tight = lv.given[MARKET_TIGHTNESS, row - 1]
     for r in range(lv.now.shape[0]):
-        enough = lv.numbers.hot_share * lv.rail_ints[r, TARGET_C]
+        enough = lv.numbers[0].hot_share * lv.rail_ints[r, TARGET_C]
         if lv.rail_ints[r, HAS_WALLET] and lv.rails[row - 1, r, HOT_C] < enough:
             tight = 1.0
     lv.floats[row, TIGHTNESS] = tight
     refused = away = 0
-    share = tight * lv.numbers.over_share
+    share = tight * lv.numbers[0].over_share
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
-        refused += _take_out(lv, r, share, lv.numbers.over_weight, EXCEEDING)
-        away += _come_again(lv, r, row, lv.numbers.back_share, lv.numbers.back_minutes, RETURNING)
+        refused += _take_out(lv, r, share, lv.numbers[0].over_weight, EXCEEDING)
+        away += _come_again(lv, r, row, lv.numbers[0].back_share, lv.numbers[0].back_minutes, RETURNING)
     lv.ints[row, OVER_LIMIT] = lv.ints[row - 1, OVER_LIMIT] + refused
     lv.ints[row, TURNED_AWAY] = lv.ints[row - 1, TURNED_AWAY] + away
-    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers.limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
+    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers[0].limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
 
 
 @part
@@ -271,8 +271,8 @@ def _confirm(lv, row):  # type: ignore[no-untyped-def]
     """Let the customers confirm; some drop out."""
     dropped = 0
     for r in range(lv.now.shape[0]):
-        if lv.numbers.drop_share > 0.0:
-            dropped += _take_out(lv, r, lv.numbers.drop_share, 1.0, DROPPING)
+        if lv.numbers[0].drop_share > 0.0:
+            dropped += _take_out(lv, r, lv.numbers[0].drop_share, 1.0, DROPPING)
             lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
     lv.ints[row, DROPPED] = lv.ints[row - 1, DROPPED] + dropped
 
@@ -313,7 +313,7 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
         waiting += rails[row, r, REVIEW_IN] - rails[row, r, REVIEWED]
     lv.ints[row, HELD] = lv.ints[row - 1, HELD]
     if waiting:
-        credit = lv.floats[row - 1, REVIEW_CREDIT] + lv.numbers.reviews_per_minute
+        credit = lv.floats[row - 1, REVIEW_CREDIT] + lv.numbers[0].reviews_per_minute
         able = min(int(credit), waiting)
         _review(lv, row, able)
         lv.floats[row, REVIEW_CREDIT] = credit - able if waiting > able else 0.0
@@ -342,12 +342,12 @@ def _review(lv, row, able):  # type: ignore[no-untyped-def]
 def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
     """Put what was reviewed into the payout line, but for the share that is held first."""
     held = held_cents = 0
-    if lv.numbers.held_share > 0.0:
-        credit = lv.carry[r, HOLDING] + done * lv.numbers.held_share
+    if lv.numbers[0].held_share > 0.0:
+        credit = lv.carry[r, HOLDING] + done * lv.numbers[0].held_share
         held = min(int(credit), done)
         lv.carry[r, HOLDING] = credit - held
         held_cents = portion(cents, held, done)
-        at = min(row + lv.numbers.hold_minutes, lv.due.shape[0] - 1)
+        at = min(row + lv.numbers[0].hold_minutes, lv.due.shape[0] - 1)
         lv.due[at, r, RELEASE] += held
         lv.due[at, r, RELEASE_C] += held_cents
         lv.rails[row, r, HELD_C] += held_cents

@@ -43,7 +43,7 @@ from sim.levels.state import (
 @part
 def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
     """Write what the posts of the last minute do: copies in the coming one, rumour, trust, and who still signs up."""
-    numbers, minute = lv.numbers, row - 2
+    numbers, minute = lv.numbers[0], row - 2
     background = campaign = 0
     if minute >= 0:
         background, campaign = lv.posts[0, minute], lv.posts[1, minute]
@@ -70,7 +70,7 @@ def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
     Both cascades bring copies by one clock. Each cascade's part of a minute's copies is its part of the intensity, and
     what is below one is carried to the next.
     """
-    numbers = lv.numbers
+    numbers = lv.numbers[0]
     weight = _marks(lv, answerable) + lv.given[BOOST, row - 1]
     weight_unanswered = _marks(lv, unanswerable) + lv.given[BOOST_UNANSWERED, row - 1]
     jump, jump_unanswered = 1.0 - numbers.decay, 1.0 - numbers.unanswered_decay
@@ -112,7 +112,7 @@ def _passed(times, at, place, until):  # type: ignore[no-untyped-def]
 @part
 def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     """Frighten depositors, by those who are frightened, by rumour and from outside; each asks for money at once."""
-    numbers = lv.numbers
+    numbers = lv.numbers[0]
     if numbers.depositors == 0:
         return
     spreaders, panicked = lv.ints[row - 1, SPREADERS], lv.ints[row - 1, PANICKED]

@@ -34,50 +34,19 @@ COPIED, FRIGHTENED, CALMED, CASCADE, UNANSWERED, COPY_CARRY = range(6)
 of a copy that was carried."""
 
 
-class Numbers(NamedTuple):
-    """The rules' own numbers, each always of the same kind."""
-
-    promise_minutes: int
-    hold_minutes: int
-    retry_minutes: int
-    back_minutes: int
-    depositors: int
-    reviews_per_minute: float
-    drop_share: float
-    held_share: float
-    late_level: float
-    address_share: float
-    address_level: float
-    network_share: float
-    network_level: float
-    fault_level: float
-    limited_level: float
-    barred_level: float
-    barred_share: float
-    barred_weight: float
-    breach_share: float
-    retry_share: float
-    polls_per_open: float
-    over_share: float
-    over_weight: float
-    hot_share: float
-    back_share: float
-    rumour_decay: float
-    rumour_threshold: float
-    rumour_level: float
-    copies: float
-    decay: float
-    unanswered_decay: float
-    background: float
-    campaign: float
-    copy: float
-    trust_recovery: float
-    trust_loss: float
-    signup_weight: float
-    spread: float
-    calm: float
-    per_rumour: float
-    distrust_weight: float
+_WHOLE = (
+    "promise_minutes", "hold_minutes", "retry_minutes", "back_minutes", "depositors",
+)  # fmt: skip
+_REAL = (
+    "reviews_per_minute", "drop_share", "held_share", "late_level", "address_share", "address_level",
+    "network_share", "network_level", "fault_level", "limited_level", "barred_level", "barred_share",
+    "barred_weight", "breach_share", "retry_share", "polls_per_open", "over_share", "over_weight", "hot_share",
+    "back_share", "rumour_decay", "rumour_threshold", "rumour_level", "copies", "decay", "unanswered_decay",
+    "background", "campaign", "copy", "trust_recovery", "trust_loss", "signup_weight", "spread", "calm",
+    "per_rumour", "distrust_weight",
+)  # fmt: skip
+NUMBERS = np.dtype([(name, np.int64) for name in _WHOLE] + [(name, np.float64) for name in _REAL])
+"""The rules' own numbers, each always of the same kind: one record, which costs a call less than as many numbers."""
 
 
 class Levels(NamedTuple):
@@ -88,7 +57,7 @@ class Levels(NamedTuple):
     one, ``cut`` what was just taken out of it.
     """
 
-    numbers: Numbers
+    numbers: NDArray[np.void]
     ints: Ints
     floats: Floats
     rails: Ints
@@ -189,7 +158,7 @@ def _rail_ints(rail: Rail) -> list[int]:
     ]  # fmt: skip
 
 
-def _numbers(rules: LevelRules) -> Numbers:
+def _numbers(rules: LevelRules) -> NDArray[np.void]:
     gateway, countries, limits = rules.gateway, rules.countries, rules.limits
     voice, panic = rules.voice, rules.panic
     given = {
@@ -235,8 +204,7 @@ def _numbers(rules: LevelRules) -> Numbers:
         "per_rumour": panic.per_rumour,
         "distrust_weight": panic.distrust_weight,
     }
-    whole = Numbers._fields[: Numbers._fields.index("reviews_per_minute")]
-    return Numbers(**{name: int(v) if name in whole else float(v) for name, v in given.items()})  # type: ignore[arg-type]
+    return np.array([tuple(given[name] for name in (*_WHOLE, *_REAL))], NUMBERS)
 
 
 def ran_out(levels: Levels | None) -> bool:
@@ -244,7 +212,7 @@ def ran_out(levels: Levels | None) -> bool:
     if levels is None:
         return False
     drawn = ((COPY_AT, levels.copy_times), (FRIGHT_AT, levels.fright_times), (CALM_AT, levels.calm_times))
-    whole_crowd = len(levels.fright_times) >= levels.numbers.depositors
+    whole_crowd = len(levels.fright_times) >= int(levels.numbers["depositors"][0])
     return any(
         len(times) > 0 and levels.at[place] == len(times) and not (whole_crowd and place != COPY_AT)
         for place, times in drawn
