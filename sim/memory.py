@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ctypes
 
-_ARENA_MAX = -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_KEPT = 1 << 30
 
 
 def share_memory() -> None:
-    """Have the threads of this process share one pool of memory; to be called before the first of them starts.
+    """Have the threads of this process share one pool of memory that keeps up to 1 GiB of what is freed.
 
-    glibc gives each thread a pool of its own and hands what is freed at its end back to the system at every turn.
-    Replications take and free the same large tables again and again: with a pool each, that costs more than drawing.
+    To be called before the first of them starts. glibc gives each thread a pool of its own, and hands large tables back
+    to the system at every turn. Replications take and free the same ones again and again: pages that come anew cost as
+    much as the engine, and on a virtual machine more.
     """
     _glibc("mallopt", _ARENA_MAX, 1)
+    _glibc("mallopt", _TRIM_THRESHOLD, _KEPT)
+    _glibc("mallopt", _MMAP_THRESHOLD, _KEPT)
 
 
 def release_memory() -> None:

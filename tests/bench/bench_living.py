@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from sim.memory import share_memory
 from sim.scenario import Scenario, load
 from sim.world import build
 from tests.bench.bench_engine import STATIONS, Model, Turn, ours
@@ -26,6 +27,7 @@ MOST = 2.0
 def main(count: int = TURNS) -> None:
     """Print the table of ratios."""
     compiled_first()
+    share_memory()  # as the command does
     print(f"The baseline, 35 days of 10,000 tickets: CPU ms of a replication, median of {count} turns")
     done = [
         {name: replace(one, outcome=None) for name, one in turn.items()} for turn in turns(models(), count, seed=100)
