@@ -51,7 +51,7 @@ def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
     hidden = unanswerable + lv.ints[row - 1, COPIES_UNANSWERABLE]
     posts = complaints + copied + background + campaign
     heard = lv.floats[row - 1, RUMOUR] * numbers.rumour_decay + complaints
-    heard += numbers.copy * copied + numbers.background * background + numbers.campaign * campaign
+    heard += numbers.copied * copied + numbers.background * background + numbers.campaign * campaign
     lv.ints[row, COMPLAINTS], lv.floats[row, RUMOUR] = complaints, heard
     if heard > numbers.rumour_threshold:
         lv.floats[row, LEVEL_RUMOUR] = (heard - numbers.rumour_threshold) * numbers.rumour_level

@@ -42,10 +42,11 @@ _REAL = (
     "network_share", "network_level", "fault_level", "limited_level", "barred_level", "barred_share",
     "barred_weight", "breach_share", "retry_share", "polls_per_open", "over_share", "over_weight", "hot_share",
     "back_share", "rumour_decay", "rumour_threshold", "rumour_level", "copies", "decay", "unanswered_decay",
-    "background", "campaign", "copy", "trust_recovery", "trust_loss", "signup_weight", "spread", "calm",
+    "background", "campaign", "copied", "trust_recovery", "trust_loss", "signup_weight", "spread", "calm",
     "per_rumour", "distrust_weight",
 )  # fmt: skip
-NUMBERS = np.dtype([(name, np.int64) for name in _WHOLE] + [(name, np.float64) for name in _REAL])
+_FIELDS = [(name, np.int64) for name in _WHOLE] + [(name, np.float64) for name in _REAL]
+NUMBERS = np.dtype((np.record, _FIELDS))
 """The rules' own numbers, each always of the same kind: one record, which costs a call less than as many numbers."""
 
 
@@ -195,7 +196,7 @@ def _numbers(rules: LevelRules) -> NDArray[np.void]:
         "unanswered_decay": voice.unanswered_decay,
         "background": voice.background,
         "campaign": voice.campaign,
-        "copy": voice.copy,
+        "copied": voice.copy,
         "trust_recovery": voice.trust_recovery,
         "trust_loss": voice.trust_loss_per_post,
         "signup_weight": voice.signup_weight,
