@@ -339,17 +339,20 @@ def locust(run: Path, url: str, *options: str) -> subprocess.CompletedProcess[st
 @pytest.mark.load
 @repeated_when_late
 def test_plain_locust_runs_the_same_test_and_shows_latency_from_due(tmp_path: Path) -> None:
-    # 300 requests, one each 10 ms, a stall of 1 s: the third largest latency, p99, is 980 ms.
+    # 300 requests, one each 10 ms, a stall of 1 s: the third largest latency, p99, is 980 ms, and what the server needs
+    # for those who stood before it when it woke. Locust rounds it to two digits.
     run = run_of(tmp_path, READS, 3.0, {"withdrawal_status": {"p99_ms": 3000.0}})
     with TinyServer(stall_at(100, 1.0)) as server:
         done = locust(run, server.url, "--window", "3 s", "--only-summary", "--csv", str(tmp_path / "stats"))
     in_time(run)
-    verdict, _ = results(run)
+    verdict, rows = results(run)
     with (tmp_path / "stats_stats.csv").open() as file:
         (line,) = [row for row in csv.DictReader(file) if row["Name"] == "withdrawal_status"]
     assert (done.returncode, verdict["exit_code"], verdict["valid"]) == (0, 0, True), done.stderr
     assert line["Request Count"] == "300"
-    assert float(line["99%"]) == pytest.approx(980, rel=0.05)
+    third = float((rows["done_us"] - rows["due_us"]).sort(descending=True)[2]) / 1000
+    assert third >= 978
+    assert float(line["99%"]) == pytest.approx(third, rel=0.06)
 
 
 def test_plain_locust_ends_with_our_exit_codes(tmp_path: Path) -> None:
