@@ -120,8 +120,9 @@ def test_what_only_chance_can_make_is_no_cost() -> None:
 
 
 def test_the_readme_shows_the_sentence_as_it_is_told() -> None:
-    found = Shortage("all", Amount(45, 30, 60), 95.0, Amount(14, 9, 20), open_ended=False)
-    told_so = sentence(found, {**COSTS, "public complaints": Amount(21, 15.75, 26.25)}, measured=True)
+    found = Shortage("all", Amount(36.0, 34.4, 39.9), 68.4, Amount(60, 60, 60), open_ended=True)
+    costs = {"failed withdrawals": Amount(7060, 1876, 12244), "tickets": Amount(141, 36, 245)}
+    told_so = sentence(found, {**costs, "public complaints": Amount(-0.2, -1, 1)}, measured=True)
     shown = (ROOT / "README.md").read_text("utf-8").replace("\n> ", " ")
     assert f" {told_so}\n" in shown
 
