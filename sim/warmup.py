@@ -16,7 +16,7 @@ _SHORT = ("days=1", "warmup_days=1", "population.registered=100000")
 
 
 def warm_up() -> None:
-    """Compile all that replications need and note it; takes some 20 s unless it has been done before."""
+    """Compile all that replications need and note it; takes some 40 s unless it has been done before."""
     facts = facts_of(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
     measure(facts)
     hourly(facts)

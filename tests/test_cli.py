@@ -307,7 +307,7 @@ def test_what_takes_long_once_is_told_once(monkeypatch: pytest.MonkeyPatch) -> N
     compiled: list[bool] = []
     monkeypatch.setattr("sim.cli.work.warm", lambda: bool(compiled))
     monkeypatch.setattr("sim.cli.work.warm_up", lambda: compiled.append(True))
-    words = "compiling the engine, once for this version (about 20 s) ...\n"
+    words = "compiling the engine, once for this version (about 40 s) ...\n"
     assert withstand("run", "quiet_week", *QUICK, "--out", "run").err.startswith(words)
     assert words not in withstand("run", "quiet_week", *QUICK, "--out", "other").err
     compiled.clear()

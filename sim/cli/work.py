@@ -39,7 +39,7 @@ def compiled_first(*, quiet: bool) -> None:
     """Compile the engine unless it has been done, and say so, because it takes a while."""
     if not warm():
         if not quiet:
-            print("compiling the engine, once for this version (about 20 s) ...", file=sys.stderr, flush=True)
+            print("compiling the engine, once for this version (about 40 s) ...", file=sys.stderr, flush=True)
         warm_up()
 
 
