@@ -12,8 +12,8 @@ run: $(READY)
 
 test: $(READY) lint
 	$(BIN)/pytest -n auto --dist loadgroup -m "not load and not servers and not swarm"
-	$(BIN)/pytest -n 5 --dist loadgroup -m "servers and not load" $$(grep -l mark.servers tests/test_*.py)
-	$(BIN)/pytest -m load $$(grep -l mark.load tests/test_*.py)
+	$(BIN)/pytest -n 5 --dist loadgroup -m "servers and not load" $$(grep -rl mark.servers tests --include="test_*.py")
+	$(BIN)/pytest -m load $$(grep -rl mark.load tests --include="test_*.py")
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -22,8 +22,8 @@ lint: $(READY)
 
 swarm: $(READY)
 	$(BIN)/pytest -m swarm
-	$(BIN)/python tests/planted.py
-	$(BIN)/python tests/swarm.py --worlds $(WORLDS)
+	$(BIN)/python -m tests.tools.planted
+	$(BIN)/python -m tests.tools.swarm --worlds $(WORLDS)
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
@@ -42,7 +42,7 @@ gallery: $(READY)
 	-$(BIN)/withstand demo --out build/gallery
 	cp build/gallery/plots/backlog.png build/gallery/plots/complaints.png results/gallery/
 	cp build/gallery/loadtest/x1/latency.png build/gallery/loadtest/x1/sent.png results/gallery/
-	$(BIN)/python -m tests.gallery
+	$(BIN)/python -m sim.studies.gallery
 	$(BIN)/python -m tests.bench size
 
 clean:

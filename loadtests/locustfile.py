@@ -24,14 +24,14 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtests import cli
-from loadtests.dialect import ACKNOWLEDGED, RATE_LIMITED
-from loadtests.driver import Ended, Hook, Progress
-from loadtests.faults import GeneratorError, InputError
-from loadtests.master import Master
-from loadtests.plan import Plan, add_arguments, check_target, make_plan
-from loadtests.sending import Alone, Sender
-from loadtests.session import Session
-from loadtests.worker import Worker
+from loadtests.core.faults import GeneratorError, InputError
+from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED
+from loadtests.plan.plan import Plan, add_arguments, check_target, make_plan
+from loadtests.replay.master import Master
+from loadtests.replay.sender import Alone, Sender
+from loadtests.replay.session import Session
+from loadtests.replay.worker import Worker
+from loadtests.transport.driver import Ended, Hook, Progress
 
 RUN_VARIABLE = "WITHSTAND_RUN"
 MESSAGE = "withstand"

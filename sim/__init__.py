@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.comparison import compare
-    from sim.runner import Run, run
+    from sim.api import Run, run
+    from sim.experiment.analysis.comparison import compare
     from sim.scenario import Scenario, load
 
 __all__ = ["Run", "Scenario", "compare", "load", "run"]
 _HOME = {
     "load": "sim.scenario",
     "Scenario": "sim.scenario",
-    "run": "sim.runner",
-    "Run": "sim.runner",
-    "compare": "sim.comparison",
+    "run": "sim.api",
+    "Run": "sim.api",
+    "compare": "sim.experiment.analysis.comparison",
 }
 
 
@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sim' has no attribute {name!r}; it offers {', '.join(__all__)}")
     from importlib import import_module
 
-    from sim.memory import share_memory
+    from sim.core.memory import share_memory
 
     share_memory()  # before the libraries that start threads
     return getattr(import_module(_HOME[name]), name)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import postgres_cluster
 import pytest
-from real_data import ABSENT
+
+from tests.support.real_data import ABSENT
+from tests.support.servers import postgres_cluster
 
 REQUIRE_ALL = "WITHSTAND_REQUIRE_ALL"
 

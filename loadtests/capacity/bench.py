@@ -10,17 +10,17 @@ from pathlib import Path
 import gevent
 import polars as pl
 
-from loadtests import guard
-from loadtests.capacity.load import step_schedule
 from loadtests.capacity.search import Stop
 from loadtests.capacity.step import Objective, Step, judge_step
-from loadtests.client import Client
-from loadtests.dialect import Dialect
-from loadtests.driver import WATCH_S, Driver
-from loadtests.guard import Caps
-from loadtests.plan import limits_of
-from loadtests.recorder import Journal, Recorder
-from loadtests.schedule import SECOND_US, Schedule
+from loadtests.capacity.step_load import step_schedule
+from loadtests.core.schedule import SECOND_US, Schedule
+from loadtests.dialect.contract import Dialect
+from loadtests.plan.plan import limits_of
+from loadtests.transport import guard
+from loadtests.transport.client import Client
+from loadtests.transport.driver import WATCH_S, Driver
+from loadtests.transport.guard import Caps
+from loadtests.transport.recorder import Journal, Recorder
 
 RECOVERY_S = 60.0
 LONGEST_STEPS = 10

@@ -13,23 +13,24 @@ from typing import Any
 
 import polars as pl
 
-from loadtests import accounts, guard
 from loadtests.capacity.bench import Bench, Settings
-from loadtests.capacity.load import ALL
 from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
 from loadtests.capacity.step import Objective
+from loadtests.capacity.step_load import ALL
 from loadtests.capacity.usl import LEAST_STEPS, fit
-from loadtests.chosen import narrow, samples_of
-from loadtests.client import Client
-from loadtests.dialect import Dialect, load, speaks
-from loadtests.faults import InputError
-from loadtests.guard import LOCAL_HOSTS, Caps
-from loadtests.options import COUNT, DURATION, RATE, SHARE
-from loadtests.options import numbers as read_numbers
-from loadtests.pooled import pooled
-from loadtests.results import write_json
-from loadtests.schedule import read_trace
-from sim.tables import ENDPOINTS
+from loadtests.core.faults import InputError
+from loadtests.core.numbers import COUNT, DURATION, RATE, SHARE
+from loadtests.core.numbers import numbers as read_numbers
+from loadtests.core.schedule import read_trace
+from loadtests.dialect.contract import Dialect, load, speaks
+from loadtests.plan import accounts
+from loadtests.plan.pool import pooled
+from loadtests.plan.target import narrow, samples_of
+from loadtests.transport import guard
+from loadtests.transport.client import Client
+from loadtests.transport.guard import LOCAL_HOSTS, Caps
+from loadtests.verdict.files import write_json
+from sim.core.tables import ENDPOINTS
 
 FORMAT = 1
 INTERRUPTED = "interrupted"
@@ -167,7 +168,7 @@ def measure(
     steps = {name: {"ended": f.ended, "steps": [asdict(s) for s in f.steps]} for name, f in searches.items()}
     write_json(part / "steps.json", {"key_prefix": prefix, **steps})
     if order.plots:
-        from loadtests.plots import capacity as pictures
+        from loadtests.verdict.plots import capacity as pictures
 
         pictures.write(part, result)
     part.rename(order.out_dir)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from loadtests.dialect import ACKNOWLEDGED, RATE_LIMITED, REJECTED, SHED, UNKNOWN
-from loadtests.verdict import LATENESS_P99_LIMIT_MS, interval, latency_us, quantile
+from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, SHED, UNKNOWN
+from loadtests.verdict.verdict import LATENESS_P99_LIMIT_MS, interval, latency_us, quantile
 
 DROPPED_SHARE = 0.2
 COMPLETION_SHARE = 0.99

@@ -1,1 +1,1 @@
-"""One file for each API that can be tested: found by its name, see ``loadtests.dialect``."""
+"""One file for each API that can be tested: found by its name, see ``loadtests.dialect.contract``."""

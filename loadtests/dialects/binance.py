@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from loadtests.answers import fetch, rate_limited
-from loadtests.dialect import REJECTED, UNKNOWN, Answer, Outcome, ReadError, Request, Send, Withdrawal
-from loadtests.exchange import Exchange, Words, amounts
-from loadtests.payload import ASSETS, json_object, json_value, plain
-from loadtests.signing import Params, form, hex_hmac, now_ms
+from loadtests.dialect.answers import fetch, rate_limited
+from loadtests.dialect.contract import REJECTED, UNKNOWN, Answer, Outcome, ReadError, Request, Send, Withdrawal
+from loadtests.dialect.exchange import Exchange, Words, amounts
+from loadtests.dialect.payload import ASSETS, json_object, json_value, plain
+from loadtests.dialect.signing import Params, form, hex_hmac, now_ms
 
 SECRETS = ("WITHSTAND_BINANCE_KEY", "WITHSTAND_BINANCE_SECRET")
 SETTINGS = {"WITHSTAND_BINANCE_FEE": "net"}

@@ -18,10 +18,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loadtests import answers
-from loadtests.api import Api
-from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
-from loadtests.payload import Samples, json_bytes, json_object, key_of, ticket_text
+from loadtests.dialect import answers
+from loadtests.dialect.api import Api
+from loadtests.dialect.contract import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
+from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
 
 SECRETS = ("WITHSTAND_HELPDESK_TOKEN",)
 SETTINGS = {"WITHSTAND_HELPDESK_QUEUE": "1", "WITHSTAND_HELPDESK_USER": ""}

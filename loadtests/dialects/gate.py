@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from loadtests.answers import fetch
-from loadtests.dialect import Answer, Outcome, Request, Send, Withdrawal
-from loadtests.exchange import Exchange, Words, amounts, cancelled
-from loadtests.payload import ASSETS, json_bytes, json_object, json_value, plain
-from loadtests.signing import Params, form, gate_headers
+from loadtests.dialect.answers import fetch
+from loadtests.dialect.contract import Answer, Outcome, Request, Send, Withdrawal
+from loadtests.dialect.exchange import Exchange, Words, amounts, cancelled
+from loadtests.dialect.payload import ASSETS, json_bytes, json_object, json_value, plain
+from loadtests.dialect.signing import Params, form, gate_headers
 
 SECRETS = ("WITHSTAND_GATE_KEY", "WITHSTAND_GATE_SECRET")
 SETTINGS = {"WITHSTAND_GATE_FEE": "within"}

@@ -13,12 +13,22 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from loadtests.answers import fetch, rate_limited, unread
-from loadtests.dialect import REJECTED, UNKNOWN, Answer, Arrival, Outcome, ReadError, Request, Send, Withdrawal
-from loadtests.exchange import Exchange, Words, cancelled
-from loadtests.faults import InputError
-from loadtests.payload import json_object, plain
-from loadtests.signing import Nonce, Params, form, kraken_sign
+from loadtests.core.faults import InputError
+from loadtests.dialect.answers import fetch, rate_limited, unread
+from loadtests.dialect.contract import (
+    REJECTED,
+    UNKNOWN,
+    Answer,
+    Arrival,
+    Outcome,
+    ReadError,
+    Request,
+    Send,
+    Withdrawal,
+)
+from loadtests.dialect.exchange import Exchange, Words, cancelled
+from loadtests.dialect.payload import json_object, plain
+from loadtests.dialect.signing import Nonce, Params, form, kraken_sign
 
 SECRETS = ("WITHSTAND_KRAKEN_KEY", "WITHSTAND_KRAKEN_SECRET")
 SETTINGS = {"WITHSTAND_KRAKEN_FEE": "net", "WITHSTAND_KRAKEN_ADDRESS_KEY": "withstand-{asset}"}

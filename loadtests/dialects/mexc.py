@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from loadtests.answers import fetch
-from loadtests.dialect import ReadError, Request, Send, Withdrawal
+from loadtests.dialect.answers import fetch
+from loadtests.dialect.contract import ReadError, Request, Send, Withdrawal
+from loadtests.dialect.exchange import Words, cancelled
+from loadtests.dialect.payload import ASSETS, plain
+from loadtests.dialect.signing import Params, now_ms
 from loadtests.dialects.binance import RECEIVE_WINDOW_MS, Binance
-from loadtests.exchange import Words, cancelled
-from loadtests.payload import ASSETS, plain
-from loadtests.signing import Params, now_ms
 
 SECRETS = ("WITHSTAND_MEXC_KEY", "WITHSTAND_MEXC_SECRET")
 SETTINGS = {"WITHSTAND_MEXC_FEE": "within"}

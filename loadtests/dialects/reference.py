@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from loadtests import answers
-from loadtests.api import Api
-from loadtests.dialect import (
+from loadtests.core.faults import InputError
+from loadtests.dialect import answers
+from loadtests.dialect.api import Api
+from loadtests.dialect.contract import (
     Answer,
     Arrival,
     Glance,
@@ -27,8 +28,7 @@ from loadtests.dialect import (
     Withdrawal,
     spent,
 )
-from loadtests.faults import InputError
-from loadtests.payload import (
+from loadtests.dialect.payload import (
     ASSETS,
     Samples,
     json_bytes,
@@ -39,7 +39,7 @@ from loadtests.payload import (
     plain,
     ticket_text,
 )
-from loadtests.signing import gate_headers, hex_hmac
+from loadtests.dialect.signing import gate_headers, hex_hmac
 
 SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
 SETTINGS = {"WITHSTAND_ACCOUNT": ""}

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from loadtests import answers
-from loadtests.api import Api
-from loadtests.dialect import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
-from loadtests.payload import Samples, json_bytes, json_object, key_of, ticket_text
-from loadtests.signing import form, now_ms
+from loadtests.dialect import answers
+from loadtests.dialect.api import Api
+from loadtests.dialect.contract import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
+from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
+from loadtests.dialect.signing import form, now_ms
 
 SECRETS = ("WITHSTAND_ZENDESK_EMAIL", "WITHSTAND_ZENDESK_TOKEN")
 SETTINGS = {"WITHSTAND_ZENDESK_REQUESTER": ""}

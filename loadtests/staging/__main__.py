@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from loadtests.staging.http.server import serve
 from loadtests.staging.options import add_arguments, settings_from
-from loadtests.staging.server import serve
 from loadtests.staging.settings import SettingsError
 
 

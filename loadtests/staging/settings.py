@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadtests.staging.assets import ASSETS, opening_units
+from loadtests.staging.exchange.assets import ASSETS, opening_units
 
 _PASSWORD = re.compile(r"^\w+://[^/?#@]*:[^/?#]*@|[?&](?:ssl)?password=", re.IGNORECASE)
 _LARGEST_SUM_UNITS = 2**62  # half of what a SQLite integer holds: no sum of balances can overflow

@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in CHILDREN:
-        from sim.cli.children import hand_over
+        from sim.cli.subprocesses import hand_over
 
         sys.exit(hand_over(given[0], given[1:]))
     options = parser().parse_args(given)
-    from sim.memory import share_memory
+    from sim.core.memory import share_memory
 
     share_memory()  # before the libraries that start threads
     module, function = options.start.split(":")

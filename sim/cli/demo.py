@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.cli.children import child_command
-from sim.cli.work import produced
-from sim.folder import add_verdict, must_be_free
-from sim.runner import Run
+from sim.api import Run
+from sim.cli.execution import produced
+from sim.cli.subprocesses import child_command
+from sim.output.run_folder import add_verdict, must_be_free
 from sim.scenario import load
 
 SCENARIO = "volatility_spike"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from sim.cli.text import columns
+from sim.cli.tables import columns
 
 
 def explain(options: Namespace) -> int:
     """Print what there is to say about a key or a metric; without one, every key and metric in a line."""
-    from sim.explain import explain as explained
-    from sim.explain import overview, values_of
+    from sim.output.explain import explain as explained
+    from sim.output.explain import overview, values_of
 
     if options.key is None:
         print(columns(overview()))

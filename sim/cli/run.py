@@ -7,13 +7,13 @@ from argparse import Namespace
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from sim.cli.text import metric_table, precision_line, profile_table, progress
-from sim.cli.work import compiled_first, produced, run_folder
-from sim.expect import Expectation
-from sim.folder import must_be_free
-from sim.precision import at_most
+from sim.cli.execution import compiled_first, produced, run_folder
+from sim.cli.tables import metric_table, precision_line, profile_table, progress
+from sim.experiment.analysis.expectations import Expectation
+from sim.experiment.analysis.precision import at_most
+from sim.output.run_folder import must_be_free
 from sim.scenario import Scenario, ScenarioFaults, load
-from sim.scenario.capacity import capacity_sets
+from sim.scenario.loading.measured_gateway import capacity_sets
 
 
 def run(options: Namespace) -> int:
@@ -77,8 +77,8 @@ def expectation_line(one: Expectation, *, judged: bool) -> str:
 
 def check(options: Namespace) -> int:
     """Check scenario files, all faults of all files at once."""
-    from sim.market import market_of
-    from sim.scenario.provenance import missing, provenance_of
+    from sim.drivers.market import market_of
+    from sim.scenario.reference.provenance import missing, provenance_of
 
     faults: list[str] = []
     for name in options.files:
@@ -103,7 +103,7 @@ def check(options: Namespace) -> int:
 
 def hazard_lines(options: Namespace) -> int:
     """Print the complaint hazards that yield each category's p_public_if_unresolved, as lines to paste."""
-    from sim.hazards import hazards
+    from sim.experiment.calibration import hazards
 
     scenario = load(options.scenario, sets=options.sets)
     replications = at_most(options.replications, None)

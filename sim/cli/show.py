@@ -6,13 +6,13 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from sim.cli.text import HEADLINE, columns, metric_table
+from sim.cli.tables import HEADLINE, columns, metric_table
 from sim.scenario.faults import ScenarioFaults, closest
 
 
 def catalogue(options: Namespace) -> int:
     """Print the scenarios of the catalogue with their titles."""
-    from sim.scenario.catalogue import names, story
+    from sim.scenario.loading.catalogue import names, story
 
     print(columns([(name, story(name).title) for name in names()]))
     return 0
@@ -20,7 +20,7 @@ def catalogue(options: Namespace) -> int:
 
 def show(options: Namespace) -> int:
     """Print the numbers of a run folder, and the verdicts of its load tests."""
-    from sim.saved import read_run
+    from sim.output.saved_run import read_run
 
     saved = read_run(Path(options.run))
     info = saved.info
@@ -42,8 +42,8 @@ def _verdict_words(path: Path) -> str:
 
 def compare(options: Namespace) -> int:
     """Print the differences of runs to the first, paired where they met the same customers."""
-    from sim.comparison import compare as compared
-    from sim.saved import read_run
+    from sim.experiment.analysis.comparison import compare as compared
+    from sim.output.saved_run import read_run
 
     if len(options.runs) < 2:
         raise ScenarioFaults(["command line: RUN: got 1 run; must be 2 or more, the first being the base"])
@@ -68,7 +68,7 @@ def compare(options: Namespace) -> int:
 
 def schema(options: Namespace) -> int:
     """Print the JSON Schema of scenarios."""
-    from sim.scenario.schema import json_schema
+    from sim.scenario.reference.json_schema import json_schema
 
     print(json.dumps(json_schema(), indent=1))
     return 0

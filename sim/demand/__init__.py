@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.demand.drawing import draw, logins, onboarding, per_minute
-from sim.demand.recipe import Recipe, ceilings, recipe_of
-from sim.demand.table import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
+from sim.demand.demand import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
+from sim.demand.expected import Recipe, ceilings, recipe_of
+from sim.demand.sampling import draw, logins, onboarding, per_minute
 
 __all__ = [
     "CANDIDATE", "CHASE", "KINDS", "REOPEN", "ROOT", "TASK", "BotCandidates", "Demand", "Recipe", "ceilings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.scenario.faults import ScenarioFaults
-from sim.scenario.intake import load
-from sim.scenario.model import Scenario
+from sim.scenario.loading.load import load
+from sim.scenario.schema.scenario import Scenario
 
 __all__ = ["Scenario", "ScenarioFaults", "load"]

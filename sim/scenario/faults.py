@@ -15,8 +15,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from sim.scenario.quantity import RULE_TYPE
-from sim.scenario.shape import Shape, one_of, shape_of, tags
+from sim.scenario.schema.quantities import RULE_TYPE
+from sim.scenario.schema.shape import Shape, one_of, shape_of, tags
 
 Path = tuple[str | int, ...]
 

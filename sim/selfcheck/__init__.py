@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.selfcheck import changing, living, networks, public, queues
+from sim.selfcheck import feedback as living
+from sim.selfcheck import networks, public, queues
+from sim.selfcheck import time_varying as changing
 from sim.selfcheck.check import Check, Quantity, Result, run_check
 
 __all__ = ["Check", "Quantity", "Result", "checks", "run_check", "selfcheck"]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.facts import Facts
-from sim.replicate import facts_of
-from sim.scenario.intake import from_resolved
-from sim.world import build
+from sim.experiment.replications import facts_of
+from sim.metrics.observation.replication import Facts
+from sim.model.model import build
+from sim.scenario.loading.load import from_resolved
 
 Z_LIMIT = 4.0
 RELATIVE_SE_LIMIT = 0.02

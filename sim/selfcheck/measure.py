@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.clock import HOUR_MS, NEVER
-from sim.facts import Facts, Mask
-from sim.outcome import LEFT
+from sim.core.clock import HOUR_MS, NEVER
+from sim.engine.outcome import LEFT
+from sim.metrics.observation.replication import Facts, Mask
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from sim import theory
-from sim.facts import Facts
+from sim.metrics.observation.replication import Facts
 from sim.selfcheck import measure
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import exponential

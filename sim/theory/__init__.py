@@ -3,25 +3,7 @@
 Rates and times share one unit of the caller's choice: rates per hour go with hours. Nothing here knows the model.
 """
 
-from sim.theory.desk import (
-    ByType,
-    Funnel,
-    PoissonGamma,
-    agent_first_contact,
-    agents_for_backlog,
-    complaint_hazard_deterministic,
-    complaint_hazard_exponential,
-    complaint_probability_deterministic,
-    complaint_probability_exponential,
-    complaint_probability_mmc,
-    fte_24x7,
-    funnel,
-    funnel_by_type,
-    gamma_quantile,
-    lognormal_parameters,
-    lognormal_quantile,
-    poisson_gamma,
-)
+from sim.theory.feedback import Hawkes, Ruin, final_size, hawkes, hawkes_shock, ruin, unconfirmed
 from sim.theory.impatience import (
     ErlangA,
     ImpatientQueue,
@@ -34,7 +16,6 @@ from sim.theory.impatience import (
     min_servers_abandonment,
     mmn_g,
 )
-from sim.theory.living import Hawkes, Ruin, final_size, hawkes, hawkes_shock, ruin, unconfirmed
 from sim.theory.networks import Jackson, Priorities, cobham, jackson_open, preemptive_resume, tandem
 from sim.theory.queues import (
     ClosedLoop,
@@ -52,6 +33,25 @@ from sim.theory.queues import (
     mm1_run_length,
     mmck,
     square_root_staffing,
+)
+from sim.theory.support_desk import (
+    ByType,
+    Funnel,
+    PoissonGamma,
+    agent_first_contact,
+    agents_for_backlog,
+    complaint_hazard_deterministic,
+    complaint_hazard_exponential,
+    complaint_probability_deterministic,
+    complaint_probability_exponential,
+    complaint_probability_mmc,
+    fte_24x7,
+    funnel,
+    funnel_by_type,
+    gamma_quantile,
+    lognormal_parameters,
+    lognormal_quantile,
+    poisson_gamma,
 )
 from sim.theory.transient import FluidSurge, TransientQueue, fluid_surge, mt_mmc, mtginf, mtginf_sinusoid
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import log_ndtr, ndtr
 
-from sim.theory.desk import lognormal_parameters
 from sim.theory.queues import birth_death, erlang_b
+from sim.theory.support_desk import lognormal_parameters
 
 
 @dataclass(frozen=True, kw_only=True)

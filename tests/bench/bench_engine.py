@@ -17,15 +17,15 @@ from statistics import mean, median, stdev
 
 import numpy as np
 
-from sim.metrics import measure
-from sim.outcome import LEFT, Outcome
-from sim.profile import Laps
-from sim.replicate import facts_of
+from sim.core.profiling import Laps
+from sim.engine.outcome import LEFT, Outcome
+from sim.experiment.replications import facts_of
+from sim.metrics.desk import measure
+from sim.metrics.hourly import hourly
+from sim.model.model import World, build
 from sim.scenario import load
-from sim.series import hourly
-from sim.world import World, build
-from tests.bench.plain_desk import REDUCED, WHOLE, Setting
-from tests.bench.plain_desk import run as plain_run
+from tests.bench.rivals.plain_desk import REDUCED, WHOLE, Setting
+from tests.bench.rivals.plain_desk import run as plain_run
 from tests.bench.timing import compiled_first, finished, turns
 
 HERE = Path(__file__).parent
@@ -87,7 +87,7 @@ def main(count: int = TURNS, days: int = DAYS) -> None:
     print("\n".join(table(done)))
     if "Ciw" not in done[0]:
         print("Ciw is not installed; `make bench` installs it")
-    print("Ciw's part: no shifts and no bot's tickets (tests/bench/ciw_desk.py says why); the rest is the same desk")
+    print("Ciw's part: no shifts and no bot's tickets (rivals/ciw_desk.py says why); the rest is the same desk")
     print("where the time goes, ms:", *places(done), sep="\n  ")
     print("handled, equal in law:")
     print("\n".join(equal_in_law("plain", "SimPy", done)))
@@ -123,7 +123,7 @@ def plain(days: int, setting: Setting) -> Model:
 
 def ciw(days: int) -> Model:
     """Return the Ciw model."""
-    from tests.bench.ciw_desk import run
+    from tests.bench.rivals.ciw_desk import run
 
     def once(seed: int) -> Turn:
         laps = Laps()
@@ -213,7 +213,8 @@ def must_be_twins(one: Outcome | None, other: Outcome | None) -> None:
 def peak_mb(scenario: str = "baseline") -> float:
     """Return the peak memory of a process that runs one whole replication, metrics and series included, in MB."""
     code = (
-        "from sim.scenario import load; from sim.world import build; from sim.replicate import Plan, finish;"
+        "from sim.scenario import load; from sim.model.model import build;"
+        "from sim.experiment.replications import Plan, finish;"
         f"finish(Plan(build(load({scenario!r})), 1), 0)"
     )
     return finished([sys.executable, "-c", code]).peak_mb

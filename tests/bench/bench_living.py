@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from sim.memory import share_memory
+from sim.core.memory import share_memory
+from sim.model.model import build
 from sim.scenario import Scenario, load
-from sim.world import build
 from tests.bench.bench_engine import STATIONS, Model, Turn, ours
 from tests.bench.timing import compiled_first, turns
 

@@ -22,12 +22,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from tests.support.trace_factory import make_run, steady
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from trace_factory import make_run, steady  # noqa: E402
-
-HERE = Path(__file__).parent
+RIVALS = Path(__file__).with_name("rivals")
 SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
 ENVIRON = {**os.environ, **{name: f"bench-{name.lower()}" for name in SECRETS}}
 MIX = {"withdrawal": 0.02, "withdrawal_status": 0.66, "ticket": 0.003, "ticket_view": 0.16, "login": 0.157}
@@ -43,7 +41,7 @@ LONGEST_S = 300
 @contextmanager
 def quick_server(*options: str) -> Iterator[str]:
     """Yield the address of a server that answers at once, and end it."""
-    command = [sys.executable, str(HERE / "quick_server.py"), *options]
+    command = [sys.executable, str(RIVALS / "quick_server.py"), *options]
     server = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
     assert server.stdout is not None
     try:
@@ -123,7 +121,7 @@ def of_withstand(folder: Path) -> Stalled:
 def of_locust(folder: Path, users: int, each_per_s: float) -> Stalled:
     """Run Locust's own shape, with users that keep a constant throughput, against the server that stalls."""
     tool = f"Locust's shape, {users} users x {each_per_s:g}/s"
-    command = [sys.executable, "-m", "locust", "-f", str(HERE / "closed_loop.py"), "--headless", "--only-summary"]
+    command = [sys.executable, "-m", "locust", "-f", str(RIVALS / "closed_loop.py"), "--headless", "--only-summary"]
     environ = {**os.environ, "USERS": str(users), "REQUESTS_PER_S": str(each_per_s), "SECONDS": str(STALL_SECONDS)}
     table = folder / f"closed-{users}"
     with stalling() as url:

@@ -18,10 +18,10 @@ from statistics import median
 
 import numpy as np
 
-from sim.replicate import Plan, finish
+from sim.experiment.precompile import warm_up
+from sim.experiment.replications import Plan, finish
+from sim.model.model import build
 from sim.scenario import Scenario, load
-from sim.warmup import warm_up
-from sim.world import build
 from tests.bench.timing import ROOT, compiled_first, process
 
 BASE_USERS = 10_000_000

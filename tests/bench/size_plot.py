@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sim.plots.style import BLACK, BLUE, GREY, ORANGE, RED, finish, line_key, log_axis, new_figure, panel
+from sim.output.plots.style import BLACK, BLUE, GREY, ORANGE, RED, finish, line_key, log_axis, new_figure, panel
 from tests.bench.bench_size import STATIONS, Size, finding, fit
 
 COLOURS = dict(zip(STATIONS, (ORANGE, BLUE, RED), strict=True))

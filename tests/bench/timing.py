@@ -13,7 +13,7 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = Path(__file__).with_name("launch.py")
-WARM_UP = "from sim.warmup import warm_up; warm_up()"
+WARM_UP = "from sim.experiment.precompile import warm_up; warm_up()"
 T = TypeVar("T")
 
 

@@ -1,0 +1,3 @@
+"""What a dialect must offer, and what dialects are built from."""
+
+from loadtests.dialect.contract import *  # noqa: F403

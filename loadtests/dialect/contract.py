@@ -1,0 +1,319 @@
+"""What one API must tell the driver: an arrival to a request, an answer to an outcome, and what the server holds.
+
+A dialect is a module with ``SECRETS`` (the environment variables that it needs) and ``create(values)``; it may have
+``SETTINGS``, variables that are no secrets, with what holds when they are not set. It is found by its name in
+``loadtests/dialects/`` or by the path of a Python file. What it makes may say more about itself than the protocol asks:
+
+``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
+``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
+example messages by ticket category. And it may be Glancing, Spending, Cancelling, Closing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from loadtests import dialects
+from loadtests.core.faults import InputError
+from loadtests.core.redact import REDACTOR
+from sim.core.tables import ENDPOINTS
+
+ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN = "acknowledged", "rejected", "rate_limited", "unknown"
+SHED, NOT_SENT = "shed", "not_sent"
+OUTCOMES = (ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN, SHED, NOT_SENT)
+
+
+class Arrival(NamedTuple):
+    """One scheduled request, as in the trace."""
+
+    idx: int
+    endpoint: str
+    kind: str
+    customer: int
+    amount_cents: int
+    payload_seed: int
+
+
+class Request(NamedTuple):
+    """One HTTP request: a path on the target (never an absolute URL), its headers and its body.
+
+    ``key`` is the client's own key (withdraw_order_id, external_id) by which the server can be asked later.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    key: str = ""
+
+
+class Answer(NamedTuple):
+    """An answer: status, headers with lower-case names, and the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Outcome(NamedTuple):
+    """How a request ended, why (empty when acknowledged), and the id that the server gave."""
+
+    outcome: str
+    reason: str = ""
+    server_id: str = ""
+
+
+@dataclass
+class Known:
+    """What this run has sent and had acknowledged so far: what its reads may ask for."""
+
+    prefix: str
+    newest_key: str = ""
+    withdrawal_keys: list[str] = field(default_factory=list)
+    ticket_ids: list[str] = field(default_factory=list)
+
+
+class Withdrawal(NamedTuple):
+    """A withdrawal, as it was sent or as the server holds it; amount and fee in units of the currency.
+
+    ``stage`` rises as its status moves on, -1 for a word that the dialect does not rank. ``final``: the status must
+    never change again; final and not failed is paid. ``chain_id`` is the transaction that paid it, None where the API
+    does not tell.
+    """
+
+    key: str
+    currency: str
+    address: str
+    amount: Decimal
+    fee: Decimal = Decimal(0)
+    server_id: str = ""
+    failed: bool = False
+    status: str = ""
+    stage: int = -1
+    final: bool = False
+    chain_id: str | None = None
+
+
+class Ticket(NamedTuple):
+    """A ticket as the server holds it: our marker and the server's id.
+
+    ``is_open``: it counts into ``Holdings.open_tickets``. ``closed``: it must never be open again.
+    """
+
+    key: str
+    server_id: str
+    status: str = ""
+    is_open: bool = True
+    closed: bool = False
+
+
+class Holdings(NamedTuple):
+    """What the server holds of one run. None stands for what its API cannot tell, and is then not checked.
+
+    ``balances`` are totals by currency, and ``spent_by_others`` what the withdrawals of others, amounts and fees, took
+    from the same balances so far. ``open_tickets`` is the server's own count, ``open_of_others`` how many of those are
+    not of this run. ``overdrawn`` names each balance below zero. ``by_id``: withdrawals are told apart by the server's
+    ids alone, so only those that were acknowledged are known as this run's.
+    """
+
+    withdrawals: list[Withdrawal]
+    tickets: Sequence[Ticket] = ()
+    balances: dict[str, Decimal] | None = None
+    spent_by_others: dict[str, Decimal] | None = None
+    open_tickets: int | None = None
+    open_of_others: int | None = None
+    overdrawn: list[str] | None = None
+    by_id: bool = False
+
+
+def spent(withdrawals: Iterable[Withdrawal]) -> dict[str, Decimal]:
+    """Return what withdrawals took from their accounts, by currency: amounts and fees of those that have not failed."""
+    sums: dict[str, Decimal] = {}
+    for one in withdrawals:
+        if not one.failed:
+            sums[one.currency] = sums.get(one.currency, Decimal(0)) + one.amount + one.fee
+    return sums
+
+
+def named(held: Holdings, keys: Mapping[str, str]) -> Holdings:
+    """Return holdings with the keys that an API without client ids cannot tell: by the ids that were acknowledged.
+
+    ``keys`` are the run's keys by the server's id. A record without a key and with another id may be anybody's: it is
+    counted as spent by others.
+    """
+    if all(one.key for one in held.withdrawals):
+        return held
+    found = [one if one.key else one._replace(key=keys.get(one.server_id, "")) for one in held.withdrawals]
+    strange = spent(one for one in found if not one.key)
+    others = None
+    if held.spent_by_others is not None:
+        others = {**held.spent_by_others}
+        for currency, amount in strange.items():
+            others[currency] = others.get(currency, Decimal(0)) + amount
+    return held._replace(withdrawals=[one for one in found if one.key], spent_by_others=others)
+
+
+class Glance(NamedTuple):
+    """What one small read during a run saw: some of the run's records, and the balances below zero.
+
+    ``n_balances`` is how many balances were looked at (0: the API cannot tell); ``more`` goes into the next glance.
+    """
+
+    withdrawals: list[Withdrawal]
+    tickets: list[Ticket]
+    n_balances: int
+    overdrawn: list[str]
+    more: Mapping[str, str]
+
+
+class ReadError(RuntimeError):
+    """The server could not be asked what it holds."""
+
+
+Send = Callable[[Request], Answer]
+
+
+class Dialect(Protocol):
+    """One API. Requests are a pure function of the arrival, the run's prefix and, for reads, what is known."""
+
+    health_path: str
+
+    def is_test_system(self, answer: Answer) -> bool:
+        """Return whether the answer to ``health_path`` says that this is a system for tests."""
+
+    def request(self, arrival: Arrival, known: Known) -> Request:
+        """Return the request of an arrival."""
+
+    def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
+        """Return how the request ended, judged by its answer."""
+
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        """Return what the withdrawal of an arrival asks for."""
+
+    def balances(self, send: Send) -> dict[str, Decimal] | None:
+        """Return a sum by currency that only withdrawals lower, None where the API cannot tell.
+
+        Raises ReadError when the server cannot be read.
+        """
+
+    def holdings(self, send: Send, prefix: str) -> Holdings | None:
+        """Return what the server holds under ``prefix``, None where the API cannot tell.
+
+        Raises ReadError when the server cannot be read.
+        """
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """A dialect whose API can be read a little at a time while the load goes on."""
+
+    def glance(self, send: Send, prefix: str, more: Mapping[str, str]) -> Glance:
+        """Return a small part of what the server holds under ``prefix``; part by part, all of it.
+
+        ``more`` is empty at first, then what the last glance returned. Each answer has about 100 records at most.
+        Raises ReadError when the server cannot be read.
+        """
+
+
+@runtime_checkable
+class InOrder(Protocol):
+    """A dialect in which order matters within an account, such as where a nonce must rise."""
+
+    def lane(self, arrival: Arrival) -> int:
+        """Return the lane of an arrival: what shares one is sent by one process, in the order of the trace."""
+
+
+@runtime_checkable
+class Spending(Protocol):
+    """A dialect whose API tells what one account may still spend."""
+
+    def available(self, send: Send, arrival: Arrival) -> Decimal | None:
+        """Return what the account of a withdrawal's arrival holds in its currency; None before it is opened.
+
+        Raises ReadError when the server cannot be read.
+        """
+
+
+@runtime_checkable
+class Cancelling(Protocol):
+    """A dialect whose API can call a withdrawal back."""
+
+    def cancel(self, send: Send, withdrawal: Withdrawal) -> str:
+        """Cancel a withdrawal by its ``server_id``; return nothing when it was taken, else why not."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A dialect whose API can end a ticket."""
+
+    def close(self, send: Send, ticket: Ticket) -> str:
+        """Close or solve a ticket by its ``server_id``; return nothing when it was done, else why not."""
+
+
+def speaks(dialect: Dialect) -> tuple[str, ...]:
+    """Return the endpoints that the dialect's API has: its ``endpoints``, or all of them."""
+    return tuple(getattr(dialect, "endpoints", ENDPOINTS))
+
+
+def names() -> list[str]:
+    """Return the names of the dialects in ``loadtests/dialects/``."""
+    return sorted(module.name for module in pkgutil.iter_modules(dialects.__path__))
+
+
+def load(name: str, environ: Mapping[str, str], samples: Mapping[str, Sequence[str]] | None = None) -> Dialect:
+    """Return the dialect of that name, or in that Python file, with its secrets taken from the environment.
+
+    ``samples`` are the example messages by ticket category, for a dialect that takes them. Raises InputError when there
+    is no such dialect, or with each secret that is missing.
+    """
+    module = find(name)
+    needed: tuple[str, ...] = module.SECRETS
+    faults = [
+        f"environment: {key}: got nothing; must hold a secret of the test system"
+        for key in needed
+        if not environ.get(key)
+    ]
+    if faults:
+        raise InputError(faults)
+    settings = {key: environ.get(key, value) for key, value in getattr(module, "SETTINGS", {}).items()}
+    secrets = {key: environ[key] for key in needed}
+    REDACTOR.learn(secrets)
+    made: Dialect = module.create({**settings, **secrets})
+    if hasattr(made, "samples"):
+        made.samples = samples or {}
+    return made
+
+
+def find(name: str) -> ModuleType:
+    """Return the module of a dialect. Raises InputError when there is none, or it lacks a part."""
+    if name.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(f"withstand_dialect_{Path(name).stem}", name)
+        if not Path(name).is_file() or spec is None or spec.loader is None:
+            raise InputError([f"--dialect: got {name}; must be a Python file that exists"])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up by its name
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # anybody's file
+            rule = "must be a Python file that can be imported"
+            raise InputError([f"--dialect: got {name} ({type(error).__name__}: {error}); {rule}"]) from None
+    elif name in names():
+        module = importlib.import_module(f"loadtests.dialects.{name}")
+    else:
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError([f"--dialect: got {name}; must be one of {', '.join(names())} or a Python file{hint}"])
+    missing = [part for part in ("SECRETS", "create") if not hasattr(module, part)]
+    if missing:
+        raise InputError([f"--dialect: got {name} without {' and '.join(missing)}; must define both"])
+    return module

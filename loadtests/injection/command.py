@@ -1,0 +1,234 @@
+"""An injection from its options to its folder: read what is there, send the cases, reconcile, write."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent
+import polars as pl
+
+from loadtests.core.faults import InputError
+from loadtests.core.schedule import Trace, read_trace
+from loadtests.dialect.answers import patient
+from loadtests.dialect.contract import Arrival, Dialect, Glancing, Holdings, speaks
+from loadtests.injection import cases as inject
+from loadtests.plan import target as chosen
+from loadtests.reconciliation import checks as reconcile
+from loadtests.reconciliation import evidence as books
+from loadtests.reconciliation.cleanup import clean_up
+from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.poller import UNREADABLE, Watcher
+from loadtests.transport import guard
+from loadtests.transport.client import Client
+from loadtests.transport.guard import LOCAL_HOSTS
+from loadtests.transport.recorder import Journal
+from loadtests.verdict.files import write_json
+from sim.core.clock import DURATION_RULE, duration_ms
+
+RESULT = "inject.json"
+READ_TIMEOUT_S = 30.0
+SETTLE_S = 3.0
+"""How long the server is watched after the last case: its payments move on meanwhile."""
+_TRACE_COLUMNS = ("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
+_SPENDER = 1000
+"""The spender's number; those before it are the other cases', those after it his parts."""
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A checked injection into one target."""
+
+    out_dir: Path
+    url: str
+    dialect: Dialect
+    arrivals: Mapping[str, list[Arrival]]
+    spender: Arrival | None
+    repeats: Mapping[str, str]
+    timeout_s: float
+    cleanup: bool
+    start: Mapping[str, Any]
+
+    def client(self) -> Client:
+        """Return a client of the target. Raises InputError when its name cannot be resolved."""
+        host, port, address = guard.resolve(self.url)
+        scheme = self.url.partition(":")[0].lower()
+        return Client(scheme=scheme, host=host, port=port, address=address, concurrency=2 * inject.AT_ONCE)
+
+
+def add_arguments(add: Callable[..., Any]) -> None:
+    """Add the options by a parser's ``add_argument``."""
+    add("run", metavar="RUN", help="a run folder, whose arrivals lend accounts, kinds and amounts")
+    add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
+    about = "what a repeated {} must get: rejected, replayed (the first answer again), or any of both (default: any)"
+    add("--repeat", choices=inject.REPEATS, default="any", help=about.format("withdrawal key"))
+    add("--repeat-tickets", choices=inject.REPEATS, default="any", help=about.format("ticket marker"))
+    add("--no-spend", action="store_true", help="do not spend an account's test funds to zero")
+    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
+    add("--out", default="", metavar="DIR", help="where the results go, absent or empty (default: RUN/loadtest/TIME)")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be tested besides this one")
+    add("--quiet", action="store_true", help="print only faults")
+    chosen.add_arguments(add)
+
+
+def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> Injection:
+    """Return what the options ask for. Raises InputError; nothing has been written or sent then."""
+    run_dir = Path(options.run)
+    trace = chosen.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
+    faults = guard.check_url(options.host, {*LOCAL_HOSTS, *options.allow_host})
+    try:
+        timeout_ms = duration_ms(options.timeout)
+    except ValueError:
+        timeout_ms = 0
+    if timeout_ms <= 0:
+        faults.append(f"--timeout: got {options.timeout}; {DURATION_RULE}, above 0")
+    out_dir = Path(options.out or run_dir / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-inject")
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        faults.append(f"--out: got {out_dir}; must be absent or an empty folder")
+    if faults:
+        raise InputError(faults)
+    dialect = chosen.choose(options, run_dir, environ)
+    arrivals = _arrivals(trace, dialect)
+    if not arrivals:
+        raise InputError([f"RUN: got {run_dir}, which has no write that the dialect speaks; must have one"])
+    money = arrivals.get("withdrawal")
+    spends = money is not None and not options.no_spend
+    pool = {"file": options.accounts} if options.accounts else None
+    start = {
+        **{"scenario": trace.header["scenario"], "host": options.host.rstrip("/"), "dialect": options.dialect},
+        **{"accounts": pool, "trace_sha256": trace.sha256, "key_prefix": f"ws-{secrets.token_hex(5)}-"},
+    }
+    return Injection(
+        out_dir=out_dir,
+        url=options.host.rstrip("/"),
+        dialect=dialect,
+        arrivals=arrivals,
+        spender=money[-1]._replace(idx=_SPENDER) if money and spends else None,
+        repeats={"withdrawal": options.repeat, "ticket": options.repeat_tickets},
+        timeout_s=timeout_ms / 1000,
+        cleanup=options.cleanup,
+        start=start,
+    )
+
+
+def run(plan: Injection) -> dict[str, Any]:
+    """Return ``cases``, ``reconciliation`` and ``exit_code``, which have been written to the injection's folder.
+
+    Raises InputError when the target is no test system or cannot be read, before anything is sent.
+    """
+    client, part = plan.client(), plan.out_dir.with_name(plan.out_dir.name + ".part")
+    send = patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+    prefix = plan.start["key_prefix"]
+    try:
+        guard.check_health(client, plan.dialect, plan.url)
+        before = _before(plan, send)
+        part.mkdir(parents=True)
+        books.begin(part, start=plan.start, before=before)
+        books.note_asked(part, plan.dialect, _known(plan), prefix)
+        with _watching(plan, part):
+            cases = _send_all(plan, part, client, send)
+            gevent.sleep(SETTLE_S)
+        kept = books.read_books(part)
+        found, _ = books.settle(kept, plan.dialect, send, gevent.sleep)
+        cleaned = None
+        if plan.cleanup:
+            frame = pl.DataFrame(list(_known(plan)), schema=_TRACE_COLUMNS, orient="row")
+            cleaned = clean_up(plan.dialect, send, gevent.sleep, prefix=prefix, requests=kept.requests, arrivals=frame)
+    finally:
+        client.close()
+    passed = found["passed"] and not any(case["passed"] is False for case in cases)
+    code = books.PASSED if passed else books.FAILED
+    result = {**plan.start, "exit_code": code, "repeats": plan.repeats, "cases": cases, "reconciliation": found}
+    result["cleanup"] = cleaned
+    write_json(part / books.RESULT, found)
+    write_json(part / RESULT, result)
+    part.rename(plan.out_dir)
+    return result
+
+
+def _arrivals(trace: Trace, dialect: Dialect) -> dict[str, list[Arrival]]:
+    """Return small writes of the trace, numbered anew, as many as the cases need of each kind."""
+    found: dict[str, list[Arrival]] = {}
+    number = 0
+    for endpoint, n in (("withdrawal", inject.N_WITHDRAWALS), ("ticket", inject.N_TICKETS)):
+        rows = trace.arrivals.filter(pl.col("endpoint") == endpoint).sort("amount", "idx")
+        rows = rows.select(_TRACE_COLUMNS)
+        if rows.is_empty() or endpoint not in speaks(dialect):
+            continue
+        small = [Arrival(*row) for row in rows.slice(rows.height // 4, n).iter_rows()]
+        found[endpoint] = [small[i % len(small)]._replace(idx=number + i) for i in range(n)]
+        number += n
+    return found
+
+
+def _known(plan: Injection) -> Iterator[Arrival]:
+    for arrivals in plan.arrivals.values():
+        yield from arrivals
+    if plan.spender is not None:
+        yield plan.spender
+
+
+def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[dict[str, Any]]:
+    prefix, journal = plan.start["key_prefix"], Journal(part / "journal.jsonl")
+    injector = inject.Injector(
+        dialect=plan.dialect,
+        client=client,
+        journal=journal,
+        prefix=prefix,
+        timeout_s=plan.timeout_s,
+        announce=lambda arrivals: books.note_asked(part, plan.dialect, arrivals, prefix),
+    )
+    try:
+        cases = [
+            case
+            for endpoint, arrivals in plan.arrivals.items()
+            for case in injector.repeat(arrivals, plan.repeats[endpoint], send)
+        ]
+        if plan.spender is not None:
+            cases.append(injector.spend(plan.spender, send))
+    finally:
+        journal.close()
+    return cases
+
+
+def _before(plan: Injection, send: Any) -> Holdings | None:
+    try:
+        return reconcile.read_holdings(plan.dialect, send, plan.start["key_prefix"], gevent.sleep)
+    except UNREADABLE as error:
+        raise InputError([f"--host: got {plan.url}, which cannot be read ({error}); must be readable"]) from None
+
+
+@contextmanager
+def _watching(plan: Injection, part: Path) -> Iterator[None]:
+    if not isinstance(plan.dialect, Glancing):
+        yield
+        return
+    client = plan.client()
+    seen = Sightings(part / books.SIGHTINGS)
+    watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.start["key_prefix"], seen=seen)
+    watcher.start()
+    try:
+        yield
+    finally:
+        watcher.stop()
+        client.close()
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the cases in plain lines."""
+    told = []
+    for case in result["cases"]:
+        what, counts = f"{case['name']}  {case['what']}", case["outcomes"]
+        got = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+        if case["passed"] is None:
+            told.append(f"not checked  {what}: {case['reason']}")
+        else:
+            told.append(("passed       " if case["passed"] else "FAILED       ") + f"{what}: {got}")
+        told += [f"             {example}" for example in case["examples"]]
+    return told

@@ -1,0 +1,1 @@
+"""Command-line options made into a checked plan: target, accounts, funds and costs."""

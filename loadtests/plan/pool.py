@@ -1,0 +1,174 @@
+"""One dialect over a pool of test accounts: each customer's requests go out under his account's key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from loadtests.dialect.contract import (
+    ACKNOWLEDGED,
+    Answer,
+    Arrival,
+    Cancelling,
+    Closing,
+    Dialect,
+    Glance,
+    Glancing,
+    Holdings,
+    InOrder,
+    Known,
+    Outcome,
+    Request,
+    Send,
+    Spending,
+    Ticket,
+    Withdrawal,
+    load,
+    speaks,
+)
+from loadtests.plan.accounts import Pool
+
+
+def pooled(pool: Pool, name: str, samples: Mapping[str, Sequence[str]]) -> Pooled:
+    """Return the dialect of that name over the pool. Raises InputError when it cannot be made."""
+    return Pooled(pool, [load(name, account.environ, samples) for account in pool.accounts])
+
+
+class Pooled:
+    """Dialects of one kind, one for each account.
+
+    Reads ask for what the same account has had acknowledged: another key would not see it. What one account can do
+    beyond the protocol, the pool can do too.
+    """
+
+    def __init__(self, pool: Pool, members: Sequence[Dialect]) -> None:
+        self.pool, self.members = pool, members
+        first = members[0]
+        self.health_path = first.health_path
+        self.endpoints = speaks(first)
+        self._sees_all = bool(getattr(first, "sees_all", False))
+        self._known = [Known("") for _ in members]
+        self._owner: dict[str, Dialect] = {}
+        abilities: list[tuple[type, str, Callable[..., Any]]] = [
+            (Glancing, "glance", self._glance),
+            (Spending, "available", self._available),
+            (InOrder, "lane", self._lane),
+            (Cancelling, "cancel", self._cancel),
+            (Closing, "close", self._close),
+        ]
+        for ability, method, mine in abilities:
+            if isinstance(first, ability) and (ability is not Glancing or self._sees_all):
+                setattr(self, method, mine)
+
+    def member(self, customer: int) -> Dialect:
+        """Return the dialect with the key of a customer's account."""
+        return self.members[self.pool.place_of(customer)]
+
+    def is_test_system(self, answer: Answer) -> bool:
+        """See Dialect."""
+        return self.members[0].is_test_system(answer)
+
+    def request(self, arrival: Arrival, known: Known) -> Request:
+        """See Dialect; ``known`` is the whole run's, and only its prefix is used."""
+        place = self.pool.place_of(arrival.customer)
+        mine = self._known[place]
+        mine.prefix = known.prefix
+        request = self.members[place].request(arrival, mine)
+        if arrival.endpoint == "withdrawal":
+            mine.newest_key = request.key
+        return request
+
+    def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
+        """See Dialect."""
+        place = self.pool.place_of(arrival.customer)
+        member, mine = self.members[place], self._known[place]
+        outcome = member.outcome(arrival, answer)
+        if outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "withdrawal":
+            mine.withdrawal_keys.append(member.withdrawal(arrival, mine.prefix).key)
+            self._owner[outcome.server_id] = member
+        elif outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "ticket":
+            mine.ticket_ids.append(outcome.server_id)
+            self._owner[outcome.server_id] = member
+        return outcome
+
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        """See Dialect."""
+        return self.member(arrival.customer).withdrawal(arrival, prefix)
+
+    def balances(self, send: Send) -> dict[str, Decimal] | None:
+        """See Dialect: the sum over the accounts."""
+        total: dict[str, Decimal] = {}
+        for member in self._readers():
+            own = member.balances(send)
+            if own is None:
+                return None
+            for currency, amount in own.items():
+                total[currency] = total.get(currency, Decimal(0)) + amount
+        return total
+
+    def holdings(self, send: Send, prefix: str) -> Holdings | None:
+        """See Dialect: what all accounts hold together."""
+        parts = []
+        for member in self._readers():
+            part = member.holdings(send, prefix)
+            if part is None:
+                return None
+            parts.append(part)
+            if not self._sees_all:
+                self._owner |= {one.server_id: member for one in part.withdrawals}
+                self._owner |= {one.server_id: member for one in part.tickets}
+        if len(parts) == 1:
+            return parts[0]
+        return Holdings(
+            withdrawals=[one for part in parts for one in part.withdrawals],
+            tickets=[one for part in parts for one in part.tickets],
+            balances=_sum([part.balances for part in parts]),
+            spent_by_others=_sum([part.spent_by_others for part in parts]),
+            by_id=any(part.by_id for part in parts),
+        )
+
+    def _readers(self) -> Sequence[Dialect]:
+        return self.members[:1] if self._sees_all else self.members
+
+    def _owners(self, server_id: str) -> Sequence[Dialect]:
+        """Return who can change a record: its account; all of them, one after the other, where that is not known."""
+        owner = self._owner.get(server_id)
+        return self.members if owner is None else [owner]
+
+    def _glance(self, send: Send, prefix: str, more: Mapping[str, str]) -> Glance:
+        first: Any = self.members[0]
+        glance: Glance = first.glance(send, prefix, more)
+        return glance
+
+    def _available(self, send: Send, arrival: Arrival) -> Decimal | None:
+        member: Any = self.member(arrival.customer)
+        found: Decimal | None = member.available(send, arrival)
+        return found
+
+    def _lane(self, arrival: Arrival) -> int:
+        return self.pool.place_of(arrival.customer)
+
+    def _cancel(self, send: Send, withdrawal: Withdrawal) -> str:
+        return self._first_to("cancel", withdrawal, send)
+
+    def _close(self, send: Send, ticket: Ticket) -> str:
+        return self._first_to("close", ticket, send)
+
+    def _first_to(self, method: str, record: Withdrawal | Ticket, send: Send) -> str:
+        told = ""
+        for member in self._owners(record.server_id):
+            told = getattr(member, method)(send, record)
+            if not told:
+                return ""
+        return told
+
+
+def _sum(parts: Sequence[Mapping[str, Decimal] | None]) -> dict[str, Decimal] | None:
+    total: dict[str, Decimal] = {}
+    for part in parts:
+        if part is None:
+            return None
+        for currency, amount in part.items():
+            total[currency] = total.get(currency, Decimal(0)) + amount
+    return total

@@ -1,0 +1,102 @@
+"""What a load test's options choose of an API: the dialect, the endpoints to speak to, the accounts to use."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from loadtests.core.faults import InputError
+from loadtests.core.schedule import Schedule, Trace
+from loadtests.dialect.contract import Dialect, load, speaks
+from loadtests.plan import accounts
+from loadtests.plan.pool import Pooled, pooled
+from sim.core.tables import ENDPOINTS
+
+ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
+"""Predicted, but sent only when named: the reference server has none of them. The verdict counts what was left out."""
+
+
+def add_arguments(add: Callable[..., Any]) -> None:
+    """Add the options that choose, by a parser's ``add_argument``."""
+    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
+    add(
+        "--endpoints",
+        default="",
+        metavar="NAME,...",
+        help=f"send only to these of {', '.join(ENDPOINTS)} (default: what the run predicts, but for the last four)",
+    )
+    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that stand for the customers")
+    add("--cleanup", action="store_true", help="afterwards cancel the withdrawals still open and close the tickets")
+
+
+def choose(options: argparse.Namespace, run_dir: Path, environ: Mapping[str, str]) -> Dialect:
+    """Return the dialect that the options ask for, over a pool of accounts if they name one.
+
+    Raises InputError with every fault found.
+    """
+    samples = samples_of(run_dir)
+    if not options.accounts:
+        return load(options.dialect, environ, samples)
+    return pooled(accounts.read_pool(options.accounts, options.dialect, environ), options.dialect, samples)
+
+
+def narrow(trace: Trace, endpoints: str) -> Trace:
+    """Return the trace with the arrivals of the named endpoints alone; when none is named, of all but ``ON_REQUEST``.
+
+    Raises InputError when a name is wrong or nothing is left.
+    """
+    if not endpoints:
+        kept = trace.arrivals.filter(~pl.col("endpoint").is_in(ON_REQUEST))
+        if kept.is_empty():
+            raise InputError([f"--endpoints: got nothing; must name one of {', '.join(ON_REQUEST)}, all that is there"])
+        return dataclasses.replace(trace, arrivals=kept)
+    wanted = [name.strip() for name in endpoints.split(",")]
+    unknown = [name for name in wanted if name not in ENDPOINTS]
+    if unknown:
+        raise InputError([f"--endpoints: got {name}; must be of {', '.join(ENDPOINTS)}" for name in unknown])
+    kept = trace.arrivals.filter(pl.col("endpoint").is_in(wanted))
+    if kept.is_empty():
+        raise InputError([f"--endpoints: got {endpoints}, to which the run sends nothing; must name one it does"])
+    return dataclasses.replace(trace, arrivals=kept)
+
+
+def faults(dialect: Dialect, name: str, schedule: Schedule) -> list[str]:
+    """Return what of the schedule the dialect cannot speak, or its accounts must not bear."""
+    spoken, counts = speaks(dialect), schedule.counts()
+    missing = {endpoint: n for endpoint, n in counts.items() if endpoint not in spoken}
+    found = accounts.rate_faults(dialect.pool, schedule) if isinstance(dialect, Pooled) else []
+    if missing:
+        parts = ", ".join(f"{endpoint} ({n:,} of {sum(counts.values()):,} requests)" for endpoint, n in missing.items())
+        rule = f"must speak all, or be told to leave them out with --endpoints {','.join(spoken)}"
+        found.append(f"--dialect: got {name}, whose API has no {parts}; {rule}")
+    return found
+
+
+def identity(dialect: Dialect, schedule: Schedule) -> dict[str, Any]:
+    """Return what the verdict says of the choice: the endpoints, what is not replayed, and the accounts.
+
+    ``not_replayed`` has the requests that the run predicts for the trace's whole window, by endpoint.
+    """
+    sent = sorted(schedule.counts())
+    predicted = {name: sum(counts) for name, counts in schedule.trace.predicted.get("per_minute", {}).items()}
+    pool = accounts.summary(dialect.pool, schedule) if isinstance(dialect, Pooled) else None
+    kept = set(schedule.trace.arrivals["endpoint"].unique())
+    left_out = {name: count for name, count in predicted.items() if count and name not in kept}
+    return {"endpoints": sent, "not_replayed": left_out, "accounts": pool}
+
+
+def samples_of(run_dir: Path) -> dict[str, Sequence[str]]:
+    """Return the example messages of each ticket category of a run's scenario; none where its file cannot be read."""
+    try:
+        run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+        categories = run["scenario"]["categories"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    found = {name: entry.get("samples") for name, entry in categories if isinstance(entry, dict)}
+    return {name: texts for name, texts in found.items() if isinstance(texts, list)}

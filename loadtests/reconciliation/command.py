@@ -1,0 +1,76 @@
+"""Reconcile a load test once more: after its payments had time, or after it crashed and left its journal alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from loadtests.core.faults import InputError
+from loadtests.plan import target as chosen
+from loadtests.reconciliation import evidence as books
+from loadtests.transport import guard
+from loadtests.transport.client import Client
+from loadtests.transport.guard import LOCAL_HOSTS
+from loadtests.verdict.files import write_json
+
+READ_TIMEOUT_S = 30.0
+_CONCURRENCY = 4
+
+
+def add_arguments(add: Callable[..., Any]) -> None:
+    """Add the options by a parser's ``add_argument``."""
+    add("folder", metavar="FOLDER", help="a load test's folder, RUN/loadtest/TIME, or TIME.part of one that crashed")
+    add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
+    add("--dialect", default="", metavar="NAME|FILE", help="the API to speak (default: the load test's)")
+    add("--accounts", default="", metavar="FILE", help="the pool of test accounts (default: the load test's)")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be read besides this one")
+    add("--quiet", action="store_true", help="print only faults")
+
+
+def reconcile_later(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the reconciliation, which has been written as ``reconcile.json`` into the folder.
+
+    Raises InputError when the folder, the host or the dialect is wrong, or the target is no test system.
+    """
+    folder = Path(options.folder)
+    kept = books.read_books(folder)
+    pool = (kept.start.get("accounts") or {}).get("file") or ""
+    choice = argparse.Namespace(
+        dialect=options.dialect or kept.start["dialect"], accounts=options.accounts or pool, cleanup=False
+    )
+    faults = guard.check_url(options.host, {*LOCAL_HOSTS, *options.allow_host})
+    if faults:
+        raise InputError(faults)
+    dialect, url = chosen.choose(choice, folder, environ), options.host.rstrip("/")
+    host, port, address = guard.resolve(url)
+    scheme = url.partition(":")[0].lower()
+    client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=_CONCURRENCY)
+    try:
+        guard.check_health(client, dialect, url)
+        found, _ = books.settle(kept, dialect, lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+    finally:
+        client.close()
+    write_json(folder / books.RESULT, found)
+    return found
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """Return a reconciliation in plain lines: a check each, its examples, and what became of the unknown."""
+    if not found["done"]:
+        return [f"not reconciled: {found['reason']}"]
+    told = [("PASSED" if found["passed"] else "FAILED") + f"  reconciliation of {found['run']['scenario']}"]
+    for check in found["checks"]:
+        what = f"{check['name']}  {check['what']}"
+        if check["passed"] is None:
+            told.append(f"not checked  {what}: {check['reason']}")
+        elif check["passed"]:
+            told.append(f"passed       {what}: {check['count']:,} looked at")
+        else:
+            told.append(f"FAILED       {what}: {check['n_wrong']:,} of {check['count']:,} wrong")
+            told += [f"             {example}" for example in check["examples"]]
+    fates = [f"{n:,} {kind}s {fate}" for kind, both in found["unknown"].items() for fate, n in both.items() if n]
+    return [*told, f"of unknown fate: {', '.join(fates) or 'nothing'}"]

@@ -1,0 +1,172 @@
+"""One load test from its plan to its folder: send, drain, reconcile, judge, write.
+
+The folder is written as ``NAME.part`` and renamed when it is whole; the journal inside is on disk during the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from loadtests.core.faults import InputError
+from loadtests.core.schedule import SECOND_US
+from loadtests.dialect.answers import patient
+from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
+from loadtests.plan.plan import Plan
+from loadtests.reconciliation import checks as reconcile
+from loadtests.reconciliation import evidence as books
+from loadtests.reconciliation.cleanup import clean_up
+from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.poller import UNREADABLE, Watcher
+from loadtests.replay.sender import Sender, Sent, clock
+from loadtests.transport.client import Client
+from loadtests.transport.driver import Hook, Progress
+from loadtests.verdict import shortage as manager
+from loadtests.verdict.baseline import compare_into
+from loadtests.verdict.files import write_json, write_results
+from loadtests.verdict.verdict import FAILED, Evidence, judge
+
+READ_TIMEOUT_S = 30.0
+PATIENCE_S = 10.0
+"""How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
+
+
+class Session:
+    """Runs one plan, once; the sender sends it."""
+
+    def __init__(self, plan: Plan, sender: Sender) -> None:
+        self.plan, self._sender = plan, sender
+
+    def abort(self, reason: str) -> None:
+        """Send nothing more, let what is under way end, then judge what there is."""
+        self._sender.abort(reason)
+
+    def run(self, hook: Hook, progress: Progress = lambda sent, planned: None) -> dict[str, Any]:
+        """Return the verdict, which has been written to the plan's folder with the rows and the plots.
+
+        Raises InputError when the folder is taken or the server cannot be read, before anything is sent.
+        """
+        plan = self.plan
+        part = plan.out_dir.with_name(plan.out_dir.name + ".part")
+        self._sender.prepare()
+        client = plan.client()
+        try:
+            before = self._before(client)
+            _make(part)
+            asked = self._begin(part, before)
+            with self._watching(part, before) as seen:
+                sent = self._sender.send(part, hook, progress)
+            found, _ = self._reconcile(client, sent, asked, before, seen)
+            cleaned = self._clean_up(client, sent)
+        finally:
+            client.close()
+        requests = sent.recorder.frame()
+        if plan.reconcile:
+            write_json(part / books.RESULT, found)
+        verdict = write_results(
+            part,
+            requests=requests,
+            verdict={**self._verdict(sent, found), "cleanup": cleaned},
+            histograms=sent.histograms,
+            plots=plan.plots,
+        )
+        part.rename(plan.out_dir)
+        self._sender.close()
+        return verdict
+
+    def _send(self, client: Client) -> Callable[[Request], Answer]:
+        return patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+
+    def _before(self, client: Client) -> Holdings | None:
+        """Return what the server holds before the run, None when it cannot tell or shall not be asked."""
+        if not self.plan.reconcile:
+            return None
+        try:
+            return reconcile.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
+        except UNREADABLE as error:
+            fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
+            raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
+
+    def _begin(self, part: Path, before: Holdings | None) -> dict[str, Withdrawal]:
+        plan = self.plan
+        books.begin(part, start=plan.identity(), before=before)
+        rows = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
+        return books.note_asked(part, plan.dialect, (Arrival(*row) for row in rows.iter_rows()), plan.prefix)
+
+    @contextmanager
+    def _watching(self, part: Path, before: Holdings | None) -> Iterator[Sightings]:
+        """Read the server at intervals meanwhile, apart from the load; yields what is seen."""
+        plan = self.plan
+        if before is None or not isinstance(plan.dialect, Glancing):
+            yield Sightings(part / books.SIGHTINGS if before else None)
+            return
+        client = plan.client()
+        seen = Sightings(part / books.SIGHTINGS)
+        watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.prefix, seen=seen)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            watcher.stop()
+            client.close()
+
+    def _reconcile(
+        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Sightings
+    ) -> tuple[dict[str, Any], Holdings | None]:
+        plan = self.plan
+        if not plan.reconcile:
+            return reconcile.not_done("switched off by --no-reconcile", passed=True), None
+        own = books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen)
+        return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
+
+    def _clean_up(self, client: Client, sent: Sent) -> dict[str, Any] | None:
+        plan = self.plan
+        if not plan.cleanup:
+            return None
+        requests, arrivals = sent.to_reconcile(), plan.schedule.arrivals
+        return clean_up(
+            plan.dialect, self._send(client), gevent.sleep, prefix=plan.prefix, requests=requests, arrivals=arrivals
+        )
+
+    def _verdict(self, sent: Sent, found: dict[str, Any]) -> dict[str, Any]:
+        plan, recorder = self.plan, sent.recorder
+        evidence = Evidence(
+            requests=sent.to_judge(),
+            duration_us=plan.schedule.duration_us,
+            timeout_us=round(plan.limits.timeout_s * SECOND_US),
+            objectives=plan.objectives,
+            peaks_per_s=plan.peaks_per_s,
+            mean_in_flight=sent.mean_in_flight(),
+            little_xr=sent.throughput_times_residence(),
+            aborted=sent.aborted,
+            failing_share=sent.failing_share,
+            failing_limit=plan.limits.abort_failure_share,
+            flaws=sent.flaws,
+        )
+        verdict = judge(evidence)
+        predicted = plan.schedule.trace.predicted
+        verdict["predicted"] |= {name: predicted.get(name) for name in ("peak_per_s", "whole_run_peak_per_s")}
+        if not found["passed"]:
+            verdict |= {"passed": False, "exit_code": FAILED}
+        verdict["generator"] |= {
+            "cpu_ms_per_request": round(sent.cpu_s * 1000 / max(recorder.n_sent, 1), 4),
+            "in_flight_cap": plan.limits.in_flight,
+            "in_flight_cap_wanted": plan.limits.in_flight_wanted,
+            "workers": list(sent.workers),
+        }
+        if plan.baseline is not None:
+            compare_into(verdict, plan.baseline, evidence)
+        verdict["manager"] = manager.told(verdict, predicted, plan.capacity, plan.costs)
+        own = {"reconciliation": found, "counts": recorder.counts(), "clock": clock(sent)}
+        return {**verdict, **own, **plan.identity()}
+
+
+def _make(part: Path) -> None:
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None

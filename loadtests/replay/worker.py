@@ -1,0 +1,190 @@
+"""A worker's side of a run on several: announce, get a shard, send it from the common start, tell every row.
+
+What its master says comes in through ``receive``; ``tell`` takes messages to the master. A worker that has not heard
+from its master for ``LEASE_S`` sends nothing more: so the master of a lost worker knows when it stopped at the latest.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import numpy as np
+from gevent.event import Event
+
+from loadtests.core.faults import GeneratorError, InputError
+from loadtests.plan.plan import Plan
+from loadtests.replay import protocol as distributed
+from loadtests.replay.protocol import Feed, JournalFeed
+from loadtests.transport.driver import Driver, Hook
+
+LEASE_S = 3.0
+HELLO_S = 0.5
+MASTER_LOST = "the master was lost"
+PATIENCE_S = 30.0
+"""How long a worker that has been spoken to waits for its master's next word."""
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+class Worker:
+    """Sends its share of a plan, once."""
+
+    def __init__(self, plan: Plan, tell: Tell, hook: Hook, *, forbidden: Callable[[], str] = lambda: "") -> None:
+        self._plan, self._tell, self._hook, self._forbidden = plan, tell, hook, forbidden
+        self._heard_s = math.inf
+        self._changed = Event()
+        self._orders: dict[str, dict[str, Any]] = {}
+        self._aborted = ""
+        self._n_told = 0
+        self._driver: Driver | None = None
+
+    def receive(self, kind: str, data: dict[str, Any]) -> None:
+        """Take a message from the master: ping, refuse, prepare, go, abort or bye."""
+        self._heard_s = time.perf_counter()
+        if kind == "ping":
+            self._tell("pong", {"number": data["number"], "now_s": self._heard_s})
+            return
+        if kind == "abort":
+            self.abort(data["reason"])
+        self._orders[kind] = data
+        self._changed.set()
+
+    def abort(self, reason: str) -> None:
+        """Send nothing more; what is under way may end."""
+        self._aborted = self._aborted or reason
+        if self._driver is not None:
+            self._driver.abort(reason)
+        self._changed.set()
+
+    def run(self, announce_s: float = math.inf) -> None:
+        """Do a worker's part from the announcement to the farewell.
+
+        Raises InputError when the master refuses this worker, GeneratorError when there is no master, for
+        ``announce_s`` at first, or any more.
+        """
+        try:
+            self._announce(announce_s)
+            order = self._order("prepare")
+            if order is None:
+                raise GeneratorError(self._aborted or "sent away")
+            self._take_part(order)
+        except Exception as error:
+            self._tell("failed", {"reason": str(error)})
+            raise
+
+    def _take_part(self, order: dict[str, Any]) -> None:
+        shards = distributed.deal(self._plan.schedule, order["n_workers"], self._plan.dialect)
+        own = np.flatnonzero(shards == order["worker"])
+        feed = Feed(distributed.part_of(self._plan.schedule, own), own)
+        name = f"{order['prefix']}{order['worker']}.jsonl"
+        journal = JournalFeed(self._plan.run_dir / "loadtest-workers" / name)
+        client = self._plan.client()
+        try:
+            self._driver = self._made(feed, journal, client, order)
+            self._tell("ready", {"planned": len(own), "journal": str(journal.path.resolve())})
+            go = self._order("go")
+            self._send(self._driver, feed, journal, go["start_s"] if go else None)
+        finally:
+            journal.close()
+            client.close()
+            journal.remove_empty()
+        if self._aborted == MASTER_LOST:
+            raise GeneratorError(MASTER_LOST)
+        self._order("bye", even_aborted=True)
+        journal.remove()
+
+    def _announce(self, announce_s: float) -> None:
+        end_s = time.perf_counter() + announce_s
+        facts = distributed.facts(self._plan)
+        while self._heard_s == math.inf:
+            if time.perf_counter() > end_s:
+                raise GeneratorError("the master gave no answer")
+            self._tell("hello", {"facts": facts, "place": distributed.here()})
+            self._changed.wait(HELLO_S)
+
+    def _made(self, feed: Feed, journal: JournalFeed, client: Any, order: dict[str, Any]) -> Driver:
+        # When to end early is for the master to say: it sees all workers.
+        limits = replace(
+            self._plan.limits,
+            in_flight=order["in_flight"],
+            rate_per_s=max(1, self._plan.limits.rate_per_s * len(feed.own) // len(self._plan.schedule.due_us)),
+            abort_failure_share=math.inf,
+            abort_lateness_s=math.inf,
+        )
+        return Driver(
+            schedule=distributed.part_of(self._plan.schedule, feed.own),
+            dialect=self._plan.dialect,
+            client=client,
+            recorder=feed,
+            journal=journal,
+            limits=limits,
+            prefix=order["prefix"],
+            forbidden=self._why_not,
+        )
+
+    def _send(self, driver: Driver, feed: Feed, journal: JournalFeed, start_s: float | None) -> None:
+        if self._aborted:
+            driver.abort(self._aborted)
+        driver.run(self._hook, lambda sent, planned: self._report(driver, feed, journal), start_s)
+        area_us, span_us = driver.area_us
+        done = {
+            "area_us": area_us,
+            "span_us": span_us,
+            "cpu_s": driver.cpu_s,
+            "elapsed_s": driver.elapsed_s,
+            "wall_drift_ms": driver.wall_drift_ms,
+            "aborted": driver.aborted,
+            "histograms": feed.histograms(),
+            "messages": self._n_told,
+            "journal": journal.news(),
+            "rows": feed.news(),
+            **feed.totals(),
+        }
+        self._tell("done", done)
+
+    def _report(self, driver: Driver, feed: Feed, journal: JournalFeed) -> None:
+        """Tell what has changed; without a master, end."""
+        if self._silent_s() > LEASE_S:
+            self.abort(MASTER_LOST)
+        state = {
+            "sent": feed.n_sent,
+            "closed": feed.n_closed,
+            "failed": feed.n_failed,
+            "behind_s": driver.behind_s(),
+            "journal": journal.news(),
+        }
+        rows = feed.news()
+        self._tell_rows("report", {**state, "rows": rows})
+        while len(rows["at"]) == distributed.ROWS_A_MESSAGE:
+            gevent.sleep(0)
+            rows = feed.news()
+            self._tell_rows("rows", {"rows": rows})
+
+    def _tell_rows(self, kind: str, data: dict[str, Any]) -> None:
+        self._n_told += 1
+        self._tell(kind, data)
+
+    def _why_not(self) -> str:
+        return MASTER_LOST if self._silent_s() > LEASE_S else self._forbidden()
+
+    def _silent_s(self) -> float:
+        return time.perf_counter() - self._heard_s
+
+    def _order(self, kind: str, *, even_aborted: bool = False) -> dict[str, Any] | None:
+        """Return the master's order when it comes, None when the run is aborted before."""
+        while kind not in self._orders:
+            if "refuse" in self._orders:
+                refused = self._orders["refuse"]
+                raise InputError(refused["faults"]) if refused["bad_input"] else GeneratorError(refused["faults"][0])
+            if self._aborted and not even_aborted:
+                return None
+            if self._silent_s() > PATIENCE_S:
+                raise GeneratorError(MASTER_LOST)
+            self._changed.clear()
+            self._changed.wait(HELLO_S)
+        return self._orders[kind]

@@ -1,0 +1,1 @@
+"""The reference exchange's records and rules: withdrawals, tickets, ledger, addresses."""

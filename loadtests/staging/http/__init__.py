@@ -1,0 +1,1 @@
+"""The reference exchange as seen over HTTP: endpoints, authentication, capacity."""

@@ -1,0 +1,1 @@
+"""The databases behind the reference exchange: SQLite and PostgreSQL."""

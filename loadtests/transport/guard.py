@@ -1,0 +1,92 @@
+"""Which hosts may be loaded, how hard, and whether they call themselves test systems."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from loadtests.core.faults import InputError
+from loadtests.core.schedule import SECOND_US, Schedule
+from loadtests.dialect.contract import Dialect, Request
+from loadtests.transport.client import Client, NoAnswerError
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+HEALTH_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What one run may do at most."""
+
+    rate_per_s: int
+    requests: int
+    duration_s: float
+
+
+def check_url(url: str, allowed: Collection[str]) -> list[str]:
+    """Return what is wrong with the target's URL, nothing when it may be loaded."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not host or parts.scheme not in ("http", "https"):
+        return [f"--host: got {url}; must be http://HOST[:PORT] or https://HOST[:PORT]"]
+    if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
+        return ["--host: got more than a host and a port; must be http://HOST[:PORT] or https://HOST[:PORT]"]
+    if host not in allowed:
+        return [
+            f"--host: got {host}; must be one of {', '.join(sorted(allowed))} "
+            f"(--allow-host {host} allows it, if it is yours to load)"
+        ]
+    return []
+
+
+def check_caps(schedule: Schedule, caps: Caps, *, sent_before: int = 0, elapsed_s: float = 0.0) -> list[str]:
+    """Return which caps the schedule exceeds, together with what was sent before it and the time that took."""
+    peak_per_s, total = schedule.peak_count(SECOND_US), sent_before + len(schedule.due_us)
+    duration_s = elapsed_s + schedule.duration_us / SECOND_US
+    faults = []
+    if peak_per_s > caps.rate_per_s:
+        faults.append(f"--max-rate: got a peak of {peak_per_s} requests in a second; must be at most {caps.rate_per_s}")
+    if total > caps.requests:
+        faults.append(f"--max-requests: got {total} requests; must be at most {caps.requests}")
+    if duration_s > caps.duration_s:
+        faults.append(f"--max-duration: got {duration_s:.0f} s; must be at most {caps.duration_s:.0f} s")
+    return faults
+
+
+def resolve(url: str) -> tuple[str, int, str]:
+    """Return host, port and IP address of a URL: the name is looked up once, so that it cannot move during a run.
+
+    Raises InputError when the name is not known.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise InputError([f"--host: got {host}; must be a host whose name can be resolved"]) from None
+    return host, port, str(found[0][4][0])
+
+
+def check_health(client: Client, dialect: Dialect, url: str) -> None:
+    """Ask the target whether it is a test system.
+
+    Raises InputError when it cannot be reached, or does not say so.
+    """
+    try:
+        answer = client.send(Request("GET", dialect.health_path, {"Accept": "application/json"}), HEALTH_TIMEOUT_S)
+    except NoAnswerError as error:
+        raise InputError(
+            [f"--host: got {url}, which gave no answer ({error}); must be a running test system"]
+        ) from None
+    if not dialect.is_test_system(answer):
+        raise InputError(
+            [
+                f"--host: got {url}, whose {dialect.health_path} (status {answer.status}) does not say that it is a "
+                "test system; must be one"
+            ]
+        )

@@ -1,0 +1,208 @@
+"""The sentence that a manager needs: what staging holds, what will come, and what the difference costs.
+
+What it holds comes from ``capacity.json``, or, as a lower bound, from the load that the run itself showed to be held.
+What will come is the scenario's p95 peak and the minutes of the run's trace. What the difference costs is the paired
+difference of two runs of the scenario, without the capacity and with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, Protocol
+
+from loadtests.capacity.step_load import ALL
+from loadtests.core.faults import InputError
+from sim.core.tables import ENDPOINTS
+
+FORMAT = 1
+PEAKS = {"withdrawal": "withdrawals_peak_per_s", "ticket": "tickets_peak_per_s", ALL: "requests_peak_per_s"}
+COSTS = {
+    "failed withdrawals": "withdrawals_failed_per_day",
+    "tickets": "tickets_new_per_day",
+    "public complaints": "complaints_public_per_day",
+}
+"""What a shortage costs, and the differences that count it."""
+_SECONDS = 60
+
+
+class Difference(Protocol):
+    """A paired difference of a metric, as ``sim.compare`` gives it."""
+
+    @property
+    def mean(self) -> float:
+        """The mean difference, with the capacity less without."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of its 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number and its interval; a side that is not known is None."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """What is held against what comes, in requests a second; ``minutes`` above what is held, in the run's trace.
+
+    ``endpoint`` is the one that is shortest of capacity, or "all". ``open_ended``: the trace began or ended above.
+    """
+
+    endpoint: str
+    holds: Amount
+    peak_per_s: float
+    minutes: Amount
+    open_ended: bool
+
+    @property
+    def short_per_s(self) -> float:
+        """By how much the peak exceeds what is held; 0 when it does not."""
+        return max(self.peak_per_s - self.holds.value, 0.0)
+
+
+def read_capacity(path: Path) -> dict[str, Amount]:
+    """Return the capacities in a ``capacity.json`` by endpoint. Raises InputError with every fault found."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        entries = dict(value["endpoints"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError([f"--capacity: got {path}; must be a capacity.json as withstand capacity writes"]) from None
+    faults = [] if value.get("format") == FORMAT else [f"{path}: format: got {value.get('format')}; must be {FORMAT}"]
+    found = {}
+    for name, entry in entries.items():
+        held = entry.get("capacity_per_s") if isinstance(entry, dict) else None
+        if name not in (ALL, *ENDPOINTS):
+            faults.append(f"{path}: endpoints.{name}: got a key; must be one of {', '.join((ALL, *ENDPOINTS))}")
+        elif not isinstance(held, dict) or not _is_amount(held):
+            rule = "must be value, low and high, 0 or more; high may be null"
+            faults.append(f"{path}: endpoints.{name}.capacity_per_s: got {held!r}; {rule}")
+        else:
+            found[name] = Amount(held["value"], held["low"], held["high"])
+    if not entries:
+        faults.append(f"{path}: endpoints: got none; must hold at least one")
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+def _is_amount(held: Mapping[str, Any]) -> bool:
+    numbers = [held.get("value"), held.get("low"), held.get("high")]
+    if numbers[2] is None:
+        numbers.pop()
+    return all(isinstance(n, (int, float)) and not isinstance(n, bool) and isfinite(n) and n >= 0 for n in numbers)
+
+
+def shortage(capacity: Mapping[str, Amount], predicted: Mapping[str, Any]) -> Shortage | None:
+    """Return how what comes compares with what is held, for the mix if that was measured, else for the tightest.
+
+    ``predicted``: as in a trace's header. None where nothing is predicted for what was measured.
+    """
+    found = [s for name, holds in capacity.items() if (s := _against(name, holds, predicted)) is not None]
+    whole = [one for one in found if one.endpoint == ALL]
+    return min(whole or found, key=lambda one: one.holds.value / one.peak_per_s, default=None)
+
+
+def _against(name: str, holds: Amount, predicted: Mapping[str, Any]) -> Shortage | None:
+    per_minute = predicted.get("per_minute") or {}
+    rows = [per_minute[one] for one in ENDPOINTS if one in per_minute and name in (one, ALL)]
+    rates = [sum(counts) / _SECONDS for counts in zip(*rows, strict=True)]
+    row = (predicted.get("whole_run_peak_per_s") or {}).get(PEAKS.get(name, "")) or {}
+    peak = row.get("p95") or max(rates, default=0.0)
+    if not peak:
+        return None
+    above = [None if limit is None else sum(rate > limit for rate in rates)
+             for limit in (holds.value, holds.high, holds.low)]  # fmt: skip
+    ends = bool(rates) and (rates[0] > holds.value or rates[-1] > holds.value)
+    return Shortage(name, holds, peak, Amount(above[0] or 0, above[1], above[2]), ends)
+
+
+def proven(verdict: Mapping[str, Any]) -> dict[str, Amount]:
+    """Return what a load test itself showed to be held: the rate that it sent, if it passed; nothing otherwise."""
+    if not verdict["passed"] or not any(line["kind"] == "target" for line in verdict["thresholds"]):
+        return {}
+    rate = sum(one["sent_per_s"] for one in verdict["measured"]["endpoints"].values())
+    return {ALL: Amount(rate, rate, None)}
+
+
+def costs_of(differences: Mapping[str, Difference], days: float) -> dict[str, Amount]:
+    """Return what the shortage costs over a scenario of so many days, from paired differences of daily metrics.
+
+    What the runs do not count is left out.
+    """
+    found = {}
+    for name, metric in COSTS.items():
+        if metric in differences:
+            mean, half = differences[metric].mean * days, differences[metric].half_width
+            limits = (None, None) if half is None else (mean - half * days, mean + half * days)
+            found[name] = Amount(mean, *limits)
+    return found
+
+
+def told(
+    verdict: Mapping[str, Any],
+    predicted: Mapping[str, Any],
+    capacity: Mapping[str, Amount] | None,
+    costs: Mapping[str, Amount] | None,
+) -> dict[str, Any] | None:
+    """Return ``sentence`` and its numbers for a verdict; None where neither a capacity nor this run can tell.
+
+    ``capacity``: None for what this run proves. ``costs``: None where no pair of runs was made.
+    """
+    found = shortage(proven(verdict) if capacity is None else capacity, predicted)
+    if found is None:
+        return None
+    return {
+        "sentence": sentence(found, costs, measured=capacity is not None),
+        **asdict(found),
+        "short_per_s": found.short_per_s,
+        "costs": None if costs is None else {name: asdict(amount) for name, amount in costs.items()},
+    }
+
+
+def sentence(found: Shortage, costs: Mapping[str, Amount] | None, *, measured: bool) -> str:
+    """Return the sentence; ``measured``: by ``capacity``, so that what is not held is known, too."""
+    what = "requests/s" if found.endpoint == ALL else f"{found.endpoint.replace('_', ' ')} requests/s"
+    least = "at least " if found.holds.high is None else ""
+    begin = f"staging holds {least}{_shown(found.holds)} {what}, the scenario's p95 peak is {_number(found.peak_per_s)}"
+    if not found.short_per_s:
+        spare = found.holds.value / found.peak_per_s - 1
+        return f"{begin}: enough, with {spare:.0%} to spare"
+    if not measured:
+        return f"{begin}: whether it holds that is not proven (withstand capacity measures what it holds)"
+    more = " or more, for the trace begins or ends above it" if found.open_ended else ""
+    minutes = "minute" if found.minutes == Amount(1, 1, 1) else "minutes"
+    short = f"{begin}; short by {_number(found.short_per_s)} for {_shown(found.minutes)} {minutes}{more}"
+    return f"{short}; {_cost_words(costs)}"
+
+
+def _cost_words(costs: Mapping[str, Amount] | None) -> str:
+    if not costs:
+        return "what that costs is not known without a run of the scenario with this capacity"
+    words: Sequence[str] = [_cost(name, amount) for name, amount in costs.items()]
+    return "that costs about " + ", ".join(words)
+
+
+def _cost(name: str, amount: Amount) -> str:
+    """Return a cost in whole numbers; a mean of none or less, which only chance can make, is no cost."""
+    value, low, high = (None if n is None else f"{round(n):,}" for n in (amount.value, amount.low, amount.high))
+    between = "" if low is None or high is None or low == value == high else f" ({low} to {high})"
+    return f"{value}{between} {name}" if round(amount.value) > 0 else f"no{between} {name}"
+
+
+def _shown(amount: Amount) -> str:
+    if amount.low is None or amount.high is None or amount.low == amount.value == amount.high:
+        return _number(amount.value)
+    return f"{_number(amount.value)} ({_number(amount.low)} to {_number(amount.high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"

@@ -1,0 +1,92 @@
+"""A scenario to its run folder: compiled, simulated with a progress bar, resumed after a stop, written."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sim.api import Run, Work
+from sim.api import run as simulate
+from sim.cli.tables import Bar, progress
+from sim.experiment.analysis.precision import at_most
+from sim.experiment.checkpoint import Ledger, beside, identity
+from sim.experiment.precompile import warm, warm_up
+from sim.experiment.replications import cores
+from sim.output.run_folder import default_folder, partial_of, write_run
+from sim.scenario import Scenario
+
+
+def produced(
+    scenario: Scenario, options: Namespace, *, sets: Sequence[str] = (), notes: Sequence[str] = ()
+) -> tuple[Run, Path]:
+    """Return a run and the folder that it was written to; what an earlier, unfinished one left is taken up."""
+    with resumable(scenario, options) as ledger:
+        done = _simulated(scenario, options, ledger)
+        folder = run_folder(options, done.started)
+        ledger.note_partial(partial_of(folder))
+        with done.profile.timed("write"):
+            everything = options.tickets == "all"
+            write_run(done, folder, source=options.scenario, sets=sets, notes=notes, all_tickets=everything)
+        ledger.settle()
+    return done, folder
+
+
+def compiled_first(*, quiet: bool) -> None:
+    """Compile the engine unless it has been done, and say so, because it takes a while."""
+    if not warm():
+        if not quiet:
+            print("compiling the engine, once for this version (about 40 s) ...", file=sys.stderr, flush=True)
+        warm_up()
+
+
+def run_folder(options: Namespace, started: datetime) -> Path:
+    """Return the run folder of a command: ``--out``, or one named by scenario, time and seed."""
+    return Path(options.out) if options.out else default_folder(Path(options.scenario).stem, options.seed, started)
+
+
+@contextmanager
+def resumable(scenario: Scenario, options: Namespace) -> Iterator[Ledger]:
+    """Yield the ledger of a command; an interrupt leaves in it what is finished, and tells so."""
+    folder = run_folder(options, datetime.now(UTC))
+    ledger = Ledger(beside(folder, identity(scenario, seed=options.seed), named=bool(options.out)))
+    try:
+        yield ledger
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_what_is_kept(ledger, at_most(options.replications, options.precision))) from None
+    finally:
+        ledger.close()
+
+
+def _what_is_kept(ledger: Ledger, most: int) -> str:
+    finished = ledger.finished(most)
+    if ledger.private or not finished:
+        return f"stopped; {finished} of {most} replications were finished, none is kept"
+    return f"stopped; {finished} of {most} replications are kept in {ledger.folder}; the same command resumes"
+
+
+def _simulated(scenario: Scenario, options: Namespace, ledger: Ledger) -> Run:
+    name = Path(options.scenario).stem
+    with progress(f"simulating {name}", quiet=options.quiet) as bar:
+        return simulate(
+            scenario,
+            replications=options.replications,
+            seed=options.seed,
+            engine=options.engine,
+            jobs=options.jobs or cores(),
+            precision=options.precision,
+            name=name,
+            work=Work(ledger, lambda finished, most: _begin(bar, ledger, finished, most), bar.tick),
+        )
+
+
+def _begin(bar: Bar, ledger: Ledger, finished: int, most: int) -> None:
+    if ledger.private:
+        bar.say("another process is at work on this run; this one shares nothing with it, and cannot be resumed")
+    if finished:
+        bar.say(f"resuming: {finished} of {most} replications were finished before")
+    compiled_first(quiet=bar.quiet)
+    bar.begin(finished, most)

@@ -1,0 +1,134 @@
+"""How the command line shows numbers: plain aligned columns, and a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sim.core.profiling import PER_REPLICATION, Profile
+from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.precision import Precision
+
+HEADLINE = (
+    "tickets_new_per_day",
+    "tickets_bot_per_day",
+    "tickets_human_per_day",
+    "tickets_first_contact_per_day",
+    "tickets_escalated_per_day",
+    "complaints_direct_per_day",
+    "complaints_floor_per_day",
+    "complaints_reducible_per_day",
+    "complaints_peak_day",
+    "backlog_peak",
+    "backlog_end",
+    "drain_days",
+    "first_response_p90",
+    "resolution_p90",
+    "within_target_share",
+    "abandoned_share",
+    "occupancy",
+    "withdrawals_late_peak",
+    "requests_peak_per_s",
+    "agent_cost_per_day",
+)
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Return rows as aligned text; the columns in ``right`` are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -> str:
+    """Return the headline metrics, or all: mean ± 95 % half-width, and the 5-95 % range of the replications.
+
+    Where a mean is no typical run, the median stands for it.
+    """
+    names = list(metrics) if everything else [name for name in HEADLINE if name in metrics]
+    if any(one.summary == "quantiles" for one in metrics.values()):
+        head = ("metric", "median (5 to 95 % of replications): runs of more than one kind, and a mean is none of them")
+        return columns([head, *((name, str(metrics[name])) for name in names)])
+    rows = [("metric", "mean ± 95 % half-width", "5-95 % of replications")]
+    rows += [(name, str(metrics[name]), spread(metrics[name])) for name in names]
+    return columns(rows)
+
+
+def spread(one: Estimate) -> str:
+    """Return the 5-95 % range of the replications, with the digits of its width."""
+    from sim.numerics.statistics import significant
+
+    if one.p05 is None or one.p95 is None:
+        return "-"
+    width = one.p95 - one.p05
+    return f"{significant(one.p05, width / 10)} .. {significant(one.p95, width / 10)}"
+
+
+def precision_line(one: Precision) -> str:
+    """Return what a wanted precision came to."""
+    n, wanted = one.replications, f"{100 * one.wanted:g} % wanted"
+    if one.reached is None:
+        return f"precision: none for {one.metric} ({wanted}): of {n} replications some have no value, or the mean is 0"
+    words = f"precision: {one.metric} ± {100 * one.reached:.3g} % after {n} replications ({wanted})"
+    return words if one.met else f"{words}: NOT reached"
+
+
+def profile_table(profile: Profile, replications: int) -> str:
+    """Return where the time of a run went: CPU seconds by station, all and for one replication, and their shares."""
+    parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}
+    whole = sum(parts.values())
+    rows = [("where the time went", "CPU s", "ms each", "share")]
+    for station, seconds in parts.items():
+        each = f"{1000 * seconds / replications:.2f}" if station in PER_REPLICATION else ""
+        rows.append((station, f"{seconds:.2f}", each, f"{100 * seconds / whole:.1f} %"))
+    rows.append(("all", f"{whole:.2f}", "", "100 %"))
+    walls = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in profile.wall_s.items())
+    return f"{columns(rows, right=(1, 2, 3))}\nby the clock: {walls}; {profile.workers}"
+
+
+class Bar:
+    """A progress bar on stderr, with the time left as the new steps alone tell it; silent when ``quiet``."""
+
+    def __init__(self, what: str, *, quiet: bool) -> None:
+        self.what, self.quiet = what, quiet
+        self._bar: Any = None
+
+    def begin(self, done: int, total: int) -> None:
+        """Show the bar with the steps that were done before."""
+        if not self.quiet:
+            from tqdm import tqdm
+
+            form = "{desc}: {n_fmt}/{total_fmt} [{bar:24}] {elapsed}, {remaining} left"
+            self._bar = tqdm(total=total, initial=done, desc=self.what, file=sys.stderr, bar_format=form, leave=True)
+
+    def tick(self) -> None:
+        """Count a step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def say(self, line: str) -> None:
+        """Print a line to stderr."""
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Bar]:
+    """Yield a bar that is closed at the end."""
+    bar = Bar(what, quiet=quiet)
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -1,0 +1,78 @@
+"""The table of what one replication meets: its tickets, their legs, and the requests by the minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.feedback import Flow
+
+Ints = NDArray[np.int64]
+ROOT, CANDIDATE, REOPEN, CHASE, TASK = range(5)
+KINDS = ("root", "candidate", "reopen", "chase", "task")
+"""A task is work that no customer asked for: it is opened like a root, but is no ticket."""
+
+
+@dataclass(frozen=True)
+class BotCandidates:
+    """Candidates of a live level that the bot ends if they come: they touch no desk, so they have no row."""
+
+    stream: int
+    category: int
+    opened_ms: Ints
+    ordinals: Ints
+    mark: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The tickets of one replication, one row each: roots by time, then candidates by time, then children.
+
+    ``opened_ms`` is NEVER for children, whose time the engine finds. ``legs_from`` has one element more than rows;
+    the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. ``patience_ms`` counts from opening,
+    ``target_ms`` too (NEVER without one);
+    ``complaint_after_ms`` counts from the start of the complaint clock. ``chase`` and ``reopen`` are the rows of
+    the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
+    ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
+    category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws. Complaints
+    about the categories numbered in ``unanswerable`` may not be answered in public. ``spam_ms`` are the times of a
+    campaign's worthless tickets, in order: a filter ends them at once, so nothing but the endpoint sees them.
+    """
+
+    categories: tuple[str, ...]
+    category: Ints
+    kind: Ints
+    parent: Ints
+    opened_ms: Ints
+    priority: Ints
+    patience_ms: Ints
+    target_ms: Ints
+    complaint_after_ms: Ints
+    regulator: NDArray[np.bool_]
+    after_ms: Ints
+    chase: Ints
+    reopen: Ints
+    stream: Ints
+    mark: NDArray[np.float64]
+    legs_from: Ints
+    leg_queue: Ints
+    leg_handle_ms: Ints
+    leg_pause_ms: Ints
+    bot_opened_ms: tuple[Ints, ...]
+    bot_ordinals: tuple[Ints, ...]
+    flow: Flow
+    bot_candidates: tuple[BotCandidates, ...] = ()
+    unanswerable: tuple[int, ...] = ()
+    spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are; bot-ended roots have none (see ``bot_opened_ms``, by category)."""
+        return len(self.opened_ms)
+
+    @property
+    def quiet(self) -> NDArray[np.bool_]:
+        """By row, whether a complaint about it may not be answered in public."""
+        return np.isin(self.category, self.unanswerable)

@@ -1,0 +1,1 @@
+"""What drives demand from outside: prices, newcomers, and the levers that a platform pulls."""

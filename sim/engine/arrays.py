@@ -1,0 +1,200 @@
+"""The tables that the compiled engine works on, made from demand and desk, and read back at the end.
+
+A few tables of integers, because the compiler passes few arguments fast and records of arrays slowly. ``rows`` and
+``legs`` have a line for each column named below and an element for each ticket row or leg. A place in line is one
+number, ``priority << PLACE_BITS | time it was entered``, and so is a place in an instant, ``phase << PHASE_BITS | row
+<< WHAT_BITS | what``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import MINUTE_MS, NEVER
+from sim.demand import Demand
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers
+from sim.feedback import STREAMS, Flow, LevelRules, Levels, levels_of, ran_out, tables_of
+from sim.staffing.desk import Desk
+
+Ints = NDArray[np.int64]
+PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
+NOBODY = -1
+
+(
+    DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
+    QUIET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
+) = range(23)  # fmt: skip
+"""Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
+
+LEG is the leg that a ticket is on, PLACE its place in line or NOBODY; the last three chain the complaints of
+a minute, and those who began to wait at this instant.
+"""
+HANDLE, PAUSE, QUEUE, ENTERED, START, END, TEAM = range(7)
+"""Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
+FREE, SLOTS, HOLDS, STRETCH = range(4)
+"""Columns of ``teams``, a line for each team; its stretches, per mille, begin at STRETCH."""
+SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
+"""Columns of ``queues``, a line for each queue: waiters, where impatience leads, how many takers and age rules there
+are; from LISTS on these rules by threes: (rank, preference, team), the best first, then (after_ms, kind, value)."""
+HEAP, CHAINS = range(2)
+"""Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
+is due later, chained by minute."""
+NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, CANDIDATE = range(6, 14)
+FIRST = CANDIDATE + len(STREAMS)
+"""Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are live levels,
+whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
+use and the first spare one; the first of those who began to wait at this instant; how far roots and shifts
+have been read, and from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
+its chain."""
+
+
+class Floor(NamedTuple):
+    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue.
+
+    ``first_due`` is by minute the first complaint due in it. ``candidates`` are the rows of all streams, those of
+    stream s up to ends[s], and ``marks`` theirs.
+    """
+
+    n: Ints
+    rows: Ints
+    legs: Ints
+    teams: Ints
+    queues: Ints
+    agenda: Ints
+    lines: Ints
+    roots: Ints
+    shifts: Ints
+    first_due: Ints
+    candidates: Ints
+    marks: NDArray[np.float64]
+    ends: Ints
+    levels: Levels
+
+
+def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening: bool, room: int) -> Floor:
+    """Return the floor before the first event; ``room`` is what each heap can hold.
+
+    Raises ValueError for numbers that a place in an instant or in line cannot hold.
+    """
+    minutes = demand.flow.minutes if rules is not None else 0
+    _must_fit(demand, desk, levels=rules is not None)
+    streams = [candidates(demand, stream) for stream in range(len(STREAMS))]
+    ends, admissible = np.cumsum([len(rows) for rows in streams]), np.concatenate(streams)
+    n = _counters(desk, at_opening=at_opening, levels=rules is not None)
+    n[CANDIDATE:FIRST] = ends - [len(rows) for rows in streams]
+    return Floor(
+        n=n,
+        rows=_rows(demand, desk, at_opening=at_opening),
+        legs=_legs(demand),
+        teams=_teams(desk),
+        queues=_queues(desk),
+        agenda=np.empty((2, room, 3), dtype=np.int64),
+        lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
+        roots=roots(demand),
+        shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
+        first_due=np.full(minutes, NOBODY),
+        candidates=admissible,
+        marks=demand.mark[admissible],
+        ends=ends,
+        levels=levels_of(rules, demand.flow, minutes) if rules else _no_levels(),
+    )
+
+
+def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
+    priorities = [age[2] for ages in desk.ages for age in ages]
+    if demand.rows:
+        priorities += [int(demand.priority.min()), int(demand.priority.max())]
+    fits = {
+        "rows": demand.rows < 1 << (PHASE_BITS - WHAT_BITS),
+        "ages of a queue": max((len(ages) for ages in desk.ages), default=0) < 1 << (WHAT_BITS - 1),
+        "horizon_ms": desk.horizon_ms < 1 << PLACE_BITS,
+        "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
+    }
+    if levels and desk.horizon_ms != demand.flow.minutes * MINUTE_MS:
+        raise ValueError(f"horizon_ms: got {desk.horizon_ms}; live levels need an element of the flow for each minute")
+    if not all(fits.values()):
+        raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
+
+
+def _counters(desk: Desk, *, at_opening: bool, levels: bool) -> Ints:
+    n = np.zeros(FIRST + desk.horizon_ms // MINUTE_MS + 1, dtype=np.int64)
+    n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, levels
+    n[WAITERS], n[SPARE], n[FIRST:] = NOBODY, NOBODY, NOBODY
+    return n
+
+
+def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
+    leaving = leaving_ms(demand, desk)
+    due = clocks(demand, leaving, horizon_ms=desk.horizon_ms, at_opening=at_opening)
+    rows = np.empty((NEXT_WAITER + 1, demand.rows), dtype=np.int64)
+    rows[DRAWN], rows[FIRST_LEG], rows[END_LEG] = demand.opened_ms, demand.legs_from[:-1], demand.legs_from[1:]
+    rows[PRIORITY], rows[PATIENCE], rows[LEAVING] = demand.priority, demand.patience_ms, leaving
+    rows[AFTER], rows[PARENT], rows[CHASE], rows[REOPEN] = demand.after_ms, demand.parent, demand.chase, demand.reopen
+    rows[SILENCE], rows[UNANSWERED], rows[UNSOLVED] = due.silence_ms, due.unanswered_ms, due.unsolved_ms
+    rows[QUIET] = demand.quiet
+    rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
+    rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
+    return rows
+
+
+def _legs(demand: Demand) -> Ints:
+    legs = np.empty((TEAM + 1, len(demand.leg_queue)), dtype=np.int64)
+    legs[HANDLE], legs[PAUSE], legs[QUEUE] = demand.leg_handle_ms, demand.leg_pause_ms, demand.leg_queue
+    legs[ENTERED], legs[START], legs[END], legs[TEAM] = NEVER, NEVER, NEVER, NOBODY
+    return legs
+
+
+def _no_levels() -> Levels:
+    """Return levels of no minute."""
+    rules = LevelRules()
+    return levels_of(rules, Flow(requests=np.empty((len(rules.rails), 4, 0), np.int64)), 0)
+
+
+def _teams(desk: Desk) -> Ints:
+    widest = max((len(one) for one in desk.stretch_permille), default=0)
+    teams = np.zeros((len(desk.teams), STRETCH + widest), dtype=np.int64)
+    teams[:, HOLDS] = desk.concurrency
+    for team, stretch in enumerate(desk.stretch_permille):
+        teams[team, STRETCH : STRETCH + len(stretch)] = stretch
+    return teams
+
+
+def _queues(desk: Desk) -> Ints:
+    lists: list[list[int]] = []
+    for able, ages in zip(takers(desk), desk.ages, strict=True):
+        lists.append([len(able), len(ages), *(x for one in able for x in one), *(x for one in ages for x in one)])
+    queues = np.zeros((len(lists), 2 + max(len(one) for one in lists)), dtype=np.int64)
+    queues[:, PATIENCE_TO] = desk.patience_to
+    for queue, values in enumerate(lists):
+        queues[queue, TAKERS : TAKERS + len(values)] = values
+    return queues
+
+
+def outcome_of(floor: Floor) -> Outcome:
+    """Return the tables at the end, copied, so that the floor and all else in it can go."""
+    rows, legs = floor.rows, floor.legs
+    levels = floor.levels if floor.n[LEVELS] else None
+    ints, floats, rails = tables_of(levels)
+    first: Any = rows[FIRST_LEG]
+    return Outcome(
+        opened_ms=rows[OPENED].copy(),
+        first_start_ms=legs[START][first],
+        first_end_ms=legs[END][first],
+        closed_ms=rows[CLOSED].copy(),
+        outcome=np.where(rows[HAS_LEFT] != 0, LEFT, np.where(rows[CLOSED] < NEVER, RESOLVED, OPEN)),
+        moved_ms=rows[MOVED].copy(),
+        leg_entered_ms=legs[ENTERED].copy(),
+        leg_start_ms=legs[START].copy(),
+        leg_end_ms=legs[END].copy(),
+        leg_queue=legs[QUEUE].copy(),
+        leg_team=legs[TEAM].copy(),
+        level_ints=ints,
+        level_floats=floats,
+        level_rails=rails,
+        ran_out=ran_out(levels),
+    )

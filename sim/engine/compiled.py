@@ -1,0 +1,448 @@
+"""The compiled twin of the SimPy engine: the same tables, bit for bit, some hundred times as fast.
+
+``reference.py`` defines the desk; what changes is changed there first. Here time is one loop. Minute by minute, all
+that is due (what was scheduled, the roots, shift changes, the tick of the levels) goes into a heap; its first comes
+next, phase before row within an instant; and when nothing is left in the instant, the desk decides. What is due at or
+after the horizon is never scheduled. The tables are those of ``sim.engine.arrays``.
+"""
+
+from __future__ import annotations
+
+from sim.core.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
+from sim.core.jit import compiled, part
+from sim.demand import Demand
+from sim.engine.arrays import (
+    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
+    FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS,
+    LISTS, LOADED, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
+    PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, QUIET, REOPEN, ROOT, SHIFT,
+    SILENCE, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, floor_of,
+    outcome_of,
+)  # fmt: skip
+from sim.engine.heap import pop, push
+from sim.feedback import LevelRules, step
+from sim.feedback.columns import LEVEL_LATE
+from sim.engine.outcome import Outcome
+from sim.staffing.desk import AGE_PRIORITY, LEAVE, Desk
+
+# What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
+OPENS, ASKS, BACK, IMPATIENT = range(4)
+_WHAT = (1 << WHAT_BITS) - 1
+_ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
+_ENTERED = (1 << PLACE_BITS) - 1
+_ROOM, _WAITING = 4096, 8  # the heaps' first room: so much, and for one row in so many
+UNSTRETCHED = 1000
+
+
+def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+    """Return what became of every ticket of ``demand`` at ``desk``; see ``reference.simulate``, of which it is a twin.
+
+    Raises ValueError for more tickets, priorities or ages than its tables can hold.
+    """
+    room = _ROOM + demand.rows // _WAITING
+    while True:
+        floor = floor_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
+        if _run(floor):
+            return outcome_of(floor)
+        room = 4 * room + 1  # a heap was too small: start again, with larger ones
+
+
+@compiled
+def _run(floor):
+    """Run to the horizon; return whether the heaps were large enough."""
+    return _loop(floor)
+
+
+@part
+def _loop(floor):
+    """Let happen what is next, until the horizon."""
+    n, rows, legs, teams, queues = floor.n, floor.rows, floor.legs, floor.teams, floor.queues
+    agenda, lines, first_due = floor.agenda, floor.lines, floor.first_due
+    while not n[FULL]:
+        if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
+            n[DECIDING] = 0
+            _decide(n, rows, legs, teams, queues, agenda, lines)
+            _look_ahead(n, rows, legs, queues, agenda, first_due)
+            continue  # what has been started may be due before
+        if not n[DUE]:
+            if n[LOADED] * MINUTE_MS >= n[HORIZON]:
+                n[NOW] = n[HORIZON]
+                _flush(n, rows)
+                return True
+            _load(n, rows, agenda, floor.roots, floor.shifts)
+            continue
+        n[NOW], key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
+        pop(agenda, HEAP, n[DUE])
+        n[DUE] -= 1
+        phase, row, what = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT
+        if phase == PHASE_DONE:
+            _done(n, rows, legs, teams, agenda, first_due, row)
+        elif phase == PHASE_SHIFT:
+            _change_shift(n, teams, floor.shifts, row)
+        elif phase == PHASE_LEVELS:
+            _tick(n, rows, legs, first_due, floor, row)
+        elif what == BACK:
+            legs[ENTERED, rows[LEG, row]] = n[NOW]
+            _wait(n, rows, legs, teams, queues, agenda, lines, row)
+        elif what >= IMPATIENT:
+            _grow_older(n, rows, legs, teams, queues, agenda, lines, (row, what - IMPATIENT))
+        elif what == OPENS or _still_asks(n, rows, row):
+            _open(n, rows, legs, teams, queues, agenda, lines, row)
+    return False
+
+
+# --- tickets --------------------------------------------------------------------------------------------------------
+
+
+@part
+def _change_shift(n, teams, shifts, change):
+    """Set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
+    team = shifts[change, 1]
+    slots = shifts[change, 2] * teams[team, HOLDS]
+    teams[team, FREE] += slots - teams[team, SLOTS]
+    teams[team, SLOTS] = slots
+    n[DECIDING] = 1
+
+
+@part
+def _done(n, rows, legs, teams, agenda, first_due, row):
+    """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
+    now, leg = n[NOW], rows[LEG, row]
+    legs[END, leg] = now
+    teams[legs[TEAM, leg], FREE] += 1
+    n[DECIDING] = 1
+    if leg + 1 == rows[END_LEG, row]:
+        rows[CLOSED, row] = now
+        child = rows[REOPEN, row]
+        if child >= 0:
+            _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, OPENS))
+        return
+    if leg == rows[FIRST_LEG, row]:
+        _note_unsolved(n, rows, legs, first_due, row)
+    rows[LEG, row] = leg + 1
+    _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
+
+
+@part
+def _still_asks(n, rows, row):
+    """Return whether a customer asks again: unless the ticket in question is resolved by now."""
+    parent = rows[PARENT, row]
+    return rows[CLOSED, parent] > n[NOW] or rows[HAS_LEFT, parent]
+
+
+@part
+def _open(n, rows, legs, teams, queues, agenda, lines, row):
+    """Open a ticket now and let it wait for its first leg."""
+    rows[OPENED, row] = n[NOW]
+    child = rows[CHASE, row]
+    if child >= 0:
+        _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, ASKS))
+    legs[ENTERED, rows[FIRST_LEG, row]] = n[NOW]
+    _wait(n, rows, legs, teams, queues, agenda, lines, row)
+
+
+@part
+def _wait(n, rows, legs, teams, queues, agenda, lines, row):
+    """Put a ticket into its queue now; where it alone can start, it starts at once."""
+    now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
+    # Who waits already finds nobody free, or there would be a decision to come; a clock that starts at opening is
+    # noted after it.
+    alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
+    if alone and not n[AT_OPENING]:
+        for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
+            if teams[queues[queue, taker + 2], FREE] > 0:
+                _start(n, rows, legs, teams, agenda, row, queues[queue, taker + 2])
+                return
+    _stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
+    n[DECIDING] = 1
+    if n[LEVELS] or queues[queue, AGES] or queues[queue, PATIENCE_TO] != LEAVE:
+        rows[NEXT_WAITER, row], n[WAITERS] = n[WAITERS], row
+
+
+@part
+def _look_ahead(n, rows, legs, queues, agenda, first_due):
+    """Schedule what a long wait will do to those who began to wait at this instant and still do after the decision."""
+    now = n[NOW]
+    while n[WAITERS] != NOBODY:
+        row = n[WAITERS]
+        n[WAITERS] = rows[NEXT_WAITER, row]
+        waits, queue = rows[PLACE, row] != NOBODY, legs[QUEUE, rows[LEG, row]]
+        if n[LEVELS] and rows[OPENED, row] == now and (waits or n[AT_OPENING]):
+            _note_unanswered(n, rows, first_due, row)
+        if not waits:
+            continue
+        if _has_impatience(n, rows, queues, row, queue, now):
+            _schedule(n, agenda, now + max(rows[PATIENCE, row], 1), _key(PHASE_OPEN, row, IMPATIENT))
+        first = LISTS + 3 * queues[queue, TAKERS]
+        for number in range(queues[queue, AGES]):
+            _schedule(n, agenda, now + queues[queue, first + 3 * number], _key(PHASE_OPEN, row, IMPATIENT + 1 + number))
+
+
+@part
+def _has_impatience(n, rows, queues, row, queue, entered):
+    """Return whether the end of a customer's patience moves the ticket: only from the queue it was opened in."""
+    first_wait = entered == rows[OPENED, row] and rows[LEG, row] == rows[FIRST_LEG, row]
+    return first_wait and queues[queue, PATIENCE_TO] != LEAVE and rows[PATIENCE, row] < n[HORIZON]
+
+
+@part
+def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
+    """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
+
+    ``which`` is its row, and 0 for impatience or the age rule's number from 1. The event of a wait that has ended is
+    known by its time: it is not the one at which the wait of now, if there is one, grows that old.
+    """
+    row, number = which
+    place, queue = rows[PLACE, row], legs[QUEUE, rows[LEG, row]]
+    entered = place & _ENTERED
+    if place == NOBODY or number > queues[queue, AGES]:
+        return
+    if number == 0:
+        if not _has_impatience(n, rows, queues, row, queue, entered):
+            return
+        after_ms, kind, to = max(rows[PATIENCE, row], 1), LEAVE, queues[queue, PATIENCE_TO]
+    else:
+        rule = LISTS + 3 * (queues[queue, TAKERS] + number - 1)
+        after_ms, kind, to = queues[queue, rule], queues[queue, rule + 1], queues[queue, rule + 2]
+    if n[NOW] - entered != after_ms:
+        return
+    if _gone(n, rows, row):
+        _leave(rows, row)
+    elif kind == AGE_PRIORITY:
+        _stand(n, rows, queues, lines, (row, queue, to << PLACE_BITS | entered))
+    else:
+        if number == 0:
+            rows[MOVED, row] = n[NOW]
+        legs[QUEUE, rows[LEG, row]] = to
+        _wait(n, rows, legs, teams, queues, agenda, lines, row)
+
+
+@part
+def _gone(n, rows, row):
+    """Return whether the customer of a waiting ticket has left for good: only the first leg has an end."""
+    first = rows[LEG, row] == rows[FIRST_LEG, row]
+    return first and rows[LEAVING, row] < n[NOW] - rows[OPENED, row]
+
+
+@part
+def _leave(rows, row):
+    """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
+    rows[CLOSED, row] = rows[OPENED, row] + rows[LEAVING, row]
+    rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY
+
+
+@part
+def _flush(n, rows):
+    """At the horizon, let those go whose patience has ended before it."""
+    for row in range(rows.shape[1]):
+        if rows[PLACE, row] != NOBODY and _gone(n, rows, row):
+            _leave(rows, row)
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+@part
+def _decide(n, rows, legs, teams, queues, agenda, lines):
+    """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+    while True:
+        best, best_queue = (0, 0, 0, 0, 0), NOBODY
+        for queue in range(len(queues)):
+            if not queues[queue, SIZE]:
+                continue
+            for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
+                team = queues[queue, taker + 2]
+                if teams[team, FREE] > 0:  # the best of those who could take from this queue
+                    place, row = _head(n, rows, legs, queues, lines, queue)
+                    pair = (queues[queue, taker], place, row, queues[queue, taker + 1], team)
+                    if row != NOBODY and (best_queue == NOBODY or pair < best):
+                        best, best_queue = pair, queue
+                    break
+        if best_queue == NOBODY:
+            return
+        _drop_waiter(queues, lines, best_queue)
+        _start(n, rows, legs, teams, agenda, best[2], best[4])
+
+
+@part
+def _head(n, rows, legs, queues, lines, queue):
+    """Return place and row of who stands first in a queue; stale places and who has left are dropped on the way."""
+    while queues[queue, SIZE]:
+        place, row = lines[queue, 0, 0], lines[queue, 0, 1]
+        if rows[PLACE, row] == place and legs[QUEUE, rows[LEG, row]] == queue:
+            if not _gone(n, rows, row):
+                return place, row
+            _leave(rows, row)
+        _drop_waiter(queues, lines, queue)
+    return 0, NOBODY
+
+
+@part
+def _start(n, rows, legs, teams, agenda, row, team):
+    """Begin work. The handling time is stretched once, by the number then held by each agent."""
+    leg = rows[LEG, row]
+    rows[PLACE, row] = NOBODY
+    teams[team, FREE] -= 1
+    held = 1
+    if teams[team, HOLDS] > 1:  # busy / agents on duty, rounded up
+        held = -(-(teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS])
+    handle_ms, stretch = legs[HANDLE, leg], teams[team, STRETCH + held - 1]
+    if stretch != UNSTRETCHED:
+        handle_ms = max(handle_ms * stretch // UNSTRETCHED, 1)
+    legs[START, leg], legs[TEAM, leg] = n[NOW], team
+    _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, OPENS))
+
+
+# --- the minute -----------------------------------------------------------------------------------------------------
+
+
+@part
+def _tick(n, rows, legs, first_due, floor, minute):
+    """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
+    complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
+    step(minute + 1, complaints, unanswerable, floor.levels)
+    for stream in range(len(floor.ends)):
+        level = floor.levels.floats[minute + 1, LEVEL_LATE + stream]
+        first, end = n[CANDIDATE + stream], floor.ends[stream]
+        n[CANDIDATE + stream] = _admit(n, rows, floor.agenda, floor.candidates, floor.marks, first, end, level)
+
+
+@part
+def _admit(n, rows, agenda, stream, marks, first, end, level):
+    """Open, each at its time, the coming minute's candidates whose mark is under the level; return the next one."""
+    end_ms = n[NOW] + MINUTE_MS
+    while first < end and rows[DRAWN, stream[first]] < end_ms:
+        if marks[first] < level:
+            _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], OPENS))
+        first += 1
+    return first
+
+
+@part
+def _note_unanswered(n, rows, first_due, row):
+    """Note when the customer of a ticket opened now will complain, unless it is answered before."""
+    if rows[UNANSWERED, row] < n[HORIZON] - n[NOW]:
+        _note(rows, first_due, row, 0, n[NOW] + rows[UNANSWERED, row])
+
+
+@part
+def _note_unsolved(n, rows, legs, first_due, row):
+    """Note when the customer of a ticket not solved at first contact will complain, if it was answered in time."""
+    in_time = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] <= rows[SILENCE, row]
+    if n[LEVELS] and in_time and rows[UNSOLVED, row] < n[HORIZON] - n[NOW]:
+        _note(rows, first_due, row, 1, n[NOW] + rows[UNSOLVED, row])
+
+
+@part
+def _note(rows, first_due, row, unsolved, due_ms):
+    """Put a complaint into the chain of its minute: 2 x row, and one more if the ticket is an unsolved one."""
+    minute = due_ms // MINUTE_MS
+    rows[NEXT_UNANSWERED + unsolved, row] = first_due[minute]
+    first_due[minute] = 2 * row + unsolved
+
+
+@part
+def _complaints(rows, legs, first_due, minute, at_opening):
+    """Return how many complaints of a minute are made, those of tickets not resolved by then; how many unanswerable."""
+    made, quiet, complaint = 0, 0, first_due[minute]
+    while complaint != NOBODY:
+        row = complaint >> 1
+        leg = rows[FIRST_LEG, row]
+        if complaint & 1:
+            due_ms, begun = legs[END, leg] + rows[UNSOLVED, row], True
+            complaint = rows[NEXT_UNSOLVED, row]
+        else:
+            due_ms = rows[OPENED, row] + rows[UNANSWERED, row]
+            begun = at_opening or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
+            complaint = rows[NEXT_UNANSWERED, row]
+        if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
+            made += 1
+            quiet += rows[QUIET, row]
+    return made, quiet
+
+
+# --- heaps ----------------------------------------------------------------------------------------------------------
+
+
+@part
+def _key(phase, row, what):
+    """Return the place in an instant: by phase, then by row."""
+    return phase << PHASE_BITS | row << WHAT_BITS | what
+
+
+@part
+def _schedule(n, agenda, due_ms, key):
+    """Put an event on the agenda, unless it is due at or after the horizon: into the heap or its minute's chain."""
+    if due_ms >= n[HORIZON]:
+        return
+    minute, room = due_ms // MINUTE_MS, agenda.shape[1]
+    if minute < n[LOADED]:
+        if n[DUE] == room:
+            n[FULL] = 1
+            return
+        push(agenda, HEAP, n[DUE], due_ms, key)
+        n[DUE] += 1
+        return
+    link = n[SPARE]
+    if link != NOBODY:
+        n[SPARE] = agenda[CHAINS, link, 2]
+    elif n[LINKS] < room:
+        link = n[LINKS]
+        n[LINKS] += 1
+    else:
+        n[FULL] = 1
+        return
+    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, n[FIRST + minute]
+    n[FIRST + minute] = link
+
+
+@part
+def _moot(n, rows, row, what):
+    """Return whether an event will change nothing: the wait that grows old has ended, or the question is answered."""
+    if what >= IMPATIENT:
+        return rows[PLACE, row] == NOBODY
+    return what == ASKS and not _still_asks(n, rows, row)
+
+
+@part
+def _load(n, rows, agenda, roots, shifts):
+    """Put what is due in the next minute into the heap, which so stays small."""
+    minute = n[LOADED]
+    end_ms = min((minute + 1) * MINUTE_MS, n[HORIZON])
+    n[LOADED] += 1
+    link = n[FIRST + minute]
+    while link != NOBODY:
+        after, key = agenda[CHAINS, link, 2], agenda[CHAINS, link, 1]
+        if not _moot(n, rows, key >> WHAT_BITS & _ROW, key & _WHAT):
+            _schedule(n, agenda, agenda[CHAINS, link, 0], key)
+        agenda[CHAINS, link, 2] = n[SPARE]
+        n[SPARE] = link
+        link = after
+    while n[ROOT] < len(roots) and rows[DRAWN, roots[n[ROOT]]] < end_ms:
+        _schedule(n, agenda, rows[DRAWN, roots[n[ROOT]]], _key(PHASE_OPEN, roots[n[ROOT]], OPENS))
+        n[ROOT] += 1
+    while n[SHIFT] < len(shifts) and shifts[n[SHIFT], 0] < end_ms:
+        _schedule(n, agenda, shifts[n[SHIFT], 0], _key(PHASE_SHIFT, n[SHIFT], OPENS))
+        n[SHIFT] += 1
+    if n[LEVELS]:
+        _schedule(n, agenda, minute * MINUTE_MS, _key(PHASE_LEVELS, minute, OPENS))
+
+
+@part
+def _stand(n, rows, queues, lines, where):
+    """Put a row into a queue's line, at a place; one that it had in it before is stale from now on."""
+    row, queue, place = where
+    rows[PLACE, row] = place
+    size = queues[queue, SIZE]
+    if size == lines.shape[1]:
+        n[FULL] = 1
+        return
+    push(lines, queue, size, place, row)
+    queues[queue, SIZE] += 1
+
+
+@part
+def _drop_waiter(queues, lines, queue):
+    """Take the first off a queue's line."""
+    pop(lines, queue, queues[queue, SIZE])
+    queues[queue, SIZE] -= 1

@@ -1,0 +1,129 @@
+"""Conservation: nothing is lost and nothing comes from nowhere, be it tickets, withdrawals, or their money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import NEVER
+from sim.engine.outcome import LEFT, RESOLVED, Outcome
+from sim.feedback import Flow, LevelRules
+from sim.feedback import columns as level
+
+Ints = NDArray[np.int64]
+
+
+class ConservationError(ArithmeticError):
+    """An account does not balance: a fault of the program, whatever the scenario says."""
+
+
+class Account(NamedTuple):
+    """What came in, and all places where it may now be: they are never negative, and sum up to what came.
+
+    The arrays have an element for each minute looked at, those of money for each rail and minute.
+    """
+
+    name: str
+    came: Ints
+    places: dict[str, Ints]
+
+
+def must_balance(outcome: Outcome, flow: Flow, rules: LevelRules | None, *, every_minute: bool = False) -> None:
+    """Raise ConservationError for the first account of a replication that does not balance, with its place.
+
+    Only the last minute is looked at, which holds the sums of all before it, unless every minute is asked for.
+    """
+    for account in accounts(outcome, flow, rules, every_minute=every_minute):
+        places = np.stack(np.broadcast_arrays(*account.places.values()))
+        wrong = (places.sum(axis=0) != account.came) | (places < 0).any(axis=0)
+        if wrong.any():
+            at = tuple(int(i[0]) for i in np.nonzero(wrong))
+            found = ", ".join(f"{int(place[at]):,} {name}" for name, place in zip(account.places, places, strict=True))
+            raise ConservationError(f"{account.name}{list(at)}: {account.came[at]:,} came, of which there are {found}")
+
+
+def accounts(
+    outcome: Outcome, flow: Flow, rules: LevelRules | None, *, every_minute: bool = False
+) -> Iterator[Account]:
+    """Yield the accounts of one replication: tickets at its end; withdrawals, and money by rail in US cents."""
+    yield _tickets(outcome)
+    if rules is None or not outcome.level_ints.shape[1]:
+        return
+    sums = np.cumsum if every_minute else _total
+    at = slice(None) if every_minute else slice(-1, None)
+    ints, rails = outcome.level_ints, outcome.level_rails[:, :, at].transpose(1, 0, 2)
+    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(flow.withdrawals), sums(ints[level.REQUESTS]))
+    yield _requested(rails, sums(flow.requests[:, 1] + flow.requests[:, 3], axis=1) + _frightened(flow, ints[:, at]))
+    deposits = sums(flow.deposits, axis=1) if flow.deposits.size else 0
+    yield _wallets(rails, rules, deposits)
+
+
+def _total(counts: Ints, axis: int = 0) -> Ints:
+    return counts.sum(axis=axis, keepdims=True)
+
+
+def _tickets(outcome: Outcome) -> Account:
+    """Every ticket that was opened, by how it ended; those that were not opened must not have ended."""
+    opened, closed = outcome.opened_ms, outcome.closed_ms
+    ended = (opened <= closed) & (closed < NEVER)
+    places = {
+        "resolved": ended & (outcome.outcome == RESOLVED),
+        "left": ended & (outcome.outcome == LEFT),
+        "open": (opened < NEVER) & (closed == NEVER) & (outcome.outcome != RESOLVED) & (outcome.outcome != LEFT),
+    }
+    return Account("tickets", (opened < NEVER).sum(keepdims=True), {n: p.sum(keepdims=True) for n, p in places.items()})
+
+
+def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Account]:
+    """Requests by where they stand, and attempts, of which a request may need several, by what became of them."""
+    refused = {"barred": ints[level.BARRED], "dropped": ints[level.DROPPED]}
+    inside = {
+        "in review": sums[level.REVIEW_IN] - sums[level.REVIEWED],
+        "held": ints[level.HELD] - ints[level.RELEASED],
+        "waiting to be paid": sums[level.PAYOUT_IN] - sums[level.PAID],
+        "confirming": sums[level.PAID] - sums[level.FINAL],
+        "final": sums[level.FINAL],
+    }
+    ended = {
+        "given up": ints[level.GAVE_UP],
+        "turned away": ints[level.TURNED_AWAY],
+        "to come again": ints[level.N_AGAIN],
+    }
+    failed = {"failed": ints[level.FAILED], "over the limit": ints[level.OVER_LIMIT]}
+    yield Account("withdrawals", drawn + ints[level.PANICKED], ended | refused | inside)
+    yield Account("attempts to withdraw", attempts, failed | refused | inside)
+
+
+def _frightened(flow: Flow, ints: Ints) -> Ints:
+    """Return by rail the money that those who have panicked by each minute asked for, in cents."""
+    rails = np.arange(len(flow.requests))[:, None]
+    by_rail = np.where(flow.fright_rail == rails, flow.fright_cents, 0)
+    return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[level.PANICKED]]
+
+
+def _requested(rails: Ints, came: Ints) -> Account:
+    places = {
+        "given up, turned away, barred or dropped": rails[level.LOST_C],
+        "to come again": rails[level.AGAIN_C],
+        "in review": rails[level.REVIEW_IN_C] - rails[level.REVIEWED_C],
+        "held": rails[level.HELD_C],
+        "waiting to be paid": rails[level.PAYOUT_IN_C] - rails[level.PAID_C],
+        "paid": rails[level.PAID_C],
+    }
+    return Account("cents asked for", came, places)
+
+
+def _wallets(rails: Ints, rules: LevelRules, deposits: Ints | int) -> Account:
+    """What the wallets of a rail held at first and got; rails without a wallet have nothing, and pay from nowhere."""
+    owns = np.array([[rail.hot_cents >= 0] for rail in rules.rails])
+    start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in rules.rails])
+    places = {
+        "hot": rails[level.HOT_C],
+        "cold": rails[level.COLD_C],
+        "on the way": rails[level.TRANSIT_C],
+        "paid": rails[level.PAID_C] * owns,
+    }
+    return Account("cents in wallets", start + deposits * owns + np.zeros_like(rails[level.PAID_C]), places)

@@ -1,0 +1,97 @@
+"""The minute of the SimPy model: complaints are counted, the live levels stepped, the coming candidates admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
+from sim.demand import Demand
+from sim.engine.setup import candidates, clocks
+from sim.feedback import LEVEL_COLUMN, LevelRules, levels_of, ticks
+
+if TYPE_CHECKING:
+    from sim.engine.reference import Floor
+
+ALWAYS = -1
+"""Earlier than any time: nobody was answered by then."""
+Note = tuple[int, int, int, int]
+"""A complaint in its minute: ticket, first leg, time by which an answer prevents it, time that it is due."""
+
+
+class Minute:
+    """The minute clock: it steps the live levels and admits the coming minute's candidates under them."""
+
+    def __init__(self, floor: Floor, rules: LevelRules, at_opening: bool) -> None:
+        self.floor, self.at_opening = floor, at_opening
+        demand = floor.demand
+        self.horizon_ms = floor.desk.horizon_ms
+        minutes = self.horizon_ms // MINUTE_MS
+        self.levels = levels_of(rules, demand.flow, minutes)
+        self.quiet = demand.quiet.tolist()
+        self.due: list[list[Note]] = [[] for _ in range(minutes)]
+        self._clocks(demand)
+        self.candidates = self._candidates(minutes)
+
+    def _clocks(self, demand: Demand) -> None:
+        """Set up when complaints of unanswered and of unsolved tickets are due; NEVER for those that never are."""
+        due = clocks(demand, self.floor.leaving, horizon_ms=self.horizon_ms, at_opening=self.at_opening)
+        self.silence_ms = due.silence_ms.tolist()
+        self.unanswered_ms = due.unanswered_ms.tolist()
+        self.unsolved_ms = due.unsolved_ms.tolist()
+
+    def _candidates(self, minutes: int) -> list[tuple[NDArray[np.float64], list[int], list[int], list[float]]]:
+        """Return for each stream that has any its level, the first of each minute, rows and marks in order of time."""
+        demand, out = self.floor.demand, []
+        for stream, column in LEVEL_COLUMN.items():
+            rows = candidates(demand, stream)
+            if len(rows):
+                first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
+                level = self.levels.floats[:, column]
+                out.append((level, first.tolist(), rows.tolist(), demand.mark[rows].tolist()))
+        return out
+
+    def clock(self) -> Generator[Any, Any, None]:
+        """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
+        env, quiet, posted = self.floor.env, self.quiet, np.zeros(2, np.int64)
+        steps = ticks(self.levels, posted)
+        start, closed, left = self.floor.leg_start, self.floor.closed, self.floor.left
+        due: list[Note] = []
+        at_opening = self.at_opening
+        for minute in range(len(self.due)):
+            if not env.advance(minute * MINUTE_MS):
+                yield env.at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
+            complaints = unanswerable = 0
+            for row, leg, silent_ms, due_ms in due:  # made if the clock had started and nothing was resolved
+                if (start[leg] > silent_ms or at_opening) and (closed[row] > due_ms or row in left):
+                    complaints += 1
+                    unanswerable += quiet[row]
+            posted[0], posted[1] = complaints, unanswerable
+            next(steps)
+            for stream in self.candidates:
+                if stream[1][minute] < stream[1][minute + 1]:
+                    self.admit(*stream, minute)
+            due = self.due[minute]
+
+    def admit(
+        self, level: NDArray[np.float64], first: list[int], rows: list[int], marks: list[float], minute: int
+    ) -> None:
+        """Open a stream's candidates of the coming minute whose mark is under its level, each at its time."""
+        floor, now, end = self.floor, level[minute + 1], first[minute + 1]
+        for i in range(first[minute], end):
+            if marks[i] < now:
+                floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor.admitted, rows[i])
+
+    def note(self, row: int, leg: int, silent_ms: int, due_ms: int) -> None:
+        """Note a complaint that is due before the horizon, unless its ticket is answered by ``silent_ms``."""
+        self.due[due_ms // MINUTE_MS].append((row, leg, silent_ms, due_ms))
+
+    def unsolved(self, row: int, leg: int) -> None:
+        """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
+        floor = self.floor
+        due_ms = floor.env._now + self.unsolved_ms[row]
+        if due_ms < self.horizon_ms and floor.leg_start[leg] <= floor.opened[row] + self.silence_ms[row]:
+            self.note(row, leg, ALWAYS, due_ms)

@@ -1,0 +1,158 @@
+"""What an engine returns, and who went public: pure functions of the tables, the same for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import NEVER
+from sim.core.jit import compiled
+from sim.demand import Demand
+
+Ints = NDArray[np.int64]
+OPEN, RESOLVED, LEFT = range(3)
+OUTCOMES = ("open", "resolved", "left")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One replication as it went: an element per ticket row, per leg, and per minute for the levels.
+
+    Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
+    another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one.
+    With ``ran_out`` the levels used up a process's drawn times; it then has to be done again, with more of them.
+    """
+
+    opened_ms: Ints
+    first_start_ms: Ints
+    first_end_ms: Ints
+    closed_ms: Ints
+    outcome: Ints
+    moved_ms: Ints
+    leg_entered_ms: Ints
+    leg_start_ms: Ints
+    leg_end_ms: Ints
+    leg_queue: Ints
+    leg_team: Ints
+    level_ints: Ints
+    level_floats: NDArray[np.float64]
+    level_rails: Ints
+    ran_out: bool = False
+
+    @property
+    def resolved_ms(self) -> Ints:
+        """When each ticket was resolved; NEVER for those still open and for those whose customer left."""
+        return np.where(self.outcome == RESOLVED, self.closed_ms, NEVER)
+
+
+def later(time_ms: Ints, delay_ms: Ints) -> Ints:
+    """Return time + delay, NEVER where either is NEVER."""
+    never = (time_ms == NEVER) | (delay_ms == NEVER)
+    return np.where(never, NEVER, np.where(never, 0, time_ms) + np.where(never, 0, delay_ms))
+
+
+def clock_start_ms(
+    demand: Demand, *, opened_ms: Ints, first_start_ms: Ints, first_end_ms: Ints, left_ms: Ints, at_opening: bool
+) -> Ints:
+    """Return when each ticket's clock of public complaint starts; NEVER if it does not.
+
+    It starts when the first-response target passes unanswered, when the customer gives up, or when the first
+    handling ends with more to come, whichever is first; or at opening, where the scenario says so.
+    """
+    if at_opening:
+        return opened_ms
+    return _clock_starts(opened_ms, first_start_ms, first_end_ms, left_ms, demand.target_ms, demand.legs_from)
+
+
+def complaints_ms(demand: Demand, outcome: Outcome, *, at_opening: bool, horizon_ms: int) -> Ints:
+    """Return when each ticket's customer complained in public; NEVER if not before the horizon.
+
+    The timer posts unless the ticket is resolved at that instant, closing in the same instant included.
+    """
+    tickets = _Tickets(
+        demand.target_ms,
+        demand.complaint_after_ms,
+        demand.legs_from,
+        outcome.opened_ms,
+        outcome.first_start_ms,
+        outcome.first_end_ms,
+        outcome.closed_ms,
+        outcome.outcome,
+    )
+    return _complaints(tickets, at_opening, horizon_ms)
+
+
+def regulator_ms(demand: Demand, outcome: Outcome, *, after_ms: int, horizon_ms: int) -> Ints:
+    """Return when each ticket's customer turned to a regulator: at the given age, unless resolved by then."""
+    return _regulator(demand.regulator, outcome.opened_ms, outcome.closed_ms, outcome.outcome, after_ms, horizon_ms)
+
+
+@compiled
+def after(time_ms: int, delay_ms: int) -> int:
+    """Return time + delay, NEVER where either is NEVER."""
+    return NEVER if NEVER in (time_ms, delay_ms) else time_ms + delay_ms
+
+
+@compiled
+def clock_start(opened: int, first_start: int, first_end: int, left: int, target: int, several: bool) -> int:
+    """Return when one ticket's clock of public complaint starts (``clock_start_ms``); all in ms."""
+    silent = min(after(opened, target), left)
+    start = silent if first_start > silent else NEVER
+    return min(start, first_end) if several else start
+
+
+@compiled
+def _clock_starts(
+    opened_ms: Ints, first_start_ms: Ints, first_end_ms: Ints, left_ms: Ints, target_ms: Ints, legs_from: Ints
+) -> Ints:
+    start = np.empty_like(opened_ms)
+    for i in range(len(start)):
+        several = legs_from[i + 1] - legs_from[i] > 1
+        start[i] = clock_start(opened_ms[i], first_start_ms[i], first_end_ms[i], left_ms[i], target_ms[i], several)
+    return start
+
+
+class _Tickets(NamedTuple):
+    """The columns of tickets that say who complains."""
+
+    target_ms: Ints
+    complaint_after_ms: Ints
+    legs_from: Ints
+    opened_ms: Ints
+    first_start_ms: Ints
+    first_end_ms: Ints
+    closed_ms: Ints
+    outcome: Ints
+
+
+@compiled
+def _complaints(tickets: _Tickets, at_opening: bool, horizon_ms: int) -> Ints:
+    complaint_ms = np.full(len(tickets.opened_ms), NEVER, np.int64)
+    for i in range(len(complaint_ms)):
+        opened, closed, outcome = tickets.opened_ms[i], tickets.closed_ms[i], tickets.outcome[i]
+        start = opened
+        if not at_opening:
+            left = closed if outcome == LEFT else NEVER
+            several = tickets.legs_from[i + 1] - tickets.legs_from[i] > 1
+            first_start, first_end = tickets.first_start_ms[i], tickets.first_end_ms[i]
+            start = clock_start(opened, first_start, first_end, left, tickets.target_ms[i], several)
+        at = after(start, tickets.complaint_after_ms[i])
+        if at < horizon_ms and (outcome != RESOLVED or at < closed):
+            complaint_ms[i] = at
+    return complaint_ms
+
+
+@compiled
+def _regulator(
+    regulator: NDArray[np.bool_], opened_ms: Ints, closed_ms: Ints, outcome: Ints, after_ms: int, horizon_ms: int
+) -> Ints:
+    regulator_ms = np.full(len(opened_ms), NEVER, np.int64)
+    for i in range(len(regulator_ms)):
+        if regulator[i]:
+            at = after(opened_ms[i], after_ms)
+            if at < horizon_ms and (outcome[i] != RESOLVED or at < closed_ms[i]):
+                regulator_ms[i] = at
+    return regulator_ms

@@ -1,0 +1,439 @@
+"""The SimPy model: the readable definition of the desk.
+
+``simulate`` is a deterministic function of drawn demand, desk and level rules. Within one instant: work done, shift
+change, live levels, complaint, opening or return from a pause, each by row number; then the decision, once; patience
+is lost last. SimPy's event priority carries phase and row. Arrivals, shifts and the minute are processes; a piece of
+work is one event with one callback; patience and complaints need no events.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator, Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+from simpy.events import Event
+
+from sim.core.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
+from sim.demand import Demand
+from sim.engine.feedback_clock import Minute
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.engine.setup import leaving_ms, roots, takers
+from sim.feedback import LevelRules, ran_out, tables_of
+from sim.staffing.desk import AGE_PRIORITY, LEAVE, Desk
+
+_ROWS = 1 << 40
+_UNSTRETCHED = 1000
+_new = Event.__new__
+_STATE = """
+_aged _back _child _decided _done admitted after_ms agenda chase closed deciding demand desk drawn_ms entered
+env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute moved opened
+parent patience_ms pause_ms plain priority queue_of reopen restless slots standing takers takes team_of teams_of
+"""
+Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
+Callbacks = list[Callable[[Event], None]]
+
+
+def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+    """Return what became of every ticket of ``demand`` at ``desk``.
+
+    ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
+    ``complain_from_opening`` starts complaint clocks at opening, where levels listen to complaints.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is garbage before the end, and looking for it costs a tenth of the time
+    try:
+        floor = Floor(demand, desk)
+        floor.env.process(floor.arrivals())
+        floor.env.process(floor.shifts())
+        if rules is not None:
+            floor.minute = Minute(floor, rules, complain_from_opening)
+            floor.env.process(floor.minute.clock())
+        floor.env.run_to(desk.horizon_ms)
+        return floor.result()
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Due(Event):
+    """An event that is certain to happen, as SimPy's Timeout is, with callbacks that many events share."""
+
+    _ok = True
+
+
+class _Clock(simpy.Environment):
+    """SimPy's environment on integer milliseconds, with events at a time, in a phase, by row."""
+
+    _now: int
+
+    def at(self, time_ms: int, phase: int, row: int, callbacks: Callbacks, value: Any = None) -> _Due:
+        """Schedule an event: SimPy orders by time, then priority (phase and row), then insertion."""
+        event = _new(_Due)  # past __init__: a call that half a million events can do without
+        event.callbacks, event._value = callbacks, value
+        heappush(self._queue, (time_ms, phase * _ROWS + row, next(self._eid), event))  # type: ignore[misc]
+        return event
+
+    def advance(self, time_ms: int) -> bool:
+        """Return whether nothing is due up to a time, and if so go there."""
+        if self._queue[0][0] <= time_ms:
+            return False
+        self._now = time_ms
+        return True
+
+    def run_to(self, time_ms: int) -> None:
+        """Run to a time, without what is due then: SimPy's ``run`` and ``step`` in one loop, without their calls."""
+        agenda = self._queue
+        while agenda[0][0] < time_ms:
+            self._now, _, _, event = heappop(agenda)  # type: ignore[assignment]
+            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(event)
+            if not event._ok and not hasattr(event, "_defused"):
+                raise event._value  # a process failed
+
+
+class Floor:
+    """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
+
+    __slots__ = tuple(_STATE.split())  # too many for the interpreter's fast dictionaries
+
+    def __init__(self, demand: Demand, desk: Desk) -> None:
+        self.env = _Clock(initial_time=0)
+        self.agenda = self.env._queue
+        self.env.at(desk.horizon_ms, 0, 0, [])  # so that the agenda is never empty: the horizon stands in it
+        self.demand, self.desk, self.horizon_ms = demand, desk, desk.horizon_ms
+        self.minute: Minute | None = None
+        n, legs = demand.rows, len(demand.leg_queue)
+        self.first_leg, self.handle_ms = demand.legs_from.tolist(), demand.leg_handle_ms.tolist()
+        self.pause_ms, self.queue_of = demand.leg_pause_ms.tolist(), demand.leg_queue.tolist()
+        self.drawn_ms, self.priority = demand.opened_ms.tolist(), demand.priority.tolist()
+        self.patience_ms, self.after_ms = demand.patience_ms.tolist(), demand.after_ms.tolist()
+        self.chase, self.reopen, self.parent = demand.chase.tolist(), demand.reopen.tolist(), demand.parent.tolist()
+        self.opened, self.closed = [NEVER] * n, [NEVER] * n
+        self.left: set[int] = set()
+        self.moved: dict[int, int] = {}
+        self.leg = self.first_leg[:n]  # the leg that each ticket is on, or goes to next
+        self.entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
+        self.team_of = [-1] * legs
+        self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
+        self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
+        self.slots, self.free = [0] * len(desk.teams), [0] * len(desk.teams)
+        self.leaving = leaving_ms(demand, desk)
+        self.leaving_ms = self.leaving.tolist()
+        self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
+        self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
+        self._skills()
+        self.deciding = False
+        self._done: Callbacks = [self.on_done]
+        self._back: Callbacks = [self.on_back]
+        self._child: Callbacks = [self.on_child]
+        self.admitted: Callbacks = [self.on_admitted]
+        self._aged: Callbacks = [self.on_age]
+        self._decided: Callbacks = [self.on_decide]
+
+    def _skills(self) -> None:
+        """Set up who takes what: by queue (rank, preference, team), the best first; by team (rank, queue)."""
+        desk = self.desk
+        teams, queues = range(len(desk.teams)), range(len(desk.queues))
+        self.takers = takers(desk)
+        self.teams_of = [[team for _, _, team in takers] for takers in self.takers]
+        self.takes = [sorted((desk.ranks[t][q], q) for q in queues if desk.ranks[t][q] >= 0) for t in teams]
+
+    # --- time ---------------------------------------------------------------------------------------------
+
+    def arrivals(self) -> Generator[Event, Any, None]:
+        """Process: open the drawn tickets, each at its time; one that comes before all else needs no event."""
+        rows = roots(self.demand).tolist()
+        times = [*(self.drawn_ms[row] for row in rows), NEVER]
+        env, open_ticket, tied = self.env, self.open, None
+        for position, row in enumerate(rows):
+            time_ms = times[position]
+            if tied is not None or not env.advance(time_ms):
+                yield tied or env.at(time_ms, PHASE_OPEN, row, [])
+            tied = None
+            if times[position + 1] == time_ms:  # whoever opens now must see that another one is due
+                tied = env.at(time_ms, PHASE_OPEN, rows[position + 1], [])
+            open_ticket(row)
+
+    def shifts(self) -> Generator[Event, Any, None]:
+        """Process: set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
+        for time_ms, team, agents in self.desk.shifts.tolist():
+            yield self.env.at(time_ms, PHASE_SHIFT, team, [])
+            slots = agents * self.desk.concurrency[team]
+            self.free[team] += slots - self.slots[team]
+            self.slots[team] = slots
+            if self.free[team] > 0:
+                self.decide_soon()
+
+    def on_done(self, event: Event) -> None:
+        """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
+        row: int = event._value
+        leg, now = self.leg[row], self.env._now
+        team = self.team_of[leg]
+        self.free[team] += 1
+        self.leg_end[leg] = now
+        quiet = self.agenda[0][0] > now and not self.deciding
+        if leg + 1 == self.first_leg[row + 1]:
+            self.closed[row] = now
+            child = self.reopen[row]
+            if child >= 0:
+                self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
+        else:
+            if self.minute is not None and leg == self.first_leg[row]:
+                self.minute.unsolved(row, leg)
+            self.leg[row] = leg + 1
+            queue, pause_ms = self.queue_of[leg + 1], self.pause_ms[leg]
+            if quiet and pause_ms == 0 and self.desk.ranks[team][queue] < 0:
+                self.entered[leg + 1] = now
+                self.wait(row, leg + 1, queue)  # nothing else is due and this team cannot take it: no event needed
+            else:
+                self.env.at(now + pause_ms, PHASE_OPEN, row, self._back, row)
+                quiet = quiet and pause_ms > 0
+        if self.free[team] > 0:
+            if quiet:
+                self.serve_with(team)
+            else:
+                self.decide_soon()
+
+    def on_back(self, event: Event) -> None:
+        """Return from a pause (or at once, where there was none): wait for the next leg."""
+        row: int = event._value
+        leg = self.leg[row]
+        self.entered[leg] = self.env._now
+        self.wait(row, leg, self.queue_of[leg])
+
+    def on_child(self, event: Event) -> None:
+        """Open a chase unless its parent is resolved by now; a reopening opens in any case."""
+        row: int = event._value
+        parent = self.parent[row]
+        if self.chase[parent] != row or not self.resolved(parent):
+            self.open(row)
+
+    def on_admitted(self, event: Event) -> None:
+        """Open a candidate that the live level has admitted."""
+        self.open(event._value)
+
+    # --- tickets ------------------------------------------------------------------------------------------
+
+    def open(self, row: int) -> None:
+        """Open a ticket now and let it wait for its first leg."""
+        now = self.env._now
+        self.opened[row] = now
+        leg = self.first_leg[row]
+        child = self.chase[row]
+        if child >= 0:
+            self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
+        self.entered[leg] = now
+        self.wait(row, leg, self.queue_of[leg])
+        minute = self.minute
+        if minute is not None and (self.standing[row] is not None or minute.at_opening):
+            due_ms = now + minute.unanswered_ms[row]
+            if due_ms < self.horizon_ms:
+                minute.note(row, leg, now + minute.silence_ms[row], due_ms)
+
+    def resolved(self, row: int) -> bool:
+        """Return whether a ticket has been resolved by now."""
+        return self.closed[row] <= self.env._now and row not in self.left
+
+    def deadline(self, row: int) -> int:
+        """Return when the customer of a waiting ticket leaves for good: only the first leg has an end."""
+        if self.leaving_ms[row] == NEVER or self.leg[row] != self.first_leg[row]:
+            return NEVER
+        return self.opened[row] + self.leaving_ms[row]
+
+    def wait(self, row: int, leg: int, queue: int) -> None:
+        """Put a ticket into a queue now; where nothing else is due and a slot is free it starts at once."""
+        now = self.env._now
+        line, teams = self.lines[queue], self.teams_of[queue]
+        quiet = self.agenda[0][0] > now and not self.deciding
+        if quiet and not line:
+            for team in teams:
+                if self.free[team] > 0:
+                    self.start(row, leg, team)
+                    return
+        place = (self.priority[row], now, row)
+        self.standing[row] = place
+        heappush(line, place)
+        if not quiet:
+            self.decide_soon()
+        elif len(line) > 1:  # who stands before may have left
+            self.serve(queue)
+        if self.restless[queue] and self.standing[row] is place:
+            self._grow_old(row, queue, now)
+
+    def _grow_old(self, row: int, queue: int, entered: int) -> None:
+        """Schedule what a long wait in this queue will do to a ticket."""
+        first_wait = entered == self.opened[row] and self.leg[row] == self.first_leg[row]
+        if first_wait and self.patience_ms[row] != NEVER and self.desk.patience_to[queue] != LEAVE:
+            due = entered + max(self.patience_ms[row], 1)
+            self.env.at(due, PHASE_OPEN, row, self._aged, (row, queue, entered, None))
+        for number, (after_ms, _, _) in enumerate(self.desk.ages[queue]):
+            self.env.at(entered + after_ms, PHASE_OPEN, row, self._aged, (row, queue, entered, number))
+
+    def on_age(self, event: Event) -> None:
+        """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept)."""
+        row, queue, entered, number = event._value
+        standing, leg = self.standing[row], self.leg[row]
+        if standing is None or standing[1] != entered or self.queue_of[leg] != queue:
+            return
+        if self.deadline(row) < self.env._now:
+            self.leave(row)
+            return
+        if number is None:
+            self.moved[row] = self.env._now
+            to = self.desk.patience_to[queue]
+        else:
+            _, kind, to = self.desk.ages[queue][number]
+            if kind == AGE_PRIORITY:
+                moved = (to, entered, row)
+                self.standing[row] = moved
+                heappush(self.lines[queue], moved)
+                return
+        self.standing[row] = None
+        self.queue_of[leg] = to
+        self.wait(row, leg, to)
+
+    # --- decisions ----------------------------------------------------------------------------------------
+
+    def head(self, queue: int) -> Waiter | None:
+        """Return who stands first in a queue; stale places and customers who have left are dropped on the way."""
+        line, standing = self.lines[queue], self.standing
+        while line:
+            place = line[0]
+            row = place[2]
+            if standing[row] is place:
+                leaving_ms = self.leaving_ms[row]
+                if leaving_ms == NEVER or self.opened[row] + leaving_ms >= self.env._now:
+                    return place
+                if self.leg[row] != self.first_leg[row]:  # patience ends with the first answer
+                    return place
+                self.leave(row)
+            heappop(line)
+        return None
+
+    def leave(self, row: int) -> None:
+        """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
+        self.closed[row] = self.deadline(row)
+        self.left.add(row)
+        self.standing[row] = None
+
+    def start(self, row: int, leg: int, team: int) -> None:
+        """Begin work. The handling time is stretched once, by the number then held by each agent."""
+        now = self.env._now
+        self.free[team] -= 1
+        handle_ms = self.handle_ms[leg]
+        if not self.plain[team]:
+            busy = self.slots[team] - self.free[team]
+            held = -(-busy * self.desk.concurrency[team] // self.slots[team])  # busy / agents on duty, rounded up
+            handle_ms = max(handle_ms * self.desk.stretch_permille[team][held - 1] // _UNSTRETCHED, 1)
+        self.leg_start[leg], self.team_of[leg] = now, team
+        self.env.at(now + handle_ms, PHASE_DONE, row, self._done, row)
+
+    def start_first(self, team: int, queue: int, place: Waiter) -> None:
+        """Begin work on the first of a queue."""
+        heappop(self.lines[queue])
+        row = place[2]
+        self.standing[row] = None
+        self.start(row, self.leg[row], team)
+
+    def serve(self, queue: int) -> None:
+        """Decide for one queue: the only one that can have both a waiter and a free team."""
+        for team in self.teams_of[queue]:
+            while self.free[team] > 0:
+                place = self.head(queue)
+                if place is None:
+                    return
+                self.start_first(team, queue, place)
+
+    def serve_with(self, team: int) -> None:
+        """Decide for one team: the only one that can have both a free slot and a waiter."""
+        takes = self.takes[team]
+        if len(takes) == 1:
+            queue = takes[0][1]
+            while self.free[team] > 0 and (place := self.head(queue)) is not None:
+                self.start_first(team, queue, place)
+            return
+        while self.free[team] > 0:
+            best_rank, best, best_queue = 0, None, -1
+            for rank, queue in takes:
+                if best is not None and rank > best_rank:
+                    break
+                if self.lines[queue]:
+                    place = self.head(queue)
+                    if place is not None and (best is None or place < best):
+                        best_rank, best, best_queue = rank, place, queue
+            if best is None:
+                return
+            self.start_first(team, best_queue, best)
+
+    def decide_soon(self) -> None:
+        """Decide once, when all else that is due at this instant has happened."""
+        if not self.deciding:
+            self.deciding = True
+            self.env.at(self.env._now, PHASE_DECIDE, 0, self._decided)
+
+    def on_decide(self, event: Event) -> None:
+        """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+        self.deciding = False
+        while True:
+            best = min(self._pairs(), default=None)
+            if best is None:
+                return
+            _, place, _, team, queue = best
+            self.start_first(team, queue, place)
+
+    def _pairs(self) -> Iterable[tuple[int, Waiter, int, int, int]]:
+        """Yield (rank, first waiter, the queue's preference, team, queue) of each pair that can start."""
+        for queue, able in enumerate(self.takers):
+            for rank, preference, team in able:
+                if self.free[team] > 0:
+                    place = self.head(queue)
+                    if place is None:
+                        break
+                    yield rank, place, preference, team, queue
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def result(self) -> Outcome:
+        """Return the tables; waiters whose patience ended before the horizon are flushed as left."""
+        for row in [place[2] for place in self.standing if place is not None]:
+            if self.deadline(row) < self.horizon_ms:
+                self.leave(row)
+        closed, start, end = _column(self.closed), _column(self.leg_start), _column(self.leg_end)
+        outcome = np.where(closed < NEVER, RESOLVED, OPEN)
+        outcome[list(self.left)] = LEFT
+        moved = np.full(self.demand.rows, NEVER)
+        moved[list(self.moved)] = list(self.moved.values())
+        levels = self.minute.levels if self.minute else None
+        ints, floats, rails = tables_of(levels)
+        return Outcome(
+            opened_ms=_column(self.opened),
+            first_start_ms=self._of_first_leg(start),
+            first_end_ms=self._of_first_leg(end),
+            closed_ms=closed,
+            outcome=outcome,
+            moved_ms=moved,
+            leg_entered_ms=_column(self.entered),
+            leg_start_ms=start,
+            leg_end_ms=end,
+            leg_queue=_column(self.queue_of),
+            leg_team=_column(self.team_of),
+            level_ints=ints,
+            level_floats=floats,
+            level_rails=rails,
+            ran_out=ran_out(levels),
+        )
+
+    def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a time of each ticket's first leg."""
+        return by_leg[self.demand.legs_from[:-1]]
+
+
+def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
+    """Return a list as an array (``np.fromiter`` is the fastest way there)."""
+    return np.fromiter(values, dtype, len(values)) if any(values) else np.zeros(len(values), dtype)

@@ -1,0 +1,61 @@
+"""What every engine works out before the first event: who takes what, who will leave, when complaints are due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import NEVER
+from sim.demand import Demand
+from sim.engine.outcome import later
+from sim.staffing.desk import LEAVE, Desk
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """By row, when its complaint is due: an element each, ms, NEVER for those that never complain.
+
+    ``unanswered_ms`` counts from opening and ``unsolved_ms`` from the end of the first handling; an answer within
+    ``silence_ms`` of opening prevents the first and is needed for the second.
+    """
+
+    silence_ms: Ints
+    unanswered_ms: Ints
+    unsolved_ms: Ints
+
+
+def roots(demand: Demand) -> Ints:
+    """Return the rows that open at their drawn time, in order of time."""
+    return np.flatnonzero((demand.stream < 0) & (demand.parent < 0))
+
+
+def candidates(demand: Demand, stream: int) -> Ints:
+    """Return the rows that a live level may admit, in order of time."""
+    return np.flatnonzero(demand.stream == stream)
+
+
+def takers(desk: Desk) -> list[list[tuple[int, int, int]]]:
+    """Return by queue the (rank, preference, team) of those who take from it, the best first."""
+    teams = range(len(desk.teams))
+    return [
+        sorted((desk.ranks[t][q], desk.prefers[q][t], t) for t in teams if desk.ranks[t][q] >= 0)
+        for q in range(len(desk.queues))
+    ]
+
+
+def leaving_ms(demand: Demand, desk: Desk) -> Ints:
+    """Return the patience of those who leave for good when it ends: those whose first queue says so."""
+    leaves = np.array(desk.patience_to)[demand.leg_queue[demand.legs_from[:-1]]] == LEAVE
+    return np.where(leaves, demand.patience_ms, NEVER)
+
+
+def clocks(demand: Demand, leaving: Ints, *, horizon_ms: int, at_opening: bool) -> Clocks:
+    """Return when complaints of unanswered and of unsolved tickets are due."""
+    after = np.where(demand.complaint_after_ms < horizon_ms, demand.complaint_after_ms, NEVER)
+    silence = np.zeros_like(after) if at_opening else np.minimum(demand.target_ms, leaving)
+    several = np.diff(demand.legs_from) > 1
+    return Clocks(silence, later(silence, after), np.where(several & (not at_opening), after, NEVER))

@@ -1,0 +1,1 @@
+"""What replications say together: estimates, precision, comparisons and expectations."""

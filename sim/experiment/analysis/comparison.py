@@ -1,0 +1,85 @@
+"""Two runs compared: paired differences where both met the same customers, Welch's otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sim.experiment.analysis.estimate import Estimate
+from sim.metrics.desk import metric_of
+from sim.numerics.statistics import Difference, paired_difference, significant, welch_difference
+
+
+class Samples(Protocol):
+    """A run as far as a comparison needs it: a ``Run`` or a ``SavedRun``."""
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        """The estimates."""
+
+    def samples(self, name: str) -> dict[int, float | None]:
+        """A metric by replication."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The differences of a run to a base, metric by metric (other less base), and how they were made.
+
+    ``differences`` has the metrics of which both runs have two or more values; ``left_out`` counts, by metric, the
+    values that found no partner, or did not exist.
+    """
+
+    base: Mapping[str, Estimate]
+    other: Mapping[str, Estimate]
+    how: str
+    differences: dict[str, Difference]
+    left_out: dict[str, int]
+
+    def row(self, name: str) -> tuple[str, str, str, str, str]:
+        """Return a metric as text: name, base, other, difference with its half-width and unit, verdict."""
+        one = self.differences[name]
+        metric = metric_of(name)
+        base, other = self.base[name], self.other[name]
+        shown = significant(one.mean, one.half_width, plus_minus=True)
+        sign = "+" if one.mean > 0 else ""
+        verdict = "no clear difference"
+        if one.clear:
+            verdict = {0: "different", 1: "better", -1: "worse"}[metric.better * (1 if one.mean > 0 else -1)]
+        if self.left_out[name]:
+            verdict += f" ({self.left_out[name]} values left out)"
+        texts = (significant(base.mean, base.half_width), significant(other.mean, other.half_width))
+        return name, *texts, f"{sign}{shown} {metric.unit}", verdict
+
+
+def compare(base: Samples, other: Samples) -> Comparison:
+    """Return ``other`` less ``base``, metric by metric, with 95 % half-widths.
+
+    Paired by replication when both ran from one seed (the same customers met both plans); otherwise Welch's.
+    """
+    paired = base.seed == other.seed
+    differences: dict[str, Difference] = {}
+    left_out: dict[str, int] = {}
+    for name in base.metrics:
+        if name not in other.metrics:
+            continue
+        a, b = _known(base.samples(name)), _known(other.samples(name))
+        if paired:
+            both = [number for number in a if number in b]
+            a, b = {n: a[n] for n in both}, {n: b[n] for n in both}
+        left = len(base.samples(name)) + len(other.samples(name)) - len(a) - len(b)
+        x, y = list(a.values()), list(b.values())
+        if min(len(x), len(y)) >= 2:
+            differences[name] = paired_difference(y, x) if paired else welch_difference(y, x)
+            left_out[name] = left
+    how = "paired, the same customers met both" if paired else "not paired (other seeds), Welch"
+    return Comparison(base.metrics, other.metrics, how, differences, left_out)
+
+
+def _known(samples: dict[int, float | None]) -> dict[int, float]:
+    """Return the replications that have a value."""
+    return {number: value for number, value in samples.items() if value is not None}

@@ -1,0 +1,89 @@
+"""How many replications count: as many as were asked for, or as few as make one metric precise enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sim.numerics.statistics import half_width, relative_precision
+
+LEAST = 10
+"""Replications before the first look: with fewer, a deviation may be small by chance (Law, ch. 9)."""
+USUAL, MOST = 20, 1000
+"""Replications unless told otherwise: for their own sake, and after which a wanted precision is given up."""
+
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What was wanted and what came out: 95 % half-width / abs(mean) of a metric, None where that does not exist."""
+
+    metric: str
+    wanted: float
+    reached: float | None
+    replications: int
+
+    @property
+    def met(self) -> bool:
+        """Whether the metric is as precise as was wanted."""
+        return self.reached is not None and self.reached <= self.wanted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of ``run.json``."""
+        return asdict(self)
+
+
+def at_most(replications: int | None, wanted: float | None) -> int:
+    """Return how many replications there will be at most, when so many (or none) and such a precision are asked for."""
+    return replications or (USUAL if wanted is None else MOST)
+
+
+def relative_half_width(values: list[float | None]) -> float | None:
+    """Return 95 % half-width / abs(mean); None where a replication has no value, for a mean of 0, and below 2."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or len(known) < 2:
+        return None
+    samples = np.array(known, dtype=np.float64)
+    mean = float(samples.mean())
+    return relative_precision(mean, half_width(samples)) if mean else None
+
+
+class Goal:
+    """When to stop: after ``most`` replications, or with the first n >= 10 in which a metric is precise enough.
+
+    Replications are judged in the order of their numbers, in whatever order they finish: the n is the same for any
+    number of workers.
+    """
+
+    def __init__(self, most: int, *, metric: str, wanted: float | None) -> None:
+        self.most, self.metric, self.wanted = most, metric, wanted
+        self.values: list[float | None] = []
+
+    def reached(self, finished: Mapping[int, Metrics]) -> bool:
+        """Return whether enough is finished; looks on from where it looked last."""
+        while len(self.values) < self.most and not self._precise():
+            if len(self.values) not in finished:
+                return False
+            self.values.append(finished[len(self.values)][self.metric])
+        return True
+
+    @property
+    def count(self) -> int:
+        """How many replications count, once the goal has been reached."""
+        return len(self.values)
+
+    def outcome(self) -> Precision | None:
+        """Return the precision that came out; None when none was wanted."""
+        if self.wanted is None:
+            return None
+        return Precision(self.metric, self.wanted, relative_half_width(self.values), len(self.values))
+
+    def _precise(self) -> bool:
+        if self.wanted is None or len(self.values) < LEAST:
+            return False
+        reached = relative_half_width(self.values)
+        return reached is not None and reached <= self.wanted

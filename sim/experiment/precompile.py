@@ -1,0 +1,24 @@
+"""Everything compiled once, before the work: one short replication through every station that is compiled."""
+
+from __future__ import annotations
+
+from sim.core.jit import warm, warmed
+from sim.experiment.replications import facts_of
+from sim.experiment.request_trace import arrivals, busiest_window
+from sim.metrics.desk import measure
+from sim.metrics.hourly import hourly
+from sim.model.model import build
+from sim.scenario.loading.load import load
+
+__all__ = ["warm", "warm_up"]
+
+_SHORT = ("days=1", "warmup_days=1", "population.registered=100000")
+
+
+def warm_up() -> None:
+    """Compile all that replications need and note it; takes some 40 s unless it has been done before."""
+    facts = facts_of(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
+    measure(facts)
+    hourly(facts)
+    arrivals(facts, busiest_window(facts))
+    warmed()

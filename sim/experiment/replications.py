@@ -1,0 +1,244 @@
+"""Many replications of one scenario: on threads or processes, kept as they finish, the same for any number of workers.
+
+The compiled engine leaves Python's lock alone for nearly all of its work, so its replications run on threads of this
+process; SimPy holds it, so there each worker is a process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import connection, get_context, parent_process
+
+from sim.core.memory import release_memory
+from sim.core.profiling import Laps, Profile
+from sim.demand import draw
+from sim.engine import compiled as engine_fast
+from sim.engine import reference as engine_simpy
+from sim.engine.conservation import must_balance
+from sim.engine.outcome import Outcome
+from sim.experiment.analysis.precision import Goal
+from sim.experiment.checkpoint import Ledger
+from sim.metrics.desk import measure
+from sim.metrics.hourly import Series, hourly
+from sim.metrics.observation.replication import Facts
+from sim.model.model import World, build
+from sim.numerics.streams import Streams
+from sim.scenario.schema.scenario import Scenario
+
+ENGINES: dict[str, Callable[..., Outcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
+AUTO = "fast"
+
+
+@dataclass(frozen=True)
+class Replication:
+    """A replication that counts: its number and its metrics."""
+
+    number: int
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is replicated, and by which engine."""
+
+    world: World
+    seed: int
+    engine: str = AUTO
+
+    def workers(self, jobs: int) -> str:
+        """Return who works: ``threads`` or ``processes``."""
+        return "processes" if self.engine == "simpy" and jobs > 1 else "threads"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What comes out of one replication: its metrics, its hourly series, and the CPU seconds of each station."""
+
+    number: int
+    metrics: dict[str, float | None]
+    series: Series
+    cpu_s: dict[str, float]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def facts_of(world: World, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Facts:
+    """Return one replication, drawn and simulated; ``laps`` books the time of both.
+
+    Raises ConservationError when tickets, withdrawals or money got lost on the way.
+    """
+    laps, plenty = laps or Laps(), 0
+    streams = Streams(seed, replication)
+    recipe = world.recipe_in(streams)
+    world = world.staffed_in(recipe)
+    at_opening = world.scenario.complaints.clock == "opening"
+    while True:
+        demand = draw(recipe, seed=seed, replication=replication, plenty=plenty)
+        laps.lap("draw")
+        outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
+        laps.lap("engine")
+        if not outcome.ran_out:
+            break
+        plenty += 1  # the first of the draws stay the same, so what went before goes the same way again
+    must_balance(outcome, demand.flow, world.rules)
+    return Facts(world, demand, outcome, streams, recipe)
+
+
+def finish(plan: Plan, number: int) -> Finished:
+    """Return one replication, drawn, simulated and measured."""
+    laps = Laps()
+    facts = facts_of(plan.world, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
+    metrics, series = measure(facts), hourly(facts)
+    laps.lap("metrics")
+    return Finished(number, metrics, series, laps.cpu_s)
+
+
+def replicate(
+    plan: Plan, ledger: Ledger, goal: Goal, *, jobs: int, profile: Profile, tick: Callable[[], None]
+) -> tuple[Replication, ...]:
+    """Return the replications that count, in order, after adding to the ledger what it lacks of them.
+
+    ``tick`` is called as each is kept, in whatever order. An interrupt is raised once what is in flight is kept.
+    """
+    if not goal.reached(ledger.kept.finished):
+        # Kept on a thread of its own, so that no interrupt falls into the middle of what is being kept.
+        with ThreadPoolExecutor(1) as keeper, _workers(plan, jobs) as submit:
+            keeper.submit(int).result()  # begins the thread: an interrupt amid that would leave it unknown to its pool
+            gathering = _Gathering(submit, ledger, goal, profile=profile, tick=tick, ahead=2 * jobs)
+            try:
+                with _deaf_children() if plan.workers(jobs) == "processes" else nullcontext():
+                    gathering.launch()
+                keeper.submit(gathering.gather).result()
+            finally:
+                gathering.stop()
+    return tuple(Replication(number, ledger.kept.finished[number]) for number in range(goal.count))
+
+
+class _Gathering:
+    """Replications on their way: launched in the order of their numbers, kept in whatever order they finish.
+
+    Only so many are ``ahead`` that memory does not grow with their number.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[int], Future[Finished]],
+        ledger: Ledger,
+        goal: Goal,
+        *,
+        profile: Profile,
+        tick: Callable[[], None],
+        ahead: int,
+    ) -> None:
+        self.submit, self.ledger, self.goal, self.profile, self.tick = submit, ledger, goal, profile, tick
+        self.ahead = ahead
+        self.due = (number for number in range(goal.most) if number not in ledger.kept.finished)
+        self.flying: set[Future[Finished]] = set()
+        self.stopped, self.launching = threading.Event(), threading.Lock()
+
+    def launch(self) -> None:
+        """Send as many replications on their way as may be; none once somebody has stopped it."""
+        with self.launching:
+            while not self.stopped.is_set() and len(self.flying) < self.ahead:
+                if (number := next(self.due, None)) is None:
+                    break
+                self.flying.add(self.submit(number))
+
+    def stop(self) -> None:
+        """Drop what no worker has begun, from another thread; what is in flight is still kept."""
+        with self.launching:
+            for one in self.flying:
+                one.cancel()
+            self.stopped.set()  # not before: whoever sees it takes all that is not cancelled for in flight
+
+    def gather(self) -> None:
+        """Keep what finishes and launch others, until the goal is reached or somebody stops it."""
+        while not self.stopped.is_set() and not self.goal.reached(self.ledger.kept.finished):
+            done, self.flying = wait(self.flying, return_when=FIRST_COMPLETED)
+            self._keep(done)
+            self.launch()
+        if self.stopped.is_set():
+            self._keep(as_completed(one for one in self.flying if not one.cancelled()))
+
+    def _keep(self, done: Iterable[Future[Finished]]) -> None:
+        for future in done:
+            if future.cancelled():
+                continue
+            one, laps = future.result(), Laps()
+            self.ledger.add(one.number, one.metrics, one.series)
+            laps.lap("keep")
+            self.profile.add(one.cpu_s)
+            self.profile.add(laps.cpu_s)
+            self.tick()
+
+
+@contextmanager
+def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]]]:
+    """Yield a function that has a worker finish a replication; the end waits for all that was not cancelled."""
+    pool: Executor
+    if plan.workers(jobs) == "processes":
+        # Spawned, not forked: a fork would copy the locks of other threads (polars') in whatever state they are.
+        given = (plan.world.scenario, plan.seed, plan.engine)
+        pool, task = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, given), _one
+    else:
+        pool, task = ThreadPoolExecutor(jobs), partial(finish, plan)
+    try:
+        yield lambda number: pool.submit(task, number)
+    finally:
+        # What is dropped stays in the pool's queue, for a worker to tell whoever waits for it that it is.
+        pool.shutdown()
+        release_memory()
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that start now ignore an interrupt from the keyboard, which is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+class _Worker:
+    """What a worker process holds between replications."""
+
+    plan: Plan
+
+
+def _begin(scenario: Scenario, seed: int, engine: str) -> None:
+    _Worker.plan = Plan(build(scenario), seed, engine)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, which may be killed without a word."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _one(number: int) -> Finished:
+    return finish(_Worker.plan, number)

@@ -1,0 +1,336 @@
+"""The numbers of a run: one function each, and the ``METRICS`` table that names them.
+
+A metric function takes the ``Facts`` of one replication and returns a value by entity: ``""`` for the whole, and the
+names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
+quantile of a wait that most customers have not yet ended. Shares name their denominator in the table. What is counted
+already lies in ``facts.totals`` (``observation.counts``); the rest follows from ``facts.demand`` and ``facts.outcome``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+
+from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from sim.core.tables import ENDPOINTS
+from sim.demand import ceilings
+from sim.feedback import LEVEL_COLUMN
+from sim.feedback.columns import N_LATE, RUMOUR
+from sim.metrics import (
+    market as market_metrics,
+)
+from sim.metrics import (
+    misdirected as astray_metrics,
+)
+from sim.metrics import (
+    public as public_metrics,
+)
+from sim.metrics import (
+    withdrawals as money_metrics,
+)
+from sim.metrics.metric import Metric, Values
+from sim.metrics.observation.counts import (
+    ABANDONED,
+    ASKED_AGAIN,
+    BOT,
+    COMPLAINT,
+    DUE,
+    ESCALATED,
+    FIRST_CONTACT,
+    FLOOR,
+    HUMAN,
+    IN_TIME,
+    REGULATOR,
+)
+from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.waits import SHARES
+from sim.metrics.policy import POLICY_METRICS, surge_cost
+from sim.numerics.statistics import quantile_of_sorted
+from sim.numerics.survival import NOT_REACHED
+
+_CALM = 1.25
+_READS = ("withdrawal_status", "ticket_view", "login")
+
+
+def by_category(facts: Facts, what: int) -> dict[str, int]:
+    """Return how many of something (``observation.counts``) there were by category, and all together under ``""``."""
+    counts = facts.totals[what].tolist()
+    return {"": sum(counts)} | dict(zip(facts.demand.categories, counts, strict=True))
+
+
+def _per_day(what: int) -> Callable[[Facts], Values]:
+    return lambda facts: {name: count / facts.days for name, count in by_category(facts, what).items()}
+
+
+def _new(facts: Facts) -> Values:
+    human, bot = by_category(facts, HUMAN), by_category(facts, BOT)
+    return {name: (human[name] + bot[name]) / facts.days for name in human}
+
+
+def _share(part: int, whole: int) -> Callable[[Facts], Values]:
+    """Return part / whole by category; None where there is no whole."""
+
+    def share(facts: Facts) -> Values:
+        parts = by_category(facts, part)
+        return {name: parts[name] / of if of else None for name, of in by_category(facts, whole).items()}
+
+    return share
+
+
+# --- backlog ----------------------------------------------------------------------------------------------------
+
+
+def _backlog_peak(facts: Facts) -> Values:
+    return {name: span.peak for name, span in facts.spans.items()}
+
+
+def _backlog_end(facts: Facts) -> Values:
+    return {name: int(span.hourly[-1]) for name, span in facts.spans.items()}
+
+
+def _backlog_mean(facts: Facts) -> Values:
+    return {name: span.held_ms / (facts.to_ms - facts.from_ms) for name, span in facts.spans.items()}
+
+
+def _backlog_age_p90(facts: Facts) -> Values:
+    """Return the age in hours that 90 % of the tickets open at the end do not exceed; None without any."""
+    return {name: quantile_of_sorted(span.ages_ms / HOUR_MS, 0.9) for name, span in facts.spans.items()}
+
+
+def _drain_days(facts: Facts) -> Values:
+    """Return the days from the backlog's peak until it is calm again: within 1.25 x the warm-up's highest level.
+
+    The first half of the warm-up, in which the desk fills, does not count. 0 when the backlog stayed calm; None
+    without two days of warm-up, or when the horizon comes first.
+    """
+    if facts.from_ms < 2 * DAY_MS:
+        return {"": None}
+    highest, _ = facts.backlog.peak(facts.from_ms // 2, facts.from_ms)
+    calm, span = _CALM * highest, facts.spans[""]
+    if span.peak <= calm:
+        return {"": 0.0}
+    minutes = -(-(facts.to_ms - span.peak_ms) // MINUTE_MS)
+    calm_again = np.flatnonzero(facts.backlog.by_minute(span.peak_ms, minutes) <= calm)
+    return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS if len(calm_again) else None}
+
+
+# --- waits ------------------------------------------------------------------------------------------------------
+
+
+def _wait(which: str, p: float, unit_ms: int) -> Callable[[Facts], Values]:
+    """Return the p-quantile of a wait by Kaplan and Meier; None where the estimate does not reach it."""
+
+    def wait(facts: Facts) -> Values:
+        *parts, whole = getattr(facts.waits, which)[:, SHARES.index(p)].tolist()
+        found = {"": whole} | dict(zip(facts.demand.categories, parts, strict=True))
+        return {name: None if ms == NOT_REACHED else ms / unit_ms for name, ms in found.items()}
+
+    return wait
+
+
+def _first_response(p: float) -> Callable[[Facts], Values]:
+    return _wait("response_ms", p, MINUTE_MS)
+
+
+def _resolution(p: float) -> Callable[[Facts], Values]:
+    return _wait("resolution_ms", p, HOUR_MS)
+
+
+def _occupancy(facts: Facts) -> Values:
+    busy, there = facts.worked.busy_ms.tolist(), facts.givens.slots_ms
+    both = {"": (sum(busy), sum(there))} | dict(zip(facts.desk.teams, zip(busy, there, strict=True), strict=True))
+    return {name: mine / slots if slots else None for name, (mine, slots) in both.items()}
+
+
+def _cost(facts: Facts) -> Values:
+    planned = zip(facts.givens.scheduled_ms, facts.desk.cost_per_hour, strict=True)
+    own = [ms / HOUR_MS * per_hour / facts.days for ms, per_hour in planned]
+    cost = [mine + called / facts.days for mine, called in zip(own, surge_cost(facts), strict=True)]
+    out: Values = {"": sum(cost)}
+    return out | dict(zip(facts.desk.teams, cost, strict=True))
+
+
+# --- the public -------------------------------------------------------------------------------------------------
+
+
+def _direct(facts: Facts) -> float:
+    return int(facts.totals[COMPLAINT].sum()) / facts.days
+
+
+def _posts(facts: Facts) -> float:
+    return public_metrics.posts(facts) / facts.days
+
+
+def _floor(facts: Facts) -> Values:
+    without = _per_day(FLOOR)(facts)
+    return without | {"": (without[""] or 0.0) + _posts(facts)}
+
+
+def _reducible(facts: Facts) -> Values:
+    return {"": _direct(facts) + _posts(facts) - (_floor(facts)[""] or 0.0)}
+
+
+def _peak_day(facts: Facts) -> Values:
+    posts = np.concatenate([facts.demand.flow.posts_ms, facts.demand.flow.campaign_ms])
+    days = (posts[facts.measured(posts)] - facts.from_ms) // DAY_MS
+    direct = facts.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
+    return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
+
+
+def _unharmed(denominator: Callable[[Facts], float | None]) -> Callable[[Facts], Values]:
+    def share(facts: Facts) -> Values:
+        whole = denominator(facts)
+        return {"": 1 - _direct(facts) / whole if whole else None}
+
+    return share
+
+
+def _registered(facts: Facts) -> float | None:
+    people = facts.world.scenario.population
+    return float(people.registered) if people else None
+
+
+def _active(facts: Facts) -> float | None:
+    people = facts.world.scenario.population
+    return people.registered * people.mau_share if people else None
+
+
+# --- endpoints and levels ---------------------------------------------------------------------------------------
+
+
+def _peak_per_s(*endpoints: str) -> Callable[[Facts], Values]:
+    def peak(facts: Facts) -> Values:
+        together = reduce(np.add, [facts.measured_requests[name] for name in endpoints])
+        return {"": int(together.max()) / 60}
+
+    return peak
+
+
+def _level_peak(table: str, column: int) -> Callable[[Facts], Values]:
+    def peak(facts: Facts) -> Values:
+        values = getattr(facts.outcome, table)
+        return {"": float(values[column, facts.from_ms // MINUTE_MS :].max()) if values.size else None}
+
+    return peak
+
+
+def _refused(facts: Facts) -> Values:
+    """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
+    per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(facts.world.scenario)}
+    floats = facts.outcome.level_floats[:, facts.from_ms // MINUTE_MS :]
+    excess = {stream: np.maximum(floats[LEVEL_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("tickets_new_per_day", "tickets/day", 0, "root tickets opened", _new),
+    Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", _per_day(BOT)),
+    Metric(
+        "tickets_human_per_day", "tickets/day", -1, "of them handled by people",
+        _per_day(HUMAN),
+    ),
+    Metric(
+        "tickets_first_contact_per_day", "tickets/day", 1, "human-handled tickets solved at first contact",
+        _per_day(FIRST_CONTACT),
+    ),
+    Metric(
+        "tickets_escalated_per_day", "tickets/day", -1, "human-handled tickets not solved at first contact",
+        _per_day(ESCALATED),
+    ),
+    Metric("backlog_peak", "tickets", -1, "most tickets open at once (by team: waiting or in hand)", _backlog_peak),
+    Metric("backlog_end", "tickets", -1, "tickets open at the end (censored in every wait)", _backlog_end),
+    Metric("backlog_mean", "tickets", -1, "tickets open, averaged over time", _backlog_mean),
+    Metric("backlog_age_p90", "h", -1, "90 % quantile of the age of the tickets open at the end", _backlog_age_p90),
+    Metric(
+        "drain_days", "days", -1, "from the backlog's peak until it is within 1.25 x the warm-up's highest",
+        _drain_days,
+    ),
+    Metric("first_response_p50", "min", -1, "median time to first response (Kaplan-Meier)", _first_response(0.5)),
+    Metric("first_response_p90", "min", -1, "90 % quantile of the same", _first_response(0.9)),
+    Metric("resolution_p50", "h", -1, "median time to resolution (Kaplan-Meier)", _resolution(0.5)),
+    Metric("resolution_p90", "h", -1, "90 % quantile of the same", _resolution(0.9)),
+    Metric(
+        "within_target_share", "of human-handled tickets with a target", 1, "answered in time", _share(IN_TIME, DUE)
+    ),
+    Metric(
+        "abandoned_share", "of human-handled tickets", -1, "customers who left, or left the chat for the inbox",
+        _share(ABANDONED, HUMAN),
+    ),
+    Metric(
+        "recontact_share", "of human-handled tickets", -1, "customers who asked again while they waited",
+        _share(ASKED_AGAIN, HUMAN),
+    ),
+    Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy),
+    Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT)),
+    Metric(
+        "complaints_background_per_day", "posts/day", -1, "public posts that name no ticket",
+        lambda f: {"": _posts(f)},
+    ),
+    Metric(
+        "complaints_floor_per_day", "complaints/day", -1,
+        "what unlimited agents would leave, background included (by category: without it)", _floor,
+    ),
+    Metric("complaints_reducible_per_day", "complaints/day", -1, "direct and background, less the floor", _reducible),
+    Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),
+    Metric(
+        "complaints_regulator_per_day", "complaints/day", -1, "complaints to a regulator",
+        _per_day(REGULATOR),
+    ),
+    Metric(
+        "unharmed_share_of_registered", "of registered users", 1, "no direct public complaint on a day",
+        _unharmed(_registered),
+    ),
+    Metric(
+        "unharmed_share_of_active", "of monthly active users", 1, "no direct public complaint on a day",
+        _unharmed(_active),
+    ),
+    Metric(
+        "unharmed_share_of_tickets", "of the day's root tickets", 1, "no direct public complaint",
+        _unharmed(lambda f: _new(f)[""]),
+    ),
+    Metric("withdrawals_peak_per_s", "requests/s", 0, "busiest minute", _peak_per_s("withdrawal")),
+    Metric("tickets_peak_per_s", "requests/s", 0, "busiest minute", _peak_per_s("ticket")),
+    Metric(
+        "reads_peak_per_s", "requests/s", 0, "busiest minute of status polls, ticket views and logins",
+        _peak_per_s(*_READS),
+    ),
+    Metric(
+        "requests_peak_per_s", "requests/s", 0, "busiest minute of all endpoints",
+        _peak_per_s(*ENDPOINTS),
+    ),
+    Metric(
+        "withdrawals_late_peak", "withdrawals", -1, "most withdrawals late at once",
+        _level_peak("level_ints", N_LATE),
+    ),
+    Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("level_floats", RUMOUR)),
+    Metric(
+        "candidates_refused", "tickets", -1, "tickets that a live level above its ceiling could not provide",
+        _refused,
+    ),
+    Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost),
+    *POLICY_METRICS,
+    *market_metrics.METRICS,
+    *money_metrics.METRICS,
+    *astray_metrics.METRICS,
+    *public_metrics.METRICS,
+)  # fmt: skip
+
+
+def measure(facts: Facts) -> dict[str, float | None]:
+    """Return every metric of one replication: ``name`` for the whole, ``name.entity`` for its parts."""
+    out: dict[str, float | None] = {}
+    for metric in METRICS:
+        for entity, value in metric.of(facts).items():
+            out[f"{metric.name}.{entity}" if entity else metric.name] = value
+    return out
+
+
+def metric_of(name: str) -> Metric:
+    """Return the metric that a name such as ``backlog_peak.compliance`` belongs to; KeyError when there is none."""
+    head = name.split(".", 1)[0]
+    for metric in METRICS:
+        if metric.name == head:
+            return metric
+    raise KeyError(name)

@@ -1,0 +1,166 @@
+"""What a run looked like hour by hour: the long table behind every plot."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import HOUR_MS, MINUTE_MS
+from sim.feedback.columns import (
+    COPIES,
+    ERROR_SHARE,
+    HOT_C,
+    N_LATE,
+    N_OPEN,
+    PAID_C,
+    RUMOUR,
+    SPREADERS,
+    TIGHTNESS,
+    TRUST,
+)
+from sim.metrics.observation.counts import BOT, COMPLAINT, FLOOR, HUMAN, by_hour
+from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.waits import SHARES
+from sim.numerics.survival import NOT_REACHED
+
+Floats = NDArray[np.floating]
+Series = dict[tuple[str, str], Floats]
+
+SERIES_NAMES = {
+    "new_tickets": ("tickets/h", "root tickets opened"),
+    "new_human": ("tickets/h", "root tickets opened that people handle"),
+    "n_backlog": ("tickets", "open at the hour's end; by team waiting or in hand"),
+    "new_complaints": ("complaints/h", "direct public complaints"),
+    "new_complaints_floor": ("complaints/h", "direct public complaints with unlimited agents"),
+    "new_posts": ("posts/h", "public posts that name no ticket"),
+    "new_campaign_posts": ("posts/h", "those of campaigns among them"),
+    "new_copies": ("posts/h", "copies of other posts"),
+    "trust": ("of full trust", "trust at the hour's end"),
+    "n_spreaders": ("depositors", "frightened depositors who frighten others, at the hour's end"),
+    "agents_on_duty": ("agents", "mean over the hour"),
+    "agents_needed": ("agents", "work that arrived in the hour, in agents with all hands full"),
+    "wait_p50_min": ("min", "median wait for the first response of tickets opened in the hour"),
+    "wait_p90_min": ("min", "90 % quantile of the same"),
+    "target_min": ("min", "first-response target"),
+    "rate_per_s": ("requests/s", "mean over the hour"),
+    "peak_per_s": ("requests/s", "busiest minute of the hour"),
+    "n_withdrawals_open": ("withdrawals", "in review or waiting for payout at the hour's end"),
+    "n_withdrawals_late": ("withdrawals", "waiting for longer than promised, at the hour's end"),
+    "outflow_usd": ("US dollars/h", "money paid out"),
+    "hot_share": ("of what it should hold", "money in an asset's hot wallet at the hour's end"),
+    "error_share": ("of the requests", "share that the gateway fails, mean over the hour"),
+    "tightness": ("of the accounts", "share under tightened limits, mean over the hour"),
+    "rumour": ("complaints", "rumour level at the hour's end"),
+    "price_index": ("price / price at the start", "market price at the hour's beginning"),
+    "volatility": ("of the ordinary", "realised volatility known at the hour's beginning"),
+    "new_signups": ("sign-ups/h", "new customers"),
+    "n_kyc_reviews": ("cases", "documents sent and not yet judged by a person, at the hour's end"),
+}
+"""Name of each series: unit and meaning."""
+
+
+def hourly(facts: Facts) -> Series:
+    """Return every series of one replication: one float64 for each measured hour, by (entity, name).
+
+    The keys are the world's, the same for all of its replications; NaN is what is not known.
+    """
+    counted = facts.counted.by_hour
+    new_tickets, human = (counted[HUMAN] + counted[BOT]).astype(np.float64), counted[HUMAN].astype(np.float64)
+    out: Series = dict(facts.givens.series)
+    out["all", "new_tickets"] = new_tickets.sum(axis=0)
+    out["all", "new_human"] = human.sum(axis=0)
+    out["all", "n_backlog"] = facts.spans[""].hourly.astype(np.float64)
+    out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
+    out["all", "new_complaints_floor"] = counted[FLOOR].sum(axis=0).astype(np.float64)
+    flow = facts.demand.flow
+    out["all", "new_posts"] = _posts(facts, flow.posts_ms, flow.campaign_ms)
+    if facts.world.scenario.campaigns:
+        out["all", "new_campaign_posts"] = _posts(facts, flow.campaign_ms)
+    for number, name in enumerate(facts.demand.categories):
+        out[f"category:{name}", "new_tickets"] = new_tickets[number]
+        out[f"category:{name}", "new_human"] = human[number]
+    for number, name in enumerate(facts.desk.teams):
+        out[f"team:{name}", "n_backlog"] = facts.spans[name].hourly.astype(np.float64)
+        out[f"team:{name}", "agents_needed"] = facts.worked.arrived_ms[number] * facts.givens.agents_per_work[number]
+    _waits(facts, out)
+    _endpoints(facts, out)
+    _levels(facts, out)
+    _market(facts, out)
+    return out
+
+
+def _posts(facts: Facts, *times: NDArray[np.int64]) -> Floats:
+    posts = np.concatenate(times)
+    hours = (posts[facts.measured(posts)] - facts.from_ms) // HOUR_MS
+    return np.bincount(hours, minlength=facts.givens.hours).astype(np.float64)
+
+
+def _waits(facts: Facts, out: Series) -> None:
+    """Write the wait for the first response by the queue that a ticket started in; NaN where it is not known."""
+    for number in facts.givens.first_queues:
+        for column, p in enumerate(SHARES):
+            wait_ms = facts.waits.by_hour_ms[number, :, column]
+            known = np.where(wait_ms == NOT_REACHED, np.nan, wait_ms)
+            out[f"queue:{facts.desk.queues[number]}", f"wait_p{p * 100:.0f}_min"] = known / MINUTE_MS
+
+
+def _endpoints(facts: Facts, out: Series) -> None:
+    for name in facts.endpoints:
+        total, busiest = by_hour(facts.measured_requests[name])
+        out[f"endpoint:{name}", "rate_per_s"] = total / 3600
+        out[f"endpoint:{name}", "peak_per_s"] = busiest / 60
+
+
+def _levels(facts: Facts, out: Series) -> None:
+    ints, floats = facts.outcome.level_ints, facts.outcome.level_floats
+    if facts.world.rules is None:
+        return
+    ends = slice(facts.from_ms // MINUTE_MS + 59, None, 60)
+    scenario, first = facts.world.scenario, facts.from_ms // MINUTE_MS
+    if scenario.withdrawals:
+        out["all", "n_withdrawals_open"] = ints[N_OPEN][ends].astype(np.float64)
+        out["all", "n_withdrawals_late"] = ints[N_LATE][ends].astype(np.float64)
+        _money(facts, out, ends)
+    if scenario.rumour:
+        out["all", "rumour"] = floats[RUMOUR][ends].copy()
+    if scenario.copies:
+        out["all", "new_copies"] = by_hour(ints[COPIES, first:])[0].astype(np.float64)
+    if scenario.trust:
+        out["all", "trust"] = floats[TRUST][ends].copy()
+    if scenario.run:
+        out["all", "n_spreaders"] = ints[SPREADERS][ends].astype(np.float64)
+
+
+def _money(facts: Facts, out: Series, ends: slice) -> None:
+    """Write what was paid, what the hot wallets hold, and what gateway and limits refuse."""
+    scenario, rules, rails = facts.world.scenario, facts.world.rules, facts.outcome.level_rails
+    floats, first = facts.outcome.level_floats, facts.from_ms // MINUTE_MS
+    assert scenario.withdrawals is not None
+    assert rules is not None
+    paid = rails[:, PAID_C].sum(axis=0)
+    before = paid[first - 1] if first else 0
+    out["all", "outflow_usd"] = np.diff(paid[ends], prepend=before) / 100
+    for rail, name in enumerate(scenario.withdrawals.assets):
+        own = scenario.withdrawals.rails.get(name)
+        if own and own.wallet:
+            out[f"asset:{name}", "hot_share"] = rails[rail, HOT_C][ends] / rules.rails[rail].target_cents
+    for column, name, there in (
+        (ERROR_SHARE, "error_share", scenario.gateway),
+        (TIGHTNESS, "tightness", scenario.withdrawals.limits),
+    ):
+        if there:
+            out["all", name] = floats[column, first:].reshape(-1, 60).mean(axis=1)
+
+
+def _market(facts: Facts, out: Series) -> None:
+    """Write the market of this replication, and the newcomers that it brings."""
+    market, newcomers = facts.recipe.market, facts.world.scenario.newcomers
+    measured = slice(facts.from_ms // HOUR_MS, None)
+    out["all", "price_index"] = market.price[measured]
+    if market.volatility is not None:
+        out["all", "volatility"] = market.volatility[measured]
+    if newcomers:
+        out["all", "new_signups"] = by_hour(facts.measured_requests["signup"])[0].astype(np.float64)
+        if newcomers.review_category:
+            reviews = facts.tasks(newcomers.review_category).within(facts.from_ms, facts.to_ms)
+            out["all", "n_kyc_reviews"] = reviews.hourly.astype(np.float64)

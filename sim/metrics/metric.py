@@ -1,0 +1,22 @@
+"""What a metric is: a name with its unit, which way is better, what it means, and the function that yields it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim.metrics.observation.replication import Facts
+
+Values = dict[str, float | None]
+"""A value by entity: ``""`` for the whole, and the names of teams, categories or endpoints where it makes sense."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a run: its unit, which way is better (-1 less, 1 more, 0 neither), its meaning, and its function."""
+
+    name: str
+    unit: str
+    better: int
+    meaning: str
+    of: Callable[[Facts], Values]

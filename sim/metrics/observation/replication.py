@@ -1,0 +1,361 @@
+"""One replication as its metrics and series see it: who is open when, who went public, what each endpoint got.
+
+Everything is a pure function of the drawn demand and the outcome. Counts are filtered by time (the warm-up is
+simulated but not measured); no row is ever removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import DAY_MS, MINUTE_MS, NEVER
+from sim.core.lazy import once
+from sim.core.tables import ENDPOINTS
+from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe, logins, onboarding, per_minute
+from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
+from sim.feedback import LEVEL_COLUMN, STREAMS
+from sim.feedback.columns import FINAL, LEVEL_SIGNUP, N_OPEN, PAYOUT_IN, REQUESTS
+from sim.metrics.observation.counts import (
+    BOT,
+    ESCALATED,
+    HUMAN,
+    Group,
+    Legs,
+    Marks,
+    Tickets,
+    count_bot,
+    count_legs,
+    count_tickets,
+)
+from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
+from sim.metrics.observation.waits import Waiting, Waits, line_waits, waits_of
+from sim.model.measurement import Givens
+from sim.model.model import World
+from sim.numerics.intervals import Span, Stay, within
+from sim.numerics.poisson import poisson_count
+from sim.numerics.streams import Streams
+from sim.staffing.desk import Desk
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted of the tickets: by what, category and measured hour, by row, and root tickets by the minute."""
+
+    by_hour: Ints
+    marks: Marks
+    opened_by_minute: Ints
+
+
+@dataclass(frozen=True)
+class Worked:
+    """The legs: by leg, the team that it counts for and when it ended; by team, work by its measured hour, and time.
+
+    ``left_ms`` is when a leg ended, by its work or by the customer's leaving; ``arrived_ms`` the handling time of what
+    entered in the hour, ``busy_ms`` the time spent on work in the measured period.
+    """
+
+    home: Group
+    left_ms: Ints
+    arrived_ms: Ints
+    busy_ms: Ints
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One replication: its world, demand and outcome, and what follows from them (computed once, when asked for)."""
+
+    world: World
+    demand: Demand
+    outcome: Outcome
+    streams: Streams
+    drawn_from: Recipe | None = None
+
+    @once
+    def recipe(self) -> Recipe:
+        """What the demand was drawn from."""
+        return self.drawn_from or self.world.recipe_in(self.streams)
+
+    @property
+    def givens(self) -> Givens:
+        """What all replications of the world have in common."""
+        return self.world.givens
+
+    @property
+    def from_ms(self) -> int:
+        """The end of the warm-up."""
+        return self.givens.from_ms
+
+    @property
+    def to_ms(self) -> int:
+        """The horizon."""
+        return self.givens.to_ms
+
+    @property
+    def days(self) -> int:
+        """Measured days."""
+        return self.world.scenario.days
+
+    @property
+    def desk(self) -> Desk:
+        """The desk."""
+        return self.world.desk
+
+    def measured(self, time_ms: Ints) -> Mask:
+        """Return which of the times lie in the measured period."""
+        return (time_ms >= self.from_ms) & (time_ms < self.to_ms)
+
+    # --- tickets ------------------------------------------------------------------------------------------
+
+    @once
+    def counted(self) -> Counted:
+        """What is counted of the tickets, the bot's included."""
+        demand, outcome = self.demand, self.outcome
+        columns = Tickets(
+            category=demand.category,
+            kind=demand.kind,
+            chase=demand.chase,
+            target_ms=demand.target_ms,
+            legs_from=demand.legs_from,
+            opened_ms=outcome.opened_ms,
+            first_start_ms=outcome.first_start_ms,
+            first_end_ms=outcome.first_end_ms,
+            moved_ms=outcome.moved_ms,
+            outcome=outcome.outcome,
+            complaint_ms=self.complaint_ms,
+            floor_ms=self.floor_ms,
+            regulator_ms=self.regulator_ms,
+        )
+        counted = Counted(*count_tickets(columns, len(demand.categories), self.from_ms, self.to_ms))
+        for category, (opened, *_) in zip(self._bot_category, self.bot_roots, strict=True):
+            hours = counted.by_hour[BOT, category]
+            count_bot(opened, hours, counted.opened_by_minute, self.from_ms, self.to_ms)
+        return counted
+
+    def marked(self, what: int) -> Mask:
+        """Return the rows for whom something is counted (``counts``: HUMAN and the others, but for BOT)."""
+        return (self.counted.marks & (1 << what)) != 0
+
+    @once
+    def totals(self) -> Ints:
+        """What is counted in the measured period, by what and category."""
+        return self.counted.by_hour.sum(axis=2)
+
+    @property
+    def root(self) -> Mask:
+        """Rows that are tickets of their own, not reopened ones, questions about one, or tasks."""
+        return (self.demand.kind == ROOT) | (self.demand.kind == CANDIDATE)
+
+    @property
+    def human(self) -> Mask:
+        """Root rows that people handle and that were opened in the measured period."""
+        return self.marked(HUMAN)
+
+    @property
+    def escalated(self) -> Mask:
+        """Root rows whose first handling ended in the measured period with more to come."""
+        return self.marked(ESCALATED)
+
+    @once
+    def bot_roots(self) -> tuple[tuple[Ints, Ints, str], ...]:
+        """The root tickets that the bot ended, in no order: by category times and ordinals, and the stream of each set.
+
+        Candidates are there when their mark lies under the level of their minute, as the engine admits those that
+        people handle.
+        """
+        sets = [
+            (times, ordinals, name)
+            for name, times, ordinals in zip(
+                self.demand.categories, self.demand.bot_opened_ms, self.demand.bot_ordinals, strict=True
+            )
+        ]
+        for one in self.demand.bot_candidates:
+            level = self.outcome.level_floats[LEVEL_COLUMN[one.stream]]
+            came = one.mark < level[one.opened_ms // MINUTE_MS]
+            name = self.demand.categories[one.category]
+            sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))
+        return tuple(sets)
+
+    @property
+    def _bot_category(self) -> list[int]:
+        """The category of each of the ``bot_roots``."""
+        return [*range(len(self.demand.categories)), *(one.category for one in self.demand.bot_candidates)]
+
+    @property
+    def bot_opened_ms(self) -> tuple[Ints, ...]:
+        """By category, when the root tickets were opened that the bot ended; in no order."""
+        times: list[list[Ints]] = [[] for _ in self.demand.categories]
+        for category, (opened, *_) in zip(self._bot_category, self.bot_roots, strict=True):
+            times[category].append(opened)
+        return tuple(np.concatenate(each) for each in times)
+
+    @property
+    def ticket_opened_ms(self) -> Ints:
+        """When each root ticket was created, bot-ended ones included, over the whole run; in no order."""
+        people = self.outcome.opened_ms[self.root]
+        return np.concatenate([people[people < self.to_ms], *self.bot_opened_ms])
+
+    @once
+    def waits(self) -> Waits:
+        """How long those waited that people handle."""
+        demand, outcome = self.demand, self.outcome
+        columns = Waiting(
+            marks=self.counted.marks,
+            category=demand.category,
+            legs_from=demand.legs_from,
+            leg_queue=demand.leg_queue,
+            opened_ms=outcome.opened_ms,
+            first_start_ms=outcome.first_start_ms,
+            closed_ms=outcome.closed_ms,
+            outcome=outcome.outcome,
+        )
+        return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
+
+    @once
+    def final_waits(self) -> tuple[Ints, ...]:
+        """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
+        lines = np.ascontiguousarray(self.outcome.level_rails[:, [PAYOUT_IN, FINAL]])
+        return tuple(line_waits(came, final, self.from_ms // MINUTE_MS) for came, final in lines)
+
+    def tasks(self, category: str) -> Stay:
+        """Return the tasks of a category: work that no customer asked for."""
+        mine = (self.demand.kind == TASK) & (self.demand.category == self.demand.categories.index(category))
+        return Stay(self.outcome.opened_ms[mine], self.outcome.closed_ms[mine])
+
+    # --- backlog ------------------------------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> Stay:
+        """What is open for people: tickets, reopened ones, questions and tasks, pauses included."""
+        return Stay(self.outcome.opened_ms, self.outcome.closed_ms)
+
+    @property
+    def open_tickets(self) -> Stay:
+        """The same without tasks, which no customer views."""
+        if not any(category.task for category in self.world.scenario.categories.values()):
+            return self.backlog
+        tickets = self.demand.kind != TASK
+        return Stay(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
+
+    @once
+    def spans(self) -> dict[str, Span]:
+        """The backlog in the measured period: of the desk under ``""``, and of each team what waits or is in hand."""
+        worked, from_ms, to_ms = self.worked, self.from_ms, self.to_ms
+        teams = within(self.outcome.leg_entered_ms, worked.left_ms, worked.home, len(self.desk.teams), from_ms, to_ms)
+        return {"": self.backlog.within(from_ms, to_ms)} | dict(zip(self.desk.teams, teams, strict=True))
+
+    @once
+    def worked(self) -> Worked:
+        """What became of the legs."""
+        demand, outcome = self.demand, self.outcome
+        columns = Legs(
+            legs_from=demand.legs_from,
+            handle_ms=demand.leg_handle_ms,
+            entered_ms=outcome.leg_entered_ms,
+            start_ms=outcome.leg_start_ms,
+            end_ms=outcome.leg_end_ms,
+            queue=outcome.leg_queue,
+            team=outcome.leg_team,
+            closed_ms=outcome.closed_ms,
+            outcome=outcome.outcome,
+        )
+        home, teams = self.givens.home_team, len(self.desk.teams)
+        return Worked(*count_legs(columns, home, teams, self.from_ms, self.to_ms))
+
+    @property
+    def leg_home(self) -> Group:
+        """By leg, the team that it counts for: who works on it, else the home of its queue."""
+        return self.worked.home
+
+    def team_backlog(self, team: int) -> Stay:
+        """Return the tickets that wait for a team or are in its hands."""
+        mine = self.leg_home == team
+        return Stay(self.outcome.leg_entered_ms[mine], self.worked.left_ms[mine])
+
+    def team_busy(self, team: int) -> Stay:
+        """Return the pieces of work in a team's hands."""
+        mine = self.outcome.leg_team == team
+        return Stay(self.outcome.leg_start_ms[mine], self.outcome.leg_end_ms[mine])
+
+    # --- the public ---------------------------------------------------------------------------------------
+
+    @once
+    def complaint_ms(self) -> Ints:
+        """By row, when its customer complained in public; NEVER if not."""
+        return complaints_ms(self.demand, self.outcome, at_opening=self._at_opening, horizon_ms=self.to_ms)
+
+    @once
+    def floor_ms(self) -> Ints:
+        """By row, when its customer would have complained with unlimited agents; NEVER if not."""
+        return floor_complaints_ms(
+            self.demand, self.outcome, self.desk, at_opening=self._at_opening, horizon_ms=self.to_ms
+        )
+
+    @once
+    def regulator_ms(self) -> Ints:
+        """By row, when its customer turned to a regulator; NEVER if not."""
+        rule = self.world.scenario.regulator
+        after_ms = rule.after if rule else NEVER
+        return regulator_ms(self.demand, self.outcome, after_ms=after_ms, horizon_ms=self.to_ms)
+
+    @property
+    def _at_opening(self) -> bool:
+        return self.world.scenario.complaints.clock == "opening"
+
+    # --- endpoints ----------------------------------------------------------------------------------------
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints that customers of this world may ask."""
+        scenario = self.world.scenario
+        idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
+        idle |= {"mfa"} if scenario.mfa is None else set()
+        return tuple(name for name in ENDPOINTS if name not in idle)
+
+    @once
+    def requests(self) -> dict[str, Ints]:
+        """By endpoint, the requests of each minute of the run."""
+        minutes, levels = self.to_ms // MINUTE_MS, self.outcome.level_ints
+        out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
+        out["withdrawal"] = levels[REQUESTS] if self.world.rules else self.demand.flow.withdrawals
+        out["ticket"] = self.counted.opened_by_minute
+        if self.demand.spam_ms.size:
+            out["ticket"] = out["ticket"] + per_minute(self.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
+        people, readers = self.world.scenario.population, self.world.scenario.readers
+        if people and people.logins_per_mau_day:
+            out["login"] = logins(self.recipe, self.streams)
+        out |= self._onboarding()
+        if self.world.scenario.mfa:
+            again = self.world.scenario.mfa.failure_share / (1 - self.world.scenario.mfa.failure_share)
+            out["mfa"] = out["withdrawal"] + self._counts(out["withdrawal"] * again, "codes entered again")
+        if readers:
+            views = self.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
+            out["ticket_view"] = self._counts(views, "views")
+            if self.world.rules and self.world.scenario.withdrawals:
+                polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
+                out["withdrawal_status"] = self._counts(polls, "polls")
+        return out
+
+    def _onboarding(self) -> dict[str, Ints]:
+        """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
+        newcomers = self.world.scenario.newcomers
+        trusting = self.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+        out = onboarding(self.recipe, self.streams, trusting)
+        if newcomers and newcomers.review_category:
+            reviewed = self.tasks(newcomers.review_category).begin_ms
+            sent = np.bincount(reviewed[reviewed < self.to_ms] // MINUTE_MS, minlength=self.to_ms // MINUTE_MS)
+            out["kyc"] = out["kyc"] + sent
+        return out
+
+    def _counts(self, expected: NDArray[np.floating], purpose: str) -> Ints:
+        return poisson_count(expected, self.streams.uniforms("", purpose, np.arange(len(expected))))
+
+    @once
+    def measured_requests(self) -> dict[str, Ints]:
+        """By endpoint, the requests of each measured minute."""
+        return {name: counts[self.from_ms // MINUTE_MS :] for name, counts in self.requests.items()}

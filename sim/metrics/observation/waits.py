@@ -1,0 +1,133 @@
+"""How long people wait: for the first response and for the resolution by category, and by queue and hour of opening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import HOUR_MS, NEVER
+from sim.core.jit import compiled
+from sim.engine.outcome import LEFT, RESOLVED
+from sim.metrics.observation.counts import HUMAN, Marks
+from sim.numerics.survival import NOT_REACHED, group_bits, quantiles
+from sim.numerics.time_grid import whole
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+SHARES = (0.5, 0.9)
+"""The quantiles that are measured."""
+
+
+class Waiting(NamedTuple):
+    """The columns of tickets that say who waited, and how long."""
+
+    marks: Marks
+    category: Ints
+    legs_from: Ints
+    leg_queue: Ints
+    opened_ms: Ints
+    first_start_ms: Ints
+    closed_ms: Ints
+    outcome: Ints
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Quantiles of the tickets that people handle; a column for each of the SHARES, NOT_REACHED where there is none.
+
+    ``response_ms`` and ``resolution_ms`` are Kaplan-Meier's: a row for each category and, last, one for all.
+    ``by_hour_ms`` has for each queue and measured hour the least wait for the first response with a share p of the
+    tickets at or below it: of those that started in the queue and were opened in the hour.
+    """
+
+    response_ms: Ints
+    resolution_ms: Ints
+    by_hour_ms: Ints
+
+
+def waits_of(tickets: Waiting, categories: int, queues: int, from_ms: int, to_ms: int) -> Waits:
+    """Return how long those waited that people handle and that were opened in [from, to).
+
+    Raises OverflowError when a queue, an hour and a wait do not fit into 63 bits: 300 queues over ten years.
+    """
+    hours = (to_ms - from_ms) // HOUR_MS
+    if queues * hours * (to_ms + 1) >= NEVER:
+        raise OverflowError(f"waits: got {queues} queues and {hours} hours; must be fewer, or a shorter run")
+    response, resolution, by_hour = sortable(tickets, group_bits(categories), from_ms, to_ms)
+    by_hour.sort()
+    return Waits(
+        response_ms=quantiles(response, categories, SHARES),
+        resolution_ms=quantiles(resolution, categories, SHARES),
+        by_hour_ms=least(by_hour, queues * hours, to_ms + 1, np.array(SHARES)).reshape(queues, hours, len(SHARES)),
+    )
+
+
+@compiled
+def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Ints, Ints, Ints]:
+    """Return as sortable numbers the times to the first response, those to the resolution, and the waits by hour.
+
+    The first two are keys of ``survival.quantiles``: who has left, or is still there at the end, is censored. The
+    third is (queue, hour) * (to_ms + 1) + wait, where ``to_ms`` stands for a wait without an answer.
+    """
+    rows, n, hours = len(tickets.marks), 0, (to_ms - from_ms) // HOUR_MS
+    response, resolution, by_hour = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for row in range(rows):
+        if not tickets.marks[row] & (1 << HUMAN):
+            continue
+        opened, start, outcome = tickets.opened_ms[row], tickets.first_start_ms[row], tickets.outcome[row]
+        gone = tickets.closed_ms[row] if outcome == LEFT else to_ms
+        answered = start < gone
+        response[n] = ((min(start, gone) - opened) * 2 + (not answered)) << bits | tickets.category[row]
+        resolved = tickets.closed_ms[row] if outcome == RESOLVED else NEVER
+        solved = resolved < gone
+        resolution[n] = ((min(resolved, gone) - opened) * 2 + (not solved)) << bits | tickets.category[row]
+        place = tickets.leg_queue[tickets.legs_from[row]] * hours + whole(opened - from_ms, HOUR_MS)
+        by_hour[n] = place * (to_ms + 1) + (start - opened if start < NEVER else to_ms)
+        n += 1
+    return response[:n], resolution[:n], by_hour[:n]
+
+
+@compiled
+def line_waits(came: Ints, gone: Ints, first: int) -> Ints:
+    """Return how many waited so many whole minutes in a line, first come first served; last, those still there.
+
+    ``came`` and ``gone`` are running sums by the minute; counted are those who came from minute ``first`` on, all of a
+    minute as the last of them.
+    """
+    counts = np.zeros(len(came) + 2, np.int64)
+    out, longest, stay = 0, 0, 0
+    for minute in range(len(came)):
+        while out < len(gone) and gone[out] < came[minute]:
+            out += 1
+        here = came[minute] - (came[minute - 1] if minute else 0)
+        if minute < first or here == 0:
+            continue
+        if out < len(gone):
+            counts[out - minute] += here
+            longest = max(longest, out - minute)
+        else:
+            stay += here
+    counts[longest + 1] = stay
+    return counts[: longest + 2]
+
+
+@compiled
+def least(keys: Ints, places: int, span: int, shares: Floats) -> Ints:
+    """Return by place the least value with at least a share p of its keys at or below it; NOT_REACHED where none is.
+
+    Keys, in order, are place * span + value, and value span - 1 stands for one that is not known.
+    """
+    found, first = np.full((places, len(shares)), NOT_REACHED, np.int64), 0
+    while first < len(keys):
+        place, end = keys[first] // span, first
+        while end < len(keys) and keys[end] < (place + 1) * span:
+            end += 1
+        for k in range(len(shares)):
+            value = keys[first + max(int(np.ceil(shares[k] * (end - first))) - 1, 0)] - place * span
+            if value < span - 1:
+                found[place, k] = value
+        first = end
+    return found

@@ -1,0 +1,164 @@
+"""The numbers of the withdrawal pipeline: what was asked, refused, paid and final, and how low the wallets ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import MINUTE_MS
+from sim.feedback import columns as level
+from sim.metrics.metric import Metric, Values
+from sim.metrics.observation.replication import Facts
+
+Ints = NDArray[np.int64]
+
+
+def _first(facts: Facts) -> int:
+    """Return the first measured minute."""
+    return facts.from_ms // MINUTE_MS
+
+
+def _grown(facts: Facts, line: Ints) -> Ints:
+    """Return by how much running sums grew in the measured period; the last axis is the minute."""
+    first = _first(facts)
+    return line[..., -1] - (line[..., first - 1] if first else 0)
+
+
+def _known(facts: Facts) -> bool:
+    return facts.world.scenario.withdrawals is not None and facts.outcome.level_ints.size > 0
+
+
+def _daily(*columns: int) -> Callable[[Facts], Values]:
+    """Return the growth of running sums by the day."""
+
+    def daily(facts: Facts) -> Values:
+        if not _known(facts):
+            return {"": None}
+        return {"": sum(int(_grown(facts, facts.outcome.level_ints[one])) for one in columns) / facts.days}
+
+    return daily
+
+
+def _requests(facts: Facts) -> Values:
+    if not _known(facts):
+        return {"": None}
+    return {"": int(facts.outcome.level_ints[level.REQUESTS, _first(facts) :].sum()) / facts.days}
+
+
+def _by_asset(facts: Facts, values: list[float | None], whole: float | None) -> Values:
+    money = facts.world.scenario.withdrawals
+    return {"": whole} | dict(zip(money.assets if money else [], values, strict=True))
+
+
+def _paid(column: int, unit: float) -> Callable[[Facts], Values]:
+    def paid(facts: Facts) -> Values:
+        if not _known(facts):
+            return {"": None}
+        by_rail = _grown(facts, facts.outcome.level_rails[:, column]) * unit / facts.days
+        return _by_asset(facts, by_rail.tolist(), float(by_rail.sum()))
+
+    return paid
+
+
+def _wallets(facts: Facts) -> list[int]:
+    """Return the rails that have a hot wallet."""
+    money = facts.world.scenario.withdrawals
+    names = list(money.assets) if money else []
+    return [i for i, name in enumerate(names) if money and name in money.rails and money.rails[name].wallet]
+
+
+def _wallet_low(facts: Facts) -> Values:
+    """Return the least money in a hot wallet, as a share of what it should hold."""
+    rails, rules = _wallets(facts), facts.world.rules
+    if not rails or rules is None:
+        return {"": None}
+    hot = facts.outcome.level_rails[:, level.HOT_C, _first(facts) :].min(axis=-1)
+    low: list[float | None] = [None] * len(hot)
+    for rail in rails:
+        low[rail] = int(hot[rail]) / rules.rails[rail].target_cents
+    return _by_asset(facts, low, min(one for one in low if one is not None))
+
+
+def _short(facts: Facts) -> Values:
+    if not _wallets(facts):
+        return {"": None}
+    return {"": int((facts.outcome.level_ints[level.SHORT, _first(facts) :] > 0).sum()) / 60}
+
+
+def _assets_left(facts: Facts) -> Values:
+    """Return what is in the wallets at the end, hot, cold and on the way between, as a share of the start."""
+    rails, rules = _wallets(facts), facts.world.rules
+    if not rails or rules is None:
+        return {"": None}
+    before = sum(rules.rails[rail].hot_cents + rules.rails[rail].cold_cents for rail in rails)
+    deposits, paid = facts.demand.flow.deposits, facts.outcome.level_rails[:, level.PAID_C, -1]
+    change = sum((int(deposits[rail].sum()) if deposits.size else 0) - int(paid[rail]) for rail in rails)
+    return {"": (before + change) / before if before else None}
+
+
+def _failed(facts: Facts) -> Values:
+    if not _known(facts) or facts.world.scenario.gateway is None:
+        return {"": None}
+    asked = int(facts.outcome.level_ints[level.REQUESTS, _first(facts) :].sum())
+    return {"": int(_grown(facts, facts.outcome.level_ints[level.FAILED])) / asked if asked else None}
+
+
+def _final(p: float) -> Callable[[Facts], Values]:
+    """Return the p-quantile of the minutes from the payout line to the final state, of those that entered it.
+
+    Those not final at the end count as longer than any; None where the quantile is one of them.
+    """
+
+    def quantile(facts: Facts) -> Values:
+        if not _known(facts):
+            return {"": None}
+        waits = facts.final_waits
+        together = np.zeros(max(map(len, waits)), np.int64)
+        for counts in waits:
+            together[: len(counts) - 1] += counts[:-1]
+            together[-1] += counts[-1]
+        return _by_asset(facts, [_quantile(counts, p) for counts in waits], _quantile(together, p))
+
+    return quantile
+
+
+def _quantile(counts: Ints, p: float) -> float | None:
+    """Return the p-quantile of waits, of which so many take 0, 1, 2 ... minutes; None where it is one without end."""
+    sums = np.cumsum(counts)
+    if not sums[-1]:
+        return None
+    at = int(np.searchsorted(sums, p * sums[-1]))
+    return None if at == len(counts) - 1 else float(at)
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("withdrawals_requests_per_day", "requests/day", 0, "requests to withdraw, each time", _requests),
+    Metric("withdrawals_paid_per_day", "withdrawals/day", 1, "withdrawals paid", _paid(level.PAID, 1.0)),
+    Metric(
+        "withdrawals_failed_share", "of the requests to withdraw", -1, "failed at the gateway", _failed,
+    ),
+    Metric(
+        "withdrawals_given_up_per_day", "withdrawals/day", -1, "customers who gave up after a failure",
+        _daily(level.GAVE_UP),
+    ),
+    Metric(
+        "withdrawals_refused_per_day", "withdrawals/day", -1, "requests refused for a limit", _daily(level.OVER_LIMIT),
+    ),
+    Metric(
+        "withdrawals_dropped_per_day", "withdrawals/day", 0, "requests that customers did not confirm",
+        _daily(level.DROPPED),
+    ),
+    Metric(
+        "withdrawals_held_per_day", "withdrawals/day", -1, "reviewed withdrawals held for a while", _daily(level.HELD),
+    ),
+    Metric("withdrawal_final_p50", "min", -1, "median from the payout line to the final state", _final(0.5)),
+    Metric("withdrawal_final_p95", "min", -1, "95 % quantile of the same", _final(0.95)),
+    Metric("outflow_usd_per_day", "US dollars/day", 0, "money paid out", _paid(level.PAID_C, 0.01)),
+    Metric(
+        "assets_left_share", "of the wallets' money at the start", 1, "money in the wallets at the end", _assets_left,
+    ),
+    Metric("wallet_low_share", "of what the hot wallet should hold", 1, "least money in a hot wallet", _wallet_low),
+    Metric("wallet_short_hours", "h", -1, "time in which a hot wallet could not pay what was due", _short),
+)  # fmt: skip

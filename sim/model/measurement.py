@@ -1,0 +1,101 @@
+"""What the metrics and series of all replications of a world have in common, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from sim.scenario.rules.desk import path_of, queues_of
+from sim.scenario.schema.scenario import Scenario
+from sim.staffing.desk import Desk
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Givens:
+    """The measured period [``from_ms``, ``to_ms``), the desk in it, and the series that every replication shares.
+
+    ``home_team`` is by queue the team that its tickets count for: the first that would take from it. By team:
+    ``slots_ms`` is the time of agents' slots on duty, ``scheduled_ms`` the time of agents scheduled, and
+    ``agents_per_work`` the agents that an hour needs for each ms of work that arrives in it. ``first_queues`` are the
+    queues in which tickets start. ``series`` holds prices, agents on duty and targets by (entity, name).
+    """
+
+    from_ms: int
+    to_ms: int
+    home_team: Ints
+    slots_ms: tuple[int, ...]
+    scheduled_ms: tuple[int, ...]
+    agents_per_work: tuple[float, ...]
+    first_queues: tuple[int, ...]
+    series: dict[tuple[str, str], Floats]
+
+    @property
+    def hours(self) -> int:
+        """Measured hours."""
+        return (self.to_ms - self.from_ms) // HOUR_MS
+
+
+def givens_of(scenario: Scenario, desk: Desk, price: Floats) -> Givens:
+    """Return what all replications share; ``price`` is the price index by the hour of the run.
+
+    Raises ValueError when the desk's horizon does not leave whole hours to measure.
+    """
+    from_ms, to_ms = scenario.warmup_days * DAY_MS, desk.horizon_ms
+    if to_ms <= from_ms or to_ms % HOUR_MS:
+        raise ValueError(f"horizon_ms: got {to_ms}; must be whole hours, and after the warm-up of {from_ms} ms")
+    first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
+    queues = tuple(number for number, name in enumerate(desk.queues) if name in first)
+    stretches = [stretch[-1] for stretch in desk.stretch_permille]
+    planned = [desk.scheduled[desk.scheduled[:, 1] == team] for team in range(len(desk.teams))]
+    return Givens(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        home_team=_home_team(desk),
+        slots_ms=tuple(_area(times, slots, from_ms, to_ms) for times, slots in desk.slots()),
+        scheduled_ms=tuple(_area(rows[:, 0], rows[:, 2], from_ms, to_ms) for rows in planned),
+        agents_per_work=tuple(s / 1000 / held / HOUR_MS for s, held in zip(stretches, desk.concurrency, strict=True)),
+        first_queues=queues,
+        series=_series(scenario, desk, price, from_ms, [desk.queues[number] for number in queues]),
+    )
+
+
+def _home_team(desk: Desk) -> Ints:
+    homes = []
+    for queue in range(len(desk.queues)):
+        skilled = [team for team in range(len(desk.teams)) if desk.ranks[team][queue] >= 0]
+        homes.append(min(skilled, key=lambda team: (desk.ranks[team][queue], desk.prefers[queue][team], team)))
+    return np.array(homes, dtype=np.int64)
+
+
+def _area(times_ms: Ints, values: Ints, from_ms: int, to_ms: int) -> int:
+    """Return the integral of a step function over [from, to)."""
+    ends = np.append(times_ms[1:], to_ms)
+    spans = np.maximum(np.minimum(ends, to_ms) - np.maximum(times_ms, from_ms), 0)
+    return int((spans * values).sum())
+
+
+def _series(
+    scenario: Scenario, desk: Desk, price: Floats, from_ms: int, first_queues: list[str]
+) -> dict[tuple[str, str], Floats]:
+    ends = np.arange(from_ms, desk.horizon_ms, HOUR_MS) + HOUR_MS
+    series = {("all", "price_index"): price[from_ms // HOUR_MS :]}
+    for name, held, (times, slots) in zip(desk.teams, desk.concurrency, desk.slots(), strict=True):
+        series[f"team:{name}", "agents_on_duty"] = _hourly_mean(times, slots / held, ends)
+    for name in first_queues:
+        target = scenario.queues[name].target if name in scenario.queues else None
+        if target is not None:
+            series[f"queue:{name}", "target_min"] = np.full(len(ends), target / MINUTE_MS)
+    return series
+
+
+def _hourly_mean(times_ms: Ints, values: Floats, ends_ms: Ints) -> Floats:
+    """Return the mean of a step function over the hour before each end."""
+    at = np.append(times_ms, ends_ms[-1] + HOUR_MS).astype(np.float64)
+    area = np.concatenate([[0.0], np.cumsum(np.diff(at) * values)])
+    return (np.interp(ends_ms, at, area) - np.interp(ends_ms - HOUR_MS, at, area)) / HOUR_MS

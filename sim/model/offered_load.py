@@ -1,0 +1,90 @@
+"""The load that a recipe expects of each team, before any queue: planned occupancy, and who quits under it.
+
+Counted are first contacts with all their steps, wrong departments and reopened tickets, in expectation and on the day
+of the first contact. Left out are what the live state decides (questions of those who wait, tickets of live levels)
+and so every feedback of the queue: this is the load that a planner sees in advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.clock import DAY_MS
+from sim.demand import Recipe, recipe_of
+from sim.demand.durations import mean_ms
+from sim.drivers.market import Market
+from sim.drivers.policy import policy_of
+from sim.model.measurement import Givens, givens_of
+from sim.scenario.rules.desk import path_of, queue_names, queues_of
+from sim.scenario.schema.policy import Attrition
+from sim.scenario.schema.scenario import Category, Scenario
+from sim.staffing.desk import desk_of
+from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at, share_staying
+
+Floats = NDArray[np.float64]
+
+
+def offered_agents(recipe: Recipe, givens: Givens) -> Floats:
+    """Return by team and day how many agents the expected work keeps busy, on the day's average."""
+    scenario, teams = recipe.scenario, list(recipe.scenario.teams)
+    queues = queue_names(scenario)
+    people = recipe.roots.expected * (1.0 - recipe.roots.bot)
+    out = np.zeros((len(teams), recipe.days))
+    for number, category in enumerate(scenario.categories.values()):
+        for queue, work_ms in work_of(scenario, category):
+            team = givens.home_team[queues.index(queue)]
+            out[team] += people[number] * work_ms * givens.agents_per_work[team] / 24
+    return out
+
+
+def work_of(scenario: Scenario, category: Category) -> Iterator[tuple[str, float]]:
+    """Yield (queue, ms) of the work that a ticket for people of a category brings on average, reopenings included."""
+    reopen = scenario.reopen.share if scenario.reopen and not category.task else 0.0
+    misroute = scenario.misroute
+    reached = 1.0
+    for position, name in enumerate(path_of(category)):
+        step = category.steps[name]
+        solved = 1.0 if step.solved is None else step.solved
+        again = solved * reopen / (1.0 - reopen)
+        for queue, share in queues_of(step).items():
+            yield queue, reached * share * (1.0 + again) * mean_ms(step.handle)
+        if misroute and position == 1:
+            wrong = [queue for queue in misroute.among if queue not in queues_of(step)]
+            for queue in wrong if len(wrong) < len(misroute.among) else []:
+                yield queue, reached * misroute.share * mean_ms(misroute.handle) / len(wrong)
+        reached *= 1.0 - solved
+
+
+def extra_of(scenario: Scenario, market: Market, recipe: Recipe | None = None) -> Extra:
+    """Return what changes a scenario's shifts in a market: the agents called in, and those who quit.
+
+    The ``recipe`` for that market is worked out where it is needed and not given.
+    """
+    policy = policy_of(scenario, market.price, market.volatility)
+    surges = tuple(
+        Called(one.team, begin, end, one.agents, one.cost_per_hour)
+        for name, one in scenario.surges.items()
+        for begin, end in policy.surge_turns(name)
+    )
+    if scenario.attrition is None:
+        return Extra(surges)
+    givens = givens_of(scenario, desk_of(scenario), market.price)
+    staying = staying_of(scenario.attrition, recipe or recipe_of(scenario, market), givens)
+    return Extra(surges, staying, scenario.warmup_days * DAY_MS)
+
+
+def staying_of(rules: Attrition, recipe: Recipe, givens: Givens) -> dict[str, Floats]:
+    """Return the share who stays of each team that attrition concerns, week by week from the end of the warm-up."""
+    scenario = recipe.scenario
+    begin, horizon_ms = scenario.warmup_days * DAY_MS, recipe.days * DAY_MS
+    by_day, found = offered_agents(recipe, givens), {}
+    for number, team in enumerate(scenario.teams):
+        if not rules.teams or team in rules.teams:
+            days = by_day[number, scenario.warmup_days :]
+            offered = np.array([days[first : first + 7].mean() for first in range(0, len(days), 7)])
+            heads = [heads_at(scenario, team, week) for week in range(begin, horizon_ms, WEEK_MS)]
+            found[team] = share_staying(rules, offered, full_strength(scenario, team, horizon_ms), heads)
+    return found

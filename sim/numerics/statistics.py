@@ -1,0 +1,249 @@
+"""Statistics of replications: pure functions on arrays.
+
+A half-width is half the length of a two-sided confidence interval of a mean, in the unit of the samples. It is
+None where it does not exist: one replication says nothing about its own error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The mean of a minus b, the half-width of its confidence interval, and the degrees of freedom behind it."""
+
+    mean: float
+    half_width: float | None
+    degrees_of_freedom: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out 0, so that the sign of the difference is known."""
+        return self.half_width is not None and abs(self.mean) > self.half_width
+
+
+_ROUNDING = 1e-12
+"""Half-widths below this share of the mean are what summing floats leaves: no uncertainty at all."""
+
+
+@lru_cache(maxsize=1024)
+def t_critical(degrees_of_freedom: float, confidence: float = 0.95) -> float:
+    """Return Student's t for a two-sided interval: P(|T| <= t) = confidence.
+
+    By the incomplete beta function, I_x(df/2, 1/2) = P(|T| > t) with x = df / (df + t^2) (Abramowitz and Stegun
+    26.7.1); fractional degrees of freedom are allowed. Raises ValueError outside df > 0, 0 < confidence < 1.
+    """
+    from scipy.special import betaincinv
+
+    if not degrees_of_freedom > 0:
+        raise ValueError(f"degrees_of_freedom: got {degrees_of_freedom}; must be above 0")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: got {confidence}; must be above 0 and below 1")
+    x = float(betaincinv(degrees_of_freedom / 2, 0.5, 1 - confidence))
+    return math.sqrt(degrees_of_freedom * (1 - x) / x)
+
+
+def half_width(samples: ArrayLike, confidence: float = 0.95) -> float | None:
+    """Return t s / sqrt(n), the half-width of the mean of independent samples; None below two samples.
+
+    Source: Law, Simulation Modeling and Analysis, ch. 9 (one sample a replication). Raises ValueError for a sample
+    that is not finite: what is undefined in some replications has no mean over all.
+    """
+    x = _finite(samples, "samples")
+    if len(x) < 2:
+        return None
+    return t_critical(len(x) - 1, confidence) * float(x.std(ddof=1)) / math.sqrt(len(x))
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Difference:
+    """Return the mean of a[i] - b[i] with its paired-t half-width, df = n - 1.
+
+    For plans that met the same customers (common random numbers). Source: Law, ch. 10. Raises ValueError when the
+    lengths differ, when there is no sample, or when one is not finite.
+    """
+    x, y = _finite(a, "a"), _finite(b, "b")
+    if len(x) != len(y) or len(x) == 0:
+        raise ValueError(f"a, b: got {len(x)} and {len(y)} samples; must be as many, and at least 1")
+    difference = x - y
+    return Difference(
+        mean=float(difference.mean()),
+        half_width=half_width(difference, confidence),
+        degrees_of_freedom=len(difference) - 1,
+    )
+
+
+def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Difference:
+    """Return the difference of the means of two independent sets of samples, with Welch's half-width and df.
+
+    For plans that met different customers; variances and numbers of samples may differ. Source: Welch 1938; Law,
+    ch. 10. The half-width is None when either set has fewer than two samples. Raises ValueError when either has
+    none or one is not finite.
+    """
+    x, y = _finite(a, "a"), _finite(b, "b")
+    if len(x) == 0 or len(y) == 0:
+        raise ValueError(f"a, b: got {len(x)} and {len(y)} samples; must be at least 1 each")
+    mean = float(x.mean() - y.mean())
+    if len(x) < 2 or len(y) < 2:
+        return Difference(mean=mean, half_width=None, degrees_of_freedom=0.0)
+    va, vb = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
+    if va + vb == 0:
+        return Difference(mean=mean, half_width=0.0, degrees_of_freedom=len(x) + len(y) - 2)
+    share = va / (va + vb)
+    df = 1 / (share**2 / (len(x) - 1) + (1 - share) ** 2 / (len(y) - 1))
+    return Difference(mean=mean, half_width=t_critical(df, confidence) * math.sqrt(va + vb), degrees_of_freedom=df)
+
+
+def variance_reduction(a: ArrayLike, b: ArrayLike) -> float:
+    """Return how many times more replications independent runs would need for the error of the paired ones.
+
+    (var a + var b) / var(a - b); 1 when pairing did nothing, infinite when the difference is constant. Raises
+    ValueError unless both have the same number of finite samples, two or more.
+    """
+    x, y = _finite(a, "a"), _finite(b, "b")
+    if len(x) != len(y) or len(x) < 2:
+        raise ValueError(f"a, b: got {len(x)} and {len(y)} samples; must be as many, and at least 2")
+    apart, paired = float(x.var(ddof=1) + y.var(ddof=1)), float((x - y).var(ddof=1))
+    return apart / paired if paired > 0 else math.inf
+
+
+def quantile(samples: ArrayLike, p: float) -> float | None:
+    """Return the p-quantile: with x[0] <= ... <= x[n-1], linear between the two neighbours of x[(n - 1) p].
+
+    Definition 7 of Hyndman and Fan 1996, as in numpy, pandas and polars' "linear". For replications, not for
+    censored times (``survival``). None without samples; ValueError when one is not finite or p is outside [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"p: got {p}; must be in [0, 1]")
+    return quantile_of_sorted(np.sort(_finite(samples, "samples")), p)
+
+
+def quantile_of_sorted(x: NDArray[Any], p: float) -> float | None:
+    """Return the p-quantile, as ``quantile`` defines it, of samples that are in order."""
+    if len(x) == 0:
+        return None
+    at = (len(x) - 1) * p
+    below = min(int(at), len(x) - 1)
+    a, b, t = float(x[below]), float(x[min(below + 1, len(x) - 1)]), at - below
+    return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
+
+
+def relative_precision(mean: float, half_width: float | None) -> float:
+    """Return half_width / |mean|: infinite when it cannot be told, 0 when there is no error at all."""
+    if half_width is None:
+        return math.inf
+    if half_width == 0:
+        return 0.0
+    return half_width / abs(mean) if mean != 0 else math.inf
+
+
+def precise_enough(samples: ArrayLike, relative_error: float, confidence: float = 0.95) -> bool:
+    """Return whether replication may stop: t s / sqrt(n) / |mean| <= g / (1 + g), g the wanted relative error.
+
+    g / (1 + g) and not g, because the error is relative to the true mean and the estimate stands in for it. Start
+    with at least 10 samples; the coverage of a rule that looks again and again is slightly low. Source: Law,
+    ch. 9 (adjusted relative error); Chow and Robbins 1965.
+    """
+    x = _finite(samples, "samples")
+    if len(x) < 2:
+        return False
+    return relative_precision(float(x.mean()), half_width(x, confidence)) <= _adjusted(relative_error)
+
+
+def planned_replications(
+    *, mean: float, deviation: float, relative_error: float, confidence: float = 0.95, limit: int = 10_000_000
+) -> int | None:
+    """Return the smallest n >= 2 that ``precise_enough`` would accept were mean and deviation to stay as they are.
+
+    ``deviation`` is the standard deviation of one replication. None when more than ``limit`` would be needed.
+    """
+    wanted = _adjusted(relative_error) * abs(mean)
+
+    def enough(n: int) -> bool:
+        return t_critical(n - 1, confidence) * deviation / math.sqrt(n) <= wanted
+
+    if not enough(limit):
+        return None
+    low, high = 1, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def clean_replications_needed(probability: float, confidence: float = 0.95) -> int:
+    """Return how many replications without a breach show P(no breach) >= probability: ceil(ln(1 - c) / ln p).
+
+    The exact binomial bound for 0 breaches (Clopper and Pearson 1934). Raises ValueError unless both are above 0
+    and below 1.
+    """
+    for name, value in (("probability", probability), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name}: got {value}; must be above 0 and below 1")
+    return math.ceil(math.log(1 - confidence) / math.log(probability))
+
+
+def significant(mean: float | None, half_width: float | None, *, plus_minus: bool = False) -> str:
+    """Return a mean for people, with only the digits that its uncertainty leaves it: "10,000" or "10,000 ± 400".
+
+    The last digit shown is the first of the half-width, or its second when the first is 1. Without a half-width
+    (None) the mean has three digits and "± ?"; with one of 0 it has up to six, whole numbers all; a mean that does
+    not exist is "undefined".
+    """
+    if mean is None or not math.isfinite(mean):
+        return "undefined"
+    if half_width is None or not math.isfinite(half_width):
+        return _rounded(mean, _place(mean) - 2 if mean else 0) + (" ± ?" if plus_minus else "")
+    if half_width <= _ROUNDING * abs(mean):
+        exact = _rounded(mean, min(_place(mean) - 5, -1)).rstrip("0").rstrip(".")
+        return exact + (" ± 0" if plus_minus else "")
+    place = _place(half_width)
+    if half_width < 2 * 10.0**place:
+        place -= 1
+    return _rounded(mean, place) + (f" ± {_rounded(half_width, place)}" if plus_minus else "")
+
+
+def quantiles_text(low: float | None, middle: float | None, high: float | None) -> str:
+    """Return a median with its 5 and 95 % quantiles for people, "12,000 (0 to 58,000)": the digits that their width
+    leaves, and "undefined" without a value."""
+    if low is None or middle is None or high is None:
+        return "undefined"
+    digits = (high - low) / 10
+    texts = [significant(one, digits) for one in (middle, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def _place(x: float) -> int:
+    """Return the power of ten of the first digit of x; 0 for 0."""
+    return math.floor(math.log10(abs(x))) if x else 0
+
+
+def _rounded(x: float, place: int) -> str:
+    """Return x rounded to the digit worth 10^place, with thousands separated."""
+    return f"{round(x, -place) + 0.0:,.{max(-place, 0)}f}"
+
+
+def _adjusted(relative_error: float) -> float:
+    """Return g / (1 + g). Raises ValueError for a g that is not above 0."""
+    if not 0 < relative_error < math.inf:
+        raise ValueError(f"relative_error: got {relative_error}; must be a number above 0")
+    return relative_error / (1 + relative_error)
+
+
+def _finite(samples: ArrayLike, name: str) -> Floats:
+    """Return the samples as one row of floats. Raises ValueError for any other shape or a value not finite."""
+    x = np.asarray(samples, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"{name}: got {x.ndim} dimensions; must be one row of numbers")
+    bad = x[~np.isfinite(x)]
+    if bad.size:
+        raise ValueError(f"{name}: got {bad[0]}; must be finite numbers")
+    return x

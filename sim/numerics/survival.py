@@ -1,0 +1,109 @@
+"""Times of which some are only known to be longer: the product-limit estimate of Kaplan and Meier."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.core.jit import compiled, part
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+NOT_REACHED = -1
+
+
+def kaplan_meier_quantile(durations_ms: ArrayLike, observed: ArrayLike, p: float) -> float | None:
+    """Return the smallest time t, in ms, at which the product-limit estimate of P(T <= t) reaches p.
+
+        S(t) = product over event times t_i <= t of (1 - d_i / n_i)
+        d_i  events at t_i;  n_i  durations of t_i or longer, so one censored at t_i still counts as at risk there
+
+    ``durations_ms``: whole ms, 0 or more. ``observed``: True where the duration ended in the event, False where it
+    was still running when last seen (censored). None when the estimate never reaches p. Source: Kaplan and Meier
+    1958, JASA 53:457-481. The comparison allows 1e-10 for the rounding of the product. Raises ValueError when the
+    lengths differ, a duration is negative or not whole, or p is not in (0, 1].
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"p: got {p}; must be above 0 and at most 1")
+    durations, event = np.asarray(durations_ms), np.asarray(observed, dtype=bool)
+    if durations.shape != event.shape or durations.ndim != 1:
+        raise ValueError(f"durations_ms, observed: got shapes {durations.shape}, {event.shape}; must be one row each")
+    if len(durations) == 0:
+        return None
+    if durations.dtype.kind not in "iu" or durations.min() < 0 or durations.max() >= 2**60:
+        raise ValueError("durations_ms: must be whole milliseconds, 0 or more and below 2^60")
+    found = quantiles((durations.astype(np.int64) * 2 + ~event) << group_bits(1), 1, (p,))[-1, 0]
+    return None if found == NOT_REACHED else float(found)
+
+
+def group_bits(groups: int) -> int:
+    """Return the bits that a key of ``quantiles`` keeps for its group."""
+    return int(groups).bit_length()
+
+
+def quantiles(keys: Ints, groups: int, shares: tuple[float, ...]) -> Ints:
+    """Return the Kaplan-Meier quantiles, ms: a row for each group and, last, one for all; NOT_REACHED where none is.
+
+    A key is (duration_ms * 2 + censored) << group_bits(groups) | group, so that keys in order have the events of an
+    instant before what is censored in it. ``keys`` is put in order. ``shares`` must rise.
+    """
+    keys.sort()
+    return product_limit(keys, groups, group_bits(groups), np.array(shares))
+
+
+class Estimate(NamedTuple):
+    """By group: the survival per head at risk, the shares reached, and at how many heads the next one is."""
+
+    survival: Floats
+    reached: Ints
+    enough: Ints
+    shares: Floats
+    found: Ints
+
+
+@compiled
+def product_limit(keys: Ints, groups: int, bits: int, shares: Floats) -> Ints:
+    """Return the quantiles of sorted keys.
+
+    Between two censored durations the product telescopes, so that it is worked out at these alone.
+    """
+    found = np.full((groups + 1, len(shares)), NOT_REACHED, np.int64)
+    counts, group_mask = np.zeros(groups + 1, np.int64), (1 << bits) - 1
+    estimate = Estimate(np.ones(groups + 1), np.zeros_like(counts), np.zeros_like(counts), shares, found)
+    for key in keys:
+        counts[key & group_mask] += 1
+    counts[groups] = len(keys)
+    for g in range(groups + 1):
+        estimate.survival[g] = 1.0 / max(counts[g], 1)
+        look_ahead(estimate, g)
+    for i in range(len(keys)):
+        key = keys[i]
+        duration, censored, g = key >> bits >> 1, key >> bits & 1, key & group_mask
+        counts[g] -= 1
+        leave(estimate, g, counts[g], duration, censored)
+        leave(estimate, groups, len(keys) - 1 - i, duration, censored)
+    return found
+
+
+@part
+def leave(estimate: Estimate, g: int, at_risk: int, duration: int, censored: int) -> None:
+    """Let one of a group go, by the event or censored, so that ``at_risk`` stay."""
+    if not censored:
+        while at_risk <= estimate.enough[g]:
+            estimate.found[g, estimate.reached[g]] = duration
+            estimate.reached[g] += 1
+            look_ahead(estimate, g)
+    elif at_risk > 0:
+        estimate.survival[g] *= (at_risk + 1) / at_risk
+        look_ahead(estimate, g)
+
+
+@part
+def look_ahead(estimate: Estimate, g: int) -> None:
+    """Work out with how many at risk the next share is reached; -1, and so never, when all are."""
+    estimate.enough[g] = -1
+    if estimate.reached[g] < len(estimate.shares):
+        least = 1.0 - estimate.shares[estimate.reached[g]] + 1e-10
+        estimate.enough[g] = int(least / estimate.survival[g])

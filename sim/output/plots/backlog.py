@@ -1,0 +1,62 @@
+"""The backlog: all open tickets, and by team what waits or is in hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.output.plots.style import (
+    BLACK,
+    BLUE,
+    band_key,
+    centres,
+    draw_band,
+    finish,
+    line_key,
+    linear_axis,
+    new_figure,
+    panel,
+    shade_shocks,
+    time_axis,
+)
+from sim.output.presentation import findings
+from sim.output.presentation.view import Floats, View, band, coarse, estimate_text
+
+_COLUMNS = 4
+
+
+def draw(view: View) -> Figure | None:
+    """Return the figure, or None without a backlog."""
+    total = view.get("all", "n_backlog")
+    if total is None:
+        return None
+    teams = view.entities("team", "n_backlog")
+    shown = teams if len(teams) > 1 else []
+    rows = math.ceil(len(shown) / _COLUMNS)
+    figure = new_figure(4.2 + 1.75 * rows)
+    grid = figure.add_gridspec(rows + 1, min(_COLUMNS, len(shown)) or 1, height_ratios=[2.0, *[1.0] * rows])
+    main = figure.add_subplot(grid[0, :])
+    draw_on(main, view, total, BLACK)
+    panel(main, "All open tickets, those waiting for the customer or a third party included", "tickets")
+    time_axis(main, view, label=not shown)
+    for number, team in enumerate(shown):
+        axis = figure.add_subplot(grid[1 + number // _COLUMNS, number % _COLUMNS])
+        draw_on(axis, view, view.of(f"team:{team}", "n_backlog"), BLUE, names=False)
+        panel(axis, f"{team}: peak {estimate_text(view.metrics.get(f'backlog_peak.{team}'))}", "tickets")
+        time_axis(axis, view, label=number + _COLUMNS >= len(shown), narrow=True)
+    key = [line_key(BLACK, "all"), *([line_key(BLUE, "team (waiting or in hand; scales differ)")] if shown else [])]
+    below = view.drawn_text(view.step_h)
+    if findings.slowest_team(view):
+        below = f"{below} {findings.CALM_TEXT}"
+    return finish(figure, findings.backlog(view), below, [*key, *band_key(view, BLACK)])
+
+
+def draw_on(axis: Axes, view: View, values: Floats, colour: str, *, names: bool = True) -> None:
+    """Draw a level with its band."""
+    drawn = band(coarse(values, view.step_h), view.middle)
+    shade_shocks(axis, view, names=names)
+    draw_band(axis, centres(view, view.step_h), drawn, colour)
+    linear_axis(axis, float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)

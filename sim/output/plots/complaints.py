@@ -1,0 +1,95 @@
+"""Public complaints a day: what unlimited agents would leave, and what they would prevent."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.output.plots.style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    area_key,
+    centres,
+    edges,
+    finish,
+    line_key,
+    linear_axis,
+    new_figure,
+    panel,
+    shade_shocks,
+    time_axis,
+)
+from sim.output.presentation import findings
+from sim.output.presentation.view import Floats, View, band, coarse, span_text
+
+BACKGROUND = "#A6A6A6"
+
+
+def draw(view: View) -> Figure | None:
+    """Return the figure, or None when the run has no complaints at all."""
+    if not has_complaints(view):
+        return None
+    figure = new_figure(5.4)
+    axis = figure.add_subplot()
+    draw_on(axis, view)
+    panel(axis, "", unit(view))
+    time_axis(axis, view)
+    below = (
+        f"Bars: {view.middle}s per {span_text(step_h(view))}. Floor: direct complaints that the same customers would "
+        "make with unlimited agents, and the background of posts that name no ticket."
+    )
+    return finish(figure, findings.complaints(view), below, key(view))
+
+
+def unit(view: View) -> str:
+    """Return the unit of a bar."""
+    return f"public complaints per {span_text(step_h(view))}"
+
+
+def key(view: View) -> list[Artist]:
+    """Return what the colours mean."""
+    many = view.replications > 1
+    whisker = f"all: 5–95 % of {view.replications} replications" if many else "one replication: no whisker"
+    return [
+        area_key(ORANGE, "unlimited agents would prevent"),
+        area_key(BLUE, "floor: they would not"),
+        area_key(BACKGROUND, "of the floor: background, no ticket"),
+        line_key(BLACK if many else "none", whisker),
+    ]
+
+
+def step_h(view: View) -> int:
+    """Return the hours of one bar: an hour in short runs, a day, or a week in long ones."""
+    days = view.hours / 24
+    return 1 if days < 3 else 24 if days <= 120 else 168
+
+
+def has_complaints(view: View) -> bool:
+    """Return whether any complaint or post was recorded."""
+    values = (view.get("all", name) for name in ("new_complaints", "new_posts", "new_complaints_floor"))
+    return any(each is not None and float(np.nansum(each)) > 0 for each in values)
+
+
+def draw_on(axis: Axes, view: View, *, names: bool = True) -> None:
+    """Draw the bars: all complaints, in front of them the floor, in front of that the background."""
+    width = step_h(view)
+    posts = _sums(view, "new_posts", width)
+    total, floor = _sums(view, "new_complaints", width) + posts, _sums(view, "new_complaints_floor", width) + posts
+    at, spread = edges(view, width), band(total, view.middle)
+    shade_shocks(axis, view, names=names)
+    for values, colour in ((total, ORANGE), (floor, BLUE), (posts, BACKGROUND)):
+        axis.stairs(view.centre(values), at, fill=True, color=colour, lw=0)
+    axis.stairs(view.centre(total), at, color=BLACK, lw=0.7)
+    top = float(max(view.centre(total).max(), view.centre(floor).max()))
+    if spread.low is not None and spread.high is not None:
+        axis.vlines(centres(view, width), spread.low, spread.high, color=BLACK, lw=0.9)
+        top = max(top, float(spread.high.max()))
+    linear_axis(axis, top or 1.0)
+
+
+def _sums(view: View, name: str, width: int) -> Floats:
+    values = view.get("all", name)
+    return coarse(np.zeros((view.replications, view.hours)) if values is None else values, width, "sum")

@@ -1,0 +1,70 @@
+"""What the endpoints get: mean rate and the busiest minute of each hour."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.numerics.statistics import half_width
+from sim.output.plots.style import (
+    BLACK,
+    BLUE,
+    RED,
+    band_key,
+    centres,
+    draw_band,
+    finish,
+    line_key,
+    log_axis,
+    new_figure,
+    panel,
+    shade_shocks,
+    time_axis,
+)
+from sim.output.presentation import findings
+from sim.output.presentation.view import View, band, coarse, quantile_text
+
+
+def draw(view: View) -> Figure | None:
+    """Return the figure, or None when no endpoint gets a request."""
+    names = findings.active_endpoints(view)
+    if not names:
+        return None
+    columns = 2 if len(names) > 1 else 1
+    rows = math.ceil(len(names) / columns)
+    figure = new_figure(1.1 + 2.1 * rows + (1.5 if rows == 1 else 0))
+    for number, name in enumerate(names):
+        axis = figure.add_subplot(rows, columns, number + 1)
+        draw_on(axis, view, name)
+        time_axis(axis, view, label=number + columns >= len(names))
+    many = view.replications > 1
+    key = [
+        line_key(RED, "busiest minute of the hour", "--"),
+        line_key(BLUE, "mean of the hour"),
+        *band_key(view, BLUE),
+        *([line_key(BLACK, "95 % of the replications stay below: test with this", ":")] if many else []),
+    ]
+    span = "" if view.step_h == 1 else f" Busiest minute: of the {view.step_h} hours."
+    below = f"{view.drawn_text(view.step_h)}{span} Logarithmic scales, which differ; hours without a request are gaps."
+    return finish(figure, findings.endpoints(view), below, key)
+
+
+def draw_on(axis: Axes, view: View, name: str) -> None:
+    """Draw one endpoint: the mean rate, above it the busiest minute, and the rate to test with."""
+    at = centres(view, view.step_h)
+    mean = coarse(view.of(f"endpoint:{name}", "rate_per_s"), view.step_h)
+    peak = coarse(view.of(f"endpoint:{name}", "peak_per_s"), view.step_h, "max")
+    shade_shocks(axis, view)
+    for values, colour, style in ((peak, RED, "--"), (mean, BLUE, "-")):
+        draw_band(axis, at, band(np.where(values > 0, values, np.nan), view.middle), colour, style=style, width=1.1)
+    peaks = findings.endpoint_peaks(view, name)
+    title = f"{findings.ENDPOINT_NAMES[name]}: busiest minute {findings.endpoint_peak(view, name)} requests/s"
+    if view.replications > 1:
+        most = float(np.quantile(peaks, 0.95))
+        axis.axhline(most, color=BLACK, lw=1.1, ls=":")
+        title += f"; test with {quantile_text(most, half_width(peaks))}"
+    panel(axis, title, "requests/s")
+    log_axis(axis, np.concatenate([mean.ravel(), peaks]))

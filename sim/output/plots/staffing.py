@@ -1,0 +1,78 @@
+"""Agents on duty against the load that is offered to them, by team."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.output.plots.style import (
+    BLACK,
+    BLUE,
+    RED,
+    area_key,
+    band_key,
+    centres,
+    draw_band,
+    edges,
+    finish,
+    line_key,
+    linear_axis,
+    new_figure,
+    panel,
+    shade_shocks,
+    time_axis,
+)
+from sim.output.presentation import findings
+from sim.output.presentation.view import View, band, coarse, percent
+
+
+def draw(view: View) -> Figure | None:
+    """Return the figure, or None without teams."""
+    teams = view.entities("team", "agents_needed")
+    if not teams:
+        return None
+    columns = 2 if len(teams) > 1 else 1
+    rows = math.ceil(len(teams) / columns)
+    figure = new_figure(1.1 + 1.85 * rows + (1.5 if rows == 1 else 0))
+    for number, team in enumerate(teams):
+        axis = figure.add_subplot(rows, columns, number + 1)
+        draw_on(axis, view, team)
+        time_axis(axis, view, label=number + columns >= len(teams))
+    key = [
+        line_key(BLACK, "agents on duty"),
+        line_key(BLUE, "offered load"),
+        *band_key(view, BLUE),
+        area_key(RED, "load above staff", 0.35),
+    ]
+    below = (
+        f"{view.drawn_text(step_h(view))} Offered load: the work that arrives, in agents with all hands full; "
+        "what is above the agents on duty has to wait."
+    )
+    return finish(figure, findings.staffing(view), below, key)
+
+
+def step_h(view: View) -> int:
+    """Return the hours of one point: an hour in short runs, in long ones whole days, so that shifts do not tangle."""
+    return 1 if view.hours <= 3 * 24 else 4 if view.hours <= 9 * 24 else max(24, view.step_h)
+
+
+def draw_on(axis: Axes, view: View, team: str) -> None:
+    """Draw one team's agents on duty as steps and its offered load with its band."""
+    step = step_h(view)
+    at = centres(view, step)
+    need = band(coarse(view.of(f"team:{team}", "agents_needed"), step), view.middle)
+    duty = view.centre(coarse(view.of(f"team:{team}", "agents_on_duty"), step))
+    shade_shocks(axis, view, names=False)
+    axis.fill_between(
+        at, duty, need.middle, where=list(need.middle > duty), color=RED, alpha=0.35, lw=0, interpolate=True
+    )
+    draw_band(axis, at, need, BLUE)
+    axis.stairs(duty, edges(view, step), color=BLACK, lw=1.5, baseline=None)
+    load, worst = findings.run_load(view, team), float(findings.daily_load(view, team).max())
+    whole = f"load {view.share_text(load)} of the agents on duty" if len(load) else "nobody on duty"
+    panel(axis, f"{team}: {whole}; worst day {percent(worst)}", "agents")
+    top = float(np.max([duty.max(), np.max(need.middle if need.high is None else need.high)]))
+    linear_axis(axis, top or 1.0)

@@ -1,0 +1,1 @@
+"""A run's data prepared for display, and its findings in sentences."""

@@ -1,0 +1,61 @@
+"""The report of a run: one page of HTML that opens from disk, prints well and needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.expectations import Expectation
+from sim.experiment.hourly_table import Hourly
+from sim.output.presentation import findings
+from sim.output.presentation.view import View, day_text
+from sim.output.report import loadtest, rows
+from sim.scenario.reference.provenance import Provenance
+from sim.scenario.schema.scenario import Scenario
+
+
+def report_html(
+    *,
+    run_info: Mapping[str, Any],
+    scenario: Scenario,
+    hourly: Hourly,
+    metrics: Mapping[str, Estimate],
+    plots: Sequence[Path],
+    expectations: Sequence[Expectation] | None,
+    provenance: Mapping[str, Provenance] | None = None,
+    verdict: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the page, under 3 MB: it needs no other file, no network and no JavaScript.
+
+    ``run_info``: as in run.json, with ``notes`` (a list of sentences) if there are any. ``plots``: the files that
+    ``sim.output.plots.save`` wrote. ``expectations``: None when they were not judged. ``provenance``: as of
+    ``sim.scenario.provenance_of``. ``verdict``: as in a load test's verdict.json.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    view = View(hourly, metrics, scenario)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html.j2").render(
+        scenario=scenario,
+        reproduce=rows.reproduce(run_info),
+        seed=run_info.get("seed"),
+        period=f"{day_text(view.start)} {view.start:%Y}",
+        replications=view.replications,
+        headlines=findings.headlines(view),
+        pictures=rows.pictures(plots),
+        funnel=rows.funnel(metrics),
+        complaints=findings.complaints_in_words(view),
+        by_category=rows.by_category(view),
+        by_team=rows.by_team(view),
+        endpoints=rows.endpoints(view),
+        expectations=None if expectations is None else [rows.expected(each) for each in expectations],
+        metrics=rows.all_metrics(metrics),
+        provenance=rows.origins(provenance),
+        test=None if verdict is None else loadtest.in_words(verdict),
+        notes=list(run_info.get("notes") or ()),
+    )

@@ -1,0 +1,1 @@
+"""A TOML file and what it extends, read into one validated scenario."""

@@ -1,0 +1,117 @@
+"""From TOML to a validated, frozen scenario, or to every fault in one list.
+
+``load`` reads a file and what it extends, lays ``--set`` over it, and validates the whole. ``resolved`` is the way
+back: plain JSON that ``from_resolved`` turns into an equal scenario.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sim.scenario.faults import NOTHING, Finding, Said, ScenarioFaults, closest, findings, under
+from sim.scenario.loading.files import read_chain
+from sim.scenario.loading.merge import apply_sets, merge
+from sim.scenario.schema.shape import Shape
+
+if TYPE_CHECKING:
+    from sim.scenario.schema.scenario import Scenario
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:
+    """Return the scenario of a path or a catalogue name, with ``sets`` ("key.path=value") laid over it.
+
+    Raises ScenarioFaults with every fault of every layer.
+    """
+    from sim.scenario.schema.scenario import Scenario
+
+    return load_as(Scenario, source, sets=sets)
+
+
+def load_as(model: type[Model], source: str | Path, *, sets: Sequence[str] = ()) -> Model:
+    """Return what ``load`` returns, for any model. Raises ScenarioFaults with every fault of every layer."""
+    chain = read_chain(source)
+    if not chain.layers:
+        raise ScenarioFaults(chain.faults)
+    merged, faults = merge(chain.layers, chain.file)
+    faults = [*chain.faults, *faults, *apply_sets(merged, Shape(model), sets)]
+    value, found = _validated(model, merged.data, whole=not faults)
+    faults += [finding.sentence(merged.file_of(finding.path)) for finding in found]
+    if faults or value is None:
+        raise ScenarioFaults(faults)
+    return value
+
+
+def from_resolved(data: dict[str, Any], *, file: str = "run.json") -> Scenario:
+    """Return the scenario of ``resolved``'s JSON. Raises ScenarioFaults, which name ``file``."""
+    from sim.scenario.schema.scenario import Scenario
+
+    value, found = _validated(Scenario, data, whole=True)
+    if value is None:
+        raise ScenarioFaults([finding.sentence(file) for finding in found])
+    return value
+
+
+def resolved(scenario: BaseModel) -> dict[str, Any]:
+    """Return a scenario as plain JSON: every key, defaults included, durations as exact text."""
+    return scenario.model_dump(mode="json")
+
+
+def sha256(scenario: BaseModel) -> str:
+    """Return the SHA-256 of the resolved scenario's JSON (UTF-8, no spaces), in hexadecimal.
+
+    Keys stand in the scenario's order, not sorted: the order of a ticket's steps means something.
+    """
+    text = json.dumps(resolved(scenario), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _validated(model: type[Model], data: dict[str, Any], *, whole: bool) -> tuple[Model | None, list[Finding]]:
+    """Return the validated model, or None and the faults.
+
+    If not ``whole``, a layer or a ``--set`` is lost already: what is missing then says nothing.
+    """
+    try:
+        value = model.model_validate(data)
+    except ValidationError as error:
+        found = findings(Shape(model), data, error)
+        return None, [finding for finding in found if whole or not finding.missing]
+    cross = getattr(value, "cross_faults", None)
+    found = [_cross(data, *fault) for fault in cross()] if cross is not None and whole else []
+    return (None if found else value), found
+
+
+def _cross(
+    data: dict[str, Any], key_path: str | Sequence[str | int], got: Any, rule: str, hint: str | None = None
+) -> Finding:
+    """Return the finding of a model's own cross-field fault; names listed after a colon give the hint, if it has none.
+
+    Text that is neither the value itself nor its key ("no team") is what was got in the model's own words.
+    """
+    path = tuple(key_path) if not isinstance(key_path, str) else _followed(data, key_path)
+    there = under(data, path)
+    if isinstance(got, str) and (there is NOTHING or got not in (there, path[-1])):
+        got = Said(got)
+    _, colon, listed = rule.partition(": ")
+    if hint is None and colon and not isinstance(got, Said):
+        hint = closest(got, listed.split(", "))
+    return Finding(path, got, rule, hint)
+
+
+def _followed(data: Any, text: str) -> tuple[str | int, ...]:
+    """Return the keys of a dotted path; a key that holds dots is found in the data."""
+    path: list[str | int] = []
+    while text:
+        known = [str(key) for key in data] if isinstance(data, dict) else []
+        key = next((k for k in known if text == k or text.startswith(f"{k}.")), text.partition(".")[0])
+        text = text[len(key) + 1 :]
+        path.append(int(key) if isinstance(data, list) and key.isdigit() else key)
+        data = under(data, (path[-1],))
+    return tuple(path)

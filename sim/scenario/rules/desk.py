@@ -1,0 +1,220 @@
+"""The rules that concern several keys of a scenario at once: names that must exist, shares that must sum to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp
+
+from sim.scenario.rules.feedback import money_faults, public_faults
+from sim.scenario.schema.durations import Law, Lognormal, Mixture
+from sim.scenario.schema.scenario import Category, Queue, Scenario, Step, Team
+
+Fault = tuple[str, object, str]
+_P90_PER_MEAN_MAX = exp(1.2815515655446004**2 / 2)
+
+
+def path_of(category: Category) -> list[str]:
+    """Return the names of a category's steps in the order in which a ticket climbs them."""
+    return category.path or list(category.steps)
+
+
+def queues_of(step: Step) -> dict[str, float]:
+    """Return the share of each queue in which tickets of this step land."""
+    return {step.queue: 1.0} if isinstance(step.queue, str) else dict(step.queue)
+
+
+def served_by(team: Team) -> list[list[str]]:
+    """Return the queues of a team by rank: the preferred first, equals together."""
+    return [[rank] if isinstance(rank, str) else list(rank) for rank in team.serves]
+
+
+def queue_names(scenario: Scenario) -> list[str]:
+    """Return every queue of the scenario, those declared first, each once."""
+    names = dict.fromkeys(scenario.queues)
+    for category in scenario.categories.values():
+        for step in category.steps.values():
+            names.update(dict.fromkeys(queues_of(step)))
+    if scenario.recontact:
+        names[scenario.recontact.queue] = None
+    return list(names)
+
+
+def cross_faults(scenario: Scenario) -> list[Fault]:
+    """Return every fault that concerns several keys: (key path, what was got, the rule)."""
+    return [
+        *_category_faults(scenario),
+        *_queue_faults(scenario),
+        *_team_faults(scenario),
+        *_other_faults(scenario),
+        *_law_faults(scenario),
+    ]
+
+
+def _unknown(path: str, got: str, known: list[str], what: str) -> Iterator[Fault]:
+    if got not in known:
+        yield path, got, f"must be {what}: {', '.join(known)}"
+
+
+def _sum_fault(path: str, shares: dict[str, float]) -> Iterator[Fault]:
+    total = sum(shares.values())
+    if abs(total - 1) > 1e-9:
+        yield path, round(total, 9), "must sum to 1 over its parts"
+
+
+def _category_faults(scenario: Scenario) -> Iterator[Fault]:
+    for name, category in scenario.categories.items():
+        at = f"categories.{name}"
+        if not category.task and (category.share is None) == (category.arrivals_per_hour is None):
+            got = "neither" if category.share is None else "both"
+            yield f"{at}.share", got, "must be given by one of share and arrivals_per_hour"
+        if category.share is not None and scenario.population is None:
+            yield f"{at}.share", category.share, "must be arrivals_per_hour where there is no population"
+        if category.bot_resolve > 0 and scenario.bot is None:
+            yield f"{at}.bot_resolve", category.bot_resolve, "must be 0 where there is no table bot"
+        path = path_of(category)
+        for i, step in enumerate(path):
+            yield from _unknown(f"{at}.path.{i}", step, list(category.steps), "one of its steps")
+            if path.count(step) > 1 and path.index(step) == i:
+                yield f"{at}.path.{i}", step, "must stand in the path once"
+        for i, step_name in enumerate(path):
+            if step_name in category.steps:
+                step_at, one = f"{at}.steps.{step_name}", category.steps[step_name]
+                yield from _step_faults(step_at, one, last=i == len(path) - 1)
+                if scenario.evidence is None and (one.evidence or one.hold):
+                    rule = "must go with a table evidence, whose first_part says where the work is split"
+                    yield f"{step_at}.{'evidence' if one.evidence else 'hold'}", "no table evidence", rule
+    shares = {k: c.share for k, c in scenario.categories.items() if c.share is not None}
+    if shares:
+        yield from _sum_fault("categories.*.share", shares)
+
+
+def _step_faults(at: str, step: Step, *, last: bool) -> Iterator[Fault]:
+    if isinstance(step.queue, dict):
+        yield from _sum_fault(f"{at}.queue", step.queue)
+    if last and step.solved not in (None, 1.0):
+        yield f"{at}.solved", step.solved, "must be 1 or absent at the last step of the path"
+    if not last and step.solved is None:
+        yield f"{at}.solved", "nothing", "must be the share solved at this step, since another follows"
+
+
+def _queue_faults(scenario: Scenario) -> Iterator[Fault]:
+    known = queue_names(scenario)
+    served = {queue for team in scenario.teams.values() for rank in served_by(team) for queue in rank}
+    for name in known:
+        if name not in served:
+            yield f"queues.{name}", "no team", "must be served by a team (teams.NAME.serves)"
+    for name, queue in scenario.queues.items():
+        yield from _one_queue_faults(scenario, f"queues.{name}", name, queue)
+
+
+def _one_queue_faults(scenario: Scenario, at: str, name: str, queue: Queue) -> Iterator[Fault]:
+    known = queue_names(scenario)
+    if queue.then != "leave":
+        yield from _unknown(f"{at}.then", queue.then, ["leave", *known], "leave or a queue")
+        if queue.then == name:
+            yield f"{at}.then", queue.then, "must be another queue"
+        if queue.patience is None:
+            yield f"{at}.then", queue.then, "must go with a patience"
+    previous = 0
+    for i, age in enumerate(queue.age):
+        if (age.priority is None) == (age.to is None):
+            yield f"{at}.age.{i}", "both" if age.to else "neither", "must name one of priority and to"
+        if age.to is not None:
+            yield from _unknown(f"{at}.age.{i}.to", age.to, known, "a queue")
+            if i + 1 < len(queue.age):
+                yield f"{at}.age.{i}.to", age.to, "must be the last age of its queue, since the ticket leaves it"
+        if age.after <= previous:
+            yield f"{at}.age.{i}.after", f"{age.after} ms", "must be longer than the age before it"
+        previous = age.after
+    for i, team in enumerate(queue.prefers):
+        yield from _unknown(f"{at}.prefers.{i}", team, list(scenario.teams), "a team")
+
+
+def _team_faults(scenario: Scenario) -> Iterator[Fault]:
+    known = queue_names(scenario)
+    for name, team in scenario.teams.items():
+        at = f"teams.{name}"
+        for i, rank in enumerate(served_by(team)):
+            for queue in rank:
+                yield from _unknown(f"{at}.serves.{i}", queue, known, "a queue that a step names")
+        if len(team.stretch) != team.concurrency and team.stretch != [1.0]:
+            rule = "must have one factor for each number of tickets held, 1 to the concurrency"
+            yield f"{at}.stretch", f"{len(team.stretch)} factors", rule
+        if isinstance(team.agents, dict):
+            for shift in team.agents:
+                yield from _unknown(f"{at}.agents.{shift}", shift, list(scenario.shifts), "a shift")
+
+
+def _other_faults(scenario: Scenario) -> Iterator[Fault]:
+    queues, categories = queue_names(scenario), list(scenario.categories)
+    if scenario.misroute:
+        for i, queue in enumerate(scenario.misroute.among):
+            yield from _unknown(f"misroute.among.{i}", queue, queues, "a queue")
+    for shock_name, shock in scenario.shocks.items():
+        for i, category in enumerate(shock.categories):
+            yield from _unknown(f"shocks.{shock_name}.categories.{i}", category, categories, "a category")
+    if scenario.market and (scenario.market.candles is None) != (scenario.market.begin is None):
+        missing = "begin" if scenario.market.begin is None else "candles"
+        yield f"market.{missing}", "nothing", "must be given where the other of candles and begin is"
+    if scenario.withdrawals:
+        yield from _unknown("withdrawals.late_category", scenario.withdrawals.late_category, categories, "a category")
+        yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets)
+        if scenario.population is None:
+            yield "withdrawals", "no population", "must go with a table population, who makes them"
+        yield from money_faults(scenario, scenario.withdrawals)
+    yield from public_faults(scenario)
+    if scenario.rumour:
+        yield from _unknown("rumour.category", scenario.rumour.category, categories, "a category")
+    if sum(scenario.profile.weights) == 0:
+        yield "profile.weights", 0, "must have a weight above 0"
+    minutes = 1440 if scenario.profile.period == "1 d" else 7 * 1440
+    if minutes % len(scenario.profile.weights):
+        yield "profile.weights", f"{len(scenario.profile.weights)} weights", "must divide the period into whole minutes"
+    if scenario.reopen and scenario.reopen.share >= 1:
+        yield "reopen.share", scenario.reopen.share, "must be below 1, or no ticket ever ends"
+
+
+def _law_faults(scenario: Scenario) -> Iterator[Fault]:
+    for path, law in laws_of(scenario):
+        for at, one in _simple(path, law):
+            if isinstance(one, Lognormal):
+                yield from _lognormal_faults(at, one)
+            quantiles = getattr(one, "quantiles", [])
+            if sorted(quantiles) != quantiles:
+                yield f"{at}.quantiles", "a falling quantile", "must be in rising order"
+
+
+def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
+    """Return a law with its key path, or the laws that a mixture is made of."""
+    if isinstance(law, Mixture):
+        return [(f"{path}.parts.{i}.of", part.of) for i, part in enumerate(law.parts)]
+    return [(path, law)]
+
+
+def _lognormal_faults(at: str, law: Lognormal) -> Iterator[Fault]:
+    if (law.cv is None) == (law.p90 is None):
+        yield at, "neither" if law.cv is None else "both", "must give one of cv and p90"
+    elif law.p90 is not None and law.p90 < law.mean:
+        yield f"{at}.p90", f"{law.p90} ms", "must not be below the mean"
+    elif law.p90 is not None and law.p90 > law.mean * _P90_PER_MEAN_MAX:
+        rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the most that a lognormal law can have"
+        yield f"{at}.p90", f"{law.p90} ms", rule
+
+
+def laws_of(scenario: Scenario) -> Iterator[tuple[str, Law]]:
+    """Yield every law of the scenario with its key path."""
+    for name, category in scenario.categories.items():
+        for step_name, step in category.steps.items():
+            yield f"categories.{name}.steps.{step_name}.handle", step.handle
+            if step.hold:
+                yield f"categories.{name}.steps.{step_name}.hold", step.hold
+    for name, queue in scenario.queues.items():
+        if queue.patience:
+            yield f"queues.{name}.patience", queue.patience
+    for table, key in (("bot", "handle"), ("evidence", "reply"), ("misroute", "handle"), ("reopen", "after")):
+        part = getattr(scenario, table)
+        if part:
+            yield f"{table}.{key}", getattr(part, key)
+    if scenario.recontact:
+        yield "recontact.after", scenario.recontact.after
+        yield "recontact.handle", scenario.recontact.handle

@@ -1,0 +1,90 @@
+"""The faults of withdrawals and of the public that concern several keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sim.scenario.schema.scenario import Scenario
+from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
+
+Fault = tuple[str, object, str]
+
+
+def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
+    """Yield the faults of the withdrawal pipeline: (key path, what was got, the rule)."""
+    at = "withdrawals"
+    for name, rail in money.rails.items():
+        yield from _unknown(f"{at}.rails.{name}", name, money.assets, "an asset")
+        if (rail.confirmations == 0) != (rail.block_time is None):
+            missing = "confirmations" if rail.confirmations == 0 else "block_time"
+            yield f"{at}.rails.{name}.{missing}", "nothing", "must be given where the other of the two is"
+    for kind, windows in (("pauses", money.pauses), ("congestion", money.congestion)):
+        for name, window in windows.items():
+            for i, asset in enumerate(window.assets):
+                yield from _unknown(f"{at}.{kind}.{name}.assets.{i}", asset, money.assets, "an asset")
+    limits = money.limits
+    if limits and (limits.stress_from is None) != (limits.stress_to is None):
+        missing = "stress_from" if limits.stress_from is None else "stress_to"
+        yield f"{at}.limits.{missing}", "nothing", "must be given where the other of the two is"
+    if limits and limits.stress_to is not None and limits.stress_to <= (limits.stress_from or 0):
+        yield f"{at}.limits.stress_to", limits.stress_to, "must be above stress_from"
+    mistakes = money.mistakes
+    for key, part in (
+        ("mistakes.address", mistakes and mistakes.address), ("mistakes.network", mistakes and mistakes.network),
+        ("barred", money.barred), ("limits", limits),
+    ):  # fmt: skip
+        if part:
+            yield from _unknown(f"{at}.{key}.category", part.category, scenario.categories, "a category")
+    yield from _country_faults(money)
+
+
+def _country_faults(money: Withdrawals) -> Iterator[Fault]:
+    at, shares = "withdrawals.jurisdictions", [one.share for one in money.jurisdictions.values()]
+    if shares and abs(sum(shares) - 1) > 1e-9:
+        yield at, f"shares that sum to {round(sum(shares), 9)}", "must have shares that sum to 1"
+    if money.barred and not shares:
+        yield "withdrawals.barred", "no jurisdictions", "must go with tables withdrawals.jurisdictions.NAME"
+    for name, one in money.jurisdictions.items():
+        yield from _jurisdiction_faults(f"{at}.{name}", one)
+
+
+def _jurisdiction_faults(at: str, one: Jurisdiction) -> Iterator[Fault]:
+    if one.rule == "limited" and one.limit_usd is None:
+        yield f"{at}.limit_usd", None, "must be given, in US dollars, where the rule is limited"
+    if one.rule != "limited" and one.limit_usd is not None:
+        yield f"{at}.limit_usd", one.limit_usd, f"must be absent where the rule is {one.rule}"
+    for key in ("breach_share", "breach_cost_usd"):
+        if one.rule == "allowed" and getattr(one, key):
+            yield f"{at}.{key}", getattr(one, key), "must be 0 or absent where the rule is allowed"
+
+
+def public_faults(scenario: Scenario) -> Iterator[Fault]:
+    """Yield the faults of the public and of the gateway."""
+    if scenario.gateway:
+        yield from _gateway_faults(scenario, scenario.gateway)
+    for i, name in enumerate(scenario.complaints.unanswerable):
+        yield from _unknown(f"complaints.unanswerable.{i}", name, scenario.categories, "a category")
+    if scenario.copies and scenario.copies.per_post >= 1:
+        yield "copies.per_post", scenario.copies.per_post, "must be below 1, or a cascade never ends"
+    if scenario.amplification and scenario.copies is None:
+        yield "amplification", "no copies", "must go with a table copies, which it feeds"
+    if scenario.run and scenario.withdrawals is None:
+        yield "run", "no withdrawals", "must go with a table withdrawals, which it feeds"
+    if scenario.run and scenario.rumour is None and scenario.run.frightened_per_hour:
+        yield "run.frightened_per_hour", "no rumour", "must go with a table rumour, from which the fright comes"
+
+
+def _gateway_faults(scenario: Scenario, gateway: Gateway) -> Iterator[Fault]:
+    yield from _unknown("gateway.category", gateway.category, scenario.categories, "a category")
+    if scenario.withdrawals is None:
+        yield "gateway", "no withdrawals", "must go with a table withdrawals, which pass it"
+    if len(gateway.error_shares) != len(gateway.loads_per_s):
+        rule = f"must be as many as loads_per_s, {len(gateway.loads_per_s)}"
+        yield "gateway.error_shares", f"{len(gateway.error_shares)} shares", rule
+    if sorted(set(gateway.loads_per_s)) != gateway.loads_per_s:
+        yield "gateway.loads_per_s", "loads that do not rise", "must be in rising order"
+
+
+def _unknown(at: str, got: str, known: Iterable[str], what: str) -> Iterator[Fault]:
+    if got not in known:
+        yield at, got, f"must be {what}: {', '.join(known)}"

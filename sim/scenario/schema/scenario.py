@@ -1,0 +1,356 @@
+"""What a scenario may say: every key with its type, unit and meaning. Frozen and inert."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sim.scenario.rules.expectations import Bounds, expect_faults
+from sim.scenario.schema.durations import Law
+from sim.scenario.schema.names import Endpoint, MetricName
+from sim.scenario.schema.newcomers import Mfa, Newcomers, Regime
+from sim.scenario.schema.policy import (
+    Announcement,
+    Attrition,
+    BotRelease,
+    EarlyWarning,
+    Education,
+    Hire,
+    Incident,
+    ReplyPolicy,
+    Silence,
+    StatusMessages,
+    Surge,
+)
+from sim.scenario.schema.public import (
+    Amplification,
+    Campaign,
+    Complaints,
+    Copies,
+    Listening,
+    Regulator,
+    Rumour,
+    Run,
+    Trust,
+)
+from sim.scenario.schema.quantities import (
+    Count,
+    Date,
+    Duration,
+    DurationOrZero,
+    Instant,
+    NonNegative,
+    Number,
+    Part,
+    Positive,
+    Share,
+    Text,
+    TimeOfDay,
+    Whole,
+)
+from sim.scenario.schema.withdrawals import Gateway, Withdrawals
+
+Priority = Annotated[int, Whole(high=9)]
+
+# --- who comes ------------------------------------------------------------------------------------------------
+
+
+class Population(Part):
+    """The users and how often they act on an ordinary day."""
+
+    registered: Count = Field(description="registered users of the platform")
+    mau_share: Share = Field(description="share of registered users that are active in a month")
+    tickets_per_mau_day: NonNegative = Field(description="tickets per monthly active user and day")
+    withdrawals_per_mau_day: NonNegative = Field(0.0, description="withdrawals per monthly active user and day")
+    logins_per_mau_day: NonNegative = Field(0.0, description="logins per monthly active user and day")
+
+
+class Profile(Part):
+    """The shape of demand over a day or a week; only its proportions count."""
+
+    period: Literal["1 d", "7 d"] = Field("1 d", description="length of the pattern, from 00:00 UTC (of a Monday)")
+    weights: list[NonNegative] = Field(min_length=1, description="weights of equally long pieces of the period")
+
+
+class Busyness(Part):
+    """How much busier one day is than another, for all categories together."""
+
+    cv: NonNegative = Field(description="coefficient of variation of a day's demand (gamma)")
+
+
+class Shock(Part):
+    """A burst of demand: constant for a while, then decaying."""
+
+    at: DurationOrZero = Field(description="start, from the end of the warm-up")
+    length: Duration = Field(description="time at full strength")
+    half_life: DurationOrZero = Field(0, description="half-life of the excess afterwards; 0 ends it at once")
+    price_change: Annotated[float, Number(above=-1)] = Field(
+        0.0, description="change of the price over the length, as a share of it"
+    )
+    tickets: NonNegative = Field(1.0, description="factor on tickets")
+    withdrawals: NonNegative = Field(1.0, description="factor on withdrawals")
+    logins: NonNegative = Field(1.0, description="factor on logins")
+    signups: NonNegative = Field(1.0, description="factor on sign-ups")
+    reviews: NonNegative = Field(
+        1.0, description="factor on the share of withdrawals that a person reviews first (all of them at most)"
+    )
+    categories: list[str] = Field([], description="categories whose tickets it moves; all when empty")
+
+
+class Market(Part):
+    """How the market moves demand: prices, real or drawn from regimes, act through their realised volatility."""
+
+    candles: Text | None = Field(None, description="CSV file of candles in UTC, relative to the working directory")
+    begin: Instant | None = Field(None, description="instant of the history that meets the end of the warm-up")
+    window: Duration = Field(description="window of the realised volatility")
+    reference: Duration = Field(description="history before the run, whose median volatility is ordinary")
+    withdrawals_elasticity: NonNegative = Field(description="relative change of withdrawals per that of volatility")
+    tickets_elasticity: NonNegative = Field(description="relative change of tickets per that of volatility")
+    logins_elasticity: NonNegative = Field(description="relative change of logins per that of volatility")
+    factor_max: Annotated[float, Number(low=1)] = Field(description="largest factor on any demand, and 1 / the least")
+    fall_weight: Annotated[float, Number(low=0, high=2)] = Field(
+        1.0,
+        description="weight of a falling hour in the volatility that moves tickets and withdrawals; a rising one has "
+        "2 minus this",
+    )
+    path: Literal["flat", "regimes"] = Field(
+        "flat", description="the price without candles: flat but for shocks, or drawn from regimes by replication"
+    )
+    regimes: dict[str, Regime] = Field({}, description="states of the market by name")
+    ordinary_regime: str | None = Field(
+        None, description="regime whose volatility, without jumps, is ordinary; the first when absent"
+    )
+
+
+# --- what a ticket goes through -------------------------------------------------------------------------------
+
+
+class Step(Part):
+    """One level of an escalation path: who works on the ticket, how long, and whether that ends it."""
+
+    queue: str | dict[str, Share] = Field(description="queue of this level, or shares of several (they sum to 1)")
+    handle: Law = Field(description="handling time of one agent")
+    solved: Share | None = Field(None, description="share solved at this level; the last level solves all")
+    evidence: bool = Field(False, description="whether this level may ask the customer for proof")
+    hold: Law | None = Field(None, description="waiting for a third party in the middle of the work")
+
+
+class Category(Part):
+    """A ticket category: how many, what the bot does, the escalation path, and how it goes public."""
+
+    share: Share | None = Field(None, description="share of all tickets")
+    arrivals_per_hour: NonNegative | None = Field(None, description="tickets per hour, given directly")
+    task: bool = Field(False, description="whether it is work that no customer asked for: no ticket, no complaint")
+    bot_resolve: Share = Field(0.0, description="share of its tickets that the bot ends")
+    bot_involvement: Share | None = Field(
+        None, description="share of its tickets that the bot takes on; with bot_resolution instead of bot_resolve"
+    )
+    bot_resolution: Share | None = Field(None, description="share of the tickets taken on that the bot ends")
+    priority: Priority = Field(5, description="priority, 0 the most urgent")
+    path: list[str] = Field([], description="names of its steps, in order; as written when empty")
+    steps: dict[str, Step] = Field(min_length=1, description="levels of the escalation path by name")
+    complaint_hazard_per_hour: NonNegative = Field(
+        0.0, description="public complaints per unresolved ticket and hour while the complaint clock runs"
+    )
+    p_public_if_unresolved: Share | None = Field(
+        None,
+        description="public complaints per escalated ticket that the hazard is set to yield in the baseline",
+    )
+    reply_policy: ReplyPolicy | None = Field(
+        None, description="how unresolved tickets are answered; as reply_policy_calibrated when absent"
+    )
+    reply_policy_calibrated: ReplyPolicy = Field(
+        "reply", description="the reply policy under which complaint_hazard_per_hour holds"
+    )
+    samples: list[Text] = Field([], description="example messages, from which load-test tickets take their text")
+
+
+class Bot(Part):
+    """The automatic first answer."""
+
+    handle: Law = Field(description="time from opening to the bot's solution")
+
+
+class Evidence(Part):
+    """The loop in which the customer must send proof."""
+
+    share: Share = Field(description="share of the tickets of a level with evidence = true that need more proof")
+    reply: Law = Field(description="time until the customer sends it")
+    first_part: Share = Field(description="share of the handling done before the question (or before a hold)")
+
+
+class Misroute(Part):
+    """Escalations sent to the wrong department first."""
+
+    share: Share = Field(description="share of the escalated tickets that reach a wrong department first")
+    among: list[str] = Field(min_length=2, description="queues that are mistaken for each other")
+    handle: Law = Field(description="time the wrong department spends before it passes the ticket on")
+
+
+class Reopen(Part):
+    """Tickets that come back after they were resolved."""
+
+    share: Share = Field(description="share of the resolved tickets of people that are opened again")
+    after: Law = Field(description="time from resolution to reopening")
+
+
+class Recontact(Part):
+    """Customers who ask again while they wait."""
+
+    share: Share = Field(description="share of the customers who ask again if their ticket is open for that long")
+    after: Law = Field(description="time from opening to asking again")
+    queue: str = Field(description="queue in which the question lands")
+    handle: Law = Field(description="handling time of the question")
+
+
+# --- the desk -------------------------------------------------------------------------------------------------
+
+
+class Age(Part):
+    """What happens to a ticket that has waited too long in a queue."""
+
+    after: Duration = Field(description="time since it entered the queue")
+    priority: Priority | None = Field(None, description="its new priority")
+    to: str | None = Field(None, description="the queue that it moves to")
+
+
+class Queue(Part):
+    """A line of waiting tickets."""
+
+    target: Duration | None = Field(None, description="first-response target of tickets that start here")
+    patience: Law | None = Field(None, description="time a customer waits here for the first answer")
+    then: str = Field("leave", description='where impatient customers go: a queue, or "leave"')
+    age: list[Age] = Field([], description="what happens to tickets that wait long, the youngest age first")
+    prefers: list[str] = Field([], description="teams, the preferred first, when several could take a ticket")
+
+
+class Shift(Part):
+    """A daily working time."""
+
+    start: TimeOfDay = Field(description="when it begins, UTC")
+    length: Duration = Field(description="how long it lasts")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        [], description="days on which it starts; every day when empty"
+    )
+
+
+class Team(Part):
+    """A pool of agents with the same skills."""
+
+    serves: list[str | list[str]] = Field(min_length=1, description="queues, the preferred first; a list pools equals")
+    agents: Count | dict[str, Count] = Field(description="scheduled agents, around the clock or by shift")
+    concurrency: Annotated[int, Whole("tickets", low=1, high=9)] = Field(
+        1, description="tickets that one agent holds at once"
+    )
+    stretch: list[Positive] = Field([1.0], description="factor on the handling time with 1, 2, ... tickets held")
+    cost_per_hour: NonNegative = Field(0.0, description="cost of one scheduled agent, US dollars per hour")
+
+
+class Staffing(Part):
+    """What turns scheduled agents into agents on duty."""
+
+    shrinkage: Share = Field(0.0, description="share of the scheduled time that is not worked")
+
+
+# --- the public, money, and the live levels -------------------------------------------------------------------
+
+
+class Readers(Part):
+    """Requests that only read."""
+
+    poll_every: Duration = Field(description="time between two status queries of one withdrawal")
+    poll_share: Share = Field(description="share of the owners of an open withdrawal who poll")
+    view_every: Duration = Field(description="time between two views of one open ticket")
+
+
+class Objective(Part):
+    """What an endpoint must meet in a load test."""
+
+    p50_ms: Positive | None = Field(None, description="limit of the median latency, ms")
+    p95_ms: Positive | None = Field(None, description="limit of the 95 % quantile of latency, ms")
+    p99_ms: Positive | None = Field(None, description="limit of the 99 % quantile of latency, ms")
+    error_share: Share | None = Field(None, description="limit of the share of failed requests, of all sent")
+    rate_limited_share: Share | None = Field(
+        None, description="limit of the share of rate-limited requests, of all sent (without one: error_share)"
+    )
+    throughput_per_s: Positive | None = Field(
+        None, description="least acknowledged requests a second over the load test: what it must have proven"
+    )
+
+
+class Scenario(Part):
+    """One story, complete: who comes, what happens to them, who is there, and what is expected."""
+
+    title: Text = Field(description="the story in one line")
+    why: str = Field("", description="the story and the question that it answers")
+    start: Date = Field(date(2026, 1, 5), description="first day of the run, warm-up included (2026-01-05 is a Monday)")
+    days: Annotated[int, Whole("days", low=1, high=3660)] = Field(description="days that are measured")
+    warmup_days: Annotated[int, Whole("days", high=366)] = Field(
+        0, description="days before, which are simulated but not measured"
+    )
+    primary: MetricName = Field("backlog_peak", description="metric that --precision makes as precise as asked")
+    summary: Literal["mean", "quantiles"] = Field(
+        "mean",
+        description="how numbers are told: mean ± half-width, or median and 5-95 % where the mean is no typical run",
+    )
+
+    population: Population | None = None
+    profile: Profile = Profile(weights=[1.0])
+    busyness: Busyness = Busyness(cv=0.0)
+    shocks: dict[str, Shock] = {}
+    market: Market | None = None
+
+    categories: dict[str, Category] = Field(min_length=1, description="ticket categories by name")
+    bot: Bot | None = None
+    evidence: Evidence | None = None
+    misroute: Misroute | None = None
+    reopen: Reopen | None = None
+    recontact: Recontact | None = None
+
+    queues: dict[str, Queue] = {}
+    shifts: dict[str, Shift] = {}
+    staffing: Staffing = Staffing()
+    teams: dict[str, Team] = Field(min_length=1, description="teams by name")
+
+    complaints: Complaints = Complaints()
+    regulator: Regulator | None = None
+    withdrawals: Withdrawals | None = None
+    gateway: Gateway | None = None
+    rumour: Rumour | None = None
+    copies: Copies | None = None
+    amplification: dict[str, Amplification] = {}
+    campaigns: dict[str, Campaign] = {}
+    listening: Listening | None = None
+    trust: Trust | None = None
+    run: Run | None = None
+    readers: Readers | None = None
+    newcomers: Newcomers | None = None
+    mfa: Mfa | None = None
+
+    announcements: dict[str, Announcement] = {}
+    status_messages: StatusMessages | None = None
+    silence: Silence | None = None
+    education: Education | None = None
+    bot_releases: dict[str, BotRelease] = {}
+    incidents: dict[str, Incident] = {}
+    early_warnings: dict[str, EarlyWarning] = {}
+    surges: dict[str, Surge] = {}
+    hires: dict[str, Hire] = {}
+    attrition: Attrition | None = None
+
+    objectives: dict[Endpoint, Objective] = {}
+    expect: dict[str, Annotated[str, Bounds()]] = Field(
+        {},
+        description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
+        '"ran_share:p95"',
+    )
+
+    def cross_faults(self) -> list[tuple[Any, ...]]:
+        """Return the faults that concern several keys: (key path, what was got, the rule), or a hint behind it."""
+        from sim.scenario.rules.desk import cross_faults
+        from sim.scenario.rules.newcomers import growth_faults
+        from sim.scenario.rules.policy import policy_faults
+
+        return [*cross_faults(self), *growth_faults(self), *policy_faults(self), *expect_faults(self)]

@@ -1,0 +1,122 @@
+"""The Bybit replay against its published figures: what was fitted, what is predicted, and how far off.
+
+``python -m sim.studies.bybit`` prints the table; with a FILE behind it, it is written there. Fitted are numbers of
+scenarios/bybit_replay.toml that were chosen for the published figure beside them; what is predicted is not used for
+any of them. Hours count from the beginning of the ten hours. The theft itself (1.46 bn) is not in the model,
+deposits go on as on an ordinary day, and reviews keep the baseline's pace of 60 an hour: nobody is called in for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sim.api import run
+from sim.core.clock import DAY_MS, MINUTE_MS
+from sim.feedback import columns as level
+from sim.metrics.observation.replication import Facts
+from sim.scenario import load
+
+REPLICATIONS = 10
+TEN_HOURS, DAY = 600, 1440
+DIRECT = "complaints_direct_per_day"
+BN = 1e11
+"""A billion US dollars in cents."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure: how the scenario came by it, what it gives (one value by replication), and what was published."""
+
+    what: str
+    kind: str
+    found: list[float]
+    published: float | None
+    digits: int
+
+    def cells(self) -> list[str]:
+        """Return the row of the table."""
+        mean, form = float(np.mean(self.found)), f",.{self.digits}f"
+        off = "" if self.published is None else f"{round(100 * (mean / self.published - 1)):+d} %"
+        return [self.what, self.kind, f"{mean:{form}}", f"{self.published:{form}}" if self.published else "–", off]
+
+
+def begins(facts: Facts) -> int:
+    """Return the minute in which the ten hours begin."""
+    scenario = facts.world.scenario
+    return (scenario.warmup_days * DAY_MS + scenario.shocks["theft"].at) // MINUTE_MS
+
+
+def left(facts: Facts) -> np.ndarray:
+    """Return by the minute the requests that are not paid yet: in review and in the payout lines."""
+    rails = facts.outcome.level_rails.sum(axis=0)
+    return rails[level.REVIEW_IN] - rails[level.REVIEWED] + rails[level.PAYOUT_IN] - rails[level.PAID]
+
+
+def assets_bn(facts: Facts, minute: int) -> float:
+    """Return the money in all wallets, hot, cold and on its way between them."""
+    return float(facts.outcome.level_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
+
+
+def out_bn(facts: Facts, minute: int) -> float:
+    """Return the money paid within a day."""
+    paid = facts.outcome.level_rails[:, level.PAID_C].sum(axis=0)
+    return float((paid[minute + DAY] - paid[minute]) / BN)
+
+
+def paid_after_h(facts: Facts, *, reviewed: bool) -> float:
+    """Return the hours until the last who asked in the ten hours is paid, or leaves the review."""
+    rails, end = facts.outcome.level_rails, begins(facts) + TEN_HOURS
+    into, out = (level.REVIEW_IN, level.REVIEWED) if reviewed else (level.PAYOUT_IN, level.PAID)
+    last = max(int(np.searchsorted(rail[out], rail[into, end - 1])) for rail in rails)
+    return (last - begins(facts)) / 60
+
+
+def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Row]:
+    """Return the figures of the replay, fitted first."""
+    done = run(load("bybit_replay", sets=list(sets)), replications=replications, seed=1)
+    silent = run(load("bybit_replay", sets=[*sets, "announcements.ceo.effect=0"]), replications=replications, seed=1)
+    all_of_it = [done.facts(i) for i in range(replications)]
+    at = begins(all_of_it[0])
+    asked = [float(f.demand.flow.withdrawals[at : at + TEN_HOURS].sum()) for f in all_of_it]
+    remain = [float(left(f)[at + TEN_HOURS]) for f in all_of_it]
+    paid = [a - r for a, r in zip(asked, remain, strict=True)]
+    lines, reviews = ([paid_after_h(f, reviewed=one) for f in all_of_it] for one in (False, True))
+    peak, complaints = (_values(done.samples(name)) for name in ("withdrawals_peak_per_s", DIRECT))
+    return [
+        Row("requests in ten hours (shocks.theft.withdrawals)", "fitted", asked, 350_000, 0),
+        Row("requests done in ten hours (payouts_per_minute)", "fitted", paid, 347_900, 0),
+        Row("bn US dollars out in a day (amount_mean_usd)", "fitted", [out_bn(f, at) for f in all_of_it], 5.5, 1),
+        Row("requests left after ten hours", "predicted", remain, 2_100, 0),
+        Row(
+            "bn US dollars left after a day, of 16.9", "predicted", [assets_bn(f, at + DAY) for f in all_of_it], 11.2, 1
+        ),
+        Row("hours until the payout lines are clear", "predicted", lines, 12, 1),
+        Row("hours until the last review is done", "predicted", reviews, 12, 1),
+        Row("requests/s in the busiest minute", "predicted", peak, None, 1),
+        Row("direct complaints a day over the week", "predicted", complaints, None, 0),
+        Row("the same without the early word", "predicted", _values(silent.samples(DIRECT)), None, 0),
+    ]
+
+
+def _values(samples: dict[int, float | None]) -> list[float]:
+    return [value for value in samples.values() if value is not None]
+
+
+def text(rows: Sequence[Row]) -> str:
+    """Return the table as Markdown."""
+    head = ["figure", "how", "model", "published", "off by"]
+    lines = [head, ["---"] * len(head), *(row.cells() for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    made = text(table())
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(made, encoding="utf-8")
+    else:
+        sys.stdout.write(made)

@@ -1,0 +1,304 @@
+"""The floors of the house: a room may import rooms on lower floors only, and each message says what to do instead.
+
+A file belongs to its folder, so a new file needs no edit here; a new room needs a floor. Imports inside functions
+count. An import for type checkers alone counts too, but for circles within one room.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.architecture.sources import ROOT, imports, is_module, name_of, parsed, project_files, python_files
+
+Floors = tuple[tuple[str, ...], ...]
+
+FLOORS: Mapping[str, Floors] = {
+    "sim": (
+        ("core", "theory"),
+        ("numerics", "scenario", "feedback"),
+        ("drivers", "staffing"),
+        ("demand",),
+        ("model", "engine"),
+        ("metrics",),
+        ("experiment",),
+        ("output", "selfcheck"),
+        ("api",),
+        ("studies",),
+        ("cli",),
+    ),
+    "loadtests": (
+        ("core",),
+        ("dialect",),
+        ("transport", "verdict", "dialects"),
+        ("plan",),
+        ("reconciliation", "capacity"),
+        ("replay", "injection"),
+        ("locustfile",),
+        ("cli",),
+        ("__main__",),
+    ),
+}
+"""The rooms of each half, from the lowest floor up. ``loadtests/staging`` stands apart: it knows none of them."""
+
+FACES = ("sim/__init__.py", "loadtests/__init__.py")
+"""Files that hand on what others define; nobody inside imports them."""
+PENDING = (
+    "loadtests/dialect/contract.py: line 26",
+    "loadtests/locustfile.py: line 26",
+    "loadtests/verdict/shortage.py: line 17",
+    "sim/output/run_folder.py: line 34",
+)
+"""Imports that are still to be turned round."""
+
+DOORS = {
+    "sim.engine.reference": ("sim/engine/", "sim/experiment/replications.py"),
+    "sim.engine.compiled": ("sim/engine/", "sim/experiment/replications.py"),
+}
+"""Modules that few may open, with those who may. Whoever measures reads ``sim.engine.outcome``."""
+
+SHARED = ("sim.core.clock", "sim.core.tables", "sim.numerics.rate_curve")
+"""What the load test may import of the model; all else it reads from a run's files."""
+MODEL_USERS = ("loadtests/plan/costs.py",)
+"""Files of the load test that run the model itself."""
+
+ROOM_FILES = 12
+
+
+def room(module: str) -> str:
+    """Return the room of a module: ``scenario`` of ``sim.scenario.schema.names``."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def floor_of(top: str, name: str) -> int | None:
+    """Return the floor of a room, counted from 1."""
+    return next((number for number, rooms in enumerate(FLOORS[top], 1) if name in rooms), None)
+
+
+def floor_faults(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield which of a file's imports the floors forbid."""
+    mine = name_of(path)
+    top, here = mine.partition(".")[0], room(mine)
+    if top not in FLOORS or path in FACES or here == "staging":
+        yield from _staging_faults(path, tree)
+        return
+    at = floor_of(top, here)
+    if at is None:
+        stands = "stands in the hallway" if path.count("/") == 1 else "lies in a room without a floor"
+        yield f"{stands}; put it into a room (each room's __init__ says what it is for), or give {here} a floor here"
+        return
+    for module, line, _ in imports(tree):
+        there = room(module)
+        if module == top:
+            yield f"line {line} imports {top}'s public face; import the module that defines it"
+        elif module.startswith(f"{top}.") and there not in (here, "staging") and is_module(module):
+            below = floor_of(top, there)
+            if below is None or below >= at:
+                yield (
+                    f"line {line}: {here} (floor {at}) imports {module} (floor {below}); "
+                    "take what you need as an argument or a table, or move it down"
+                )
+
+
+def _staging_faults(path: str, tree: ast.AST) -> Iterator[str]:
+    if path.startswith("loadtests/staging/"):
+        for module, line, _ in imports(tree):
+            if module.partition(".")[0] in FLOORS and not module.startswith("loadtests.staging"):
+                yield f"line {line} imports {module}; the reference server knows neither the model nor the load test"
+
+
+def border_faults(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield which imports cross from one half into the other, or open a door that is not theirs."""
+    for module, line, _ in imports(tree):
+        top = module.partition(".")[0]
+        if path.startswith("sim/") and top == "loadtests":
+            yield f"line {line} imports loadtests; start it as a child process (sim/cli/subprocesses.py)"
+        if path.startswith("loadtests/") and top == "sim" and module not in SHARED and path not in MODEL_USERS:
+            yield f"line {line} imports {module}; the load test reads a run's files, with {', '.join(SHARED)} alone"
+        if top == "tests" and not path.startswith("tests/"):
+            yield f"line {line} imports tests; what both need belongs to sim or loadtests"
+        if path.startswith("sim/") and module in DOORS and not path.startswith(DOORS[module]):
+            yield f"line {line} imports {module}; read its outcome's tables (sim.engine.outcome) instead"
+
+
+def circles(files: Mapping[str, ast.AST]) -> list[str]:
+    """Return a circle of imports, if there is one: those inside functions count, those for types within a room not."""
+    graph: dict[str, set[str]] = {}
+    for path, tree in files.items():
+        mine = name_of(path)
+        found = [one for one in imports(tree) if not (one.for_types and _same_room(one.module, mine))]
+        graph[mine] = {one.module for one in found if one.module != mine and one.module.partition(".")[0] in FLOORS}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [f"{' -> '.join(error.args[1])} is a circle; move what both need into a module below them"]
+    return []
+
+
+def _same_room(one: str, other: str) -> bool:
+    return one.split(".")[:2] == other.split(".")[:2]
+
+
+def crowded(paths: list[str]) -> list[str]:
+    """Return the folders that hold more files than a room may."""
+    own = (path for path in paths if not path.endswith("/__init__.py"))
+    counts = Counter(str(PurePosixPath(path).parent) for path in own)
+    return [
+        f"{folder}: {count} files; more than {ROOM_FILES} are two rooms: give those of one subject a folder"
+        for folder, count in sorted(counts.items())
+        if count > ROOM_FILES
+    ]
+
+
+def unsigned(files: Mapping[str, ast.AST]) -> list[str]:
+    """Return the folders without a sign: an ``__init__.py`` whose docstring begins with one sentence on one line."""
+    folders = {str(PurePosixPath(path).parent) for path in files}
+    faults = []
+    for folder in sorted(folders):
+        tree = files.get(f"{folder}/__init__.py")
+        sign = (ast.get_docstring(tree) or "").partition("\n")[0] if isinstance(tree, ast.Module) else ""
+        if not (sign.endswith(".") and len(sign.split()) > 2):
+            faults.append(
+                f"{folder}/__init__.py: got {sign!r}; must begin with a sentence that says what the room holds"
+            )
+    return faults
+
+
+def faults(path: str, source: str) -> list[str]:
+    """Return every floor and border that a file breaks."""
+    tree = ast.parse(source)
+    return [f"{path}: {fault}" for fault in (*floor_faults(path, tree), *border_faults(path, tree))]
+
+
+# --- the house as it stands ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("top", ["sim", "loadtests", "tests"])
+def test_every_file_keeps_its_floor(top: str) -> None:
+    found = [fault for path in python_files(top) for fault in faults(path, (ROOT / path).read_text("utf-8"))]
+    found = [fault for fault in found if not fault.startswith(PENDING)]
+    assert not found, "\n".join(["floors broken:", *found])
+
+
+def test_no_module_imports_itself_round_a_corner() -> None:
+    files = python_files("sim", "loadtests")
+    assert not circles(
+        {path: parsed(path) for path in files if not path.startswith(("sim/output/", "sim/scenario/", "loadtests/"))}
+    )
+
+
+def test_no_room_is_crowded() -> None:
+    assert not crowded(python_files("sim", "loadtests", "tests"))
+
+
+def test_every_room_has_a_sign() -> None:
+    bare = ("tests/support/servers/helpdesk/",)  # runs in an interpreter of its own, beside django-helpdesk
+    found = unsigned(
+        {path: parsed(path) for path in python_files("sim", "loadtests", "tests") if not path.startswith(bare)}
+    )
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("top", FLOORS)
+def test_every_room_of_the_table_exists(top: str) -> None:
+    present = {room(name_of(path)) for path in python_files(top)}
+    gone = {name for rooms in FLOORS[top] for name in rooms} - present
+    assert not gone, f"{gone} are rooms no more; take them out of FLOORS"
+
+
+def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
+    rooms = {name for floors in FLOORS.values() for floor in floors for name in floor} | {"staging"}
+    beside = {"architecture", "catalogue", "support", "tools", "bench"}
+    for path in project_files():
+        folder = path.split("/")[1] if path.startswith("tests/") else ""
+        if folder.endswith(".py"):
+            assert folder in ("conftest.py", "__init__.py"), f"{path}: put it into the folder of the room that it tests"
+        else:
+            assert folder in rooms | beside | {""}, f"{path}: {folder} is no room of sim or loadtests"
+
+
+# --- each rule, broken ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "fault"),
+    [
+        ("sim/metrics/desk.py", "from sim.experiment import store", "metrics (floor 6) imports sim.experiment.store"),
+        ("sim/metrics/desk.py", "def f():\n    from sim.output import explain", "line 2: metrics (floor 6)"),
+        (
+            "sim/numerics/streams.py",
+            "from sim.feedback.state import Levels",
+            "(floor 2) imports sim.feedback.state (floor 2)",
+        ),
+        ("sim/theory/queues.py", "from sim.core.clock import HOUR_MS", "take what you need as an argument"),
+        (
+            "sim/engine/setup.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sim.api import Run",
+            "engine (floor 5) imports sim.api (floor 9)",
+        ),
+        ("loadtests/plan/plan.py", "from loadtests.cli import main", "plan (floor 4) imports loadtests.cli (floor 8)"),
+        ("loadtests/verdict/verdict.py", "from loadtests.transport import driver", "move it down"),
+        ("sim/refunds.py", "x = 1", "stands in the hallway; put it into a room"),
+        ("sim/refunds/queue.py", "x = 1", "lies in a room without a floor"),
+        ("loadtests/refunds.py", "x = 1", "stands in the hallway"),
+        ("sim/output/saved_run.py", "from sim import load", "public face"),
+        ("sim/metrics/desk.py", "from sim.engine import reference", "read its outcome's tables"),
+        ("sim/selfcheck/measure.py", "from sim.engine.compiled import simulate", "read its outcome's tables"),
+        ("sim/cli/run.py", "from loadtests import plan", "child process"),
+        ("loadtests/verdict/verdict.py", "from sim.metrics.desk import METRICS", "reads a run's files"),
+        ("loadtests/plan/plan.py", "from tests.support import worlds", "imports tests"),
+        ("loadtests/staging/http/app.py", "from sim.core.clock import NEVER", "neither the model"),
+        ("loadtests/staging/http/app.py", "from loadtests.dialect.contract import Dialect", "neither the model"),
+    ],
+)
+def test_a_broken_floor_is_named_with_what_to_do(path: str, source: str, fault: str) -> None:
+    assert any(fault in one for one in faults(path, source)), faults(path, source)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("sim/engine/reference.py", "from sim.feedback import ticks\nfrom sim.core.clock import NEVER"),
+        ("sim/metrics/desk.py", "from sim.engine.outcome import LEFT"),
+        ("sim/experiment/replications.py", "from sim.engine import reference, compiled"),
+        ("sim/metrics/refunds.py", "from sim.metrics.metric import Metric"),
+        ("sim/__init__.py", "from sim.api import Run"),
+        ("loadtests/plan/costs.py", "from sim import load, run"),
+        ("loadtests/cli/__init__.py", "from loadtests.staging.http.server import serve"),
+    ],
+)
+def test_what_the_floors_allow_is_not_named(path: str, source: str) -> None:
+    assert faults(path, source) == []
+
+
+def test_a_circle_is_found_also_through_a_function_or_between_rooms_for_types() -> None:
+    back = "def f():\n    from sim.core.clock import NEVER"
+    to, types = "from sim.core.tables import TICKETS", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
+    clock, tables = "sim/core/clock.py", "sim/core/tables.py"
+    assert "is a circle; move" in circles({clock: ast.parse(to), tables: ast.parse(back)})[0]
+    assert not circles({clock: ast.parse(to), tables: ast.parse(f"{types}from sim.core.clock import NEVER")})
+    streams = "sim/numerics/streams.py"
+    crossing = {
+        clock: ast.parse(f"{types}from sim.numerics import streams"),
+        streams: ast.parse("from sim.core import clock"),
+    }
+    assert circles(crossing)
+
+
+def test_a_thirteenth_file_is_named() -> None:
+    many = [f"sim/core/part{number}.py" for number in range(13)]
+    assert crowded([*many, "sim/core/__init__.py"]) == [
+        "sim/core: 13 files; more than 12 are two rooms: give those of one subject a folder"
+    ]
+    assert crowded([*many[1:], "sim/core/__init__.py"]) == []
+
+
+@pytest.mark.parametrize("sign", ["", '"""A room"""', '"""Room."""'])
+def test_a_room_without_a_sentence_is_named(sign: str) -> None:
+    assert "must begin with a sentence" in unsigned({"sim/core/__init__.py": ast.parse(sign)})[0]
+    assert unsigned({"sim/core/clock.py": ast.parse("x = 1")})

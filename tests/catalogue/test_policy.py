@@ -1,0 +1,105 @@
+"""Planned maintenance, a worse bot, a cheaper night: what each does, by how much, and not without its cause."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim import load
+from sim.core.clock import DAY_MS
+from sim.model.model import World, build
+from sim.model.offered_load import offered_agents
+from tests.support.paired import Claim, compared, holds, show
+
+pytestmark = pytest.mark.xdist_group("catalogue policy")
+
+UNTOLD = ("announcements.ahead.effect=0",)
+OPEN = ("days=14", "incidents.upgrade.closes=[]")
+OLD_BOT = ("bot_releases.regression.resolution=1",)
+OLD_NIGHTS = (
+    "teams.front.agents.night=11", "teams.finance.agents.night=3", "teams.security.agents.night=4",
+    "teams.compliance.agents.night=24",
+)  # fmt: skip
+
+CLAIMS = [
+    Claim("maintenance", "tickets_new_per_day", 90, 300, off=["incidents.upgrade.contacts={}"]),
+    Claim("maintenance", "withdrawals_peak_per_s", 0.7, 2.5, off=["incidents.upgrade.closes=[]"]),
+    Claim("maintenance", "tickets_new_per_day", -180, -60, off=UNTOLD, base="maintenance", base_sets=UNTOLD),
+    Claim("maintenance", "complaints_direct_per_day", -10, -0.5, off=UNTOLD, base="maintenance", base_sets=UNTOLD,
+          replications=12),
+    Claim("maintenance", "reads_peak_per_s", 15, 60, off=["announcements.ahead.login_spike=1"], base="maintenance",
+          sets=OPEN, base_sets=["announcements.ahead.login_spike=1"]),
+    Claim("bot_regression", "tickets_human_per_day", 600, 850, off=OLD_BOT),
+    Claim("bot_regression", "backlog_peak", 5000, 15_000, off=OLD_BOT),
+    Claim("bot_regression", "first_response_p90", 2000, 15_000, off=OLD_BOT),
+    Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=OLD_NIGHTS),
+    Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
+    Claim("cost_cut", "abandoned_share", 0.02, 0.1, off=OLD_NIGHTS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=str)
+def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim: Claim) -> None:
+    show(claim)
+
+
+def test_a_cost_cut_leaves_the_floor_and_touches_no_customer_s_draws() -> None:
+    found = compared(CLAIMS[-1])
+    for metric in ("complaints_floor_per_day", "complaints_background_per_day"):
+        assert found.differences[metric].mean == 0
+        assert not found.differences[metric].clear
+
+
+def people_and_front_work(world: World) -> tuple[float, float]:
+    """Return what is expected of the days of the release: tickets for people, and the front line's work."""
+    first = world.scenario.warmup_days + 2
+    days = slice(first, first + 5)
+    tickets = [not category.task for category in world.scenario.categories.values()]
+    people = (world.recipe.roots.expected * (1 - world.recipe.roots.bot))[tickets, days].sum()
+    work = offered_agents(world.recipe, world.givens)[list(world.scenario.teams).index("front"), days].sum()
+    return float(people), float(work)
+
+
+def test_a_worse_bot_doubles_the_tickets_for_people_but_not_their_work() -> None:
+    (people, work), (few, less) = (
+        people_and_front_work(build(load("bot_regression", sets=sets))) for sets in ((), OLD_BOT)
+    )
+    assert people / few == pytest.approx(2.0, abs=0.01)
+    assert 1.75 < work / less < 1.9
+
+
+def test_nothing_happens_before_the_release() -> None:
+    bad, good = (build(load("bot_regression", sets=sets)).demand(seed=1, replication=0) for sets in ((), OLD_BOT))
+    release = (7 + 2) * DAY_MS
+    before = [np.sort(d.opened_ms[d.opened_ms < release]) for d in (bad, good)]
+    assert before[0].tobytes() == before[1].tobytes()
+
+
+# --- the helper itself must be able to fail -----------------------------------------------------------------------
+
+SMALL = Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=OLD_NIGHTS, replications=2)
+
+
+def test_a_claim_of_the_wrong_size_fails() -> None:
+    wrong = Claim("cost_cut", "agent_cost_per_day", -100, -50, off=OLD_NIGHTS, replications=2)
+    with pytest.raises(AssertionError, match=r"claimed -100\.\.-50"):
+        holds(wrong)
+
+
+def test_a_claim_without_a_clear_difference_fails() -> None:
+    with pytest.raises(AssertionError, match="does not leave out 0"):
+        holds(Claim("cost_cut", "tickets_new_per_day", 0, 1e9, off=OLD_NIGHTS, replications=2))
+
+
+def test_a_claim_that_holds_without_its_mechanism_fails() -> None:
+    holds(SMALL)
+    with pytest.raises(AssertionError):
+        holds(SMALL, off=True)
+    idle = Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=["title=another"], replications=2)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        show(idle)
+
+
+def test_a_claim_of_both_directions_is_none() -> None:
+    with pytest.raises(ValueError, match="must be rising bounds on one side of 0"):
+        Claim("cost_cut", "occupancy", -1, 1, off=OLD_NIGHTS)

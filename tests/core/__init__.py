@@ -1,0 +1,1 @@
+"""Tests of sim.core and loadtests.core."""

@@ -1,0 +1,230 @@
+"""Compiled code lies in a folder that no edit makes stale, and somewhere that can be written."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from sim.core import jit as compiled
+from sim.core.jit import HERE, SOURCES, cache_folder
+
+DECORATORS = {"compiled", "part"}
+DOOR = "core/jit.py"
+
+
+# --- the files that count -----------------------------------------------------------------------------------------
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((HERE / file).read_text("utf-8"))
+
+
+def names(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def definitions(file: str) -> dict[str, ast.AST]:
+    """Return what a file defines at its top level: functions, classes, constants."""
+    found: dict[str, ast.AST] = {}
+    for node in tree(file).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name: node.value for target in targets for name in names(target)}
+    return found
+
+
+def imported(file: str) -> dict[str, str]:
+    """Return the names that a file imports from others of ``sim``, with their files."""
+    found = {}
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sim."):
+            place = str(node.module).removeprefix("sim.").replace(".", "/")
+            path = f"{place}.py" if (HERE / f"{place}.py").is_file() else f"{place}/__init__.py"
+            found |= {alias.asname or alias.name: path for alias in node.names}
+    return found
+
+
+def handed_over(file: str) -> Iterator[str]:
+    """Yield the functions of a file that are given to the compiler, by decorator or by call."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.FunctionDef) and any(names(one) & DECORATORS for one in node.decorator_list):
+            yield node.name
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in DECORATORS:
+            yield from (one.id for one in node.args if isinstance(one, ast.Name))
+
+
+def needed(file: str, name: str, seen: set[tuple[str, str]]) -> set[str]:
+    """Return the files of what a name stands for, and of all that this is made of."""
+    if (file, name) in seen:
+        return set()
+    seen.add((file, name))
+    if name in imported(file) and name not in DECORATORS:
+        return needed(imported(file)[name], name, seen)
+    here = definitions(file).get(name)
+    if here is None:
+        return set()
+    return {file}.union(*(needed(file, one, seen) for one in names(here)))
+
+
+def sources() -> set[str]:
+    files = sorted(path.relative_to(HERE).as_posix() for path in HERE.rglob("*.py"))
+    seen: set[tuple[str, str]] = set()
+    compiled_ones = [(file, name) for file in files if file != DOOR for name in handed_over(file)]
+    return {DOOR}.union(*(needed(file, name, seen) for file, name in compiled_ones))
+
+
+def test_the_sources_are_all_files_that_are_compiled_or_compiled_in() -> None:
+    found = sources()
+    assert {
+        "engine/compiled.py",
+        "engine/heap.py",
+        "feedback/withdrawals.py",
+        "core/clock.py",
+        "engine/arrays.py",
+    } <= found
+    missing, idle = found - set(SOURCES), set(SOURCES) - found
+    assert not missing, f"{sorted(missing)} are compiled or hold constants that are; add them to sim.core.jit.SOURCES"
+    assert not idle, f"{sorted(idle)} are neither; an edit of them compiles all anew for nothing: take them out"
+
+
+def test_only_the_files_that_count_import_the_compiler_s_door() -> None:
+    users = {path.relative_to(HERE).as_posix() for path in HERE.rglob("*.py") if users_of_door(path)}
+    assert users - {DOOR} <= set(SOURCES)
+
+
+def users_of_door(path: Path) -> bool:
+    of = imported(path.relative_to(HERE).as_posix())
+    return any(of.get(name) == DOOR for name in DECORATORS)
+
+
+# --- the folder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sources that the folder is chosen for, and no wishes of the user about it."""
+    here = tmp_path / "sim"
+    for name in SOURCES:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / name, here / name)
+    monkeypatch.setattr(compiled, "HERE", here)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return here
+
+
+def folder() -> Path:
+    return cache_folder.__wrapped__()
+
+
+def test_the_cache_lies_beside_the_sources(copied: Path) -> None:
+    assert folder().parent == copied / "__pycache__"
+    assert folder() == folder()
+    assert folder().name == cache_folder().name, "the same sources, the same name"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_edit_of_any_source_is_another_folder(copied: Path, name: str) -> None:
+    before = folder()
+    with (copied / name).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert folder() != before
+
+
+def test_where_the_sources_cannot_be_written_beside_it_is_the_users_cache(copied: Path, tmp_path: Path) -> None:
+    (copied / "__pycache__").write_text("no folder")
+    assert folder().parent == tmp_path / "users" / "withstand"
+    assert folder() == folder()
+
+
+def test_without_a_place_in_the_cache_home_it_is_that_of_the_home(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "__pycache__").write_text("no folder")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    assert folder().parent == tmp_path / "home" / ".cache" / "withstand"
+
+
+def test_where_nothing_can_be_written_it_is_a_temporary_folder(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "__pycache__").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(copied / "core" / "clock.py"))
+    found = folder()
+    assert found.parent == tmp_path
+    assert found.is_dir()
+
+
+def test_a_place_that_the_user_has_chosen_comes_first(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
+    assert folder().parent == tmp_path / "chosen"
+
+
+def test_warm_is_what_has_been_noted_in_the_folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "cache_folder", folder)
+    assert not compiled.warm()
+    compiled.warmed()
+    assert compiled.warm()
+    (copied / "engine" / "heap.py").write_text("changed")
+    assert not compiled.warm()
+
+
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_compiled_is_kept_in_the_folder_that_was_chosen(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "__pycache__").write_text("no folder")
+    monkeypatch.setattr(compiled, "cache_folder", folder)
+    (tmp_path / "probe.py").write_text("def more(number):\n    return number + 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from probe import more  # type: ignore[import-not-found]
+
+    assert compiled.compiled(more)(1) == 2
+    assert list((tmp_path / "users" / "withstand").rglob("probe.more-*.nbi"))
+
+
+STATS = """
+import json
+from random import Random
+from tests.tools.swarm import run
+from tests.support.worlds import random_world
+from sim.engine import compiled as engine_fast
+from sim.core.jit import cache_folder
+run(engine_fast.simulate, random_world(Random(0)))
+stats = engine_fast._run.stats
+hits, misses = sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+print(json.dumps([hits, misses, str(cache_folder()), str(stats.cache_path)]))
+"""
+
+
+def test_a_second_process_compiles_nothing() -> None:
+    def process() -> list[object]:
+        command = [sys.executable, "-c", STATS]
+        done = subprocess.run(command, cwd=HERE.parent, env=os.environ, capture_output=True, text=True, check=True)
+        made: list[object] = json.loads(done.stdout)
+        return made
+
+    process()
+    hits, misses, chosen, used = process()
+    assert (hits, misses) == (1, 0)
+    assert str(used).startswith(str(chosen))

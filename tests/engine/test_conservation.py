@@ -1,0 +1,157 @@
+"""Conservation of tickets, withdrawals and money: in random worlds and every scenario; a breach is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from random import Random
+
+import numpy as np
+import pytest
+
+from sim.cli import main
+from sim.engine import compiled as engine_fast
+from sim.engine.conservation import ConservationError, accounts, must_balance
+from sim.engine.outcome import Outcome
+from sim.experiment import replications as replicate
+from sim.experiment.replications import facts_of
+from sim.feedback import INT_NAMES, RAIL_NAMES
+from sim.model.model import build
+from sim.scenario import load
+from sim.scenario.loading.catalogue import names
+from tests.support.worlds import Small, random_world
+from tests.tools.planted import Change, interpreted
+from tests.tools.swarm import Simulate, run
+
+WORLDS = 2_000
+
+
+def places_used(world: Small, outcome: Outcome) -> set[str]:
+    """Return the places of all accounts that hold something at some minute; all accounts must balance."""
+    flow, rules = world.demand.flow, world.rules
+    must_balance(outcome, flow, rules, every_minute=True)
+    must_balance(outcome, flow, rules)
+    found = accounts(outcome, flow, rules, every_minute=True)
+    return {f"{one.name}: {place}" for one in found for place, n in one.places.items() if n.any()}
+
+
+def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
+    used: set[str] = set()
+    for seed in range(WORLDS):
+        world = random_world(Random(seed))
+        used |= places_used(world, run(engine_fast.simulate, world))
+    assert len(used) == 3 + 10 + 9 + 6 + 4  # every place of every account
+
+
+@pytest.mark.parametrize("name", names())
+def test_nothing_is_lost_in_a_scenario(name: str) -> None:
+    world = build(load(name, sets=["days=4", "warmup_days=1"]))
+    facts = facts_of(world, seed=2, replication=0)
+    must_balance(facts.outcome, facts.demand.flow, world.rules, every_minute=True)
+    moved = {RAIL_NAMES[column] for column in np.flatnonzero(facts.outcome.level_rails.any(axis=(0, 2)))}
+    assert world.rules is None or {"cum_paid_cents", "cum_reviewed_cents"} <= moved
+
+
+@cache
+def busy() -> tuple[Small, Outcome]:
+    """Return the random world in which the most places hold something, and its outcome."""
+    worlds = [random_world(Random(seed)) for seed in range(400)]
+    done = [(world, run(engine_fast.simulate, world)) for world in worlds]
+    return max(done, key=lambda one: len(places_used(*one)))
+
+
+NOT_STOCKS = {"new_complaints", "new_copies", "n_spreaders", "n_late", "n_open", "new_short"} | {
+    "new_copies_unanswerable",
+    "cum_breaches", "cum_wrong_address", "cum_wrong_network", "cum_wrong_address_cents", "cum_wrong_network_cents",
+}  # fmt: skip
+"""Columns that are no places of a withdrawal: part of what is in others."""
+
+
+@pytest.mark.parametrize("column", [name for name in INT_NAMES if name not in NOT_STOCKS])
+def test_a_withdrawal_that_is_counted_wrongly_is_noticed(column: str) -> None:
+    world, outcome = busy()
+    ints = outcome.level_ints.copy()
+    ints[INT_NAMES.index(column), -1] += 1
+    with pytest.raises(ConservationError, match="withdraw"):
+        must_balance(replace(outcome, level_ints=ints), world.demand.flow, world.rules)
+
+
+@pytest.mark.parametrize("column", [name for name in RAIL_NAMES if name not in ("cum_paid", "cum_final")])
+def test_a_cent_that_is_counted_wrongly_is_noticed(column: str) -> None:
+    world, outcome = busy()
+    rails = outcome.level_rails.copy()
+    rails[0, RAIL_NAMES.index(column), -1] += 1
+    with pytest.raises(ConservationError):
+        must_balance(replace(outcome, level_rails=rails), world.demand.flow, world.rules)
+
+
+def test_more_final_payments_than_payments_are_noticed() -> None:
+    world, outcome = busy()
+    rails = outcome.level_rails.copy()
+    rails[:, RAIL_NAMES.index("cum_final"), -1] = rails[:, RAIL_NAMES.index("cum_paid"), -1] + 1
+    with pytest.raises(ConservationError, match=r"-\d confirming"):
+        must_balance(replace(outcome, level_rails=rails), world.demand.flow, world.rules)
+
+
+@pytest.mark.parametrize("field", ["opened_ms", "closed_ms", "outcome"])
+def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
+    world = next(
+        w for w in map(random_world, map(Random, range(100))) if (run(engine_fast.simulate, w).outcome == 1).any()
+    )
+    outcome = run(engine_fast.simulate, world)
+    row = int(np.flatnonzero(outcome.outcome == 1)[0])
+    column = getattr(outcome, field).copy()
+    column[row] = 0 if field == "outcome" else np.iinfo(np.int64).max // 2 if field == "opened_ms" else -1
+    with pytest.raises(ConservationError, match="tickets"):
+        must_balance(replace(outcome, **{field: column}), world.demand.flow, world.rules)
+
+
+LEAKS = {
+    "refills come from nowhere": ("rails[row, r, COLD_C] -= order", "pass"),
+    "what is held is paid as well": ("cents - held_cents", "cents"),
+    "who gives up comes again": ("    return n - back\n", "    return 0\n"),
+    "a repeated request is a new one": ("again += lv.due[row, r, AGAIN + AUTO] +", "again +="),
+    "a payment costs the wallet nothing": ("            hot -= cost\n", ""),
+    "what a country bars is dropped as well": (
+        "lv.ints[row - 1, BARRED] + barred",
+        "lv.ints[row - 1, BARRED] + 2 * barred",
+    ),
+    "the money of those barred vanishes": (
+        "lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]\n        credit",
+        "credit",
+    ),
+    "released withdrawals bring no money": ("now[r, AUTO_C] + lv.due[row, r, RELEASE_C]", "now[r, AUTO_C]"),
+}
+
+
+def simulate_all(simulate: Simulate) -> None:
+    """Have an engine simulate random worlds that must balance."""
+    for seed in range(1_000):
+        world = random_world(Random(seed))
+        must_balance(run(simulate, world), world.demand.flow, world.rules)
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_in_the_pipeline_breaks_the_law(leak: str) -> None:
+    with pytest.raises(ConservationError, match="came, of which there are"):
+        simulate_all(interpreted(Change("feedback/withdrawals", *LEAKS[leak])).simulate)
+
+
+def test_a_run_that_breaks_the_law_ends_with_code_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: object
+) -> None:
+    real = replicate.ENGINES["fast"]
+
+    def leaky(*arguments: object, **named: object) -> Outcome:
+        outcome = real(*arguments, **named)
+        outcome.level_rails[0, RAIL_NAMES.index("cum_paid_cents"), -1] += 1
+        return outcome
+
+    monkeypatch.setitem(replicate.ENGINES, "fast", leaky)
+    given = ["run", "baseline", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*given, "--out", f"{tmp_path}/out", "--quiet"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 4
+    assert "cents asked for[0, 0]" in told
+    assert "an internal law broke; it happens again with: withstand run baseline" in told

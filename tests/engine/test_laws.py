@@ -1,0 +1,227 @@
+"""The engine against a slow twin on random worlds full of ties, and the laws that every outcome keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from sim.core.clock import NEVER
+from sim.demand import CHASE
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+from sim.engine.reference import simulate
+from sim.feedback.columns import COMPLAINTS
+from sim.staffing.desk import AGE_QUEUE, LEAVE
+from tests.support.slow_desk import SlowEngine
+from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
+from tests.tools.swarm import differences
+
+SWARM, LAWFUL = 400, 600
+few = settings(max_examples=150, deadline=None, derandomize=True, phases=(Phase.generate,))
+shrinking = settings(few, phases=(Phase.generate, Phase.shrink))  # one test shrinks what it finds: it takes a while
+worlds = st.randoms(use_true_random=False).map(random_world)
+
+
+def compare(world: Small) -> list[str]:
+    """Return what the engine and its slow twin disagree on, public complaints included."""
+    fast, slow = world.run(), SlowEngine(world)
+    found = differences(fast, slow.run())
+    at = complaints_ms(world.demand, fast, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
+    return found + (["complaints"] if at.tolist() != slow.complaint else [])
+
+
+@pytest.mark.parametrize("first", range(0, SWARM, 50))
+def test_the_engine_is_its_slow_twin_in_every_column(first: int) -> None:
+    wrong = {seed: found for seed in range(first, first + 50) if (found := compare(random_world(Random(seed))))}
+    assert not wrong, f"random_world(Random(seed)) differs: {wrong}"
+
+
+@shrinking
+@given(worlds)
+def test_the_engine_is_its_slow_twin_on_worlds_that_shrink(world: Small) -> None:
+    assert compare(world) == []
+
+
+# --- laws ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def lived() -> list[tuple[Small, Outcome]]:
+    """Return worlds and what came of them, once for all laws."""
+    return [(world, world.run()) for world in (random_world(Random(seed)) for seed in range(LAWFUL))]
+
+
+def law(check: Callable[[Small, Outcome], None]) -> Callable[[], None]:
+    """Return the test that a law holds in every world."""
+
+    def test() -> None:
+        for seed, (world, out) in enumerate(lived()):
+            try:
+                check(world, out)
+            except AssertionError as broken:
+                raise AssertionError(f"random_world(Random({seed}))") from broken
+
+    return test
+
+
+def rows_of_legs(world: Small) -> np.ndarray:
+    return np.repeat(np.arange(world.demand.rows), np.diff(world.demand.legs_from))
+
+
+@law
+def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: Outcome) -> None:
+    horizon = world.desk.horizon_ms
+    opened = out.opened_ms < NEVER
+    assert (out.opened_ms[opened] < horizon).all()
+    assert (out.outcome[~opened] == OPEN).all()
+    assert ((out.closed_ms < NEVER) == (out.outcome != OPEN)).all()
+    assert (out.closed_ms[out.outcome != OPEN] < horizon).all()
+    assert (out.closed_ms >= np.where(opened, out.opened_ms, 0)).all()
+    roots = (world.demand.parent < 0) & (world.demand.kind == 0)
+    drawn = world.demand.opened_ms[roots]
+    assert (out.opened_ms[roots] == np.where(drawn < horizon, drawn, NEVER)).all()
+    left = out.outcome == LEFT
+    assert (out.closed_ms[left] == (out.opened_ms + np.where(left, world.demand.patience_ms, 0))[left]).all()
+    assert (out.first_start_ms[left] == NEVER).all()
+
+
+@law
+def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small, out: Outcome) -> None:
+    d = world.demand
+    begun, ended = out.leg_start_ms < NEVER, out.leg_end_ms < NEVER
+    assert (begun | ~ended).all()
+    assert (out.leg_entered_ms <= out.leg_start_ms).all()
+    assert (out.leg_start_ms[ended] < out.leg_end_ms[ended]).all()
+    assert ((out.leg_team >= 0) == begun).all()
+    for row in np.flatnonzero((out.opened_ms < NEVER) & (np.diff(d.legs_from) > 0)):
+        a, b = d.legs_from[row], d.legs_from[row + 1]
+        assert out.leg_entered_ms[a] == out.opened_ms[row]
+        for leg in range(a, b - 1):
+            came = out.leg_end_ms[leg] + d.leg_pause_ms[leg] if ended[leg] else NEVER
+            assert out.leg_entered_ms[leg + 1] == (came if came < world.desk.horizon_ms else NEVER)
+        assert (out.outcome[row] == RESOLVED) == bool(ended[b - 1])
+        assert out.first_start_ms[row] == out.leg_start_ms[a]
+        assert out.first_end_ms[row] == out.leg_end_ms[a]
+
+
+@law
+def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world: Small, out: Outcome) -> None:
+    d = world.demand
+    for leg in np.flatnonzero(out.leg_end_ms < NEVER):
+        team = out.leg_team[leg]
+        assert world.desk.ranks[team][out.leg_queue[leg]] >= 0
+        lasted = int(out.leg_end_ms[leg] - out.leg_start_ms[leg])
+        drawn = int(d.leg_handle_ms[leg])
+        assert lasted in {max(drawn * factor // 1000, 1) for factor in world.desk.stretch_permille[team]}
+
+
+def held_and_slots(world: Small, out: Outcome) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return for each team the instants at which something changes, the tickets then held and the slots on duty."""
+    found = []
+    for team, (times, slots) in enumerate(world.desk.slots()):
+        mine = out.leg_team == team
+        begin, end = out.leg_start_ms[mine], out.leg_end_ms[mine]
+        instants = np.unique(np.concatenate([times, begin, end[end < NEVER]]))
+        held = np.array([((begin <= t) & (t < end)).sum() for t in instants])
+        found.append((instants, held, slots[np.searchsorted(times, instants, side="right") - 1]))
+    return found
+
+
+@law
+def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(world: Small, out: Outcome) -> None:
+    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
+        starts = out.leg_start_ms[out.leg_team == team]
+        began = np.isin(instants, starts)
+        assert (held[began] <= slots[began]).all()  # above the slots, nothing is begun
+        over = held > slots
+        assert (np.diff(held)[over[1:]] <= 0).all()  # and what is held only shrinks
+
+
+@law
+def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_changes(world: Small, out: Outcome) -> None:
+    horizon = world.desk.horizon_ms
+    for team, (times, slots) in enumerate(world.desk.slots()):
+        mine = out.leg_team == team
+        end = np.minimum(out.leg_end_ms[mine], horizon)
+        work = int((end - out.leg_start_ms[mine]).sum())
+        length = np.diff(np.append(times, horizon))
+        on_duty = int((length * slots).sum())
+        instants, held, there = held_and_slots(world, out)[team]
+        overtime = int((np.diff(np.append(instants, horizon)) * np.maximum(held - there, 0)).sum())
+        assert work <= on_duty + overtime
+
+
+@law
+def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small, out: Outcome) -> None:
+    row = rows_of_legs(world)
+    first = np.zeros(len(row), dtype=bool)
+    first[world.demand.legs_from[:-1][np.diff(world.demand.legs_from) > 0]] = True
+    gone = np.where(first & (out.outcome[row] == LEFT), out.closed_ms[row], NEVER)
+    waits_until = np.minimum(np.minimum(out.leg_start_ms, gone), world.desk.horizon_ms)
+    moving = {q for q, ages in enumerate(world.desk.ages) if any(kind == AGE_QUEUE for _, kind, _ in ages)}
+    moving |= {q for q, to in enumerate(world.desk.patience_to) if to != LEAVE}
+    settled = (world.demand.leg_queue == out.leg_queue) & ~np.isin(out.leg_queue, list(moving))
+    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
+        free = held < slots
+        for leg in np.flatnonzero(settled & (out.leg_entered_ms < NEVER)):  # in one queue for all of its wait
+            entered, until = out.leg_entered_ms[leg], waits_until[leg]
+            now = np.searchsorted(instants, entered, side="right") - 1
+            idle = (until > entered and free[now]) or free[(instants > entered) & (instants < until)].any()
+            if idle:
+                assert world.desk.ranks[team][out.leg_queue[leg]] < 0, f"leg {leg} waits while team {team} is free"
+
+
+@law
+def test_children_open_when_their_parents_say(world: Small, out: Outcome) -> None:
+    d, horizon = world.demand, world.desk.horizon_ms
+    for row in np.flatnonzero(d.parent >= 0):
+        parent = d.parent[row]
+        resolved = out.closed_ms[parent] if out.outcome[parent] == RESOLVED else NEVER
+        base = out.opened_ms[parent] if d.kind[row] == CHASE else resolved
+        due = int(base) + int(d.after_ms[row])
+        opens = base < NEVER and due < horizon and not (d.kind[row] == CHASE and resolved <= due)
+        assert out.opened_ms[row] == (due if opens else NEVER)
+
+
+@law
+def test_the_live_count_of_complaints_is_that_of_the_table(world: Small, out: Outcome) -> None:
+    if world.rules is None:
+        assert out.level_ints.size == 0
+        return
+    at = complaints_ms(world.demand, out, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
+    minutes = world.desk.horizon_ms // MIN
+    by_minute = np.bincount(at[at < NEVER] // MIN, minlength=minutes)
+    assert out.level_ints[COMPLAINTS].tolist() == [0, *by_minute[: minutes - 1]]
+
+
+@few
+@given(worlds)
+def test_the_same_world_gives_the_same_bits(world: Small) -> None:
+    assert differences(world.run(), world.run()) == []
+
+
+# --- more staff ---------------------------------------------------------------------------------------------------
+
+
+@few
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=25), st.integers(1, 4))
+def test_one_more_agent_never_makes_a_larger_backlog_at_any_time(tickets: list[tuple[int, int]], agents: int) -> None:
+    """First come, first served, one queue, the same draws (Kiefer and Wolfowitz 1955: departures are no later)."""
+    world = demand(*[ticket(at, handle) for at, handle in sorted(tickets)])
+    less, more = (simulate(world, desk(crew(n)), None) for n in (agents, agents + 1))
+    assert (np.sort(more.closed_ms) <= np.sort(less.closed_ms)).all()
+    backlogs = [[int((o.opened_ms <= t).sum() - (o.closed_ms <= t).sum()) for t in range(300)] for o in (less, more)]
+    assert all(smaller <= larger for larger, smaller in zip(*backlogs, strict=True))
+
+
+def test_a_team_without_agents_changes_nothing() -> None:
+    rows = [path(0, ("a", 7, 3), ("b", 4)), ticket(2, 9, "b", patience=8), ticket(2, 5, "a")]
+    world = demand(*rows, queues="ab")
+    alone = simulate(world, desk(crew(1, "ab"), queues="ab"), None)
+    joined = simulate(world, desk(crew(1, "ab"), crew(0, "a", "b"), queues="ab"), None)
+    assert differences(alone, joined) == []

@@ -1,0 +1,469 @@
+"""The order of things: a hand-worked timeline for each exact sentence of the engine's definition."""
+
+from __future__ import annotations
+
+from sim.core.clock import NEVER
+from sim.demand import Demand
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+from sim.engine.reference import simulate
+from sim.feedback import INT_NAMES, LevelRules, Rail
+from sim.feedback.columns import (
+    COMPLAINTS,
+    FINAL,
+    LEVEL_LATE,
+    LEVEL_RUMOUR,
+    N_LATE,
+    N_OPEN,
+    PAID,
+    PAYOUT_IN,
+    REVIEWED,
+    RUMOUR,
+)
+from sim.staffing.desk import Desk
+from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
+
+ALWAYS = LevelRules(rumour_decay=1.0, rumour_threshold=-1.0, rumour_level_per_complaint=1.0)
+ECHO = LevelRules(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=1.0)
+"""Every candidate of a minute is admitted when a complaint was made in the minute before."""
+
+
+def run(world: Demand, at: Desk | None = None, rules: LevelRules | None = None, *, at_opening: bool = False) -> Outcome:
+    return simulate(world, at or desk(), rules, complain_from_opening=at_opening)
+
+
+def posts(world: Demand, outcome: Outcome, horizon: int = 10**6, *, at_opening: bool = False) -> list[int]:
+    return complaints_ms(world, outcome, at_opening=at_opening, horizon_ms=horizon).tolist()
+
+
+# --- phases -------------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_freed_in_an_instant_serves_who_opens_in_it() -> None:
+    out = run(demand(ticket(0), ticket(10)))
+    assert out.first_start_ms.tolist() == [0, 10]
+    assert out.closed_ms.tolist() == [10, 20]
+
+
+def test_a_slot_that_is_freed_when_its_shift_ends_serves_nobody() -> None:
+    out = run(demand(ticket(0), ticket(0)), desk(crew({0: 1, 10: 0, 30: 1})))
+    assert out.first_start_ms.tolist() == [0, 30]
+
+
+def test_new_agents_take_who_opens_when_their_shift_begins() -> None:
+    out = run(demand(ticket(10), ticket(10)), desk(crew({0: 0, 10: 2})))
+    assert out.first_start_ms.tolist() == [10, 10]
+
+
+def test_within_a_phase_the_row_decides_and_not_who_was_scheduled_first() -> None:
+    # Rows 0 and 1 come back from their pauses when row 2 opens, at 20; one agent is left by then.
+    world = demand(path(0, ("q", 5, 15), ("q", 5)), path(0, ("q", 10, 10), ("q", 5)), ticket(20))
+    out = run(world, desk(crew({0: 2, 15: 1})))
+    assert out.leg_start_ms.tolist() == [0, 20, 0, 25, 30]
+
+
+def test_the_decision_comes_once_and_last_so_the_urgent_is_not_overtaken_within_its_instant() -> None:
+    out = run(demand(ticket(0, priority=9), ticket(0, priority=0)))
+    assert out.first_start_ms.tolist() == [10, 0]
+
+
+def test_the_decision_waits_for_who_comes_back_without_a_pause() -> None:
+    # Row 0 ends its first leg at 10 and is more urgent than row 1, which has waited since 5.
+    out = run(demand(path(0, ("q", 10), ("q", 10), priority=0), ticket(5)))
+    assert out.leg_start_ms.tolist() == [0, 10, 20]
+
+
+def test_two_agents_who_finish_together_choose_together() -> None:
+    # Team 1 likes b best and is freed by the lower row; team 0 may take b as well but prefers a.
+    world = demand(ticket(0, 10, "b"), ticket(0, 10, "a"), ticket(1, 7, "b"), queues="ab")
+    out = run(world, desk(crew(1, "a", "b"), crew(1, "b"), queues="ab"))
+    assert out.leg_team.tolist() == [1, 0, 1]
+
+
+# --- patience -----------------------------------------------------------------------------------------------------
+
+
+def test_who_can_start_at_the_deadline_is_served() -> None:
+    out = run(demand(ticket(0, 10), ticket(0, 10, patience=10)))
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED]
+    assert out.first_start_ms[1] == 10
+
+
+def test_who_could_start_a_millisecond_later_has_left_at_the_deadline() -> None:
+    out = run(demand(ticket(0, 11), ticket(0, 10, patience=10), ticket(0, 10)))
+    assert out.outcome.tolist() == [RESOLVED, LEFT, RESOLVED]
+    assert out.closed_ms.tolist() == [11, 10, 21]
+    assert out.first_start_ms[1] == NEVER
+
+
+def test_patience_0_is_served_at_once_or_lost() -> None:
+    out = run(demand(*[ticket(at, 10, patience=0) for at in (0, 0, 9, 10, 10, 15)]))
+    assert out.outcome.tolist() == [RESOLVED, LEFT, LEFT, RESOLVED, LEFT, LEFT]
+    assert out.closed_ms.tolist() == [10, 0, 9, 20, 10, 15]
+
+
+def test_patience_is_for_the_first_leg_alone() -> None:
+    out = run(demand(path(0, ("q", 5, 1), ("q", 5), patience=0), ticket(1, 20)))
+    assert out.leg_start_ms.tolist() == [0, 25, 5]
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED]
+
+
+def test_who_has_left_is_nobody_s_parent_but_may_have_asked_again() -> None:
+    out = run(demand(ticket(0, 100), ticket(0, patience=20), chase(1, 30), reopening(1, 5)))
+    assert out.outcome.tolist() == [RESOLVED, LEFT, RESOLVED, OPEN]
+    assert out.opened_ms.tolist() == [0, 0, 30, NEVER]
+
+
+def test_waiters_whose_deadline_is_before_the_horizon_are_flushed_as_left() -> None:
+    at = desk(crew(0), horizon=50)
+    out = run(demand(ticket(0, patience=49), ticket(0, patience=50), ticket(0)), at)
+    assert out.outcome.tolist() == [LEFT, OPEN, OPEN]
+    assert out.closed_ms.tolist() == [49, NEVER, NEVER]
+
+
+# --- the decision -------------------------------------------------------------------------------------------------
+
+
+def test_a_team_takes_its_preferred_queue_first_however_long_others_have_waited() -> None:
+    world = demand(ticket(0, 10, "a"), ticket(1, 10, "b", priority=0), ticket(2, 10, "a"), queues="ab")
+    out = run(world, desk(crew(1, "a", "b"), queues="ab"))
+    assert out.first_start_ms.tolist() == [0, 20, 10]
+
+
+def test_equal_ranks_pool_queues_by_priority_then_entry_then_row() -> None:
+    rows = [
+        ticket(0, 10, "a"),
+        ticket(1, 10, "b"),
+        ticket(1, 10, "a"),
+        ticket(2, 10, "a", priority=0),
+        ticket(3, 10, "b"),
+    ]
+    out = run(demand(*rows, queues="ab"), desk(crew(1, "ab"), queues="ab"))
+    assert out.first_start_ms.tolist() == [0, 20, 30, 10, 40]
+
+
+def test_the_rank_counts_before_the_priority_of_the_waiter() -> None:
+    # Team 0 ranks a 0 and b 1; at the instant both wait, and b's waiter is the more urgent.
+    world = demand(ticket(0, 10, "a", priority=9), ticket(0, 10, "b", priority=0), queues="ab")
+    assert run(world, desk(crew(1, "a", "b"), queues="ab")).first_start_ms.tolist() == [0, 10]
+
+
+def test_the_team_that_ranks_the_queue_higher_takes_before_the_one_the_queue_prefers() -> None:
+    world = demand(ticket(0, 10, "a"), queues="ab")
+    at = desk(crew(1, "b", "a"), crew(1, "a"), queues="ab", rules=Rules(prefers={"a": [0, 1]}))
+    assert run(world, at).leg_team.tolist() == [1]
+
+
+def test_the_queue_s_preference_chooses_among_teams_and_then_the_team_s_number() -> None:
+    teams = (crew(1), crew(1), crew(1))
+    assert run(demand(ticket(0)), desk(*teams)).leg_team.tolist() == [0]
+    prefers = desk(*teams, rules=Rules(prefers={"q": [2]}))
+    assert run(demand(*[ticket(0)] * 3), prefers).leg_team.tolist() == [2, 0, 1]
+
+
+def test_the_first_waiter_counts_before_the_preference() -> None:
+    # At 10 only team 1 is free; at 0 the pairs (team 0, b's urgent waiter) come before (team 1, a's).
+    world = demand(ticket(0, 10, "a", priority=9), ticket(0, 10, "b", priority=0), queues="ab")
+    at = desk(crew(1, "ab"), crew(1, "a"), queues="ab", rules=Rules(prefers={"a": [0, 1], "b": [0]}))
+    assert run(world, at).leg_team.tolist() == [1, 0]
+
+
+def test_an_unskilled_team_stays_idle() -> None:
+    out = run(demand(ticket(0, 10, "b"), queues="ab"), desk(crew(1, "a"), queues="ab", horizon=50))
+    assert out.outcome.tolist() == [OPEN]
+
+
+# --- queues -------------------------------------------------------------------------------------------------------
+
+
+def test_waiters_stand_by_priority_then_entry_then_row() -> None:
+    rows = [ticket(0, 10), ticket(1, 10, priority=6), ticket(2, 10), ticket(2, 10), ticket(3, 10, priority=4)]
+    assert run(demand(*rows)).first_start_ms.tolist() == [0, 40, 20, 30, 10]
+
+
+def test_a_returning_ticket_stands_behind_those_who_entered_the_queue_before_it() -> None:
+    out = run(demand(path(0, ("q", 10, 5), ("q", 10)), ticket(1, 10), ticket(14, 10), ticket(16, 10)))
+    assert out.leg_start_ms.tolist() == [0, 30, 10, 20, 40]
+
+
+def test_a_child_does_not_starve_behind_later_roots() -> None:
+    out = run(demand(ticket(0, 5), ticket(1, 20), ticket(20, 10), reopening(0, 5)))
+    assert out.first_start_ms.tolist() == [0, 5, 35, 25]
+    assert out.opened_ms[3] == 10
+
+
+# --- complaints ---------------------------------------------------------------------------------------------------
+
+
+def test_the_timer_posts_unless_the_ticket_is_resolved_and_closing_in_its_instant_prevents_it() -> None:
+    # The target passes unanswered at 5, so the clock runs from 5 on; rows 0 and 1 are closed at 15 and 25.
+    rows = [ticket(0, 10, target=50), ticket(0, 10, target=5, complain=14), ticket(0, 10, target=5, complain=15),
+            ticket(0, 10, target=5, complain=35)]  # fmt: skip
+    world = demand(*rows)
+    out = run(world)
+    assert out.closed_ms.tolist() == [10, 20, 30, 40]
+    assert posts(world, out) == [NEVER, 19, 20, NEVER]
+
+
+def test_a_first_answer_at_the_target_is_in_time() -> None:
+    world = demand(ticket(0, 10), ticket(0, 100, target=10, complain=1), ticket(0, 100, target=9, complain=200))
+    out = run(world, desk(crew(2)))
+    assert posts(world, out) == [NEVER, NEVER, NEVER]
+    late = demand(ticket(0, 10), ticket(0, 100, target=9, complain=1))
+    assert posts(late, run(late)) == [NEVER, 10]
+
+
+def test_the_clock_starts_when_the_first_handling_ends_with_more_to_come() -> None:
+    world = demand(path(0, ("q", 10, 50), ("q", 10), target=5, complain=20), ticket(100, target=5, complain=1))
+    assert posts(world, run(world)) == [30, NEVER]
+
+
+def test_who_left_is_unresolved_and_may_post() -> None:
+    world = demand(ticket(0, 100), ticket(0, patience=20, complain=500), ticket(0, patience=20, target=5, complain=7))
+    assert posts(world, run(world)) == [NEVER, 520, 12]
+
+
+def test_with_the_clock_at_opening_every_unresolved_ticket_may_post() -> None:
+    world = demand(ticket(0, 10, complain=9), ticket(20, 10, complain=10))
+    assert posts(world, run(world), at_opening=True) == [9, NEVER]
+
+
+def test_no_complaint_at_or_after_the_horizon() -> None:
+    world = demand(ticket(0, complain=49), ticket(0, complain=50))
+    out = run(world, desk(crew(0), horizon=50))
+    assert posts(world, out, 50, at_opening=True) == [49, NEVER]
+
+
+# --- children -----------------------------------------------------------------------------------------------------
+
+
+def test_a_reopening_counts_from_the_resolution_and_a_chase_from_the_opening() -> None:
+    out = run(demand(ticket(0, 50), reopening(0, 7), chase(0, 20)))
+    assert out.opened_ms.tolist() == [0, 57, 20]
+    assert out.first_start_ms.tolist() == [0, 60, 50]
+
+
+def test_a_chase_opens_unless_its_parent_is_resolved_then() -> None:
+    out = run(demand(ticket(0, 50), chase(0, 50)))
+    assert out.opened_ms.tolist() == [0, NEVER]
+    assert run(demand(ticket(0, 50), chase(0, 49))).opened_ms.tolist() == [0, 49]
+
+
+def test_a_child_of_a_ticket_that_never_opened_never_opens() -> None:
+    rows = [ticket(0), candidate(MIN, 0.5), chase(1, 1), reopening(1, 1), chase(3, 1)]
+    out = run(demand(*rows, minutes=3), desk(horizon=3 * MIN), ECHO)
+    assert out.opened_ms.tolist() == [0, NEVER, NEVER, NEVER, NEVER]
+
+
+def test_children_have_children() -> None:
+    out = run(demand(ticket(0, 10), reopening(0, 5), reopening(1, 5), chase(2, 5)))
+    assert out.opened_ms.tolist() == [0, 15, 30, 35]
+
+
+# --- live levels --------------------------------------------------------------------------------------------------
+
+
+def test_the_tick_counts_the_complaints_of_the_minute_before_it_and_comes_before_the_openings() -> None:
+    # Complaints at the last ms of minute 0, at the first of minute 1, and in minute 2.
+    ends = (MIN - 1, MIN, 2 * MIN)
+    world = demand(*[ticket(0, complain=at) for at in ends], candidate(MIN, 0.5), candidate(4 * MIN, 0.5), minutes=5)
+    out = run(world, desk(crew(0), horizon=5 * MIN), ECHO, at_opening=True)
+    assert out.level_ints[COMPLAINTS].tolist() == [0, 1, 1, 1, 0]
+    assert out.level_floats[RUMOUR].tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
+    assert out.opened_ms[3:].tolist() == [MIN, NEVER]
+
+
+def test_what_is_closed_in_the_tick_s_instant_has_not_complained_in_it() -> None:
+    # Both would post in the last ms of minute 0 and at its end; the second is closed at that instant.
+    world = demand(ticket(0, MIN, complain=MIN - 1), ticket(0, MIN, complain=MIN), minutes=3)
+    out = run(world, desk(crew(2), horizon=3 * MIN), ECHO, at_opening=True)
+    assert out.level_ints[COMPLAINTS].tolist() == [0, 1, 0]
+
+
+def test_a_level_admits_the_marks_under_it_for_its_whole_minute() -> None:
+    rules = LevelRules(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=0.5)
+    marks = [(MIN, 0.0), (MIN + 59_999, 0.49), (MIN + 59_999, 0.5), (2 * MIN, 0.0)]
+    rows = [ticket(0, complain=1), *[candidate(at, mark) for at, mark in marks]]
+    out = run(demand(*rows, minutes=4), desk(crew(0), horizon=4 * MIN), rules, at_opening=True)
+    assert out.opened_ms[1:].tolist() == [MIN, MIN + 59_999, NEVER, NEVER]
+
+
+def test_a_level_above_1_admits_all() -> None:
+    rows = [*[ticket(0, complain=1)] * 3, candidate(MIN, 0.9), candidate(MIN, 0.9, stream=0)]
+    out = run(demand(*rows, minutes=2), desk(crew(0), horizon=2 * MIN), ECHO, at_opening=True)
+    assert out.opened_ms[3:].tolist() == [MIN, NEVER]
+
+
+def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
+    out = run(demand(ticket(0), candidate(0, 0.0), minutes=2), desk(horizon=2 * MIN))
+    assert out.opened_ms.tolist() == [0, NEVER]
+    assert out.level_ints.shape == (len(INT_NAMES), 0)
+
+
+def test_the_withdrawal_pipeline_by_hand() -> None:
+    rails = (Rail(payouts_per_minute=2.0, final_minutes=2),)
+    rules = LevelRules(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
+    world = demand(ticket(0), minutes=6, auto=[4, 1], review=[2])
+    out = run(world, desk(horizon=6 * MIN), rules)
+    (rail,) = out.level_rails
+    assert rail[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
+    assert rail[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
+    assert rail[PAID].tolist() == [2, 4, 6, 7, 7, 7]
+    assert rail[FINAL].tolist() == [0, 0, 2, 4, 6, 7]
+    assert out.level_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
+    assert out.level_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
+    assert out.level_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
+    assert out.level_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6
+
+
+def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
+    """Against each withdrawal followed one by one."""
+    arrivals = [5, 0, 7, 3, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
+    rules = LevelRules(reviews_per_minute=1.0, rails=(Rail(payouts_per_minute=1.75),), promise_minutes=3)
+    out = run(demand(ticket(0), minutes=15, auto=arrivals), desk(horizon=15 * MIN), rules)
+    line: list[int] = []
+    credit, late = 0.0, []
+    for minute, came in enumerate(arrivals):
+        line += [minute] * came
+        credit += 1.75
+        paid = min(len(line), int(credit))
+        line = line[paid:]
+        credit = credit - paid if line else 0.0
+        late.append(sum(minute - since >= 3 for since in line))
+    assert out.level_ints[N_LATE].tolist() == late
+    assert max(late) > 3
+
+
+# --- shifts -------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_cut_off_and_free_slots_may_be_negative() -> None:
+    rows = [ticket(0, 20), ticket(0, 30), ticket(5, 10)]
+    out = run(demand(*rows), desk(crew({0: 2, 10: 1})))
+    assert out.closed_ms.tolist() == [20, 30, 40]  # at 20 one slot, one still busy: row 2 waits for 30
+
+
+def test_a_second_change_counts_from_what_is_busy_then() -> None:
+    out = run(demand(*[ticket(0, 30)] * 3, *[ticket(1, 5)] * 2), desk(crew({0: 3, 10: 0, 20: 4})))
+    assert out.first_start_ms.tolist() == [0, 0, 0, 20, 25]
+
+
+# --- concurrency --------------------------------------------------------------------------------------------------
+
+
+def test_the_stretch_is_fixed_at_the_start_by_the_number_then_held() -> None:
+    at = desk(crew(1, holds=3, stretch=(1000, 1500, 2001)))
+    out = run(demand(*[ticket(0, 10)] * 4), at)
+    assert out.leg_end_ms.tolist() == [10, 15, 20, 30]  # the fourth starts at 10, again as one of three: 10 + 20
+
+
+def test_each_agent_takes_a_first_ticket_before_any_takes_a_second() -> None:
+    at = desk(crew(2, holds=2, stretch=(1000, 3000)))
+    assert run(demand(*[ticket(0, 10)] * 4), at).leg_end_ms.tolist() == [10, 10, 30, 30]
+
+
+def test_the_agents_on_duty_count_and_not_those_who_have_gone() -> None:
+    at = desk(crew({0: 2, 5: 1}, holds=2, stretch=(1000, 3000)))
+    out = run(demand(ticket(0, 100), ticket(5, 10)), at)
+    assert out.leg_end_ms.tolist() == [100, 35]
+
+
+def test_a_stretched_handling_lasts_at_least_a_millisecond() -> None:
+    assert run(demand(ticket(0, 1)), desk(crew(1, stretch=(500,)))).leg_end_ms.tolist() == [1]
+
+
+# --- age ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_aged_ticket_gains_priority_and_keeps_its_place_by_entry() -> None:
+    rows = [ticket(0, 30), ticket(1, 10), ticket(2, 10, priority=2), ticket(3, 10, priority=2)]
+    out = run(demand(*rows), desk(rules=Rules(ages={"q": [(20, 2)]})))
+    assert out.first_start_ms.tolist() == [0, 30, 40, 50]
+
+
+def test_age_acts_in_the_opening_phase_so_it_counts_in_the_decision_of_its_instant() -> None:
+    rows = [ticket(0, 21), ticket(1, 10), ticket(2, 10, priority=2)]
+    at = desk(rules=Rules(ages={"q": [(20, 1)]}))
+    assert run(demand(*rows), at).first_start_ms.tolist() == [0, 21, 31]
+    sooner = [ticket(0, 20), *rows[1:]]
+    assert run(demand(*sooner), at).first_start_ms.tolist() == [0, 30, 20]
+
+
+def test_a_ticket_that_moves_to_another_queue_enters_it_then() -> None:
+    world = demand(ticket(0, 10, "a"), ticket(5, 100, "b"), ticket(6, 10, "b"), ticket(20, 10, "b"), queues="ab")
+    at = desk(crew(0, "a"), crew(1, "b"), queues="ab", rules=Rules(ages={"a": [(15, "b")]}))
+    out = run(world, at)
+    assert out.first_start_ms.tolist() == [115, 5, 105, 125]
+    assert out.leg_queue[0] == 1
+    assert out.leg_entered_ms[0] == 0  # when it first entered a queue
+
+
+def test_a_ticket_that_has_started_does_not_age() -> None:
+    world = demand(path(0, ("a", 30), ("a", 10)), queues="ab")
+    out = run(world, desk(crew(1, "a"), queues="ab", rules=Rules(ages={"a": [(20, "b")]})))
+    assert out.leg_start_ms.tolist() == [0, 30]
+
+
+def test_impatience_moves_a_chat_to_the_inbox_and_it_waits_there_without_end() -> None:
+    world = demand(ticket(0, 10, "a", patience=20), ticket(0, 90, "b"), queues="ab")
+    at = desk(crew(0, "a"), crew(1, "b"), queues="ab", rules=Rules(then={"a": "b"}))
+    out = run(world, at)
+    assert out.moved_ms.tolist() == [20, NEVER]
+    assert out.first_start_ms.tolist() == [90, 0]
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED]
+
+
+def test_a_moving_chat_is_decided_on_in_its_new_queue_within_the_instant() -> None:
+    world = demand(ticket(0, 20, "a"), ticket(0, 10, "a", patience=20), queues="ab")
+    at = desk(crew(1, "a"), crew(1, "b"), queues="ab", rules=Rules(then={"a": "b"}))
+    out = run(world, at)
+    assert out.first_start_ms.tolist() == [0, 20]
+    assert out.leg_team.tolist() == [0, 1]
+
+
+def test_who_has_left_does_not_grow_old() -> None:
+    """The patience ended at 5; at 20 nobody is there to be moved, whether or not anyone has looked at the queue."""
+    world = demand(ticket(0, 10, "a", patience=5), queues="ab")
+    for served in (0, 1):
+        at = desk(crew(0, "a"), crew(served, "b"), queues="ab", rules=Rules(ages={"a": [(20, "b")]}))
+        out = run(world, at)
+        assert out.outcome.tolist() == [LEFT]
+        assert out.closed_ms.tolist() == [5]
+        assert out.leg_start_ms.tolist() == [NEVER]
+        assert out.leg_queue.tolist() == [0]
+
+
+def test_who_moves_and_starts_at_once_stands_in_the_old_queue_no_longer() -> None:
+    world = demand(ticket(0, 50, "a"), queues="ab")
+    at = desk(crew({0: 0, 25: 1}, "a"), crew(1, "b"), queues="ab", rules=Rules(ages={"a": [(20, "b")]}))
+    out = run(world, at)
+    assert out.leg_start_ms.tolist() == [20]
+    assert out.leg_team.tolist() == [1]
+    assert out.closed_ms.tolist() == [70]
+
+
+# --- the horizon --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_due_at_the_horizon_does_not_happen() -> None:
+    out = run(demand(ticket(0, 50), ticket(10, 49), ticket(50)), desk(crew(2), horizon=50))
+    assert out.closed_ms.tolist() == [NEVER, NEVER, NEVER]
+    assert out.opened_ms.tolist() == [0, 10, NEVER]
+    assert run(demand(ticket(0, 49)), desk(horizon=50)).closed_ms.tolist() == [49]
+
+
+def test_a_demand_without_tickets_runs() -> None:
+    assert len(run(demand()).opened_ms) == 0
+    out = run(demand(candidate(MIN, 0.0), minutes=2), desk(horizon=2 * MIN), ALWAYS)
+    assert out.opened_ms.tolist() == [MIN]
+
+
+def test_a_timeline_with_everything_in_it() -> None:
+    """A pause, who is served at the deadline, who is not a millisecond after it, a reopening, a shift that ends."""
+    world = demand(
+        path(0, ("q", 10, 30), ("q", 10)), ticket(0, 25, patience=10), ticket(4, 5, patience=30), reopening(0, 5)
+    )
+    out = run(world, desk(crew({0: 1, 45: 0, 60: 1}), horizon=100))
+    assert out.opened_ms.tolist() == [0, 0, 4, 55]
+    assert out.leg_start_ms.tolist() == [0, 40, 10, NEVER, 60]
+    assert out.closed_ms.tolist() == [50, 35, 34, 70]
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED, LEFT, RESOLVED]

@@ -1,0 +1,212 @@
+"""Where unfinished runs lie: what names the place, who may work there, and what is left when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from polars.exceptions import ComputeError
+
+from sim.experiment import checkpoint as ledgers
+from sim.experiment.checkpoint import Ledger, beside, identity, refusal_told
+from sim.experiment.store import Kept
+from sim.scenario import Scenario, ScenarioFaults, load
+
+METRICS: dict[str, float | None] = {"backlog_peak": 3.0}
+SERIES: dict[tuple[str, str], np.ndarray] = {("all", "n_backlog"): np.arange(24.0)}
+
+
+def filled(ledger: Ledger, *numbers: int) -> Ledger:
+    ledger.open()
+    for number in numbers:
+        ledger.add(number, METRICS, SERIES)
+    return ledger
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def quiet(*sets: str) -> Scenario:
+    return load("quiet_week", sets=sets)
+
+
+# --- the place ----------------------------------------------------------------------------------------------------
+
+
+def test_what_decides_the_bits_names_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    base = identity(quiet(), seed=1)
+    assert identity(quiet(), seed=1) == base
+    others = {
+        "seed": identity(quiet(), seed=2),
+        "scenario": identity(quiet("teams.front.agents=3"), seed=1),
+    }
+    monkeypatch.setattr(ledgers, "version", lambda name: f"another {name}")
+    others["packages"] = identity(quiet(), seed=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("platform.python_version", lambda: "3.99")
+    others["python"] = identity(quiet(), seed=1)
+    monkeypatch.undo()
+    (tmp_path / "engine.py").write_text("an edited source")
+    monkeypatch.setattr(ledgers, "_HOME", tmp_path)
+    ledgers._sources.cache_clear()
+    others["sources"] = identity(quiet(), seed=1)
+    ledgers._sources.cache_clear()
+    assert len({base, *others.values()}) == 1 + len(others), others
+
+
+def test_the_content_of_the_candles_names_the_place_too(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    scenario = load("baseline", sets=[f'market.candles="{prices}"', 'market.begin="2020-03-12"'])
+    found = []
+    for content in ("1", "2", "1"):
+        prices.write_text(content)
+        found.append(identity(scenario, seed=1))
+    assert found[0] == found[2] != found[1]
+
+
+def test_it_lies_hidden_beside_the_run(tmp_path: Path) -> None:
+    unnamed = beside(Path("results/quiet_week/20260101T000000-1"), "abc", named=False)
+    assert unnamed == Path("results/quiet_week/.unfinished-abc")
+    assert beside(tmp_path / "mine", "abc", named=True) == tmp_path / ".mine.unfinished-abc"
+
+
+# --- what is left -------------------------------------------------------------------------------------------------
+
+
+def test_what_was_finished_is_found_again_and_gone_when_settled(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "place"
+    filled(Ledger(place), 0, 3).close()
+    again = filled(Ledger(place), 3, 4)
+    assert sorted(again.kept.finished) == [0, 3, 4]
+    assert [again.finished(most) for most in (0, 1, 4, 100)] == [0, 1, 2, 3]
+    assert not again.private
+    again.settle()
+    again.close()
+    assert names(place.parent) == []
+    assert again.finished(100) == 0
+
+
+def test_nothing_is_written_before_it_is_opened_and_nothing_left_of_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "place")
+    assert names(tmp_path) == []
+    ledger.open()
+    assert names(tmp_path) == ["place"]
+    ledger.close()
+    assert names(tmp_path) == []
+
+
+def test_without_a_place_it_is_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ledger = filled(Ledger(), 0)
+    assert ledger.private
+    assert len(names(tmp_path)) == 1
+    ledger.close()
+    assert names(tmp_path) == []
+
+
+def test_a_kill_amid_the_removal_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "place"
+    ledger = filled(Ledger(place), 0)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed just before it
+    ledger.settle()
+    monkeypatch.undo()
+    assert names(tmp_path) == ["place.settled"]
+    again = filled(Ledger(place))
+    assert not again.kept.finished
+    again.close()
+    assert names(tmp_path) == []
+
+
+# --- who may work there -------------------------------------------------------------------------------------------
+
+
+def test_a_second_one_at_the_same_time_works_apart(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    first, second = filled(Ledger(place), 0), filled(Ledger(place))
+    assert (first.private, second.private) == (False, True)
+    assert second.finished(10) == 0
+    second.add(1, METRICS, SERIES)
+    second.close()
+    first.close()
+    third = filled(Ledger(place))
+    assert not third.private
+    assert sorted(third.kept.finished) == [0]
+    third.settle()
+
+
+def test_another_process_holds_the_place_until_it_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sim.experiment.checkpoint import Ledger;"
+        "Ledger(Path(sys.argv[1])).open();"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    place = tmp_path / "place"
+    with subprocess.Popen([sys.executable, "-c", code, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        ledger = filled(Ledger(place))
+        assert ledger.private
+        ledger.close()
+        other.kill()
+    ledger = filled(Ledger(place))
+    assert not ledger.private
+    ledger.close()
+
+
+def test_a_lock_on_a_ledger_that_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the opening of the lock file and the lock itself, the first one settles: its file is another's."""
+    import fcntl
+
+    place = tmp_path / "place"
+    first = filled(Ledger(place), 0)
+    lock, turns = fcntl.flock, []
+
+    def late(*given: Any) -> None:
+        turns.append(given)
+        if len(turns) == 1:
+            first.settle()
+        lock(*given)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    second = filled(Ledger(place), 7)
+    assert len(turns) == 2
+    assert not second.private
+    assert (place / "lock").is_file()
+    second.close()
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_system_refuses_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ScenarioFaults) as told:
+        Ledger(tmp_path / "file" / "place").open()
+    rule = "must be a free place where files can be written"
+    assert told.value.faults == [f"{tmp_path}/file/place: --out: got Not a directory; {rule}"]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ledger = filled(Ledger(tmp_path / "place"), 0)
+    monkeypatch.setattr(Kept, "add", full)
+    with pytest.raises(ScenarioFaults) as told:
+        ledger.add(1, METRICS, SERIES)
+    assert told.value.faults == [f"{tmp_path}/place: --out: got No space left on device; {rule}"]
+    monkeypatch.undo()
+    ledger.close()
+    assert sorted(filled(Ledger(tmp_path / "place")).kept.finished) == [0]
+
+
+def test_what_polars_is_refused_is_a_fault_and_its_other_errors_are_not(tmp_path: Path) -> None:
+    full = "parquet: File out of specification: underlying IO error: No space left on device (os error 28)"
+    with pytest.raises(ScenarioFaults) as told, refusal_told(tmp_path / "run"):
+        raise ComputeError(full)
+    assert "got No space left on device; must be" in told.value.faults[0]
+    with pytest.raises(ComputeError, match="odd"), refusal_told(tmp_path / "run"):
+        raise ComputeError("odd")

@@ -1,0 +1,121 @@
+"""When replication stops: hand-made values, whose half-widths are known."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from sim.experiment.analysis.precision import LEAST, MOST, USUAL, Goal, Precision, at_most, relative_half_width
+from sim.metrics.desk import METRICS
+from sim.numerics.statistics import half_width
+from sim.scenario.schema.names import MetricName
+
+Value = float | None
+
+
+def finished(*values: Value) -> dict[int, dict[str, Value]]:
+    return {number: {"m": value} for number, value in enumerate(values)}
+
+
+def alternating(mean: float, apart: float, n: int) -> list[Value]:
+    """Return values of which half lie ``apart`` above the mean and half below."""
+    return [mean + apart * (-1) ** i for i in range(n)]
+
+
+def goal(wanted: float | None, most: int = 100) -> Goal:
+    return Goal(most, metric="m", wanted=wanted)
+
+
+def test_without_a_wanted_precision_all_count() -> None:
+    one = goal(None, 3)
+    assert not one.reached(finished(1.0, 1.0))
+    assert one.reached(finished(1.0, 1.0, 1.0))
+    assert one.count == 3
+    assert one.outcome() is None
+
+
+def test_it_stops_at_the_first_number_from_ten_on_that_is_precise_enough() -> None:
+    values = np.array(alternating(100.0, 5.0, 100))
+    enough = [n for n in range(2, 101) if (half_width(values[:n]) or 0.0) <= 0.02 * values[:n].mean()]
+    one = goal(0.02)
+    assert one.reached(finished(*values.tolist()))
+    assert one.count == min(n for n in enough if n >= LEAST) > LEAST
+    assert one.outcome() == Precision("m", 0.02, relative_half_width(values[: one.count].tolist()), one.count)
+
+
+def test_ten_is_the_least_however_alike_they_are() -> None:
+    one = goal(0.5)
+    assert not one.reached(finished(*[7.0] * 9))
+    assert one.reached(finished(*[7.0] * 50))
+    assert one.count == LEAST == 10
+    assert one.outcome() == Precision("m", 0.5, 0.0, 10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_in_which_they_finish_changes_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    values: list[Value] = [100 + 8 * chance.gauss(0, 1) for _ in range(200)]
+    straight = goal(0.02, 200)
+    assert straight.reached(finished(*values))
+    order = list(range(200))
+    for start in range(0, 200, 4):  # four workers, each group in any order
+        group = order[start : start + 4]
+        chance.shuffle(group)
+        order[start : start + 4] = group
+    shaken, so_far = goal(0.02, 200), dict[int, dict[str, Value]]()
+    for number in order:
+        so_far[number] = {"m": values[number]}
+        if shaken.reached(so_far):
+            break
+    assert shaken.outcome() == straight.outcome()
+    assert LEAST < shaken.count < 200
+
+
+def test_a_gap_is_waited_for() -> None:
+    one, all_there = goal(0.5), finished(*[7.0] * 50)
+    without_four = {number: metrics for number, metrics in all_there.items() if number != 4}
+    assert not one.reached(without_four)
+    assert one.count == 4
+    assert one.reached(all_there)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [*[7.0] * 11, None, *[7.0] * 20],  # precise after 10, but for none of it: see the first number that counts
+        [None, *[7.0] * 31],
+        [0.0] * 32,
+        alternating(0.0, 1.0, 32),
+    ],
+)
+def test_no_value_and_a_mean_of_zero_have_no_relative_precision(values: list[Value]) -> None:
+    one = goal(0.02, 32)
+    assert one.reached(finished(*values))
+    if values[:10] == [7.0] * 10:
+        assert one.count == 10  # what comes later was not needed
+        return
+    assert one.count == 32
+    assert one.outcome() == Precision("m", 0.02, None, 32)
+    assert not one.outcome().met  # type: ignore[union-attr]
+
+
+def test_it_is_given_up_after_the_most() -> None:
+    one = goal(0.001, 30)
+    assert one.reached(finished(*alternating(100.0, 5.0, 40)))
+    outcome = one.outcome()
+    assert outcome is not None
+    assert (outcome.replications, outcome.met) == (30, False)
+    assert outcome.reached == pytest.approx(half_width(alternating(100.0, 5.0, 30)) / 100.0)  # type: ignore[operator, arg-type]
+
+
+def test_how_many_at_most() -> None:
+    asked = [at_most(n, wanted) for n, wanted in itertools.product((None, 7), (None, 0.02))]
+    assert asked == [USUAL, MOST, 7, 7] == [20, 1000, 7, 7]
+
+
+def test_a_scenario_may_name_every_metric_and_nothing_else() -> None:
+    assert get_args(MetricName) == tuple(metric.name for metric in METRICS)

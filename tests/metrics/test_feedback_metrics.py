@@ -1,0 +1,182 @@
+"""The metrics of withdrawals and of the public, by hand: a day of one rail in which each station does something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sim.drivers.market import Market
+from sim.engine.reference import simulate
+from sim.feedback import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
+from sim.feedback.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
+from sim.metrics.desk import measure
+from sim.metrics.hourly import hourly
+from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.waits import line_waits
+from sim.metrics.withdrawals import _quantile
+from sim.model.model import World
+from sim.numerics.streams import Streams
+from sim.scenario.schema.scenario import Scenario
+from tests.support.worlds import MIN, crew, demand, desk, ticket
+
+MINUTES = 1440
+H = 60 * MIN
+LAW = {"law": "deterministic", "value": "1 h"}
+SCENARIO = {
+    "title": "by hand",
+    "days": 1,
+    "population": {"registered": 100, "mau_share": 0.1, "tickets_per_mau_day": 0.1},
+    "categories": {"a": {"share": 1.0, "steps": {"only": {"queue": "q", "handle": LAW}}}},
+    "teams": {"t0": {"serves": ["q"], "agents": 1}},
+    "withdrawals": {
+        "payouts_per_minute": 1, "review_share": 0.1, "reviews_per_hour": 60, "confirmation": "1 min",
+        "promise": "10 min", "late_tickets_per_hour": 1, "late_category": "a", "late_ceiling_per_hour": 1,
+        "amount_mean_usd": 1, "amount_cv": 1, "assets": {"BTC": 1.0},
+        "rails": {"BTC": {"wallet": {
+            "hot_usd": 10, "cold_usd": 20, "low_share": 0.5, "high_share": 2, "deposits_share": 0, "refill": LAW,
+        }}},
+    },
+    "gateway": {
+        "loads_per_s": [0.1], "error_shares": [0.0], "retry_share": 0, "retry_after": "1 min",
+        "tickets_per_failure": 0, "category": "a", "ceiling_per_hour": 1,
+    },
+    "copies": {"per_post": 0.5, "half_life": "1 h", "unanswered_half_life": "1 h", "mark_tail": 2},
+    "trust": {"half_life": "1 d", "loss_per_post": 0.1, "distrust_weight": 0},
+    "run": {
+        "depositors_share": 1, "contacts": 0, "fright": "1 h", "frightened_per_hour": 0, "amount_mean_usd": 1,
+        "amount_cv": 1,
+    },
+    "campaigns": {"wave": {"at": "6 min", "length": "1 min", "posts": 1, "spam_per_post": 3}},
+    "listening": {"noise_per_day": 40, "recall": 0.75, "false_share": 0.1},
+}  # fmt: skip
+RAIL = Rail(payouts_per_minute=2.0, final_minutes=3, hot_cents=1000, cold_cents=2000, low_cents=500, target_cents=1000)
+
+
+def by_hand() -> Facts:
+    """Return a day: 10 requests of 100 cents in minute 0, 4 in minute 100 under limits, 2 posts, a fright of one."""
+    requests = np.zeros((1, 4, MINUTES), np.int64)
+    requests[0, :, 0] = 8, 800, 2, 200
+    requests[0, :2, 100] = 4, 400
+    given = np.zeros((len(GIVEN_NAMES), MINUTES))
+    given[MARKET_TIGHTNESS, 100] = 1.0
+    given[CONTAGION, 200] = 1.0
+    flow = Flow(
+        requests=requests,
+        posts_ms=np.array([5 * MIN]),
+        campaign_ms=np.array([6 * MIN]),
+        given=given,
+        refill_minutes=np.array([[60]]),
+        copy_times=np.array([0.5, 99.0]),
+        fright_times=np.array([0.5, 99.0]),
+        calm_times=np.array([99.0]),
+        post_marks=np.array([1.0]),
+        fright_rail=np.array([0, 0]),
+        fright_cents=np.array([300, 300]),
+    )
+    rules = LevelRules(
+        rails=(RAIL,),
+        reviews_per_minute=1.0,
+        drop_share=0.2,
+        held_share=1.0,
+        hold_minutes=10,
+        gateway=Gateway(loads_per_minute=(5.0,), error_shares=(0.0,)),
+        limits=Limits(over_share=0.5),
+        voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.0, trust_loss_per_post=0.1),
+        panic=Panic(depositors=10),
+    )
+    scenario = Scenario.model_validate(SCENARIO)
+    at = desk(crew(1, "q"), horizon=MINUTES * MIN)
+    world = World(scenario, Market(scenario, np.ones(24)), at, rules)
+    met = replace(
+        demand(ticket(0, 10), categories=("a",), minutes=MINUTES), flow=flow, spam_ms=np.array([6, 6, 7]) * MIN
+    )
+    return Facts(world, met, simulate(met, at, rules), Streams(1, 0))
+
+
+# Minute 0: the gateway lets 5 of 10 through, 4 automatic and 1 to be reviewed; one automatic drops out; the reviewed
+# one is held for 10 minutes. Minute 100: 2 of 4 are refused. Minute 200: one in fright takes 3 dollars. The copy of
+# the first post comes in the minute of the campaign's.
+HAND = {
+    "withdrawals_requests_per_day": 10 + 4 + 1,
+    "withdrawals_failed_share": 5 / 15,
+    "withdrawals_given_up_per_day": 5,
+    "withdrawals_dropped_per_day": 1,
+    "withdrawals_refused_per_day": 2,
+    "withdrawals_held_per_day": 1,
+    "withdrawals_paid_per_day": 3 + 1 + 2 + 1,
+    "outflow_usd_per_day": 3.0 + 1.0 + 2.0 + 3.0,
+    "assets_left_share": (30 - 9) / 30,
+    "wallet_low_share": 0.4,
+    "wallet_short_hours": 0,
+    "complaints_copied_per_day": 1,
+    "complaints_public_per_day": 3,
+    "complaints_public_peak_day": 3,
+    "complaints_flagged_per_day": 3 * 0.75 + 4,
+    "complaints_flagged_precision": 2.25 / 6.25,
+    "complaints_perceived_share": 3 / (3 + 40),
+    "trust_low": 0.9 * 0.8,
+    "tickets_spam_per_day": 3,
+    "tickets_peak_per_s": 2 / 60,
+    "ran_share": 0.1,
+}
+
+
+@pytest.mark.parametrize("name", HAND)
+def test_each_metric_by_hand(name: str) -> None:
+    assert measure(by_hand())[name] == pytest.approx(HAND[name], rel=1e-12)
+
+
+def test_the_time_to_the_final_state_counts_whoever_is_not_final_as_the_longest() -> None:
+    found = measure(by_hand())
+    assert found["withdrawal_final_p50"] == found["withdrawal_final_p50.BTC"]
+    assert found["withdrawal_final_p95"] is not None
+
+
+def test_the_hours_of_money_and_of_the_public_by_hand() -> None:
+    found = hourly(by_hand())
+    assert found["all", "outflow_usd"].sum() == HAND["outflow_usd_per_day"]
+    assert found["all", "outflow_usd"][3] == 3.0  # the one in fright, in minute 200
+    assert found["all", "new_copies"][0] == found["all", "new_copies"].sum() == 1
+    assert found["all", "new_campaign_posts"][0] == 1
+    assert found["all", "n_spreaders"][2] == 0
+    assert found["all", "n_spreaders"][3] == 1
+    assert found["all", "trust"][0] == pytest.approx(HAND["trust_low"])
+    assert found["all", "error_share"][0] == pytest.approx(0.5 / 60)
+    assert found["asset:BTC", "hot_share"].min() >= 0.4
+
+
+@pytest.mark.parametrize(
+    ("counts", "p", "found"),
+    [
+        ([0, 1, 2, 1, 0], 0.5, 2.0),
+        ([0, 1, 2, 1, 0], 0.75, 2.0),
+        ([0, 1, 2, 1, 0], 0.76, 3.0),
+        ([9, 1], 0.9, 0.0),
+        ([9, 1], 0.95, None),
+        ([0, 0], 0.5, None),
+    ],
+)
+def test_a_quantile_of_waits_of_which_the_last_never_end(counts: list[int], p: float, found: float | None) -> None:
+    assert _quantile(np.array(counts, np.int64), p) == found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_waits_in_a_line_are_those_of_each_who_stands_in_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    came = np.cumsum(rng.poisson(0.7, 60))
+    gone = np.minimum(np.cumsum(rng.poisson(0.5, 60)), came)
+    first = int(rng.integers(0, 20))
+    waits: Counter[int] = Counter()
+    stay = 0
+    for number in range(came[first - 1] if first else 0, came[-1]):
+        entered = int((came <= number).sum())
+        left = int((gone < came[entered]).sum())  # that of the last of its minute
+        waits[left - entered] += left < 60
+        stay += left == 60
+    found = line_waits(came, gone, first).tolist()
+    assert found[-1] == stay
+    assert found[:-1] == [waits[minutes] for minutes in range(len(found) - 1)]
+    assert sum(found) == came[-1] - (came[first - 1] if first else 0)

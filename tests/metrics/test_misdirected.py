@@ -1,0 +1,378 @@
+"""What the law of a customer's country forbids, and what customers send astray: by hand, by brute force, at scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sim import load, run
+from sim.api import Run
+from sim.drivers.market import Market
+from sim.engine.conservation import must_balance
+from sim.engine.reference import simulate
+from sim.feedback import Countries, Flow, LevelRules, Mistake, Rail
+from sim.feedback.columns import ADDRESS_STREAM, BARRED_STREAM, NETWORK_STREAM
+from sim.metrics.desk import measure
+from sim.metrics.observation.replication import Facts
+from sim.model.feedback_parameters import rules_of
+from sim.model.model import World
+from sim.numerics.lognormal import amounts_at, amounts_of
+from sim.numerics.streams import Streams
+from sim.scenario import ScenarioFaults
+from sim.scenario.schema.scenario import Scenario
+from tests.support.worlds import MIN, candidate, crew, demand, desk
+
+DAY, NEVER_DONE = 1440, 3 * 24 * 60 * MIN
+LAW = {"law": "deterministic", "value": "1 h"}
+TICKETS = {"category": "a", "ceiling_per_hour": 60}
+SCENARIO: dict[str, Any] = {
+    "title": "by hand",
+    "days": 1,
+    "warmup_days": 1,
+    "population": {"registered": 100, "mau_share": 0.1, "tickets_per_mau_day": 0.1},
+    "categories": {"a": {"share": 1.0, "steps": {"only": {"queue": "q", "handle": LAW}}}},
+    "teams": {"t0": {"serves": ["q"], "agents": 5}},
+    "withdrawals": {
+        "payouts_per_minute": 1, "review_share": 0.1, "reviews_per_hour": 60, "confirmation": "1 min",
+        "promise": "10 min", "late_tickets_per_hour": 0, "late_category": "a", "late_ceiling_per_hour": 1,
+        "amount_mean_usd": 1000, "amount_cv": 2, "assets": {"BTC": 1.0},
+        "jurisdictions": {
+            "home": {"share": 0.7, "rule": "allowed"},
+            "strict": {
+                "share": 0.2, "rule": "limited", "limit_usd": 800, "breach_share": 0.1, "breach_cost_usd": 50,
+            },
+            "closed": {"share": 0.1, "rule": "banned", "breach_share": 0.25, "breach_cost_usd": 200},
+        },
+        "barred": {"tickets_per_refusal": 0.5, **TICKETS},
+        "mistakes": {
+            "address": {"share": 0.125, **TICKETS}, "network": {"share": 0.25, "recovered_share": 0.5, **TICKETS},
+        },
+    },
+}  # fmt: skip
+
+
+def changed(changes: dict[str, Any]) -> Scenario:
+    """Return the scenario with other values under [withdrawals]; None takes one away."""
+    money = {key: value for key, value in (SCENARIO["withdrawals"] | changes).items() if value is not None}
+    return Scenario.model_validate(SCENARIO | {"withdrawals": money})
+
+
+# --- by hand --------------------------------------------------------------------------------------------------------
+
+
+def by_hand() -> Facts:
+    """Return a day behind a warm-up of one: 4 requests of 100 cents in the warm-up, then 10, and 2 of 150."""
+    requests = np.zeros((1, 4, 2 * DAY), np.int64)
+    requests[0, :2, 100] = 4, 400
+    requests[0, :, DAY] = 8, 800, 2, 200
+    requests[0, :2, DAY + 1] = 2, 300
+    rules = LevelRules(
+        rails=(Rail(payouts_per_minute=20.0, final_minutes=1),),
+        reviews_per_minute=1.0,
+        countries=Countries(
+            barred_share=0.25, barred_weight=1.5, breach_share=0.1, cents_per_breach=5000, level_per_barred=0.2
+        ),
+        wrong_address=Mistake(share=0.125, level_per_mistake=0.5),
+        wrong_network=Mistake(share=0.25, level_per_mistake=0.5),
+    )
+    first, last = DAY * MIN, (DAY + 1) * MIN
+    tickets = (
+        candidate(100 * MIN, 0.3, stream=NETWORK_STREAM),  # resolved in the warm-up
+        candidate(first, 0.49, stream=ADDRESS_STREAM),
+        candidate(first, 0.99, stream=NETWORK_STREAM),
+        candidate(first, 0.99, NEVER_DONE, stream=NETWORK_STREAM),
+        candidate(first, 0.49, stream=BARRED_STREAM),
+        candidate(last, 0.2, stream=NETWORK_STREAM),  # not admitted
+    )
+    at = desk(crew(5, "q"), horizon=2 * DAY * MIN)
+    met = replace(demand(*tickets, categories=("a",), minutes=2 * DAY), flow=Flow(requests=requests))
+    scenario = changed({})
+    outcome = simulate(met, at, rules)
+    must_balance(outcome, met.flow, rules, every_minute=True)
+    return Facts(World(scenario, Market(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
+
+
+# Warm-up: 1 of 4 is barred with 150 cents; 3 confirm 250: 0.4 breaches, 0.375 wrong addresses, 0.75 networks go on.
+# Minute 0: 2.5 of 10 are barred, so 2, automatic ones with 300 of 800 cents; 8 confirm 700: 1.4 breaches, 1.375
+# addresses of 700 // 8 = 87 cents, 2.75 networks with 2 * 700 // 8 = 175. Minute 1: 0.5 + 0.5 of 2 are barred, with
+# 225 of 300 cents; 1 confirms 75: 0.6 breaches, 0.5 addresses, 1.0 networks with 75. Of the three tickets about
+# networks of the day's two, one is resolved: half of the mean of 250 cents for 3.
+HAND = {
+    "withdrawals_requests_per_day": 12,
+    "withdrawals_barred_per_day": 3,
+    "compliance_breaches_per_day": 1,
+    "compliance_cost_per_day": 50.0,
+    "astray_usd_per_day": 3.37,
+    "astray_usd_per_day.address": 0.87,
+    "astray_usd_per_day.network": 2.5,
+    "recovered_usd_per_day": 1 * 0.5 * 2.5 / 3,
+    "tickets_new_per_day": 4,
+    "outflow_usd_per_day": 7.75,
+}
+
+
+@pytest.mark.parametrize("name", HAND)
+def test_each_metric_by_hand(name: str) -> None:
+    assert measure(by_hand())[name] == pytest.approx(HAND[name], rel=1e-12)
+
+
+def test_what_a_scenario_does_not_speak_of_has_no_number() -> None:
+    facts = by_hand()
+    silent = replace(
+        facts, world=replace(facts.world, scenario=changed({"jurisdictions": {}, "barred": None, "mistakes": None}))
+    )
+    found = measure(silent)
+    for name in ("withdrawals_barred_per_day", "compliance_breaches_per_day", "compliance_cost_per_day"):
+        assert found[name] is None
+    assert (found["astray_usd_per_day"], found["recovered_usd_per_day"]) == (None, None)
+    network = changed({"mistakes": {"network": {"share": 0.25, "recovered_share": 0.5, **TICKETS}}})
+    one = measure(replace(facts, world=replace(facts.world, scenario=network)))
+    assert one["astray_usd_per_day"] == one["astray_usd_per_day.network"] == 2.5
+    assert "astray_usd_per_day.address" not in one
+
+
+# --- from a scenario to shares: against every withdrawal of a large sample ------------------------------------------
+
+
+@pytest.mark.parametrize("limit_usd", [300.0, 800.0, 3000.0])
+def test_shares_and_money_are_those_of_each_withdrawal_looked_at(limit_usd: float) -> None:
+    """Dynamic limits of an amount below, at and above the country's own see only what the countries let pass."""
+    limits = {
+        "amount_usd": limit_usd, "back_share": 0, "back_after": "1 h", "tickets_per_refusal": 0, **TICKETS,
+    }  # fmt: skip
+    rules = rules_of(changed({"limits": limits}))
+    assert rules is not None
+    n = 400_000
+    usd = amounts_at(amounts_of(mean_usd=1000, cv=2), (np.arange(n) + 0.5) / n) / 100
+    forbidden = {"home": (0.7, 0.0, usd < 0), "strict": (0.2, 0.1, usd > 800), "closed": (0.1, 0.25, usd > 0)}
+    barred = sum(share * (1 - past) * no for share, past, no in forbidden.values())
+    breach = {name: (share * past * no).mean() for name, (share, past, no) in forbidden.items()}
+    over = usd > limit_usd
+    passing = np.where(over, 1 - barred, 0.0)
+    # With a limit above 800 dollars all who exceed it in the strict country are barred; below it only some.
+    found = rules.countries
+    assert found.barred_share == pytest.approx(barred.mean(), rel=1e-4)
+    assert found.barred_weight == pytest.approx((barred * usd).mean() / barred.mean() / usd.mean(), rel=1e-3)
+    assert found.breach_share == pytest.approx(sum(breach.values()), rel=1e-4)
+    cost = (breach["strict"] * 50 + breach["closed"] * 200) / sum(breach.values())
+    assert found.cents_per_breach == pytest.approx(cost * 100, abs=1)
+    assert found.level_per_barred == 0.5 * 60 / 60
+    assert rules.limits.over_share == pytest.approx(passing.sum() / (1 - barred).sum(), rel=1e-4)
+    mean = ((1 - barred) * usd).sum() / (1 - barred).sum()
+    assert rules.limits.over_weight == pytest.approx((passing * usd).sum() / passing.sum() / mean, rel=1e-3)
+
+
+def test_where_everything_is_banned_nothing_is_left_to_limit() -> None:
+    limits = {"amount_usd": 100, "back_share": 0, "back_after": "1 h", "tickets_per_refusal": 0, **TICKETS}
+    rules = rules_of(changed({"limits": limits, "jurisdictions": {"all": {"share": 1.0, "rule": "banned"}}}))
+    assert rules is not None
+    assert (rules.countries.barred_share, rules.countries.barred_weight) == (1.0, 1.0)
+    assert (rules.limits.over_share, rules.countries.breach_share) == (0.0, 0.0)
+
+
+def test_a_ticket_for_each_mistake_and_for_a_share_of_the_refusals() -> None:
+    rules = rules_of(changed({}))
+    assert rules is not None
+    assert rules.wrong_address == Mistake(share=0.125, level_per_mistake=1.0)
+    assert rules.wrong_network == Mistake(share=0.25, level_per_mistake=1.0)
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+FILE = """
+title = "with faults"
+days = 1
+[population]
+registered = 1000
+mau_share = 0.1
+tickets_per_mau_day = 0.1
+withdrawals_per_mau_day = 0.1
+[categories.a]
+share = 1.0
+steps.only = {{ queue = "q", handle = {{ law = "exponential", mean = "8 min" }} }}
+[categories.work]
+task = true
+arrivals_per_hour = 1
+steps.only = {{ queue = "q", handle = {{ law = "exponential", mean = "8 min" }} }}
+[teams.t0]
+serves = ["q"]
+agents = 1
+[withdrawals]
+payouts_per_minute = 1
+review_share = 0.1
+reviews_per_hour = 60
+confirmation = "1 min"
+promise = "10 min"
+late_tickets_per_hour = 0
+late_category = "a"
+late_ceiling_per_hour = 1
+amount_mean_usd = 1
+amount_cv = 1
+assets = {{ BTC = 1.0 }}
+{lines}
+"""
+TICKET = 'category = "a", ceiling_per_hour = 1'
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (
+            'jurisdictions = { a = { share = 0.5, rule = "allowed" }, b = { share = 0.4, rule = "banned" } }',
+            "withdrawals.jurisdictions: got shares that sum to 0.9; must have shares that sum to 1",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "limited" }',
+            "withdrawals.jurisdictions.a.limit_usd: got nothing; must be given, in US dollars, where",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "banned", limit_usd = 5 }',
+            "withdrawals.jurisdictions.a.limit_usd: got 5.0; must be absent where the rule is banned",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "allowed", breach_share = 0.1 }',
+            "withdrawals.jurisdictions.a.breach_share: got 0.1; must be 0 or absent where the rule is allowed",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "allowed", breach_cost_usd = 9 }',
+            "withdrawals.jurisdictions.a.breach_cost_usd: got 9.0; must be 0 or absent where the rule is allowed",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "forbidden" }',
+            'withdrawals.jurisdictions.a.rule: got "forbidden"; must be',
+        ),
+        (
+            f"barred = {{ tickets_per_refusal = 0.1, {TICKET} }}",
+            "withdrawals.barred: got no jurisdictions; must go with tables withdrawals.jurisdictions.NAME",
+        ),
+        (
+            'jurisdictions.a = { share = 1, rule = "banned" }\n'
+            'barred = { tickets_per_refusal = 0.1, category = "work", ceiling_per_hour = 1 }',
+            'withdrawals.barred.category: got "work"; must be a category of tickets, not a task',
+        ),
+        (
+            'mistakes.network = { share = 0.1, recovered_share = 0.5, category = "b", ceiling_per_hour = 1 }',
+            'withdrawals.mistakes.network.category: got "b"; must be a category: a, work',
+        ),
+        (
+            'mistakes.address = { share = 0.1, category = "work", ceiling_per_hour = 1 }',
+            'withdrawals.mistakes.address.category: got "work"; must be a category of tickets, not a task',
+        ),
+        (
+            f"mistakes.address = {{ share = 0.1, recovered_share = 0.5, {TICKET} }}",
+            "withdrawals.mistakes.address.recovered_share: got 0.5; ",
+        ),
+        (
+            f"mistakes.network = {{ share = 0.1, {TICKET} }}",
+            "withdrawals.mistakes.network.recovered_share: got nothing",
+        ),
+        (f"mistakes = {{ share = 0.1, {TICKET} }}", "withdrawals.mistakes.share: got 0.1; "),
+    ],
+)
+def test_what_makes_no_sense_is_refused(lines: str, fault: str, tmp_path: Path) -> None:
+    file = tmp_path / "faulty.toml"
+    file.write_text(FILE.format(lines=lines))
+    with pytest.raises(ScenarioFaults) as refused:
+        load(file)
+    assert any(fault in one for one in refused.value.faults), refused.value.faults
+
+
+# --- a scenario over the baseline -----------------------------------------------------------------------------------
+
+STORY = """
+extends = "baseline"
+title = "Two laws, and two ways to err"
+why = "One country in ten limits or bans; one withdrawal in two thousand goes astray."
+days = 14
+warmup_days = 4
+[withdrawals.jurisdictions.open]
+share = 0.9  # story
+rule = "allowed"
+[withdrawals.jurisdictions.limited]
+share = 0.06  # assumption; range 0..0.3
+rule = "limited"
+limit_usd = 1_000  # assumption: as far as a thousand need no more than a name; range 500..10_000
+breach_share = 0.02  # assumption; range 0..0.1
+breach_cost_usd = 240  # source: OFAC 2021 with BitPay, 507,375 US dollars for 2,102; range 200..600
+[withdrawals.jurisdictions.banned]
+share = 0.04  # assumption; range 0.001..0.1
+rule = "banned"
+breach_share = 0.02  # assumption; range 0..0.1
+breach_cost_usd = 440  # source: OFAC 2022 with Kraken, 362,159 US dollars for 826; range 200..600
+[withdrawals.barred]
+tickets_per_refusal = 0.05  # assumption; range 0.01..0.3
+category = "kyc"
+ceiling_per_hour = 60  # story
+# What a wrong network means for the desk: three quarters of an hour of finance, and two days of waiting.
+[categories.recovery]
+arrivals_per_hour = 0  # story: the level alone opens them
+priority = 4
+[categories.recovery.steps.finance]
+queue = "finance"
+handle = { law = "lognormal", mean = "45 min", cv = 1.0 }  # assumption; range mean 20 min..4 h, cv 0.5..2
+hold = { law = "deterministic", value = "48 h" }  # assumption: exchanges name 3 to 14 days; range 24 h..14 d
+[withdrawals.mistakes.address]
+share = 0.0002  # assumption; range 0.00002..0.001
+category = "howto"
+ceiling_per_hour = 10  # story
+[withdrawals.mistakes.network]
+share = 0.0003  # assumption; range 0.00003..0.001
+category = "recovery"
+ceiling_per_hour = 10  # story
+recovered_share = 0.7  # assumption: often the same key on chains alike, seldom on others; range 0.3..0.9
+"""
+FREE = (
+    'withdrawals.jurisdictions.limited={share=0.06, rule="allowed"}',
+    'withdrawals.jurisdictions.banned={share=0.04, rule="allowed"}',
+)
+FLAWLESS = ("withdrawals.mistakes={}",)
+
+
+@cache
+def story(folder: Path, *sets: str) -> Run:
+    file = folder / "story.toml"
+    file.write_text(STORY)
+    return run(load(file, sets=sets), replications=6, seed=1)
+
+
+def mean(one: Run, metric: str) -> float:
+    return float(np.mean([value for value in one.samples(metric).values() if value is not None]))
+
+
+def test_a_country_s_law_costs_what_its_shares_say(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    strict, free = story(folder), story(folder, *FREE)
+    asked = mean(strict, "withdrawals_requests_per_day")
+    above = float((amounts_at(amounts_of(mean_usd=1500, cv=3), (np.arange(10_000) + 0.5) / 10_000) > 100_000).mean())
+    forbidden = asked * (0.06 * above + 0.04)
+    assert mean(strict, "withdrawals_barred_per_day") == pytest.approx(0.98 * forbidden, rel=1e-3)
+    assert mean(strict, "compliance_breaches_per_day") == pytest.approx(0.02 * forbidden, rel=2e-3)
+    cost = asked * 0.02 * (0.06 * above * 240 + 0.04 * 440)
+    assert mean(strict, "compliance_cost_per_day") == pytest.approx(cost, rel=2e-3)
+    more = mean(strict, "tickets_new_per_day.kyc") - mean(free, "tickets_new_per_day.kyc")
+    assert more == pytest.approx(0.05 * 0.98 * forbidden, rel=0.05)
+    assert mean(free, "withdrawals_barred_per_day") == mean(free, "compliance_cost_per_day") == 0
+    gone = 1 - mean(strict, "outflow_usd_per_day") / mean(free, "outflow_usd_per_day")
+    assert 0.04 + 0.06 * above < gone < 0.1  # large withdrawals are barred rather than small ones
+
+
+def test_over_a_wrong_network_some_comes_back_with_long_work(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    erring, flawless = story(folder), story(folder, *FLAWLESS)
+    confirmed = mean(erring, "withdrawals_paid_per_day")
+    n = {"address": 0.0002 * confirmed, "network": 0.0003 * confirmed}
+    for kind, category in (("address", "howto"), ("network", "recovery")):
+        more = mean(erring, f"tickets_new_per_day.{category}") - mean(flawless, f"tickets_new_per_day.{category}")
+        assert more == pytest.approx(n[kind], rel=0.1), kind
+    work = mean(erring, "occupancy.finance") - mean(flawless, "occupancy.finance")
+    assert 0.02 < work < 0.5
+    usd = mean(erring, "outflow_usd_per_day") / confirmed
+    lost, back = mean(erring, "astray_usd_per_day"), mean(erring, "recovered_usd_per_day")
+    assert lost == pytest.approx((n["address"] + n["network"]) * usd, rel=0.05)
+    assert back == pytest.approx(0.7 * n["network"] * usd, rel=0.15)
+    assert mean(flawless, "tickets_new_per_day.recovery") == 0

@@ -1,0 +1,202 @@
+"""Half-widths, differences and quantiles against textbook answers and slow twins."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sim.numerics import statistics as stats
+
+ORACLES = {o["id"]: o for o in json.loads((Path(__file__).parents[1] / "support" / "oracles.json").read_text())}
+
+
+def oracle(name: str) -> tuple[dict, dict]:
+    return ORACLES[name]["parameters"], ORACLES[name]["answer"]
+
+
+@pytest.mark.parametrize("name", ["tcrit-5", "tcrit-10", "tcrit-30", "tcrit-100"])
+def test_student_t(name: str) -> None:
+    parameters, answer = oracle(name)
+    assert stats.t_critical(parameters["n"] - 1) == pytest.approx(answer["t"], rel=1e-10)
+
+
+def test_student_t_tends_to_the_normal_and_widens_with_confidence() -> None:
+    assert stats.t_critical(1e9) == pytest.approx(1.959963984540054, rel=1e-8)
+    assert stats.t_critical(1, 0.5) == pytest.approx(1.0, rel=1e-12)
+    assert stats.t_critical(9, 0.99) > stats.t_critical(9, 0.95) > stats.t_critical(9, 0.9)
+
+
+def test_paired_and_welch_differences() -> None:
+    parameters, answer = oracle("paired-vs-welch")
+    a, b = parameters["A"], parameters["B"]
+    paired, welch = stats.paired_difference(a, b), stats.welch_difference(a, b)
+    assert paired.mean == pytest.approx(answer["mean_diff"], rel=1e-12)
+    assert paired.half_width == pytest.approx(answer["paired_halfwidth"], rel=1e-10)
+    assert paired.degrees_of_freedom == 9
+    assert welch.mean == pytest.approx(answer["mean_diff"], rel=1e-12)
+    assert welch.half_width == pytest.approx(answer["welch_halfwidth"], rel=1e-10)
+    assert welch.degrees_of_freedom == pytest.approx(answer["welch_df"], rel=1e-10)
+    assert stats.variance_reduction(a, b) == pytest.approx(answer["variance_reduction"], rel=1e-10)
+    assert paired.clear
+    assert welch.clear
+
+
+def test_variance_reduction_is_what_the_correlation_of_the_pairs_says() -> None:
+    parameters, answer = oracle("paired-vs-welch")
+    va, vb = np.var(parameters["A"], ddof=1), np.var(parameters["B"], ddof=1)
+    saved = (va + vb) / (va + vb - 2 * answer["corr"] * math.sqrt(va * vb))
+    assert stats.variance_reduction(parameters["A"], parameters["B"]) == pytest.approx(saved, rel=1e-9)
+
+
+def test_half_width_by_hand() -> None:
+    # 1, 2, 3: s = 1, t_2 = 4.302652729749, n = 3.
+    assert stats.half_width([1, 2, 3]) == pytest.approx(4.302652729749 / math.sqrt(3), rel=1e-12)
+    assert stats.half_width([5.0]) is None
+    assert stats.half_width([]) is None
+    assert stats.half_width([7, 7, 7]) == 0.0
+
+
+def test_half_widths_cover_the_true_mean_as_often_as_they_say() -> None:
+    samples = np.random.default_rng(11).normal(10.0, 3.0, (2000, 8))
+    hits = sum(abs(row.mean() - 10.0) <= (stats.half_width(row) or 0.0) for row in samples)
+    assert hits / 2000 == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 2000))
+
+
+def test_a_difference_of_single_replications_has_no_half_width() -> None:
+    for difference in (stats.paired_difference([3.0], [1.0]), stats.welch_difference([3.0], [1.0, 1.0])):
+        assert difference.mean == 2.0
+        assert difference.half_width is None
+        assert not difference.clear
+
+
+def test_welch_of_constant_samples_is_exact() -> None:
+    assert stats.welch_difference([2, 2], [1, 1]).half_width == 0.0
+    assert stats.variance_reduction([3, 4, 5], [2, 3, 4]) == math.inf
+
+
+finite = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(finite, min_size=2, max_size=20), finite)
+def test_a_shift_moves_the_mean_and_not_the_half_width(samples: list[float], shift: float) -> None:
+    shifted = stats.paired_difference(np.array(samples) + shift, np.zeros(len(samples)))
+    plain = stats.half_width(samples)
+    assert plain is not None
+    assert shifted.half_width == pytest.approx(plain, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stats.half_width([1.0, math.nan]), "samples: got nan; must be finite numbers"),
+        (lambda: stats.half_width([[1.0], [2.0]]), "samples: got 2 dimensions; must be one row of numbers"),
+        (lambda: stats.paired_difference([1, 2], [1]), "got 2 and 1 samples; must be as many, and at least 1"),
+        (lambda: stats.welch_difference([], [1]), "got 0 and 1 samples; must be at least 1 each"),
+        (lambda: stats.quantile([1.0], 1.5), r"p: got 1.5; must be in \[0, 1\]"),
+        (lambda: stats.t_critical(0), "degrees_of_freedom: got 0; must be above 0"),
+        (lambda: stats.t_critical(5, 95), "confidence: got 95; must be above 0 and below 1"),
+        (lambda: stats.precise_enough([1, 2], 0.0), "relative_error: got 0.0; must be a number above 0"),
+        (lambda: stats.clean_replications_needed(1.0), "probability: got 1.0; must be above 0 and below 1"),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_quantile_interpolates_between_neighbours() -> None:
+    assert stats.quantile([10, 20, 30, 40, 50], 0.05) == pytest.approx(12.0)
+    assert stats.quantile([40, 10], 0.25) == pytest.approx(17.5)
+    assert stats.quantile([7], 0.95) == 7.0
+    assert stats.quantile([], 0.5) is None
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 1))
+def test_quantile_is_numpy_s(samples: list[float], p: float) -> None:
+    assert stats.quantile(samples, p) == float(np.quantile(samples, p))
+    assert stats.quantile_of_sorted(np.sort(samples), p) == float(np.quantile(samples, p))
+
+
+def test_sequential_rule() -> None:
+    parameters, answer = oracle("sequential-relative")
+    s, mean, n0, gamma = (parameters[key] for key in ("s", "xbar", "n0", "gamma"))
+    half_width = stats.t_critical(n0 - 1) * s / math.sqrt(n0)
+    assert half_width == pytest.approx(answer["halfwidth_n0"], rel=1e-10)
+    assert stats.relative_precision(mean, half_width) == pytest.approx(answer["relative_n0"], rel=1e-10)
+    planned = stats.planned_replications(mean=mean, deviation=s, relative_error=gamma)
+    assert planned == answer["planned_n"]
+
+
+def spread(n: int, mean: float, deviation: float) -> np.ndarray:
+    """Samples that have exactly this mean and standard deviation."""
+    z = np.linspace(-1, 1, n)
+    return mean + deviation * z / z.std(ddof=1)
+
+
+def test_replication_stops_exactly_when_planned() -> None:
+    assert not stats.precise_enough(spread(23, 512.3, 23.4), 0.02)
+    assert stats.precise_enough(spread(24, 512.3, 23.4), 0.02)
+
+
+def test_what_has_no_precision_never_stops() -> None:
+    assert not stats.precise_enough([1.0], 0.5)
+    assert not stats.precise_enough([-1.0, 1.0], 0.5)
+    assert stats.precise_enough([0.0, 0.0], 0.5)
+    assert stats.relative_precision(5.0, None) == math.inf
+    assert stats.planned_replications(mean=0.0, deviation=1.0, relative_error=0.1) is None
+
+
+def test_clean_replications() -> None:
+    parameters, answer = oracle("chance-constraint-n")
+    n = stats.clean_replications_needed(parameters["p"], 1 - parameters["a"])
+    assert n == answer["n"]
+    assert parameters["p"] ** n <= parameters["a"] < parameters["p"] ** (n - 1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "text"),
+    [
+        (9983.2, 402.0, "10,000 ± 400"),
+        (512.3, 10.95, "512 ± 11"),
+        (38.3, 3.37, "38 ± 3"),
+        (0.0012345, 0.000096, "0.00123 ± 0.00010"),
+        (9.99, 0.96, "10.0 ± 1.0"),
+        (-0.3, 2.0, "0 ± 2"),
+        (-1234.56, 0.2, "-1,234.6 ± 0.2"),
+        (10_000_000.0, 12_345.0, "10,000,000 ± 12,000"),
+        (10_000.0, 0.0, "10,000 ± 0"),
+        (1_234_560.0, 0.0, "1,234,560 ± 0"),
+        (1_234_567.5, 0.0, "1,234,567.5 ± 0"),
+        (1 / 3, 0.0, "0.333333 ± 0"),
+        (12_345.6, None, "12,300 ± ?"),
+        (0.0, None, "0 ± ?"),
+        (69_250.285714285696, 1.7e-11, "69,250.3 ± 0"),
+        (0.0, 0.0, "0 ± 0"),
+        (None, None, "undefined"),
+        (math.nan, 1.0, "undefined"),
+    ],
+)
+def test_a_mean_is_shown_with_the_digits_it_has(mean: float, half_width: float | None, text: str) -> None:
+    assert stats.significant(mean, half_width, plus_minus=True) == text
+    assert stats.significant(mean, half_width) == text.split(" ±", maxsplit=1)[0]
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_rounding_costs_at_most_half_of_the_half_width(mean: float, half_width: float) -> None:
+    assume(half_width > 1e-11 * abs(mean))  # below, it is a rounding error and counts as none
+    shown = float(stats.significant(mean, half_width).replace(",", ""))
+    assert abs(shown - mean) <= half_width / 2 * (1 + 1e-9) + 1e-6
+
+
+def test_importing_it_does_not_import_scipy() -> None:
+    code = "import sim.numerics.statistics, sys; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

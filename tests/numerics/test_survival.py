@@ -1,0 +1,122 @@
+"""Kaplan-Meier against textbook answers and a twin in exact fractions, alone and by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.numerics.survival import NOT_REACHED, group_bits, kaplan_meier_quantile, quantiles
+
+few = settings(deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: kaplan_meier_quantile([1], [True], 0.0), "p: got 0.0; must be above 0 and at most 1"),
+        (lambda: kaplan_meier_quantile([-1], [True], 0.5), "durations_ms: must be whole milliseconds"),
+        (lambda: kaplan_meier_quantile([1.5], [True], 0.5), "durations_ms: must be whole milliseconds"),
+        (lambda: kaplan_meier_quantile([2**60], [True], 0.5), "durations_ms: must be whole milliseconds"),
+        (lambda: kaplan_meier_quantile([1, 2], [True], 0.5), "must be one row each"),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_kaplan_meier_by_hand() -> None:
+    # At risk 6, 5, 3, 2 at the events 1, 2, 4, 5: S = 5/6, 4/6, 4/9, 2/9.
+    durations = np.array([1, 2, 2, 4, 5, 6])
+    observed = np.array([True, True, False, True, True, False])
+    wanted = {1 / 6: 1.0, 0.17: 2.0, 1 / 3: 2.0, 0.34: 4.0, 5 / 9: 4.0, 0.56: 5.0, 7 / 9: 5.0, 0.78: None, 1.0: None}
+    assert {p: kaplan_meier_quantile(durations, observed, p) for p in wanted} == wanted
+
+
+def test_kaplan_meier_of_the_leukaemia_remissions() -> None:
+    # 6-MP arm of Freireich et al. 1963, weeks; S(23) = 0.448, so the median is 23 (Kalbfleisch and Prentice 1980).
+    weeks = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
+    relapsed = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    assert kaplan_meier_quantile(weeks, relapsed, 0.5) == 23.0
+    assert kaplan_meier_quantile(weeks, relapsed, 0.25) == 13.0
+    assert kaplan_meier_quantile(weeks, relapsed, 0.75) is None
+
+
+def slow_kaplan_meier(durations: list[int], observed: list[bool], p: float) -> float | None:
+    """The slow twin: one exact fraction for each distinct time."""
+    survival = Fraction(1)
+    for t in sorted(set(durations)):
+        at_risk = sum(d >= t for d in durations)
+        events = sum(d == t and o for d, o in zip(durations, observed, strict=True))
+        survival *= 1 - Fraction(events, at_risk)
+        if events and 1 - survival >= Fraction(p) - Fraction(1, 10**10):
+            return float(t)
+    return None
+
+
+@few
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40),
+    st.one_of(st.floats(0.01, 1.0), st.sampled_from([0.1, 0.25, 0.5, 0.9, 1.0])),
+)
+def test_kaplan_meier_equals_its_exact_twin(rows: list[tuple[int, bool]], p: float) -> None:
+    durations, observed = [d for d, _ in rows], [o for _, o in rows]
+    fast = kaplan_meier_quantile(np.array(durations, dtype=np.int64), np.array(observed, dtype=bool), p)
+    assert fast == slow_kaplan_meier(durations, observed, p)
+
+
+@few
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 100))
+def test_without_censoring_it_is_the_smallest_duration_with_a_share_p_at_or_below(
+    durations: list[int], percent: int
+) -> None:
+    rank = -(-percent * len(durations) // 100)
+    fast = kaplan_meier_quantile(durations, np.ones(len(durations), dtype=bool), percent / 100)
+    assert fast == sorted(durations)[rank - 1]
+
+
+def test_every_rank_of_every_small_sample_is_hit_despite_the_rounding_of_products() -> None:
+    for n in range(1, 80):
+        found = [kaplan_meier_quantile(range(n), [True] * n, rank / n) for rank in range(1, n + 1)]
+        assert found == list(range(n))
+
+
+def test_censored_tickets_pull_the_quantile_up_and_never_down() -> None:
+    rng = np.random.default_rng(3)
+    durations = rng.exponential(3_600_000, 4000).astype(np.int64)
+    seen = rng.random(4000) < 0.6
+    closed_only = kaplan_meier_quantile(durations[seen], np.ones(seen.sum(), dtype=bool), 0.5)
+    honest = kaplan_meier_quantile(durations, seen, 0.5)
+    assert honest is not None
+    assert closed_only is not None
+    assert honest > 1.5 * closed_only
+
+
+@few
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 3)), max_size=60),
+    st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), min_size=1, max_size=3, unique=True).map(sorted),
+)
+def test_each_group_and_all_together_are_their_own_estimates(
+    rows: list[tuple[int, bool, int]], shares: list[float]
+) -> None:
+    keys = np.array([(d * 2 + (not o)) << group_bits(4) | g for d, o, g in rows], dtype=np.int64)
+    found = quantiles(keys, 4, tuple(shares))
+    for group in range(5):
+        mine = [(d, o) for d, o, g in rows if group in (g, 4)]
+        wanted = [slow_kaplan_meier([d for d, _ in mine], [o for _, o in mine], p) for p in shares]
+        assert [None if ms == NOT_REACHED else ms for ms in found[group].tolist()] == wanted
+
+
+def test_the_estimate_stays_exact_over_many_thousands() -> None:
+    """With every second duration censored the product has 50,000 factors; here in 80 bits."""
+    n = 100_000
+    durations, observed = np.arange(n), np.arange(n) % 2 == 0
+    survival = np.cumprod(np.where(observed, 1 - 1 / np.arange(n, 0, -1, dtype=np.longdouble), 1))
+    for p in (0.5, 0.9, 0.99):
+        assert kaplan_meier_quantile(durations, observed, p) == np.flatnonzero(survival <= 1 - p)[0]

@@ -1,0 +1,408 @@
+"""The pictures: what they say agrees with the data, nothing is clipped or overlaps, nothing absent is drawn."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import weakref
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from sim.output.plots import NAMES, figures, overview, save
+from sim.output.plots.public import parts as public_parts
+from sim.output.presentation.findings import backlog, endpoints, missed_share, staffing, waits
+from sim.output.presentation.view import View, band, coarse, figure_text, shortened, wait_text, wrapped
+from tests.support.run_factory import hourly, metrics, scenario, values
+
+LAID_OUT: weakref.WeakSet[Figure] = weakref.WeakSet()
+
+
+def draw(table: dict[tuple[str, str], np.ndarray], *, shock: bool = True, **changed: float | None) -> dict[str, Figure]:
+    replications = len(next(iter(table.values())))
+    return figures(hourly(table), metrics(replications, **changed), scenario(shock=shock))
+
+
+@pytest.fixture(scope="module")
+def spike() -> dict[str, Figure]:
+    return draw(values(24 * 10))
+
+
+def texts(figure: Figure) -> list[Text]:
+    """Return the visible, non-empty texts, laid out once so that they have a place."""
+    if figure not in LAID_OUT:
+        figure.draw_without_rendering()
+        LAID_OUT.add(figure)
+    found = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()]
+    ticks = {id(label) for axis in figure.axes for label in _labels_out_of_sight(axis)}
+    return [one for one in found if id(one) not in ticks]
+
+
+def _labels_out_of_sight(axis) -> list[Text]:
+    """Return tick labels beyond the limits: matplotlib keeps them, and does not draw them."""
+    out = []
+    for which, limits in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
+        low, high = sorted(limits)
+        shown = set(map(id, which._update_ticks()))
+        for tick in (*which.get_major_ticks(), *which.get_minor_ticks()):
+            if id(tick) not in shown or not low <= tick.get_loc() <= high:
+                out += [tick.label1, tick.label2]
+    return out
+
+
+def words(figure: Figure) -> str:
+    return " | ".join(" ".join(one.get_text().split()) for one in texts(figure))
+
+
+def assert_readable(figure: Figure) -> None:
+    """Every text lies within the page, and no two meet."""
+    boxes = [(one.get_text(), one.get_window_extent()) for one in texts(figure)]
+    page = figure.bbox
+    for text, box in boxes:
+        assert page.x0 <= box.x0 < box.x1 <= page.x1, f"clipped: {text!r}"
+        assert page.y0 <= box.y0 < box.y1 <= page.y1, f"clipped: {text!r}"
+    for (one, a), (other, b) in combinations(boxes, 2):
+        wide = min(a.x1, b.x1) - max(a.x0, b.x0)
+        high = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide < 1 or high < 2, f"{one!r} meets {other!r}"
+
+
+def test_all_figures_are_drawn(spike: dict[str, Figure]) -> None:
+    assert sorted(spike) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_is_clipped_or_overlaps(spike: dict[str, Figure], name: str) -> None:
+    assert_readable(spike[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "overview"])
+def test_each_vertical_axis_has_a_unit_and_time_is_in_utc(spike: dict[str, Figure], name: str) -> None:
+    labels = [axis.get_ylabel() for axis in spike[name].axes]
+    assert all(
+        any(
+            unit in label
+            for unit in (
+                "tickets",
+                "complaints",
+                "agents",
+                "requests/s",
+                "units",
+                "posts",
+                "%",
+                "dollars",
+                "depositors",
+                "withdrawals",
+            )
+        )
+        for label in labels
+    )
+    assert "UTC" in words(spike[name])
+
+
+def test_each_panel_of_the_overview_has_a_unit(spike: dict[str, Figure]) -> None:
+    for axis in spike["overview"].axes:
+        unit = axis.get_ylabel() or axis.get_xlabel()
+        assert any(each in unit for each in ("tickets", "complaints", "%", "requests/s")), axis.get_title(loc="left")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bands_say_what_they_are(spike: dict[str, Figure], name: str) -> None:
+    said = words(spike[name])
+    assert "5–95 %" in said
+    assert "5 replications" in said
+
+
+def test_one_replication_has_no_band_and_says_so() -> None:
+    for figure in draw(values(24 * 4, 1)).values():
+        said = words(figure)
+        assert "5–95 %" not in said
+        assert re.search(r"[Oo]ne replication", said)
+        assert "±" not in said
+        assert_readable(figure)
+
+
+def test_the_backlog_title_states_peak_and_day_and_who_drains_last(spike: dict[str, Figure]) -> None:
+    # The peak is in hour 60 after 12 January, 00:00; compliance, 24 hours later than front, is calm on the 16th.
+    title = " ".join(spike["backlog"].get_suptitle().split())
+    assert title == "Backlog peaks at 1,200 ± 20 tickets on 14 January; compliance drains last, by 17 January"
+
+
+def test_a_team_still_full_at_the_end_is_said_so() -> None:
+    table = values(24 * 10)
+    table["team:front", "n_backlog"][:, 70:] = 500
+    view = View(hourly(table), metrics(), scenario())
+    assert backlog(view).endswith("; front has not drained by the end")
+
+
+def test_peaks_on_several_days_are_a_span() -> None:
+    table = values(24 * 10)
+    table["all", "n_backlog"][0, 200] = 5000
+    view = View(hourly(table), metrics(), scenario(shock=False))
+    assert backlog(view) == "Backlog peaks at 1,200 ± 20 tickets between 14 and 20 January"
+
+
+def test_the_complaints_title_states_total_and_reducible(spike: dict[str, Figure]) -> None:
+    title = " ".join(spike["complaints"].get_suptitle().split())
+    assert title.startswith("55.0 ± 1.0 public complaints a day")
+    assert "unlimited agents would prevent 15.0 ± 0.3 of them" in title
+
+
+def test_complaint_bars_add_up_to_the_days_numbers(spike: dict[str, Figure]) -> None:
+    total, floor, background, _ = (patch for patch in spike["complaints"].axes[0].patches if hasattr(patch, "get_data"))
+    assert total.get_data().values == pytest.approx(24 * 2.2)
+    assert floor.get_data().values == pytest.approx(24 * 1.7)
+    assert background.get_data().values == pytest.approx(24 * 0.2)
+
+
+def test_the_waits_title_names_the_queue_and_the_share_of_hours() -> None:
+    table = values(24 * 10)
+    table["queue:chat", "wait_p50_min"][:] = 0.5
+    table["queue:chat", "wait_p50_min"][:, :24] = 2.0
+    table["queue:inbox", "wait_p50_min"][:] = 100.0
+    view = View(hourly(table), metrics(), scenario())
+    assert waits(view) == "First response: the median wait in chat is over its target in 10 % of the hours"
+    assert missed_share(view, "chat") == pytest.approx(0.1)
+    table["queue:chat", "wait_p50_min"][:] = 0.5
+    assert "meets its target in every hour" in waits(View(hourly(table), metrics(), scenario()))
+
+
+def test_unknown_waits_count_for_no_share_and_are_drawn_as_gaps() -> None:
+    table = values(24 * 2)
+    table["queue:chat", "wait_p50_min"][:] = 2.0
+    table["queue:chat", "wait_p50_min"][:, 24:] = np.nan
+    table["queue:chat", "wait_p50_min"][0, 30] = 0.5
+    view = View(hourly(table), metrics(), scenario())
+    assert missed_share(view, "chat")[1] == 1.0
+    assert missed_share(view, "chat")[0] == pytest.approx(24 / 25)
+    figure = figures(hourly(table), metrics(), scenario())["waits"]
+    median = next(line for line in figure.axes[0].lines if line.get_linestyle() == "-")
+    assert np.isnan(np.asarray(median.get_ydata())[24:]).all()
+    assert "Not known" in words(figure)
+
+
+def test_the_staffing_title_names_team_day_and_load(spike: dict[str, Figure]) -> None:
+    # front: 8 + 6 bump on 10 agents; the mean of the bump over hours 48 to 71 is 0.75.
+    mean = 8 + 6 * np.mean(np.maximum(0, 1 - np.abs(np.arange(48, 72) - 60) / 24))
+    said = f"front: on 14 January its offered load is {10 * mean:.0f} % of the agents on duty"
+    assert said in " ".join(spike["staffing"].get_suptitle().split())
+
+
+def test_work_without_anybody_on_duty_is_said() -> None:
+    table = values(24 * 3)
+    table["team:front", "agents_on_duty"][:] = 0
+    view = View(hourly(table), metrics(), scenario())
+    assert staffing(view) == "Staff falls short most at front: on 12 January there is work and nobody on duty"
+    assert_readable(overview(hourly(table), metrics(), scenario()))
+
+
+def test_enough_staff_is_said_too() -> None:
+    table = values(24 * 3)
+    for team in ("front", "compliance"):
+        table[f"team:{team}", "agents_needed"][:] = 5
+    assert "more agents than work" in staffing(View(hourly(table), metrics(), scenario()))
+
+
+def test_the_endpoints_title_states_the_rate_to_test_with(spike: dict[str, Figure]) -> None:
+    p95 = metrics()["requests_peak_per_s"].p95
+    said = " ".join(spike["endpoints"].get_suptitle().split())
+    test = f"test with {p95:.0f}, which 95 % of the replications stay below"
+    assert said == f"The busiest minute brings 300 ± 6 requests/s; {test}"
+    assert "withdrawals: busiest minute 9.00 ± 0.18 requests/s" in words(spike["endpoints"])
+    assert all(axis.get_yscale() == "log" for axis in spike["endpoints"].axes)
+
+
+def test_shocks_are_named_and_where_there_are_none_nothing_is(spike: dict[str, Figure]) -> None:
+    assert "crash (price −25 %)" in words(spike["backlog"])
+    assert "crash" not in words(draw(values(24 * 3), shock=False)["backlog"])
+
+
+def test_many_shocks_keep_their_names_apart() -> None:
+    crash = scenario().shocks["crash"]
+    many = {f"a rather long name {n}": crash.model_copy(update={"at": n * 18 * 3_600_000}) for n in range(12)}
+    story = scenario().model_copy(update={"shocks": many})
+    for figure in figures(hourly(values(24 * 10)), metrics(), story).values():
+        assert_readable(figure)
+
+
+@pytest.mark.parametrize(
+    ("missing", "absent"),
+    [
+        (("endpoint:", "rate_per_s"), "endpoints"),
+        (("queue:", "wait_"), "waits"),
+        (("all", "new_complaints"), "complaints"),
+    ],
+)
+def test_no_figure_without_its_series(missing: tuple[str, str], absent: str) -> None:
+    kind, name = missing
+    table = {key: rows for key, rows in values(48).items() if not (key[0].startswith(kind) and key[1].startswith(name))}
+    if absent == "complaints":
+        table["all", "new_posts"][:] = 0
+    drawn = draw(table)
+    assert absent not in drawn
+    assert len(drawn["overview"].axes) == 5
+    assert_readable(drawn["overview"])
+
+
+def test_endpoints_without_a_request_have_no_panel() -> None:
+    table = values(48)
+    for name in ("rate_per_s", "peak_per_s"):
+        table["endpoint:withdrawal", name][:] = 0
+    drawn = draw(table)
+    assert len(drawn["endpoints"].axes) == 4
+    assert "withdrawals:" not in words(drawn["endpoints"])
+
+
+def test_a_queue_without_a_target_says_so() -> None:
+    table = {key: rows for key, rows in values(48).items() if key[1] != "target_min"}
+    drawn = draw(table)
+    assert "chat: no target" in words(drawn["waits"])
+    assert_readable(drawn["overview"])
+
+
+@pytest.mark.parametrize(("days", "replications"), [(1, 3), (8, 2), (400, 2)])
+def test_short_and_long_runs_of_one_team_stay_readable_and_small(days: int, replications: int, tmp_path: Path) -> None:
+    drawn = draw(values(24 * days, replications, teams=["front"]))
+    assert len(drawn["backlog"].axes) == 1
+    for figure in drawn.values():
+        assert_readable(figure)
+    for path in save(drawn, tmp_path) if days == 400 else []:  # the shorter have less in them
+        assert path.stat().st_size < (300_000 if path.suffix == ".svg" else 900_000)
+
+
+def test_nine_noisy_teams_over_five_weeks_stay_readable_and_small(tmp_path: Path) -> None:
+    names = ["front", "trading", "finance", "security", "compliance", "vip", "supervisor", "night_watch", "escalation"]
+    table = values(24 * 35, 4, teams=names)
+    noise = np.random.default_rng(1)
+    table = {key: rows * noise.uniform(0.8, 1.2, rows.shape) for key, rows in table.items()}
+    drawn = draw(table)
+    for figure in drawn.values():
+        assert_readable(figure)
+    sizes = {path.name: path.stat().st_size for path in save(drawn, tmp_path)}
+    assert len(sizes) == 2 * len(NAMES)
+    assert max(size for name, size in sizes.items() if name.endswith(".svg")) < 300_000, sizes
+
+
+def test_the_same_run_gives_the_same_bytes_and_the_svg_keeps_its_text(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        drawn = draw(values(48, 2))
+        save({"backlog": drawn["backlog"], "waits": drawn["waits"]}, tmp_path / folder)
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+    assert "Backlog peaks at" in (tmp_path / "a" / "backlog.svg").read_text(encoding="utf-8")
+
+
+def test_matplotlib_is_imported_only_when_something_is_drawn_and_never_pyplot() -> None:
+    code = (
+        "import sys, sim.output.plots, sim.output.report\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "import sim.output.plots.page, sim.output.plots.files\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
+
+
+def test_pictures_read_what_they_show_and_hold_a_few_series_at_once() -> None:
+    table, read, held = values(48), [], []
+    most = 0
+
+    def fetch(entity: str, name: str, _: object) -> np.ndarray:
+        nonlocal most
+        read.append((entity, name))
+        rows = table[entity, name].copy()
+        held.append(weakref.ref(rows))
+        most = max(most, sum(one() is not None for one in held))
+        return rows
+
+    run = replace(hourly(table), fetch=fetch)
+    view = View(run, metrics(), scenario())
+    assert view.entities("team", "n_backlog") == ["front", "compliance"]
+    assert read == []
+    assert staffing(view)
+    assert {name for _, name in read} == {"agents_needed", "agents_on_duty"}
+    del view
+    figures(run, metrics(), scenario())
+    assert set(read) == set(table)
+    assert most <= 4 < len(table)
+
+
+def test_spans_keep_known_values_and_peaks() -> None:
+    rows = np.array([[1.0, 3.0, np.nan, np.nan, 8.0]])
+    assert coarse(rows, 2)[0] == pytest.approx([2, np.nan, 8], nan_ok=True)
+    assert coarse(rows, 2, "max")[0] == pytest.approx([3, np.nan, 8], nan_ok=True)
+    assert coarse(rows, 2, "sum")[0] == pytest.approx([4, np.nan, 8], nan_ok=True)
+    assert coarse(np.array([[1.0, 9.0, 2.0]]), 3, "median")[0] == pytest.approx([2])
+
+
+def test_a_band_is_the_5_and_95_percent_quantile_and_a_gap_where_half_is_unknown() -> None:
+    rows = np.column_stack([np.arange(21.0), np.where(np.arange(21) < 11, np.nan, 1.0)])
+    drawn = band(rows)
+    assert (drawn.low[0], drawn.middle[0], drawn.high[0]) == pytest.approx((1, 10, 19))
+    assert np.isnan([drawn.low[1], drawn.middle[1], drawn.high[1]]).all()
+    one_unknown = np.column_stack([np.arange(22.0), np.append(np.arange(21.0), np.nan)])
+    drawn = band(one_unknown)
+    assert (drawn.low[1], drawn.middle[1], drawn.high[1]) == pytest.approx((1, 10, 19))
+    assert band(rows[:1]).low is None
+
+
+def test_numbers_have_the_digits_that_their_error_leaves() -> None:
+    assert figure_text(12_345.0, 3_000.0) == "12,000 ± 3,000"
+    assert figure_text(69_250.285714, 1.7e-11) == "69,250"
+    assert figure_text(1.2345, None) == "1.23"
+    assert (figure_text(11.0, None), figure_text(12_345.0, None), figure_text(994.286, 0.0)) == ("11", "12,300", "994")
+    assert [wait_text(m) for m in (0.1, 2.44, 360, 2_201, 8_000)] == ["6 s", "2.4 min", "6 h", "37 h", "5.6 days"]
+
+
+def test_lines_are_never_broken_within_a_number() -> None:
+    for width in range(12, 40):
+        for line in wrapped("It peaks at 12,000 ± 3,000 tickets, 48 ± 5 % of all", width).splitlines():
+            assert not line.startswith(("±", "%"))
+            assert not line.endswith("±")
+    assert shortened("one two three four", 8, 1) == "one tw …"
+
+
+def test_no_requests_no_title_about_them() -> None:
+    view = View(hourly(values(24)), metrics(requests_peak_per_s=None), scenario())
+    assert endpoints(view) == "No requests were recorded"
+
+
+def test_the_money_title_names_the_lowest_wallet_and_what_is_refused(spike: dict[str, Figure]) -> None:
+    title = " ".join(spike["money"].get_suptitle().split())
+    assert title == (
+        "75,000,000 ± 1,500,000 US dollars a day are paid out; the hot wallet of USDT falls to 30.0 ± 0.6 % of what it "
+        "should hold; 5.00 ± 0.10 % of the requests to withdraw fail; limits refuse 120 ± 2 a day"
+    )
+    empty = draw(values(24 * 4), wallet_low_share__BTC=0.0)["money"]
+    assert "the hot wallet of BTC runs empty" in " ".join(empty.get_suptitle().split())
+
+
+def test_the_parts_of_what_is_posted_add_up(spike: dict[str, Figure]) -> None:
+    view = View(hourly(values(24 * 10)), metrics(), scenario())
+    found = public_parts(view)
+    assert sum(found.values()) == pytest.approx(24 * (2.0 + 0.2 + 0.7))
+    assert found["floor"] == pytest.approx(24 * 1.5)
+    assert found["background"] == pytest.approx(24 * 0.1)
+    outlines = [patch.get_data().values for patch in spike["public"].axes[0].patches if hasattr(patch, "get_data")]
+    assert outlines[-1] == pytest.approx(24 * 2.9)
+
+
+def test_what_is_flagged_is_drawn_against_what_customers_complained(spike: dict[str, Figure]) -> None:
+    axis = spike["public"].axes[1]
+    assert axis.get_title(loc="left").startswith("Taken for complaints: 1.3 times as many posts as customers complain")
+    rightly, flagged = (patch.get_data() for patch in axis.patches if hasattr(patch, "get_data"))
+    assert rightly.values == pytest.approx(0.9 * 24 * 2.9)
+    assert flagged.values - flagged.baseline == pytest.approx(0.05 * 40)
+
+
+def test_without_money_or_a_public_neither_is_drawn() -> None:
+    table = {key: rows for key, rows in values(24 * 4).items() if key[1] != "outflow_usd"}
+    silent = scenario().model_copy(update={"copies": None, "listening": None})
+    drawn = figures(hourly(table), metrics(5), silent)
+    assert "money" not in drawn
+    assert "public" not in drawn

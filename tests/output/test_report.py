@@ -1,0 +1,281 @@
+"""The report: one well-formed page that needs nothing else, and whose numbers are those of the metrics."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.experiment.analysis.expectations import Expectation, judge
+from sim.output.plots import figures, save
+from sim.output.report import report_html
+from sim.scenario.reference.provenance import Provenance
+from tests.support.run_factory import hourly, metrics, scenario, values
+
+_VOID = {"meta", "img", "br", "hr", "link", "input"}
+_INFO = {
+    "name": "volatility_spike",
+    "source": "volatility_spike",
+    "sets": ["teams.front.agents.day=50"],
+    "seed": 7,
+    "replications": 5,
+    "engine": "simpy",
+    "scenario_sha256": "ab" * 32,
+    "commit": "0123abcd",
+    "started_utc": "2026-01-01T00:00:00Z",
+    "versions": {"python": "3.11.7", "simpy": "4.1.1"},
+    "notes": ["3 hours of candles are missing."],
+}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order, and keeps the addresses, pictures and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.alts: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.alts += [value or "" for name, value in attrs if name == "alt"]
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def plots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    drawn = figures(hourly(values(24 * 4)), metrics(), scenario())
+    return save(drawn, tmp_path_factory.mktemp("plots"))
+
+
+def report(plots: list[Path], **changed: Any) -> str:
+    story = changed.pop("scenario", scenario())
+    numbers = changed.pop("metrics", metrics())
+    given: dict[str, Any] = {
+        "run_info": _INFO,
+        "scenario": story,
+        "hourly": hourly(values(24 * 4, numbers["backlog_peak"].replications)),
+        "metrics": numbers,
+        "plots": plots,
+        "expectations": judge({"backlog_peak": "> 1000", "drain_days": "< 2"}, numbers),
+    }
+    return report_html(**(given | changed))
+
+
+@pytest.fixture(scope="module")
+def html(plots: list[Path]) -> str:
+    return report(plots)
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_the_page_is_well_formed_small_and_needs_nothing_else(html: str, page: Page) -> None:
+    assert html.startswith("<!DOCTYPE html>")
+    assert len(html.encode()) < 3_000_000
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert len(page.addresses) == 8
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert not re.search(r"url\(|@import", html)
+
+
+def test_every_picture_is_whole_and_says_in_words_what_it_finds(page: Page, plots: list[Path]) -> None:
+    files = {path.read_bytes() for path in plots}
+    for address in page.addresses:
+        assert base64.b64decode(address.partition("base64,")[2]) in files
+    assert any(alt.startswith("Backlog peaks at 1,200 ± 20 tickets") for alt in page.alts)
+    assert all(len(alt) > 10 for alt in page.alts)
+
+
+def test_a_large_svg_gives_way_to_its_png(tmp_path: Path) -> None:
+    (tmp_path / "backlog.svg").write_text("<svg>" + " " * 400_000 + "</svg>", encoding="utf-8")
+    (tmp_path / "backlog.png").write_bytes(b"\x89PNG small")
+    (tmp_path / "waits.svg").write_text("<svg></svg>", encoding="utf-8")
+    (tmp_path / "waits.png").write_bytes(b"\x89PNG" + bytes(1000))
+    addresses = Page(report(sorted(tmp_path.iterdir()))).addresses
+    assert [address[:18] for address in addresses] == ["data:image/png;bas", "data:image/svg+xml"]
+
+
+def test_the_numbers_are_those_of_the_metrics(page: Page) -> None:
+    assert "10,000 ± 200 tickets a day are opened; the bot ends 8,000 ± 160 of them" in page.text
+    assert "Backlog peaks at 1,200 ± 20 tickets on 14 January" in page.text
+    assert "The backlog needs 4.00 ± 0.08 days from its peak to drain" in page.text
+    assert "The agents cost 69,250 US dollars a day" in page.text
+    assert "4.86 ± 0.10 days" in page.text
+
+
+def test_the_funnel_names_each_denominator(page: Page) -> None:
+    row = "ended by the bot 8,000 ± 160 7,860 … 8,140 80.0 % of the tickets opened"
+    assert row in page.text
+    assert "solved at first contact 1,500 ± 30 1,470 … 1,530 75.0 % of those handled by people" in page.text
+    assert "48.0 ± 0.9 % of human-handled tickets with a target get their first answer in time" in page.text
+    assert "of registered users make no direct public complaint" in page.text
+
+
+def test_floor_and_reducible_complaints_are_told_apart(page: Page) -> None:
+    assert "Floor: 40.0 ± 0.8 a day." in page.text
+    assert "Reducible: 15.0 ± 0.3 a day" in page.text
+
+
+def test_expectations_are_shown_passed_and_failed(page: Page, plots: list[Path]) -> None:
+    assert "backlog_peak > 1000 1,200 ± 20 tickets ✓ passed" in page.text
+    assert "drain_days < 2 4.00 ± 0.08 days ✗ failed" in page.text
+    assert "Not judged" in Page(report(plots, expectations=None)).text
+    assert "states no expectation" in Page(report(plots, expectations=[])).text
+
+
+def test_all_metrics_are_listed_with_quantiles_and_undefined_replications(plots: list[Path]) -> None:
+    numbers = metrics() | {"drain_days": metrics(2)["drain_days"]}
+    numbers["drain_days"] = type(numbers["drain_days"])("days", 4.0, 0.5, 3.6, 4.0, 4.4, 3, 2)
+    missing: list[Expectation] = []
+    text = Page(report(plots, metrics=numbers, expectations=missing)).text
+    assert "in 2 of 5 replications it has not by the end" in text
+    assert re.search(r"drain_days .{20,120} days 4\.0 ± 0\.5 3\.6 4\.0 4\.4 3 2", text)
+
+
+def test_a_metric_without_a_value_reads_not_reached(plots: list[Path]) -> None:
+    text = Page(report(plots, metrics=metrics(first_response_p90=None))).text
+    assert "not reached" in text
+    assert "None" not in text.replace("None : replications", "")
+
+
+def test_how_to_do_it_again_is_one_command(page: Page) -> None:
+    again = "withstand run volatility_spike --set teams.front.agents.day=50 --replications 5 --seed 7"
+    assert again in page.text
+    assert "ab" * 32 in page.text
+    assert "python 3.11.7, simpy 4.1.1" in page.text
+    assert "3 hours of candles are missing." in page.text
+
+
+def test_the_origin_of_the_inputs_is_counted(page: Page, plots: list[Path]) -> None:
+    kinds = ["source", "source", "assumption", "assumption", "assumption", "derived"]
+    given = {f"k{n}": Provenance(kind, "", 1.0, "", None, None, "k", "f", 1) for n, kind in enumerate(kinds)}
+    text = Page(report(plots, provenance=given)).text
+    assert "Of 6 numbers with a stated origin, 2 come from a published source, 1 follow" in text
+    assert "3 are assumptions" in text
+    assert "Not recorded for this run." in page.text
+
+
+def test_text_from_a_scenario_cannot_break_out(plots: list[Path]) -> None:
+    evil = '<script>alert(1)</script> & "quoted" </title>'
+    story = scenario().model_copy(update={"title": evil, "why": evil})
+    html = report(plots, scenario=story, run_info=_INFO | {"name": evil, "source": evil, "notes": [evil]})
+    assert "<script" not in html
+    assert "script" not in Page(html).tags
+    assert evil in Page(html).text
+
+
+def test_one_replication_claims_no_error(plots: list[Path]) -> None:
+    text = Page(report(plots, metrics=metrics(1), expectations=[])).text
+    assert "One replication says nothing about its own error" in text
+    assert "±" not in text.replace("numbers stand without ±", "")
+
+
+def verdict(**changed: Any) -> dict[str, Any]:
+    measured = {"p50": {"value": 4.5}, "p95": {"value": 12.8}, "p99": {"value": 1414.2}}
+    found: dict[str, Any] = {
+        "valid": True,
+        "passed": False,
+        "exit_code": 1,
+        "reasons": [],
+        "thresholds": [
+            {"name": "generator.shed", "limit": 0, "measured": 0, "passed": True, "kind": "generator"},
+            {"name": "withdrawal.p99_ms", "limit": 800.0, "measured": 1414.2, "passed": False, "kind": "target"},
+        ],
+        "measured": {
+            "endpoints": {
+                "withdrawal": {
+                    "planned": 80,
+                    "sent": 80,
+                    "sent_per_s": 20.0,
+                    "error_share": 0.0,
+                    "latency_ms": measured,
+                }
+            }
+        },
+        "objectives": {"withdrawal": {"p50_ms": None, "p95_ms": 300.0, "p99_ms": 800.0, "error_share": 0.01}},
+        "headroom": {
+            "rate_over_predicted_p95_peak": {
+                "withdrawals_peak_per_s": {"sent_per_s": 20.0, "predicted_p95_per_s": 6.8, "ratio": 2.94}
+            }
+        },
+        "reconciliation": {"checks": [{"what": "acknowledged once", "passed": True, "count": 80, "n_wrong": 0}]},
+        "speedup": 1.5,
+    }
+    return found | changed
+
+
+def test_a_load_test_that_misses_an_objective_is_shown(plots: list[Path]) -> None:
+    text = Page(report(plots, verdict=verdict())).text
+    assert "✗ failed The endpoints did not meet every objective under this load." in text
+    assert "withdrawals 20 6.8 2.94" in text
+    assert "withdrawals 80 of 80 20 4.5 12.8 / 300 1,410 / 800 ✗ 0 / 1" in text
+    assert "broken threshold (1 of 2) at most measured withdrawal.p99_ms 800 1,410" in text
+    assert "acknowledged once 80 0 ✓ passed" in text
+    assert "replayed 1.5 times as fast as predicted" in text
+
+
+def test_a_load_test_that_passes_or_is_not_valid_is_not_mistaken(plots: list[Path]) -> None:
+    good = [{"name": "generator.shed", "limit": 0, "measured": 0, "passed": True, "kind": "generator"}]
+    text = Page(report(plots, verdict=verdict(passed=True, exit_code=0, thresholds=good))).text
+    assert "✓ passed The endpoints met every objective" in text
+    assert "All 1 thresholds are met." in text
+    bad = [good[0] | {"measured": 150, "passed": False}]
+    text = Page(report(plots, verdict=verdict(valid=False, exit_code=3, thresholds=bad, reasons=["150 shed"]))).text
+    assert "✗ not valid The load generator, not the endpoints, fell short" in text
+    assert "150 shed" in text
+    assert "every objective" not in text
+
+
+def test_what_a_manager_needs_and_a_least_are_said(plots: list[Path]) -> None:
+    least = {"name": "login.throughput_per_s", "limit": 90, "measured": 80, "passed": False, "kind": "target"}
+    told = {"sentence": "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes"}
+    text = Page(report(plots, verdict=verdict(thresholds=[least | {"at_least": True}], manager=told))).text
+    assert "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes." in text
+    assert "login.throughput_per_s at least 90 80" in text
+    assert "staging holds" not in Page(report(plots, verdict=verdict(manager=None))).text
+
+
+def test_wrong_books_after_a_fast_load_test_are_said(plots: list[Path]) -> None:
+    wrong = {"checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
+    text = Page(report(plots, verdict=verdict(thresholds=[], reconciliation=wrong))).text
+    assert "what they hold afterwards is not what they acknowledged" in text
+    assert "acknowledged once 80 3 ✗ failed" in text
+
+
+def test_without_a_load_test_there_is_no_section(page: Page) -> None:
+    assert "Load test" not in page.text
+
+
+def test_a_desk_without_endpoints_has_no_such_section(plots: list[Path]) -> None:
+    table = {key: rows for key, rows in values(48).items() if not key[0].startswith("endpoint:")}
+    kept = [path for path in plots if path.stem != "endpoints"]
+    page = Page(report(kept, hourly=hourly(table)))
+    assert "Endpoints: what the load test must reach" not in page.text
+    assert "busiest minute brings" not in page.text

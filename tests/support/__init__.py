@@ -1,0 +1,1 @@
+"""Worlds, scenarios, runs and slow twins that several tests use."""

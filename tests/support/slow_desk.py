@@ -1,0 +1,243 @@
+"""A slow twin of the engine, written from the design's exact sentences alone: no heap, no laziness, no shortcut.
+
+It walks from instant to instant, and follows each withdrawal by itself. Within an instant it does what is due by
+(phase, row), then decides by the definition of DECIDE over every pair, then lets patience end. Complaints are timers
+that fire, not times worked out afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim.core.clock import MINUTE_MS, NEVER
+from sim.demand import CHASE
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.feedback import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
+from sim.staffing.desk import AGE_PRIORITY, LEAVE
+from tests.support.slow_feedback import SlowLevels
+from tests.support.worlds import Small
+
+DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)
+PATIENCE = 9  # after the decision
+
+
+class SlowEngine:
+    """One replication, an instant at a time."""
+
+    def __init__(self, world: Small) -> None:
+        self.world, self.d, self.desk = world, world.demand, world.desk
+        rows, legs, teams = self.d.rows, len(self.d.leg_queue), len(self.desk.teams)
+        self.now = 0
+        self.due: list[tuple[int, int, int, int, str, Any]] = []
+        self.told = 0
+        self.opened, self.start, self.first_end = [NEVER] * rows, [NEVER] * rows, [NEVER] * rows
+        self.closed, self.moved, self.outcome = [NEVER] * rows, [NEVER] * rows, [OPEN] * rows
+        self.leg_entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
+        self.leg_queue, self.leg_team = self.d.leg_queue.tolist(), [-1] * legs
+        self.position = [int(self.d.legs_from[row]) for row in range(rows)]
+        self.waiting: dict[int, tuple[int, int, int]] = {}  # row: (queue, priority, entered)
+        self.agents, self.busy = [0] * teams, [0] * teams
+        self.clock_runs = [False] * rows
+        self.complaint = [NEVER] * rows
+        self.minutes = self.desk.horizon_ms // MINUTE_MS
+        with_levels = self.minutes if world.rules else 0
+        self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
+        self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
+        if world.rules:
+            self.slow_levels = SlowLevels(world.rules, self.d.flow)
+
+    def tell(self, time: int, phase: int, row: int, what: str, data: Any = None) -> None:
+        self.told += 1
+        self.due.append((time, phase, row, self.told, what, data))
+
+    def run(self) -> Outcome:
+        for row in range(self.d.rows):
+            if self.d.stream[row] < 0 and self.d.parent[row] < 0:
+                self.tell(int(self.d.opened_ms[row]), OPENING, row, "open")
+        for time, team, agents in self.desk.shifts.tolist():
+            self.tell(time, SHIFT, team, "shift", agents)
+        if self.world.rules:
+            for minute in range(self.minutes):
+                self.tell(minute * MINUTE_MS, LEVELS, 0, "levels", minute)
+        while self.due and min(self.due)[0] < self.desk.horizon_ms:
+            self.now = min(self.due)[0]
+            self.do_what_is_due(before=PATIENCE)
+            self.decide()
+            self.do_what_is_due(before=PATIENCE + 1)
+        return self.result()
+
+    def do_what_is_due(self, *, before: int) -> None:
+        while self.due and min(self.due)[:2] < (self.now, before):
+            event = min(self.due)
+            self.due.remove(event)
+            getattr(self, event[4])(event[2], event[5])
+
+    # --- phases ---------------------------------------------------------------------------------------------------
+
+    def done(self, row: int, _: Any) -> None:
+        leg = self.position[row]
+        first, end = int(self.d.legs_from[row]), int(self.d.legs_from[row + 1])
+        self.busy[self.leg_team[leg]] -= 1
+        self.leg_end[leg] = self.now
+        if leg == first:
+            self.first_end[row] = self.now
+            if end - first > 1:
+                self.start_complaint_clock(row)
+        if leg + 1 < end:
+            self.position[row] = leg + 1
+            self.tell(self.now + int(self.d.leg_pause_ms[leg]), OPENING, row, "back")
+            return
+        self.closed[row], self.outcome[row] = self.now, RESOLVED
+        if self.d.reopen[row] >= 0:
+            child = int(self.d.reopen[row])
+            self.tell(self.now + int(self.d.after_ms[child]), OPENING, child, "open")
+
+    def shift(self, team: int, agents: Any) -> None:
+        self.agents[team] = agents
+
+    def levels(self, _: int, data: Any) -> None:
+        m: int = data
+        posted = [row for row, at in enumerate(self.complaint) if (m - 1) * MINUTE_MS <= at < m * MINUTE_MS]
+        quiet = sum(int(self.d.category[row]) in self.d.unanswerable for row in posted)
+        levels = self.slow_levels.step(m, len(posted), quiet)
+        for table, names in ((self.ints, INT_NAMES), (self.floats, FLOAT_NAMES)):
+            for column, name in zip(table, names, strict=True):
+                column[m] = levels[name]
+        for row in range(self.d.rows):
+            at = int(self.d.opened_ms[row])
+            if self.d.stream[row] >= 0 and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
+                stream = int(self.d.stream[row])
+                level = self.floats[LEVEL_COLUMN[stream]][m]
+                if self.d.mark[row] < level:
+                    self.tell(at, OPENING, row, "open")
+
+    def rails_table(self) -> np.ndarray:
+        """Return the columns of each rail by the minute."""
+        if not self.world.rules or not self.minutes:
+            rails = len(self.world.rules.rails) if self.world.rules else 0
+            return np.empty((rails, len(RAIL_NAMES), 0), np.int64)
+        rows = [[[rail[name] for name in RAIL_NAMES] for rail in rails] for _, rails in self.slow_levels.rows]
+        return np.array(rows, np.int64).transpose(1, 2, 0)
+
+    def complain(self, row: int, _: Any) -> None:
+        if self.outcome[row] != RESOLVED:
+            self.complaint[row] = self.now
+
+    def open(self, row: int, _: Any) -> None:
+        parent = int(self.d.parent[row])
+        if parent >= 0 and self.d.kind[row] == CHASE and self.outcome[parent] == RESOLVED:
+            return
+        self.opened[row] = self.now
+        first = int(self.d.legs_from[row])
+        if self.d.chase[row] >= 0:
+            child = int(self.d.chase[row])
+            self.tell(self.now + int(self.d.after_ms[child]), OPENING, child, "open")
+        if self.world.at_opening:
+            self.start_complaint_clock(row)
+        elif self.d.target_ms[row] != NEVER:
+            self.tell(self.now + int(self.d.target_ms[row]), PATIENCE, row, "target")
+        patience = int(self.d.patience_ms[row])
+        if patience != NEVER and self.desk.patience_to[self.leg_queue[first]] == LEAVE:
+            self.tell(self.now + patience, PATIENCE, row, "leave")
+        self.back(row, None)
+
+    def back(self, row: int, _: Any) -> None:
+        self.enter(row, self.leg_queue[self.position[row]])
+
+    def enter(self, row: int, queue: int) -> None:
+        leg, first = self.position[row], int(self.d.legs_from[row])
+        self.waiting[row] = (queue, int(self.d.priority[row]), self.now)
+        self.leg_entered[leg] = min(self.leg_entered[leg], self.now)
+        self.leg_queue[leg] = queue
+        patience, to = int(self.d.patience_ms[row]), self.desk.patience_to[queue]
+        if to != LEAVE and patience != NEVER and leg == first and self.now == self.opened[row]:
+            self.tell(self.now + max(patience, 1), OPENING, row, "impatient", (queue, self.now, to))
+        for after, kind, value in self.desk.ages[queue]:
+            self.tell(self.now + after, OPENING, row, "age", (queue, self.now, kind, value))
+
+    def impatient(self, row: int, data: Any) -> None:
+        queue, entered, to = data
+        if self.stands(row, queue, entered):
+            self.moved[row] = self.now
+            self.enter(row, to)
+
+    def age(self, row: int, data: Any) -> None:
+        queue, entered, kind, value = data
+        if not self.stands(row, queue, entered):
+            return
+        if kind == AGE_PRIORITY:
+            self.waiting[row] = (queue, value, entered)
+        else:
+            self.enter(row, value)
+
+    def stands(self, row: int, queue: int, entered: int) -> bool:
+        return row in self.waiting and self.waiting[row][0] == queue and self.waiting[row][2] == entered
+
+    # --- the decision, and what comes after it --------------------------------------------------------------------
+
+    def decide(self) -> None:
+        while True:
+            pairs = []
+            for team, ranks in enumerate(self.desk.ranks):
+                for queue, rank in enumerate(ranks):
+                    line = [(p, entered, row) for row, (q, p, entered) in self.waiting.items() if q == queue]
+                    free = self.agents[team] * self.desk.concurrency[team] - self.busy[team]
+                    if free > 0 and rank >= 0 and line:
+                        pairs.append((rank, min(line), self.desk.prefers[queue][team], team))
+            if not pairs:
+                return
+            _, (_, _, row), _, team = min(pairs)
+            self.begin(row, team)
+
+    def begin(self, row: int, team: int) -> None:
+        del self.waiting[row]
+        leg = self.position[row]
+        self.busy[team] += 1
+        k = (self.busy[team] + self.agents[team] - 1) // self.agents[team]
+        handle = int(self.d.leg_handle_ms[leg]) * self.desk.stretch_permille[team][k - 1] // 1000
+        self.leg_start[leg], self.leg_team[leg] = self.now, team
+        if leg == self.d.legs_from[row]:
+            self.start[row] = self.now
+        self.tell(self.now + max(handle, 1), DONE, row, "done")
+
+    def leave(self, row: int, _: Any) -> None:
+        if row in self.waiting and self.position[row] == self.d.legs_from[row]:
+            del self.waiting[row]
+            self.closed[row], self.outcome[row] = self.now, LEFT
+            if not self.world.at_opening:
+                self.start_complaint_clock(row)
+
+    def target(self, row: int, _: Any) -> None:
+        if self.start[row] == NEVER:
+            self.start_complaint_clock(row)
+
+    def start_complaint_clock(self, row: int) -> None:
+        after = int(self.d.complaint_after_ms[row])
+        at_opening_and_later = self.world.at_opening and self.now > self.opened[row]
+        if not self.clock_runs[row] and after != NEVER and not at_opening_and_later:
+            self.clock_runs[row] = True
+            self.tell(self.now + after, COMPLAINT, row, "complain")
+
+    def result(self) -> Outcome:
+        def column(values: object) -> np.ndarray:
+            return np.array(values, dtype=np.int64)
+
+        return Outcome(
+            opened_ms=column(self.opened),
+            first_start_ms=column(self.start),
+            first_end_ms=column(self.first_end),
+            closed_ms=column(self.closed),
+            outcome=column(self.outcome),
+            moved_ms=column(self.moved),
+            leg_entered_ms=column(self.leg_entered),
+            leg_start_ms=column(self.leg_start),
+            leg_end_ms=column(self.leg_end),
+            leg_queue=column(self.leg_queue),
+            leg_team=column(self.leg_team),
+            level_ints=column(self.ints).reshape(len(INT_NAMES), -1),
+            level_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
+            level_rails=self.rails_table(),
+            ran_out=bool(self.world.rules and self.slow_levels.ran_out),
+        )

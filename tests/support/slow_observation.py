@@ -1,0 +1,202 @@
+"""What is counted of a replication, written as slowly and plainly as it is defined: the twin of the compiled passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+
+from sim.core.clock import DAY_MS, HOUR_MS, NEVER
+from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
+from sim.drivers.market import Market
+from sim.engine.outcome import LEFT, RESOLVED
+from sim.engine.reference import simulate
+from sim.feedback import Flow
+from sim.metrics.observation.counts import (
+    ABANDONED,
+    ASKED_AGAIN,
+    BOT,
+    COMPLAINT,
+    DUE,
+    ESCALATED,
+    FIRST_CONTACT,
+    FLOOR,
+    HUMAN,
+    IN_TIME,
+    REGULATOR,
+)
+from sim.metrics.observation.replication import Facts
+from sim.model.model import World
+from sim.numerics.streams import Streams
+from sim.staffing.desk import Desk
+from tests.support.stories import category, story
+from tests.support.worlds import random_world
+
+INFINITE = float("inf")
+
+
+def random_facts(rng: Random) -> Facts:
+    """Return a small random world full of ties whose measured day begins just as one of its tickets opens."""
+    small = random_world(rng)
+    drawn = small.demand.opened_ms[small.demand.opened_ms < NEVER].tolist()
+    later_ms = DAY_MS - rng.choice(drawn[: 1 + len(drawn) // 2])
+    demand = _demand(rng, small.demand, later_ms)
+    desk = _desk(small.desk, later_ms)
+    scenario = story(
+        days=1,
+        warmup_days=1,
+        categories={name: category(queue={queue: 1 / len(desk.queues) for queue in desk.queues}) for name in "abc"},
+        teams={"all": {"serves": list(desk.queues), "agents": 1}},
+        complaints={"clock": "opening" if small.at_opening else "unanswered"},
+        regulator={"after": rng.choice(["1 min", "3 min"]), "share": 0.5},
+    )
+    outcome = simulate(demand, desk, small.rules, complain_from_opening=small.at_opening)
+    return Facts(World(scenario, Market(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0))
+
+
+def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
+    """Return a demand that comes later, with categories, regulators and tickets for the bot."""
+    never = drawn.opened_ms == NEVER
+    bot = tuple(_times(rng, rng.randint(0, 4)) for _ in range(3))
+    return replace(
+        drawn,
+        categories=("a", "b", "c"),
+        category=np.array([rng.randint(0, 2) for _ in range(drawn.rows)], dtype=np.int64),
+        opened_ms=np.where(never, NEVER, np.where(never, 0, drawn.opened_ms) + later_ms),
+        regulator=np.array([rng.random() < 0.5 for _ in range(drawn.rows)], dtype=bool),
+        flow=Flow(requests=np.zeros((len(drawn.flow.requests), 4, 2880), np.int64), posts_ms=_times(rng, 5)),
+        bot_opened_ms=bot,
+        bot_ordinals=tuple(np.arange(len(times)) for times in bot),
+    )
+
+
+def _desk(desk: Desk, later_ms: int) -> Desk:
+    """Return a desk whose shifts change later and that has somebody for every queue, as a scenario's has."""
+    ranks, shifts = [list(row) for row in desk.ranks], desk.shifts.copy()
+    for queue in range(len(desk.queues)):
+        if max(row[queue] for row in ranks) < 0:
+            ranks[0][queue] = 9
+    shifts[:, 0] += np.where(shifts[:, 0] > 0, later_ms, 0)
+    return replace(desk, ranks=tuple(map(tuple, ranks)), shifts=shifts, scheduled=shifts, horizon_ms=2 * DAY_MS)
+
+
+def _times(rng: Random, n: int) -> np.ndarray:
+    choices = (0, DAY_MS - 1, DAY_MS, DAY_MS + HOUR_MS, 2 * DAY_MS - 1)
+    return np.array([rng.choice(choices) for _ in range(n)], dtype=np.int64)
+
+
+class SlowFacts:
+    """Row by row, in Python's own numbers; what never happens is at infinity."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts, self.demand, self.outcome = facts, facts.demand, facts.outcome
+        self.from_ms, self.to_ms = facts.from_ms, facts.to_ms
+        self.rows = range(facts.demand.rows)
+
+    def at(self, column: np.ndarray, row: int) -> float:
+        value = int(column[row])
+        return INFINITE if value == NEVER else value
+
+    def legs(self, row: int) -> range:
+        return range(int(self.demand.legs_from[row]), int(self.demand.legs_from[row + 1]))
+
+    def resolved(self, row: int) -> float:
+        return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] == RESOLVED else INFINITE
+
+    def gone(self, row: int) -> float:
+        return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] == LEFT else INFINITE
+
+    # --- complaints -----------------------------------------------------------------------------------------------
+
+    def complaint(self, row: int) -> float:
+        o = self.outcome
+        at = self._complaint(
+            row, self.at(o.opened_ms, row), self.at(o.first_start_ms, row), self.at(o.first_end_ms, row), self.gone(row)
+        )
+        return at if at < min(self.resolved(row), self.to_ms) else INFINITE
+
+    def floor(self, row: int) -> float:
+        opened, first_end, closed = self.unhindered(row)
+        at = self._complaint(row, opened, opened, first_end, INFINITE)
+        return at if at < min(closed, self.to_ms) else INFINITE
+
+    def regulator(self, row: int) -> float:
+        rule = self.facts.world.scenario.regulator
+        if rule is None or not self.demand.regulator[row]:
+            return INFINITE
+        at = self.at(self.outcome.opened_ms, row) + rule.after
+        return at if at < min(self.resolved(row), self.to_ms) else INFINITE
+
+    def _complaint(self, row: int, opened: float, first_start: float, first_end: float, left: float) -> float:
+        starts = [opened]
+        if self.facts.world.scenario.complaints.clock == "unanswered":
+            silent = min(opened + self.at(self.demand.target_ms, row), left)
+            starts = [silent] if first_start > silent else []
+            starts += [first_end] if len(self.legs(row)) > 1 else []
+        return min(starts, default=INFINITE) + self.at(self.demand.complaint_after_ms, row)
+
+    def unhindered(self, row: int) -> tuple[float, float, float]:
+        """Return when a ticket opens, has its first handling ended, and is closed with unlimited agents."""
+        d, desk = self.demand, self.facts.desk
+        opened, parent = self.at(self.outcome.opened_ms, row), int(d.parent[row])
+        if parent >= 0:
+            opened = self.unhindered(parent)[2] + int(d.after_ms[row]) if d.kind[row] == REOPEN else INFINITE
+        ends, at = [], opened
+        for leg in self.legs(row):
+            able = [t for t in range(len(desk.teams)) if desk.ranks[t][d.leg_queue[leg]] >= 0]
+            least = min(desk.stretch_permille[t][0] for t in able)
+            at += max(int(d.leg_handle_ms[leg]) * least // 1000, 1)
+            ends.append(at)
+            at += int(d.leg_pause_ms[leg])
+        return opened, ends[0], at
+
+    # --- counts ---------------------------------------------------------------------------------------------------
+
+    def counted(self) -> Counter[tuple[int, int, int]]:
+        """Return how often each (what, category, measured hour) was counted."""
+        found: Counter[tuple[int, int, int]] = Counter()
+
+        def note(what: int, category: int, at: float) -> None:
+            if self.from_ms <= at < self.to_ms:
+                found[what, category, int(at - self.from_ms) // HOUR_MS] += 1
+
+        for number, times in enumerate(self.demand.bot_opened_ms):
+            for at in times.tolist():
+                note(BOT, number, at)
+        for row in self.rows:
+            for what, at in self._what(row):
+                note(what, int(self.demand.category[row]), at)
+        return found
+
+    def _what(self, row: int) -> list[tuple[int, float]]:
+        d, o = self.demand, self.outcome
+        happened = [(COMPLAINT, self.complaint(row)), (FLOOR, self.floor(row)), (REGULATOR, self.regulator(row))]
+        if d.kind[row] not in (ROOT, CANDIDATE):
+            return happened
+        solved = len(self.legs(row)) == 1
+        opened, due = self.at(o.opened_ms, row), self.at(o.opened_ms, row) + self.at(d.target_ms, row)
+        happened += [(FIRST_CONTACT if solved else ESCALATED, self.at(o.first_end_ms, row)), (HUMAN, opened)]
+        if d.chase[row] >= 0 and self.at(o.opened_ms, int(d.chase[row])) < INFINITE:
+            happened.append((ASKED_AGAIN, opened))
+        if o.outcome[row] == LEFT or self.at(o.moved_ms, row) < INFINITE:
+            happened.append((ABANDONED, opened))
+        in_time = self.at(o.first_start_ms, row) <= due < INFINITE
+        if in_time:
+            happened.append((IN_TIME, opened))
+        if in_time or due < self.to_ms:
+            happened.append((DUE, opened))
+        return happened
+
+    # --- waits ----------------------------------------------------------------------------------------------------
+
+    def humans(self) -> list[int]:
+        """Return the rows of the root tickets that people handle and that were opened on the measured day."""
+        roots = [row for row in self.rows if self.demand.kind[row] in (ROOT, CANDIDATE)]
+        return [row for row in roots if self.from_ms <= self.at(self.outcome.opened_ms, row) < self.to_ms]
+
+    def durations(self, row: int, end: float) -> tuple[int, bool]:
+        """Return how long a ticket was seen to wait for ``end``, and whether it came."""
+        gone = min(self.gone(row), self.to_ms)
+        return int(min(end, gone) - self.at(self.outcome.opened_ms, row)), end < gone

@@ -1,0 +1,447 @@
+"""Tiny worlds by hand: a demand and a desk from short literals, and random ones that are full of ties.
+
+Times are milliseconds. Whatever a test does not mention has a default that does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import numpy as np
+
+from sim.core.clock import MINUTE_MS, NEVER
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, Demand
+from sim.engine.outcome import Outcome
+from sim.engine.reference import simulate
+from sim.feedback import Countries, Flow, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback.columns import GIVEN_NAMES, SIGNUP_STREAM
+from sim.staffing.desk import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk
+
+MIN = MINUTE_MS
+Leg = tuple[str, int] | tuple[str, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One row. ``legs`` hold (queue, handling time) or (queue, handling time, pause afterwards)."""
+
+    at: int = NEVER
+    legs: tuple[Leg, ...] = (("q", 10),)
+    kind: int = ROOT
+    priority: int = 5
+    patience: int = NEVER
+    target: int = NEVER
+    complain: int = NEVER
+    after: int = 1
+    parent: int = -1
+    stream: int = -1
+    mark: float = 0.0
+    category: int = 0
+    regulator: bool = False
+
+
+def ticket(at: int, handle: int = 10, queue: str = "q", **more: object) -> Ticket:
+    """Return a root of one leg."""
+    return Ticket(at=at, legs=((queue, handle),), **more)  # type: ignore[arg-type]
+
+
+def path(at: int, *legs: Leg, **more: object) -> Ticket:
+    """Return a root of several legs."""
+    return Ticket(at=at, legs=legs, **more)  # type: ignore[arg-type]
+
+
+def candidate(at: int, mark: float, handle: int = 10, queue: str = "q", **more: object) -> Ticket:
+    """Return a ticket that the rumour (stream 1, unless told otherwise) may admit."""
+    return Ticket(at=at, mark=mark, kind=CANDIDATE, legs=((queue, handle),), **({"stream": 1} | more))  # type: ignore[arg-type]
+
+
+def reopening(parent: int, after: int, *legs: Leg, **more: object) -> Ticket:
+    """Return the ticket that comes ``after`` the resolution of row ``parent``."""
+    return Ticket(kind=REOPEN, parent=parent, after=after, legs=legs or (("q", 10),), **more)  # type: ignore[arg-type]
+
+
+def chase(parent: int, after: int, *legs: Leg, **more: object) -> Ticket:
+    """Return the question that comes ``after`` the opening of row ``parent``."""
+    return Ticket(kind=CHASE, parent=parent, after=after, legs=legs or (("q", 10),), **more)  # type: ignore[arg-type]
+
+
+def demand(
+    *tickets: Ticket,
+    queues: str = "q",
+    categories: tuple[str, ...] = ("c",),
+    minutes: int = 0,
+    auto: Sequence[int] = (),
+    review: Sequence[int] = (),
+    posts: Sequence[int] = (),
+    bot_opened: Sequence[Sequence[int]] | None = None,
+) -> Demand:
+    """Return a demand of these rows, in this order; roots must be in order of time, and so must candidates."""
+    for kind in (ROOT, CANDIDATE):
+        times = [t.at for t in tickets if t.kind == kind]
+        assert times == sorted(times), "the rows of a kind stand in order of time"
+    legs = [leg for t in tickets for leg in t.legs]
+    child = {kind: {t.parent: row for row, t in enumerate(tickets) if t.kind == kind} for kind in (CHASE, REOPEN)}
+
+    def column(values: Sequence[int]) -> np.ndarray:
+        return np.array(values, dtype=np.int64)
+
+    def by_minute(values: Sequence[int]) -> np.ndarray:
+        return column([*values, *[0] * (minutes - len(values))])
+
+    zeros = by_minute(())
+    return Demand(
+        categories=categories,
+        category=column([t.category for t in tickets]),
+        kind=column([t.kind for t in tickets]),
+        parent=column([t.parent for t in tickets]),
+        opened_ms=column([t.at for t in tickets]),
+        priority=column([t.priority for t in tickets]),
+        patience_ms=column([t.patience for t in tickets]),
+        target_ms=column([t.target for t in tickets]),
+        complaint_after_ms=column([t.complain for t in tickets]),
+        regulator=np.array([t.regulator for t in tickets], dtype=bool),
+        after_ms=column([t.after for t in tickets]),
+        chase=column([child[CHASE].get(row, -1) for row in range(len(tickets))]),
+        reopen=column([child[REOPEN].get(row, -1) for row in range(len(tickets))]),
+        stream=column([t.stream for t in tickets]),
+        mark=np.array([t.mark for t in tickets], dtype=np.float64),
+        legs_from=column([0, *np.cumsum([len(t.legs) for t in tickets])]),
+        leg_queue=column([queues.index(leg[0]) for leg in legs]),
+        leg_handle_ms=column([leg[1] for leg in legs]),
+        leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
+        bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
+        bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
+        flow=Flow(requests=np.stack([by_minute(auto), zeros, by_minute(review), zeros])[None], posts_ms=column(posts)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """A team: agents (or a mapping of time to agents), and the queues it serves, the preferred first, equals joined."""
+
+    agents: int | Mapping[int, int] = 1
+    serves: tuple[str, ...] = ("q",)
+    holds: int = 1
+    stretch: tuple[int, ...] = ()
+    cost: float = 0.0
+    scheduled: int | Mapping[int, int] | None = None
+
+
+def crew(agents: int | Mapping[int, int] = 1, *serves: str, **more: object) -> Crew:
+    """Return a team; ``crew(2, "a", "bc")`` prefers a, and likes b and c equally."""
+    return Crew(agents=agents, serves=serves or ("q",), **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What queues do: team numbers by preference, ages as (after, priority or queue letter), where the impatient go."""
+
+    prefers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    ages: Mapping[str, Sequence[tuple[int, int | str]]] = field(default_factory=dict)
+    then: Mapping[str, str] = field(default_factory=dict)
+
+
+def desk(*crews: Crew, queues: str = "q", horizon: int = 10**6, rules: Rules | None = None) -> Desk:
+    """Return a desk of these teams, t0, t1, ...; queues are single letters."""
+    crews, rules = crews or (crew(),), rules or Rules()
+    duty, plan = _steps(crews, scheduled=False), _steps(crews, scheduled=True)
+    return Desk(
+        queues=tuple(queues),
+        teams=tuple(f"t{number}" for number in range(len(crews))),
+        ranks=tuple(
+            tuple(next((r for r, equals in enumerate(c.serves) if q in equals), -1) for q in queues) for c in crews
+        ),
+        prefers=tuple(
+            tuple(rules.prefers[q].index(t) if t in rules.prefers.get(q, ()) else len(crews) for t in range(len(crews)))
+            for q in queues
+        ),
+        concurrency=tuple(c.holds for c in crews),
+        stretch_permille=tuple(c.stretch or (1000,) * c.holds for c in crews),
+        patience_to=tuple(queues.index(rules.then[q]) if q in rules.then else LEAVE for q in queues),
+        ages=tuple(tuple(_age(age, queues) for age in rules.ages.get(q, ())) for q in queues),
+        shifts=duty,
+        scheduled=plan,
+        cost_per_hour=tuple(c.cost for c in crews),
+        horizon_ms=horizon,
+    )
+
+
+def _steps(crews: Sequence[Crew], *, scheduled: bool) -> np.ndarray:
+    rows = []
+    for team, one in enumerate(crews):
+        steps = one.scheduled if scheduled and one.scheduled is not None else one.agents
+        rows += [(at, team, n) for at, n in ({0: steps} if isinstance(steps, int) else steps).items()]
+    return np.array(sorted(rows), dtype=np.int64).reshape(-1, 3)
+
+
+def _age(age: tuple[int, int | str], queues: str) -> tuple[int, int, int]:
+    after, to = age
+    return (after, AGE_PRIORITY, to) if isinstance(to, int) else (after, AGE_QUEUE, queues.index(to))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Small:
+    """A whole small world, ready for an engine."""
+
+    demand: Demand
+    desk: Desk
+    rules: LevelRules | None = None
+    at_opening: bool = False
+
+    def run(self) -> Outcome:
+        """Return what the SimPy engine makes of it."""
+        return simulate(self.demand, self.desk, self.rules, complain_from_opening=self.at_opening)
+
+
+# --- random worlds ------------------------------------------------------------------------------------------------
+
+
+def random_world(rng: Random, *, scale: int = 1) -> Small:
+    """Return a world of up to 24 tickets that is full of ties, with everything that the engine knows.
+
+    All times are multiples of a unit, whole minutes as a rule, and each kind of thing is missing from some worlds.
+    ``scale`` multiplies the tickets, and the time by less, so that lines grow long.
+    """
+    queues = "abcd"[: rng.randint(1, 4)]
+    grid = Grid(rng, unit=rng.choice((MIN, MIN, MIN, MIN // 3, 1)), span=rng.randint(6, 24) * -(-scale // 4))
+    crews = [_random_crew(grid, queues) for _ in range(rng.randint(1, 3))]
+    then = {q: rng.choice(queues) for q in queues if rng.random() < 0.25}
+    rules = Rules(
+        prefers={q: rng.sample(range(len(crews)), rng.randint(0, len(crews))) for q in queues},
+        ages={q: _random_ages(grid, [other for other in queues if other != q]) for q in queues},
+        then={q: to for q, to in then.items() if q != to},
+    )
+    levels = _random_level_rules(rng) if rng.random() < 0.6 else None
+    end = grid.span * grid.unit
+    minutes = -(-end // MIN) if levels else 0
+    horizon = minutes * MIN if levels else end + rng.choice((0, 0, 0, 1))  # with levels a run is of whole minutes
+    counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
+    tickets = _random_tickets(grid, queues, scale)
+    met = demand(*tickets, queues=queues, minutes=minutes, auto=counts["auto"], review=counts["review"])
+    if levels and levels.voice != Voice():
+        met = replace(met, flow=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
+    elif levels:
+        met = replace(met, flow=replace(met.flow, requests=np.repeat(met.flow.requests, len(levels.rails), axis=0)))
+    return Small(
+        demand=met,
+        desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
+        rules=levels,
+        at_opening=rng.random() < 0.3,
+    )
+
+
+class Grid:
+    """A random number generator that knows the world's unit of time and how many units it lasts."""
+
+    def __init__(self, rng: Random, *, unit: int, span: int) -> None:
+        self.rng, self.unit, self.span = rng, unit, span
+
+    def at(self, n: int) -> list[int]:
+        """Return n times in order, the horizon's among them; often all are one."""
+        last = self.rng.choice((0, self.span, self.span, self.span))
+        return sorted(self.rng.randint(0, last) * self.unit for _ in range(n))
+
+    def some(self, *units: int) -> int:
+        """Return one of these numbers of units, in ms; NEVER for NEVER."""
+        number = self.rng.choice(units)
+        return NEVER if number == NEVER else number * self.unit
+
+
+def _random_crew(grid: Grid, queues: str) -> Crew:
+    rng = grid.rng
+    serves: list[str] = []
+    for queue in rng.sample(queues, rng.randint(1, len(queues))):
+        if serves and rng.random() < 0.4:
+            serves[-1] += queue
+        else:
+            serves.append(queue)
+    changes = sorted({0, *(rng.randint(1, grid.span) * grid.unit for _ in range(rng.choice((0, 0, 1, 2, 4))))})
+    holds = rng.choice((1, 1, 2, 3))
+    return Crew(
+        agents={at: rng.choice((0, 1, 1, 2)) for at in changes},
+        serves=tuple(serves),
+        holds=holds,
+        stretch=tuple(rng.choice((500, 1000, 1001, 1500, 2000)) for _ in range(holds)) if rng.random() < 0.7 else (),
+    )
+
+
+def _random_ages(grid: Grid, others: list[str]) -> list[tuple[int, int | str]]:
+    """Return ages, the youngest first, some at one time; one that moves a ticket may stand anywhere."""
+    rng = grid.rng
+    ages: list[tuple[int, int | str]] = []
+    after = 0
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        after += grid.some(0, 1, 1, 2, 3) if ages else grid.some(1, 2, 3)
+        ages.append((after, rng.choice(others) if others and rng.random() < 0.5 else rng.randint(0, 9)))
+    return ages
+
+
+def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
+    rng = grid.rng
+    drawn = _Drawn(grid, queues)
+    tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
+    for at in grid.at(scale * rng.randint(0, 6)):
+        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 5, 6, 7, 7))
+        kind = TASK if stream == SIGNUP_STREAM else CANDIDATE
+        tickets.append(drawn.ticket(at=at, kind=kind, mark=mark, stream=stream))
+    parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
+    for _ in range(scale * rng.choice((0, 0, 1, 2, 4, 8))):
+        kind = rng.choice((REOPEN, CHASE))
+        if parents[kind]:
+            which = -1 if rng.random() < 0.4 else rng.randrange(len(parents[kind]))  # the youngest: a line of descent
+            parent = parents[kind].pop(which)
+            for line in parents.values():
+                line.append(len(tickets))
+            tickets.append(drawn.ticket(kind=kind, parent=parent, after=grid.some(1, 1, 2, 3, 4)))
+    return tickets
+
+
+class _Drawn:
+    """Tickets of one world: what is missing from one of them may be missing from all."""
+
+    def __init__(self, grid: Grid, queues: str) -> None:
+        rng = grid.rng
+        self.grid, self.queues = grid, queues
+        self.legs = rng.choice(((1,), (1, 1, 2, 3)))
+        self.patience = rng.choice(((NEVER,), (0,), (NEVER, NEVER, 0, 1, 2, 4), (0, 1, 2, 3)))
+        self.priorities = rng.choice(((5,), (0, 5, 5, 9)))
+
+    def ticket(self, **given: object) -> Ticket:
+        """Return a ticket; what is not given is drawn."""
+        rng, some, unit = self.grid.rng, self.grid.some, self.grid.unit
+        legs = tuple(
+            (rng.choice(self.queues), rng.choice((1, unit, unit, 2 * unit, 3 * unit, unit + 1001)), some(0, 0, 1, 2))
+            for _ in range(rng.choice(self.legs))
+        )
+        drawn = {
+            "legs": legs,
+            "priority": rng.choice(self.priorities),
+            "patience": some(*self.patience),
+            "target": some(NEVER, 1, 2, 3),
+            "complain": rng.choice((NEVER, 1, unit, unit, 2 * unit, unit + unit // 2 + 1)),
+        }
+        return Ticket(**(drawn | given))  # type: ignore[arg-type]
+
+
+def _random_level_rules(rng: Random) -> LevelRules:
+    """Return rules in which everything is on or off by chance, with numbers that make ties."""
+    maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
+    living = {} if maybe else _random_living(rng)
+    rails = (Rail(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
+    return LevelRules(
+        **{"rails": rails} | living,  # type: ignore[arg-type]
+        reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
+        promise_minutes=rng.randint(1, 3),
+        late_level_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),
+        rumour_decay=rng.choice((0.0, 0.5, 1.0)),
+        rumour_threshold=rng.choice((0.0, 1.0)),
+        rumour_level_per_complaint=rng.choice((0.25, 0.5, 1.0)),
+    )
+
+
+def _random_living(rng: Random) -> dict[str, object]:
+    def some(*values: float) -> float:
+        return rng.choice((0.0, *values))
+
+    loads = rng.choice(((), (2.0,), (1.0, 4.0), (2.0, 3.0, 8.0)))
+
+    return {
+        "rails": tuple(_random_rail(rng) for _ in range(rng.randint(1, 3))),
+        "drop_share": some(0.25),
+        "held_share": some(0.5, 1.0),
+        "hold_minutes": rng.randint(1, 3),
+        "gateway": Gateway(
+            loads_per_minute=loads,
+            error_shares=tuple(rng.choice((0.0, 0.25, 0.5)) for _ in loads),
+            retry_share=some(0.5, 1.0),
+            retry_minutes=rng.randint(1, 2),
+            polls_per_open=some(0.5),
+            level_per_gave_up=some(0.25, 1.0),
+        ),
+        "limits": Limits(
+            over_share=some(0.5, 0.5, 1.0),
+            over_weight=rng.choice((1.0, 1.5)),
+            hot_share=some(0.5),
+            back_share=some(0.5, 1.0),
+            back_minutes=rng.randint(1, 3),
+            level_per_refusal=rng.choice((0.125, 0.25, 0.25)),
+        ),
+        "voice": Voice(
+            copies=some(0.5, 0.75),
+            decay=rng.choice((0.0, 0.5)),
+            unanswered_decay=rng.choice((0.5, 0.75)),
+            background=some(0.5),
+            campaign=some(1.0),
+            copy=some(0.5, 1.0),
+            trust_recovery=some(0.25),
+            trust_loss_per_post=some(0.125, 0.5),
+            signup_weight=some(0.5, 1.0, 1.0),
+        ),
+        "panic": Panic(
+            depositors=rng.choice((0, 3, 8)),
+            spread=some(0.5),
+            calm=some(0.25, 0.5),
+            per_rumour=some(0.5, 1.0),
+            distrust_weight=some(1.0),
+        ),
+        "countries": Countries(
+            barred_share=some(0.25, 0.5),
+            barred_weight=rng.choice((1.0, 1.5)),
+            breach_share=some(0.25, 0.5),
+            level_per_barred=some(0.25, 1.0),
+        ),
+        "wrong_address": Mistake(share=some(0.5), level_per_mistake=some(0.25, 0.5)),
+        "wrong_network": Mistake(share=some(0.25), level_per_mistake=some(0.5, 1.0)),
+    }
+
+
+def _random_rail(rng: Random) -> Rail:
+    wallet = rng.random() < 0.5
+    hot = rng.choice((0, 500, 2000)) if wallet else -1
+    return Rail(
+        payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
+        batch_minutes=rng.choice((1, 1, 2)),
+        confirmations=rng.choice((0, 0, 1, 2)),
+        final_minutes=rng.randint(1, 3),
+        hot_cents=hot,
+        cold_cents=rng.choice((0, 100, 10_000)),
+        low_cents=rng.choice((0, 300)),
+        target_cents=rng.choice((500, 1000)),
+        high_cents=rng.choice((1200, 1 << 40)),
+    )
+
+
+def _random_flow(rng: Random, rules: LevelRules, minutes: int) -> Flow:
+    """Return a flow for these rules, on a coarse grid of times and marks."""
+
+    def table(*shape: int, of: Sequence[float]) -> np.ndarray:
+        return np.array([rng.choice(of) for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+    rails = len(rules.rails)
+    requests = np.zeros((rails, 4, minutes), np.int64)
+    requests[:, [0, 2]] = table(rails, 2, minutes, of=(0, 0, 0, 1, 3))
+    requests[:, 1] = requests[:, 0] * table(rails, minutes, of=(100, 101, 250))
+    requests[:, 3] = requests[:, 2] * table(rails, minutes, of=(100, 333))
+    horizon = max(minutes, 1) * MIN
+    unit = np.arange(1, 40)
+    given = np.zeros((len(GIVEN_NAMES), minutes))
+    if rng.random() < 0.5:
+        given[:] = table(len(GIVEN_NAMES), minutes, of=(0.0, 0.0, 0.5))
+    return Flow(
+        requests=requests,
+        posts_ms=np.sort(table(3, of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
+        campaign_ms=np.sort(table(rng.choice((0, 4)), of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
+        closed=table(rails, minutes, of=(0, 0, 1)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
+        deposits=table(rails, minutes, of=(0, 100)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
+        blocks=np.sort(table(rails, 6, of=tuple(range(minutes + 2))).astype(np.int64), axis=1),
+        refill_minutes=table(rails, 2, of=(1, 2)).astype(np.int64),
+        given=given,
+        copy_times=unit * 0.5,
+        fright_times=unit * 0.5,
+        calm_times=unit * 0.25,
+        post_marks=table(3, of=(0.5, 1.0, 2.0)).astype(np.float64),
+        fright_rail=table(39, of=tuple(range(rails))).astype(np.int64),
+        fright_cents=table(39, of=(100, 301)).astype(np.int64),
+    )
