@@ -46,7 +46,11 @@ FLOORS: Mapping[str, Floors] = {
 }
 """The rooms of each half, from the lowest floor up. ``loadtests/staging`` stands apart: it knows none of them."""
 
-FACES = ("sim/__init__.py", "loadtests/__init__.py")
+FACES = (
+    "sim/__init__.py",
+    "loadtests/__init__.py",
+    *(f"loadtests/{n}.py" for n in ("answers", "api", "payload", "signing")),
+)
 """Files that hand on what others define; nobody inside imports them."""
 PENDING = (
     "loadtests/dialect/contract.py: line 26",
