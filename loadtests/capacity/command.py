@@ -16,13 +16,13 @@ import polars as pl
 from loadtests.capacity.bench import Bench, Settings
 from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
 from loadtests.capacity.step import Objective
-from loadtests.capacity.step_load import ALL
 from loadtests.capacity.usl import LEAST_STEPS, fit
 from loadtests.core.faults import InputError
 from loadtests.core.numbers import COUNT, DURATION, RATE, SHARE
 from loadtests.core.numbers import numbers as read_numbers
-from loadtests.core.schedule import read_trace
-from loadtests.dialect.contract import Dialect, load, speaks
+from loadtests.core.schedule import ALL, read_trace
+from loadtests.dialect.contract import Dialect, speaks
+from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import pooled
 from loadtests.plan.target import narrow, samples_of

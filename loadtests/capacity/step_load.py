@@ -16,7 +16,6 @@ import polars as pl
 from loadtests.core.schedule import SECOND_US, Schedule, Trace
 from sim.core.tables import ARRIVALS, check
 
-ALL = "all"
 _KINDS = {"withdrawal": "USDT", "ticket": "trading"}
 _CUSTOMERS, _CENTS = 1000, 1000
 PRIMERS = {"withdrawal_status": "withdrawal", "ticket_view": "ticket"}

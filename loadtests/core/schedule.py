@@ -23,6 +23,8 @@ from sim.core.clock import duration_ms, duration_text, parse_utc
 from sim.core.tables import ARRIVALS, ENDPOINTS, TableError, header, read
 
 SECOND_US = 1_000_000
+ALL = "all"
+"""What stands where an endpoint's name does, for all endpoints of a mix together."""
 _HEADER_KEYS = ("scenario", "seed", "replication", "model_sha256", "window_start_utc", "window_ms", "predicted")
 WINDOW_RULE = (
     'must be a length such as "60 s" (the busiest of that length) or START/LENGTH such as 2026-01-12T14:05/60s'

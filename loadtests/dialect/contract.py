@@ -1,8 +1,8 @@
 """What one API must tell the driver: an arrival to a request, an answer to an outcome, and what the server holds.
 
 A dialect is a module with ``SECRETS`` (the environment variables that it needs) and ``create(values)``; it may have
-``SETTINGS``, variables that are no secrets, with what holds when they are not set. It is found by its name in
-``loadtests/dialects/`` or by the path of a Python file. What it makes may say more about itself than the protocol asks:
+``SETTINGS``, variables that are no secrets, with what holds when they are not set. ``loadtests.dialects`` finds it.
+What it makes may say more about itself than the protocol asks:
 
 ``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
@@ -11,21 +11,11 @@ example messages by ticket category. And it may be Glancing, Spending, Cancellin
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.util
-import pkgutil
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from loadtests import dialects
-from loadtests.core.faults import InputError
-from loadtests.core.redact import REDACTOR
 from sim.core.tables import ENDPOINTS
 
 ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN = "acknowledged", "rejected", "rate_limited", "unknown"
@@ -263,57 +253,3 @@ class Closing(Protocol):
 def speaks(dialect: Dialect) -> tuple[str, ...]:
     """Return the endpoints that the dialect's API has: its ``endpoints``, or all of them."""
     return tuple(getattr(dialect, "endpoints", ENDPOINTS))
-
-
-def names() -> list[str]:
-    """Return the names of the dialects in ``loadtests/dialects/``."""
-    return sorted(module.name for module in pkgutil.iter_modules(dialects.__path__))
-
-
-def load(name: str, environ: Mapping[str, str], samples: Mapping[str, Sequence[str]] | None = None) -> Dialect:
-    """Return the dialect of that name, or in that Python file, with its secrets taken from the environment.
-
-    ``samples`` are the example messages by ticket category, for a dialect that takes them. Raises InputError when there
-    is no such dialect, or with each secret that is missing.
-    """
-    module = find(name)
-    needed: tuple[str, ...] = module.SECRETS
-    faults = [
-        f"environment: {key}: got nothing; must hold a secret of the test system"
-        for key in needed
-        if not environ.get(key)
-    ]
-    if faults:
-        raise InputError(faults)
-    settings = {key: environ.get(key, value) for key, value in getattr(module, "SETTINGS", {}).items()}
-    secrets = {key: environ[key] for key in needed}
-    REDACTOR.learn(secrets)
-    made: Dialect = module.create({**settings, **secrets})
-    if hasattr(made, "samples"):
-        made.samples = samples or {}
-    return made
-
-
-def find(name: str) -> ModuleType:
-    """Return the module of a dialect. Raises InputError when there is none, or it lacks a part."""
-    if name.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(f"withstand_dialect_{Path(name).stem}", name)
-        if not Path(name).is_file() or spec is None or spec.loader is None:
-            raise InputError([f"--dialect: got {name}; must be a Python file that exists"])
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # dataclasses look their module up by its name
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # anybody's file
-            rule = "must be a Python file that can be imported"
-            raise InputError([f"--dialect: got {name} ({type(error).__name__}: {error}); {rule}"]) from None
-    elif name in names():
-        module = importlib.import_module(f"loadtests.dialects.{name}")
-    else:
-        close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise InputError([f"--dialect: got {name}; must be one of {', '.join(names())} or a Python file{hint}"])
-    missing = [part for part in ("SECRETS", "create") if not hasattr(module, part)]
-    if missing:
-        raise InputError([f"--dialect: got {name} without {' and '.join(missing)}; must define both"])
-    return module

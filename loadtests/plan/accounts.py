@@ -23,7 +23,7 @@ import numpy as np
 
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import Schedule
-from loadtests.dialect.contract import find
+from loadtests.dialects import find
 from sim.core.clock import DURATION_RULE, duration_ms, duration_text
 
 _VARIABLE = re.compile("[A-Z_][A-Z0-9_]*")

@@ -24,9 +24,9 @@ from loadtests.dialect.contract import (
     Spending,
     Ticket,
     Withdrawal,
-    load,
     speaks,
 )
+from loadtests.dialects import load
 from loadtests.plan.accounts import Pool
 
 

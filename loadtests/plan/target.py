@@ -13,7 +13,8 @@ import polars as pl
 
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import Schedule, Trace
-from loadtests.dialect.contract import Dialect, load, speaks
+from loadtests.dialect.contract import Dialect, speaks
+from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import Pooled, pooled
 from sim.core.tables import ENDPOINTS

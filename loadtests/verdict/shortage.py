@@ -14,8 +14,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
-from loadtests.capacity.step_load import ALL
 from loadtests.core.faults import InputError
+from loadtests.core.schedule import ALL
 from sim.core.tables import ENDPOINTS
 
 FORMAT = 1

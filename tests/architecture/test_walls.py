@@ -28,7 +28,7 @@ HOMES = {
     "logging": ("loadtests/", "tests/"),
 }
 SPEAKERS = ("sim/cli/", "sim/studies/", "loadtests/cli/", "loadtests/__main__.py", "loadtests/staging/__main__.py")
-BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialect/contract.py")
+BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialects/__init__.py")
 CLOCK_READERS = ("sim/api.py", "sim/output/run_folder.py", "sim/core/profiling.py", "sim/cli/")
 AT_ONCE = ("sim/__init__.py", "sim/cli/__init__.py", "sim/cli/options.py")
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "LICENSE", "constraints.txt"} | {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtests import dialects
 from loadtests.core.faults import InputError
-from loadtests.dialect import contract as dialects
-from loadtests.dialect.contract import ACKNOWLEDGED, OUTCOMES, UNKNOWN, Answer, Arrival, Known
+from loadtests.dialect.contract import ACKNOWLEDGED, OUTCOMES, UNKNOWN, Answer, Arrival, Known, speaks
 from loadtests.transport.client import check_path
 from sim.core.tables import ENDPOINTS
 from tests.tools.dialect_contract import (
@@ -77,7 +77,7 @@ def test_no_answer_whatever_it_is_passes_for_an_acknowledged_write(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dialect_speaks_its_endpoints_stays_on_its_host_and_repeats_itself(name: str) -> None:
     dialect = spoken(name)
-    for endpoint in dialects.speaks(dialect):
+    for endpoint in speaks(dialect):
         for known in (Known(PREFIX), Known(PREFIX, f"{PREFIX}1", [f"{PREFIX}1", f"{PREFIX}2"], ["71", "72"])):
             one, two = (dialect.request(Arrival(3, endpoint, "USDT", 42, 12_345, 7), known) for _ in range(2))
             check_path(one.path)
@@ -95,7 +95,7 @@ def lasting(path: str, body: bytes) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_endpoint_that_the_api_lacks_is_refused_by_the_dialect_too(name: str) -> None:
     dialect = spoken(name)
-    for endpoint in set(ENDPOINTS) - set(dialects.speaks(dialect)):
+    for endpoint in set(ENDPOINTS) - set(speaks(dialect)):
         with pytest.raises(ValueError, match=r"endpoint|has no"):
             dialect.request(Arrival(3, endpoint, "", 42, 0, 7), Known(PREFIX))
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from loadtests.dialect import contract as dialects
+from loadtests import dialects
 from loadtests.dialect.contract import Answer, Arrival, Known, ReadError, Request, Ticket
 
 TOKEN = {"WITHSTAND_HELPDESK_TOKEN": "abcdef"}

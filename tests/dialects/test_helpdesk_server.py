@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import sim
-from loadtests.dialect import contract as dialects
+from loadtests import dialects
 from loadtests.dialect.contract import Arrival, Known
 from tests.support.servers import helpdesk_site
 from tests.support.servers.helpdesk_site import Site

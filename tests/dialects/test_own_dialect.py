@@ -15,8 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from loadtests import dialects
 from loadtests.core.faults import InputError
-from loadtests.dialect import contract as dialects
+from loadtests.dialect.contract import Arrival, Known
 from loadtests.plan.accounts import Limit, read_pool
 from tests.support.servers.staging_client import ROOT
 from tests.support.servers.tiny_server import Reply, TinyServer
@@ -110,7 +111,7 @@ def test_it_takes_forty_lines_and_signs_what_it_sends(tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(DIALECT, encoding="utf-8")
     dialect = dialects.load(str(mine), {"PAYOUT_KEY": KEY})
-    request = dialect.request(dialects.Arrival(3, "withdrawal", "BTC", 1, 600_000, 7), dialects.Known("ws-"))
+    request = dialect.request(Arrival(3, "withdrawal", "BTC", 1, 600_000, 7), Known("ws-"))
     text = f"{request.headers['X-Time']} POST /v1/payouts ".encode() + request.body
     assert request.headers["X-Sign"] == hmac.digest(KEY.encode(), text, hashlib.sha256).hex()
     assert json.loads(request.body)["amount"] == "0.1"

@@ -12,10 +12,20 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
+from loadtests import dialects
 from loadtests.core.faults import InputError
 from loadtests.dialect import answers, signing
-from loadtests.dialect import contract as dialects
-from loadtests.dialect.contract import Answer, Arrival, Holdings, ReadError, Request, Ticket, Withdrawal, named
+from loadtests.dialect.contract import (
+    Answer,
+    Arrival,
+    Cancelling,
+    Holdings,
+    ReadError,
+    Request,
+    Ticket,
+    Withdrawal,
+    named,
+)
 from loadtests.reconciliation.checks import Evidence, reconcile
 from loadtests.reconciliation.observations import Sightings
 from tests.tools.dialect_contract import ENVIRONS, PREFIX, spoken
@@ -241,8 +251,8 @@ def test_kraken_cancels_in_its_own_name_of_the_coin() -> None:
 
 
 def test_binance_has_no_way_to_cancel() -> None:
-    assert not isinstance(spoken("binance"), dialects.Cancelling)
-    assert all(isinstance(spoken(name), dialects.Cancelling) for name in ("gate", "mexc", "kraken"))
+    assert not isinstance(spoken("binance"), Cancelling)
+    assert all(isinstance(spoken(name), Cancelling) for name in ("gate", "mexc", "kraken"))
 
 
 @pytest.mark.parametrize("name", ["zendesk", "reference"])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests import dialects
 from loadtests.core.faults import InputError
-from loadtests.dialect import contract as dialects
 from loadtests.dialect.contract import Answer, Arrival, Known
 from loadtests.staging.exchange.addresses import is_address
 from loadtests.staging.exchange.tickets import parse_new

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.auth import _basic_auth_str
 
-from loadtests.dialect import contract as dialects
+from loadtests import dialects
 from loadtests.dialect import signing
 from loadtests.dialect.contract import Arrival, Known, Request, Withdrawal
 from tests.tools.dialect_contract import ENVIRONS

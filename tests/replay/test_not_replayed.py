@@ -8,7 +8,8 @@ import pytest
 
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import Schedule, Trace, Window, cut, read_trace
-from loadtests.dialect.contract import Arrival, Known, load, speaks
+from loadtests.dialect.contract import Arrival, Known, speaks
+from loadtests.dialects import load
 from loadtests.dialects.reference import SECRETS
 from loadtests.plan import target as chosen
 from tests.support.trace_factory import make_run, steady

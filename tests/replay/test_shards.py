@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.core.faults import GeneratorError, InputError, LawError
-from loadtests.dialect.contract import Arrival, Outcome, load
+from loadtests.dialect.contract import Arrival, Outcome
+from loadtests.dialects import load
 from loadtests.plan.accounts import Account, Pool
 from loadtests.plan.plan import Plan, add_arguments, make_plan
 from loadtests.plan.pool import pooled

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from loadtests import dialects
 from loadtests.core.schedule import Window, cut, read_trace
-from loadtests.dialect import contract as dialects
-from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, UNKNOWN, Arrival, Known, Outcome
+from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, UNKNOWN, Arrival, Known, Outcome, speaks
 from loadtests.transport.client import Client
 from loadtests.transport.driver import Driver, Limits
 from loadtests.transport.recorder import Journal, Recorder
@@ -212,7 +212,7 @@ def spoken(name: str) -> Any:
 
 def endpoints_of(name: str) -> tuple[str, str]:
     """Return the dialect's endpoint that writes and the one that reads."""
-    money = "withdrawal" in dialects.speaks(spoken(name))
+    money = "withdrawal" in speaks(spoken(name))
     return ("withdrawal", "withdrawal_status") if money else ("ticket", "ticket_view")
 
 
