@@ -98,9 +98,8 @@ def effects() -> tuple[tuple[Key, tuple[str, ...]], ...]:
     found, of_rows = [], [row.get("change", []) for row in checklist()["rows"].values()]
     for change in chain(*of_rows, checklist()["change"]):
         at = key_at(change["key"].split("."))
-        moves = [change["moves"]] if isinstance(change["moves"], str) else change["moves"]
         if at is not None:
-            found.append((at[0], tuple(metric.partition(".")[0] for metric in moves)))
+            found.append((at[0], tuple(metric.partition(".")[0] for metric in change["moves"])))
     return tuple(found)
 
 

@@ -3,11 +3,13 @@
 ``checklist.toml`` holds a row for each: S0 how an exchange talks to its users, S1 withdrawals, S2 why complaints go
 unanswered. A row is *represented* (with changes of keys that are shown to move something), *later* (with the subject
 that brings it), *out of scope* (with the reason), or *pending* (with the mechanism that is being built).
-``python -m sim.studies.checklist`` prints what there is of each.
+``python -m sim.studies.checklist`` prints what there is of each. Each change says what it moves, which way, and how far
+at least (see the head of the file); a test holds it to that.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections import Counter
@@ -15,6 +17,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
+
+from sim.core.tables import ARRIVALS, TICKETS, dtypes
 
 FILE = Path(__file__).resolve().parents[1] / "checklist.toml"
 PARTS = {"S0": 45, "S1": 42, "S2": 62}
@@ -25,13 +31,28 @@ NAMES = ("keys", "categories", "metrics", "levels", "scenarios", "endpoints", "o
 
 
 @dataclass(frozen=True)
+class Bound:
+    """How far something must move at least: up (sign 1), down (-1), or, for text, which share of the rows (0)."""
+
+    sign: int
+    least: float
+
+    def __str__(self) -> str:
+        return signed(self.sign * self.least) if self.sign else f"{self.least:g}"
+
+    def holds(self, moved: float) -> bool:
+        """Tell whether a move is of this sign, and large enough."""
+        return moved * (self.sign or 1) >= self.least
+
+
+@dataclass(frozen=True)
 class Change:
-    """A key set to a value, what must then differ, and other settings: on both sides, or on the changed one alone."""
+    """A key set to a value, what must then move, and other settings: on both sides, or on the changed one alone."""
 
     of: str
     key: str
     to: Any
-    moves: tuple[str, ...]
+    moves: Mapping[str, Bound]
     beside: Mapping[str, Any]
     also: Mapping[str, Any]
 
@@ -130,8 +151,38 @@ def _change(of: str, data: Mapping[str, Any]) -> Change:
     """Return a change. Raises ValueError for one that does not say what it changes, or says a word unknown here."""
     if not {"key", "to", "moves"} <= set(data) <= {"key", "to", "moves", "with", "also"}:
         raise ValueError(f"{of}: got {', '.join(data)}; must be key, to, moves, and if need be with and also")
-    moves = (data["moves"],) if isinstance(data["moves"], str) else tuple(data["moves"])
-    return Change(of, data["key"], data["to"], moves, data.get("with", {}), data.get("also", {}))
+    where, moves = f"{of}: {data['key']}", data["moves"]
+    if not isinstance(moves, dict) or not moves:
+        raise ValueError(f'{where}: moves: got {toml(moves)}; must be a table such as {{backlog_mean = "+8.5"}}')
+    bounds = {name: _bound(where, name, size) for name, size in moves.items()}
+    return Change(of, data["key"], data["to"], bounds, data.get("with", {}), data.get("also", {}))
+
+
+def _bound(where: str, name: str, size: Any) -> Bound:
+    """Return what a line says of an output. Raises ValueError without a size, or without a sign where there is one."""
+    found = re.fullmatch(r"([+-]?)(\d+(?:\.\d+)?)", size) if isinstance(size, str) else None
+    if found is None or not float(found[2]) or bool(found[1]) == is_text(name):
+        share, size_and_sign = 'a share of the rows without a sign, such as "0.12"', 'sign and size, such as "+8.5"'
+        rule = share if is_text(name) else size_and_sign
+        raise ValueError(f"{where}: moves {name}: got {toml(size)}; must be {rule}, as the head of the file says")
+    return Bound({"+": 1, "-": -1, "": 0}[found[1]], float(found[2]))
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a name is that of a column of text, which has shares and no sign."""
+    table, _, column = name.partition("/")
+    schema = {"tickets": TICKETS, "arrivals": ARRIVALS}.get(table, ())
+    return bool(column) and dtypes(schema).get(column) == pl.String()
+
+
+def signed(number: float) -> str:
+    """Return a number with its sign."""
+    return f"{'-' if number < 0 else '+'}{plain(abs(number))}"
+
+
+def plain(number: float) -> str:
+    """Return a number in at most three digits behind its first, or whole from 1,000 on."""
+    return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
 if __name__ == "__main__":

@@ -1,33 +1,35 @@
-"""The checklist holds: every id once, every name known, and every key that is named moves what stands beside it."""
+"""The checklist holds: every id once, every name known, and every key moves what stands beside it, as far and that way.
+
+How far each moves today is printed by ``python -m tests.catalogue.moves``.
+"""
 
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from random import Random
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sim.core.clock import NEVER
 from sim.core.tables import ENDPOINTS
-from sim.experiment.replications import facts_of
-from sim.experiment.request_trace import arrivals, busiest_window
 from sim.feedback import FLOAT_NAMES, INT_NAMES
-from sim.metrics.desk import METRICS, measure, metric_of
-from sim.metrics.hourly import hourly
-from sim.metrics.observation.replication import Facts
+from sim.metrics.desk import METRICS, metric_of
 from sim.metrics.ticket_table import ticket_table
-from sim.model.model import build
 from sim.scenario import load
 from sim.scenario.loading import catalogue
 from sim.scenario.reference.keys import Key, key_at, keys, laws
 from sim.studies import checklist
-from sim.studies.checklist import IDS, NAMES, STATES, Change, Row, changes, read, rows, summary
+from sim.studies.checklist import IDS, NAMES, STATES, Bound, Change, Row, changes, read, rows, summary
+from tests.catalogue import moves as moving
+from tests.catalogue.moves import WORLD, assert_moves, half, measured, move, seen, write_prices
 
 ROOT = Path(__file__).resolve().parents[2]
-WORLD = Path(__file__).with_name("checklist_world.toml")
 ROWS, CHANGES = rows(), changes()
 OUTPUTS = ("tickets.parquet", "arrivals.parquet", "series.parquet", "metrics.json", "report.html", "withstand hazards")
 LEVELS = (*INT_NAMES, *FLOAT_NAMES)
@@ -37,13 +39,7 @@ LEVELS = (*INT_NAMES, *FLOAT_NAMES)
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with two price histories, for the keys that act on real candles alone."""
     folder = tmp_path_factory.mktemp("prices")
-    for name, seed in (("candles.csv", 1), ("other.csv", 2)):
-        rng, price, lines = Random(seed), 100.0, ["date,open,high,low,close,volume"]
-        for hour in range(24 * 50):
-            price *= 1 + rng.gauss(0, 0.004 + 0.004 * (hour // 24 % 5))
-            when = f"{datetime(2026, 1, 1) + timedelta(hours=hour):%Y-%m-%d %H:%M}"
-            lines.append(",".join([when, *[f"{price:.4f}"] * 4, "1"]))
-        (folder / name).write_text("\n".join(lines))
+    write_prices(folder)
     return folder
 
 
@@ -96,39 +92,6 @@ def test_the_summary_counts_every_row() -> None:
 # --- what moves what ----------------------------------------------------------------------------------------------
 
 
-class Seen:
-    """The first replication of the small world, number by number."""
-
-    def __init__(self, facts: Facts) -> None:
-        self.facts, self.metrics = facts, measure(facts)
-
-    def value(self, name: str) -> object:
-        """Return a metric, or a column or series of the run's tables."""
-        table, _, rest = name.partition("/")
-        if not rest:
-            return self.metrics[name]
-        if table == "arrivals":
-            return arrivals(self.facts, busiest_window(self.facts))[rest].to_list()
-        if table == "tickets":
-            return ticket_table(self.facts)[rest].to_list()
-        entity, _, series = rest.partition("/")
-        return hourly(self.facts)[entity, series].tolist()
-
-
-@lru_cache(maxsize=8)  # a run in every detail is large, and hardly any but the plain one is wanted again
-def seen(sets: tuple[str, ...]) -> Seen:
-    return Seen(facts_of(build(load(WORLD, sets=sets)), seed=1, replication=0))
-
-
-def assert_moves(change: Change) -> None:
-    base, changed = seen(change.base), seen(change.changed)
-    for name in change.moves:
-        before, after = base.value(name), changed.value(name)
-        assert before is not None, f"{change}: {name} has no value, so nothing can be seen"
-        assert after is not None, f"{change}: {name} has no value, so nothing can be seen"
-        assert before != after, f"{change.key} = {change.to}: {name} stays {before}: a key without effect is a defect"
-
-
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_the_key_moves_what_stands_beside_it(change: Change, prices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prices)
@@ -136,11 +99,99 @@ def test_the_key_moves_what_stands_beside_it(change: Change, prices: Path, monke
     assert_moves(change)
 
 
+def planted(moves: dict[str, Bound], key: str = "teams.back.agents", to: object = 2) -> Change:
+    """Return a change of the plain small world, by default one with far fewer agents in a team."""
+    return Change("planted", key, to, moves, {}, {})
+
+
 def test_a_key_without_effect_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="a key without effect is a defect"):
-        assert_moves(Change("planted", "title", "another name", ("backlog_mean",), {}, {}))
+    told = r"backlog_mean went from 193 to 193 \(\+0\); must move by at least \+8.5: a key without effect"
+    with pytest.raises(AssertionError, match=told):
+        assert_moves(planted({"backlog_mean": Bound(1, 8.5)}, "title", "another"))
+    told = r"tickets/outcome differs in 0 of its rows; must differ in at least 0.1: a key without effect"
+    with pytest.raises(AssertionError, match=told):
+        assert_moves(planted({"tickets/outcome": Bound(0, 0.1)}, "title", "another"))
     with pytest.raises(AssertionError, match="nothing can be seen"):
-        assert_moves(Change("planted", "days", 4, ("first_response_p90.documents",), {}, {}))
+        assert_moves(planted({"first_response_p90.documents": Bound(1, 0.1)}, "days", 4))
+
+
+def test_a_key_that_acts_the_wrong_way_is_noticed() -> None:
+    told = r"went from 193 to .* \(\+.*\); must move by at least -8.5: a key that acts the wrong way is a defect"
+    with pytest.raises(AssertionError, match=told):
+        assert_moves(planted({"backlog_mean": Bound(-1, 8.5)}))
+
+
+def test_a_key_that_hardly_acts_is_noticed() -> None:
+    with pytest.raises(AssertionError, match=r"by at least \+9000: it hardly acts; .* tests.catalogue.moves prints"):
+        assert_moves(planted({"backlog_mean": Bound(1, 9000)}))
+    with pytest.raises(AssertionError, match=r"tickets/outcome differs in .* must differ in at least 0.99: it hardly"):
+        assert_moves(planted({"tickets/outcome": Bound(0, 0.99)}))
+
+
+@pytest.mark.parametrize(
+    ("moves", "told"),
+    [
+        ({"backlog_mean": "8.5"}, r'backlog_mean: got "8.5"; must be sign and size, such as "\+8.5"'),
+        ({"backlog_mean": "+"}, "must be sign and size"),
+        ({"backlog_mean": "+0.0"}, "must be sign and size"),
+        ({"backlog_mean": 8.5}, "must be sign and size"),
+        ({"backlog_mean": "+8.5 tickets"}, "must be sign and size"),
+        ({"tickets/closed_ms": "8.5"}, "must be sign and size"),
+        ({"tickets/outcome": "+0.1"}, r'tickets/outcome: got "\+0.1"; must be a share of the rows without a sign'),
+        ("backlog_mean", 'got "backlog_mean"; must be a table'),
+        (["backlog_mean"], "must be a table"),
+        ({}, "must be a table"),
+    ],
+    ids=str,
+)
+def test_a_change_without_sign_or_size_is_refused(moves: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slip = {"key": "days", "to": 4, "moves": moves}
+    monkeypatch.setattr(checklist, "read", lambda: {"rows": {}, "change": [slip]})
+    with pytest.raises(ValueError, match=f"key: days: moves.*{told}"):
+        changes()
+
+
+def test_a_time_counts_from_the_opening_of_the_tickets_that_have_it() -> None:
+    plain = seen(())
+    table = ticket_table(plain.facts)
+    waits = [end - begin for begin, end in table.select("opened_ms", "closed_ms").iter_rows() if end != NEVER]
+    assert 0 < len(waits) < len(table), "some tickets must be open still, or nothing is tested"
+    assert plain.value("tickets/closed_ms") == pytest.approx(sum(waits) / len(waits))
+    assert plain.value("tickets/opened_ms") == pytest.approx(table["opened_ms"].mean())
+
+
+def test_text_is_compared_by_the_shares_of_its_values() -> None:
+    table = ticket_table(seen(()).facts)
+    shares = seen(()).value("tickets/outcome")
+    assert shares == pytest.approx(dict(table["outcome"].value_counts(normalize=True).iter_rows()))
+    assert move({"a": 0.5, "b": 0.5}, {"a": 0.3, "c": 0.7}) == pytest.approx(0.7)
+    assert move({"a": 0.5, "b": 0.5}, {"b": 0.5, "a": 0.5}) == 0
+
+
+def test_a_table_without_rows_has_no_value() -> None:
+    assert moving._of_column(pl.Series([], dtype=pl.Int64)) is None
+
+
+@given(st.floats(min_value=1e-6, max_value=1e9) | st.floats(min_value=-1e9, max_value=-1e-6))
+def test_half_of_a_move_is_a_bound_that_the_move_reaches(moved: float) -> None:
+    text = half("backlog_mean", moved)
+    bound = checklist._bound("planted", "backlog_mean", text)
+    assert bound.holds(moved)
+    assert not bound.holds(-moved)
+    assert not bound.holds(moved * 0.45)
+    assert len(text.strip("+-0.").replace(".", "").strip("0")) <= 2
+
+
+def test_what_is_measured_can_stand_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    [line, told] = measured(planted({"backlog_mean.back": Bound(1, 1.0)}), seeds=2)
+    assert told.startswith("    teams.back.agents = 2: backlog_mean.back went from 168 to ")
+    assert "; stands at +1; other seeds: +" in told
+    text = f"change = [{{ key = 'teams.back.agents', to = 2, {line.removeprefix('planted-teams.back.agents: ')} }}]"
+    monkeypatch.setattr(checklist, "read", lambda: {"rows": {}, **tomllib.loads(text)})
+    [change] = changes()
+    assert_moves(change)
+    [again, _] = measured(change)
+    assert again.endswith(line.partition(": ")[2])
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -153,7 +204,7 @@ def test_what_is_named_exists(change: Change) -> None:
 
 
 def test_a_change_with_an_unknown_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    slip = {"key": "days", "to": 4, "moves": "backlog_mean", "beside": {"warmup_days": 1}}
+    slip = {"key": "days", "to": 4, "moves": {"backlog_mean": "+1"}, "beside": {"warmup_days": 1}}
     monkeypatch.setattr(checklist, "read", lambda: {"rows": {}, "change": [slip]})
     with pytest.raises(ValueError, match="got key, to, moves, beside; must be"):
         changes()
