@@ -127,7 +127,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from run_factory import START
+from tests.support.run_factory import START
 from sim.experiment.hourly_table import Hourly, write
 
 def rows(replications, keys, path):
@@ -144,7 +144,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 def test_writing_holds_little_however_many_replications_there_are(tmp_path: Path) -> None:
     """Ten times the replications, 7 million rows of 50 bytes, in less than a tenth of their memory more."""
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    environment = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, str(tmp_path / "series.parquet")],
         env=environment, check=True, capture_output=True, text=True, timeout=120,

@@ -200,8 +200,8 @@ def test_what_an_unfinished_line_left_is_written_over(tmp_path: Path, monkeypatc
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sim import kept
-from test_kept import Kept, metrics, series
+from sim.experiment import store as kept
+from tests.experiment.test_store import Kept, metrics, series
 
 pwrite = os.pwrite
 for write in range(11):
@@ -229,7 +229,7 @@ for write in range(11):
 
 
 def test_a_process_killed_at_any_write_leaves_what_it_had_finished(tmp_path: Path) -> None:
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    environment = {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=True, timeout=120)
     whole = filled(tmp_path / "never killed", range(5))
     whole.close()
