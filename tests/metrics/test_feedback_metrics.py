@@ -12,7 +12,6 @@ from sim.drivers.market import Market
 from sim.engine.reference import simulate
 from sim.feedback import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
 from sim.feedback.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
-from sim.metrics.desk import measure
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Facts
 from sim.metrics.observation.waits import line_waits
@@ -99,51 +98,45 @@ def by_hand() -> Facts:
 # Minute 0: the gateway lets 5 of 10 through, 4 automatic and 1 to be reviewed; one automatic drops out; the reviewed
 # one is held for 10 minutes. Minute 100: 2 of 4 are refused. Minute 200: one in fright takes 3 dollars. The copy of
 # the first post comes in the minute of the campaign's.
-HAND = {
-    "withdrawals_requests_per_day": 10 + 4 + 1,
-    "withdrawals_failed_share": 5 / 15,
-    "withdrawals_given_up_per_day": 5,
-    "withdrawals_dropped_per_day": 1,
-    "withdrawals_refused_per_day": 2,
-    "withdrawals_held_per_day": 1,
-    "withdrawals_paid_per_day": 3 + 1 + 2 + 1,
-    "outflow_usd_per_day": 3.0 + 1.0 + 2.0 + 3.0,
-    "assets_left_share": (30 - 9) / 30,
-    "wallet_low_share": 0.4,
-    "wallet_short_hours": 0,
-    "complaints_copied_per_day": 1,
-    "complaints_public_per_day": 3,
-    "complaints_public_peak_day": 3,
-    "complaints_flagged_per_day": 3 * 0.75 + 4,
-    "complaints_flagged_precision": 2.25 / 6.25,
-    "complaints_perceived_share": 3 / (3 + 40),
-    "trust_low": 0.9 * 0.8,
-    "tickets_spam_per_day": 3,
-    "tickets_peak_per_s": 2 / 60,
-    "ran_share": 0.1,
+# Of the 3 of minute 0 two are paid at once and one in minute 1, final 3 minutes later: all 3 count as 4 minutes. The
+# other 4 are paid as they come and take 3.
+HAND_WITHDRAWALS: dict[str, dict[str, float | None]] = {
+    "withdrawals_requests_per_day": {"": 10 + 4 + 1},
+    "withdrawals_failed_share": {"": 5 / 15},
+    "withdrawals_given_up_per_day": {"": 5},
+    "withdrawals_dropped_per_day": {"": 1},
+    "withdrawals_refused_per_day": {"": 2},
+    "withdrawals_held_per_day": {"": 1},
+    "withdrawals_paid_per_day": {"": 3 + 1 + 2 + 1, "BTC": 7},
+    "withdrawal_final_p50": {"": 3, "BTC": 3},
+    "withdrawal_final_p95": {"": 4, "BTC": 4},
+    "outflow_usd_per_day": {"": 3.0 + 1.0 + 2.0 + 3.0, "BTC": 9.0},
+    "assets_left_share": {"": (30 - 9) / 30},
+    "wallet_low_share": {"": 0.4, "BTC": 0.4},
+    "wallet_short_hours": {"": 0},
+    "complaints_copied_per_day": {"": 1},
+    "complaints_public_per_day": {"": 3},
+    "complaints_public_peak_day": {"": 3},
+    "complaints_flagged_per_day": {"": 3 * 0.75 + 4},
+    "complaints_flagged_precision": {"": 2.25 / 6.25},
+    "complaints_perceived_share": {"": 3 / (3 + 40)},
+    "trust_low": {"": 0.9 * 0.8},
+    "tickets_spam_per_day": {"": 3},
+    "tickets_peak_per_s": {"": 2 / 60},
+    "ran_share": {"": 0.1},
 }
-
-
-@pytest.mark.parametrize("name", HAND)
-def test_each_metric_by_hand(name: str) -> None:
-    assert measure(by_hand())[name] == pytest.approx(HAND[name], rel=1e-12)
-
-
-def test_the_time_to_the_final_state_counts_whoever_is_not_final_as_the_longest() -> None:
-    found = measure(by_hand())
-    assert found["withdrawal_final_p50"] == found["withdrawal_final_p50.BTC"]
-    assert found["withdrawal_final_p95"] is not None
+"""Compared with the metrics in test_metrics_by_hand."""
 
 
 def test_the_hours_of_money_and_of_the_public_by_hand() -> None:
     found = hourly(by_hand())
-    assert found["all", "outflow_usd"].sum() == HAND["outflow_usd_per_day"]
+    assert found["all", "outflow_usd"].sum() == HAND_WITHDRAWALS["outflow_usd_per_day"][""]
     assert found["all", "outflow_usd"][3] == 3.0  # the one in fright, in minute 200
     assert found["all", "new_copies"][0] == found["all", "new_copies"].sum() == 1
     assert found["all", "new_campaign_posts"][0] == 1
     assert found["all", "n_spreaders"][2] == 0
     assert found["all", "n_spreaders"][3] == 1
-    assert found["all", "trust"][0] == pytest.approx(HAND["trust_low"])
+    assert found["all", "trust"][0] == pytest.approx(HAND_WITHDRAWALS["trust_low"][""])
     assert found["all", "error_share"][0] == pytest.approx(0.5 / 60)
     assert found["asset:BTC", "hot_share"].min() >= 0.4
 

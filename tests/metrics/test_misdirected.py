@@ -102,23 +102,17 @@ def by_hand() -> Facts:
 # addresses of 700 // 8 = 87 cents, 2.75 networks with 2 * 700 // 8 = 175. Minute 1: 0.5 + 0.5 of 2 are barred, with
 # 225 of 300 cents; 1 confirms 75: 0.6 breaches, 0.5 addresses, 1.0 networks with 75. Of the three tickets about
 # networks of the day's two, one is resolved: half of the mean of 250 cents for 3.
-HAND = {
-    "withdrawals_requests_per_day": 12,
-    "withdrawals_barred_per_day": 3,
-    "compliance_breaches_per_day": 1,
-    "compliance_cost_per_day": 50.0,
-    "astray_usd_per_day": 3.37,
-    "astray_usd_per_day.address": 0.87,
-    "astray_usd_per_day.network": 2.5,
-    "recovered_usd_per_day": 1 * 0.5 * 2.5 / 3,
-    "tickets_new_per_day": 4,
-    "outflow_usd_per_day": 7.75,
+HAND_ASTRAY: dict[str, dict[str, float | None]] = {
+    "withdrawals_requests_per_day": {"": 12},
+    "withdrawals_barred_per_day": {"": 3},
+    "compliance_breaches_per_day": {"": 1},
+    "compliance_cost_per_day": {"": 50.0},
+    "astray_usd_per_day": {"": 3.37, "address": 0.87, "network": 2.5},
+    "recovered_usd_per_day": {"": 1 * 0.5 * 2.5 / 3},
+    "tickets_new_per_day": {"": 4, "a": 4},
+    "outflow_usd_per_day": {"": 7.75, "BTC": 7.75},
 }
-
-
-@pytest.mark.parametrize("name", HAND)
-def test_each_metric_by_hand(name: str) -> None:
-    assert measure(by_hand())[name] == pytest.approx(HAND[name], rel=1e-12)
+"""Compared with the metrics in test_metrics_by_hand."""
 
 
 def test_what_a_scenario_does_not_speak_of_has_no_number() -> None:

@@ -1,0 +1,108 @@
+"""Every metric against numbers worked out by hand, and the demand that a new one be worked out as well.
+
+A case is a world and a table: by metric the value of each entity that it has there, ``""`` for the whole. Values are
+worked out on paper from what the world's docstring and comments say, never by a program; they stand next to the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from sim.metrics.desk import METRICS, metric_of
+from sim.metrics.metric import Metric
+from sim.metrics.observation.replication import Facts
+from tests.metrics import test_feedback_metrics, test_metrics, test_misdirected
+from tests.metrics.test_desk import (
+    HAND_BACKLOG,
+    HAND_COUNTS,
+    HAND_STAFF,
+    HAND_WAITS,
+    Table,
+    backlog_world,
+    counts_world,
+    staff_world,
+    waits_world,
+)
+from tests.metrics.test_levels import HAND_LEVELS, levels_world
+from tests.metrics.test_market import (
+    HAND_ENDPOINTS,
+    HAND_MISTAKES,
+    HAND_NEWCOMERS,
+    endpoints_world,
+    mistakes_world,
+    newcomers_world,
+)
+
+CASES: dict[str, tuple[Callable[[], Facts], Table]] = {
+    "seven tickets": (test_metrics.by_hand, test_metrics.HAND_DESK),
+    "counts": (counts_world, HAND_COUNTS),
+    "waits": (waits_world, HAND_WAITS),
+    "backlog": (backlog_world, HAND_BACKLOG),
+    "staff": (staff_world, HAND_STAFF),
+    "endpoints": (endpoints_world, HAND_ENDPOINTS),
+    "newcomers": (newcomers_world, HAND_NEWCOMERS),
+    "mistakes": (mistakes_world, HAND_MISTAKES),
+    "levels": (levels_world, HAND_LEVELS),
+    "withdrawals": (test_feedback_metrics.by_hand, test_feedback_metrics.HAND_WITHDRAWALS),
+    "astray": (test_misdirected.by_hand, test_misdirected.HAND_ASTRAY),
+}
+TABLES = [table for _, table in CASES.values()]
+
+
+def missing(metrics: Iterable[Metric], tables: Iterable[Table]) -> list[str]:
+    """Return the metrics without a number worked out by hand, other than 0, which what is broken gives as well."""
+    known = {name for table in tables for name, values in table.items() if any(values.values())}
+    return [metric.name for metric in metrics if metric.name not in known]
+
+
+@cache
+def facts_in(case: str) -> Facts:
+    """Return a case's facts, made once."""
+    return CASES[case][0]()
+
+
+@pytest.mark.parametrize(("case", "name"), [(case, name) for case, (_, table) in CASES.items() for name in table])
+def test_each_metric_is_what_its_world_says_on_paper(case: str, name: str) -> None:
+    found, by_hand = metric_of(name).of(facts_in(case)), CASES[case][1][name]
+    assert set(found) == set(by_hand)
+    for entity, value in by_hand.items():
+        assert found[entity] == (None if value is None else pytest.approx(value, rel=1e-12)), entity
+
+
+def test_every_metric_has_a_number_worked_out_by_hand() -> None:
+    lacking = missing(METRICS, TABLES)
+    assert not lacking, f"{', '.join(lacking)}: a new metric needs a hand-computed case; add it to a table of CASES"
+
+
+# --- that the demand is one ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_without_its_numbers_is_told_by_name(metric: Metric) -> None:
+    without = [{name: values for name, values in table.items() if name != metric.name} for table in TABLES]
+    assert missing(METRICS, without) == [metric.name]
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"planted": {}}, {"planted": {"": None}}, {"planted": {"": 0, "a": None, "b": 0.0}}], ids=str
+)
+def test_a_new_metric_is_told_as_long_as_it_has_no_number(table: Table) -> None:
+    planted = replace(METRICS[0], name="planted")
+    assert missing([*METRICS, planted], [*TABLES, table]) == ["planted"]
+    assert missing([*METRICS, planted], [*TABLES, table, {"planted": {"": None, "a": 2}}]) == []
+
+
+def test_a_metric_with_parts_has_them_in_a_case() -> None:
+    """Where any world gives a metric parts, some table has numbers of two of them that differ."""
+    parts = {metric.name for metric in METRICS for case in CASES if len(metric.of(facts_in(case))) > 2}
+    apart = {
+        name
+        for table in TABLES
+        for name, values in table.items()
+        if len({value for entity, value in values.items() if entity and value is not None}) > 1
+    }
+    assert parts - apart == set()
