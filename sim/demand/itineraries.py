@@ -18,7 +18,7 @@ from sim.core.jit import part
 from sim.demand.durations import Laws, LawTable, drawn_ms
 from sim.drivers.policy import complaint_factor
 from sim.numerics.streams import Key, purpose_key, uniform
-from sim.scenario.rules.desk import path_of, queue_names, queues_of
+from sim.scenario.schema.routes import path_of, queue_names, queues_of
 from sim.scenario.schema.scenario import Scenario, Step
 
 Ints = NDArray[np.int64]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from sim.scenario.rules.desk import path_of, queues_of
+from sim.scenario.schema.routes import path_of, queues_of
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.desk import Desk
 

@@ -18,8 +18,8 @@ from sim.demand.durations import mean_ms
 from sim.drivers.market import Market
 from sim.drivers.policy import policy_of
 from sim.model.measurement import Givens, givens_of
-from sim.scenario.rules.desk import path_of, queue_names, queues_of
 from sim.scenario.schema.policy import Attrition
+from sim.scenario.schema.routes import path_of, queue_names, queues_of
 from sim.scenario.schema.scenario import Category, Scenario
 from sim.staffing.desk import desk_of
 from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at, share_staying

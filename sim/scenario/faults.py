@@ -19,6 +19,8 @@ from sim.scenario.schema.quantities import RULE_TYPE
 from sim.scenario.schema.shape import Shape, one_of, shape_of, tags
 
 Path = tuple[str | int, ...]
+Fault = tuple[str | Path, object, str] | tuple[str | Path, object, str, str | None]
+"""A fault between keys: the key path (dotted, or its parts), what was got, the rule, and if need be a hint."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARS = 72

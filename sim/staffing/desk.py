@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.core.clock import DAY_MS
-from sim.scenario.rules.desk import queue_names, served_by
+from sim.scenario.schema.routes import queue_names, served_by
 from sim.scenario.schema.scenario import Scenario, Team
 from sim.staffing.roster import NO_EXTRA, Called, Extra, agents_of, heads_at
 

@@ -16,7 +16,7 @@ from sim.demand.expected import Sources
 from sim.drivers.market import market_of
 from sim.numerics.streams import Streams
 from sim.scenario import Scenario
-from sim.scenario.rules.desk import queue_names
+from sim.scenario.schema.routes import queue_names
 from tests.support.stories import category, drawn, escalating, fixed, near, rich, story
 
 M = MINUTE_MS

@@ -9,7 +9,7 @@ import numpy as np
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CHASE, REOPEN, ROOT
 from sim.scenario import Scenario
-from sim.scenario.rules.desk import queue_names
+from sim.scenario.schema.routes import queue_names
 from tests.support.stories import category, drawn, fixed, near, story
 
 M = MINUTE_MS

@@ -11,7 +11,8 @@ from sim.experiment.replications import facts_of
 from sim.metrics.desk import METRICS, measure
 from sim.model.model import build
 from sim.scenario import Scenario, ScenarioFaults, load
-from sim.scenario.rules.expectations import bounds, expect_faults, parts_of
+from sim.scenario.rules.expectations import expect_faults, parts_of
+from sim.scenario.schema.expectation import bounds
 from sim.scenario.schema.names import METRIC_PARTS
 
 INF = float("inf")

@@ -19,10 +19,11 @@ from sim.scenario.faults import Finding, path_text
 from sim.scenario.faults import Path as KeyPath
 from sim.scenario.loading import catalogue
 from sim.scenario.loading.files import read_chain
-from sim.scenario.loading.load import _validated, from_resolved, resolved, sha256
+from sim.scenario.loading.load import from_resolved, resolved, sha256, validated
 from sim.scenario.loading.merge import merge
 from sim.scenario.reference.json_schema import json_schema
 from sim.scenario.reference.provenance import missing
+from sim.scenario.rules import cross_faults
 from sim.scenario.schema.shape import Shape
 
 NAN, INF = float("nan"), float("inf")
@@ -36,7 +37,7 @@ def raw_of(name: str) -> dict[str, Any]:
 
 
 def faults_of(raw: dict[str, Any]) -> list[Finding]:
-    return _validated(Scenario, raw, whole=True)[1]
+    return validated(Scenario, raw, rules=cross_faults)[1]
 
 
 def leaves(raw: Any, shape: Shape | None, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Shape]]:

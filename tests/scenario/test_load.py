@@ -106,14 +106,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def faults(text: str | bytes, *, sets: tuple[str, ...] = (), file: str = "a.toml") -> list[str]:
     Path(file).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, file, sets=sets)
+        load_as(Story, file, sets=sets, rules=Story.cross_faults)
     assert str(caught.value) == "\n".join(caught.value.faults)
     return caught.value.faults
 
 
 def sound(text: str, *, sets: tuple[str, ...] = (), file: str = "a.toml") -> Story:
     Path(file).write_text(text)
-    return load_as(Story, file, sets=sets)
+    return load_as(Story, file, sets=sets, rules=Story.cross_faults)
 
 
 # One mistake, one exact sentence ("a.toml: " stands before each).
@@ -220,7 +220,7 @@ def test_a_file_of_comments_is_a_fault(here: Path) -> None:
 
 def test_no_file_reads(here: Path) -> None:
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, "there/is/none.toml")
+        load_as(Story, "there/is/none.toml", rules=Story.cross_faults)
     rule = "must be a file that exists, or a scenario of the catalogue"
     assert caught.value.faults == [f"there/is/none.toml: got no such file; {rule}"]
 
@@ -228,22 +228,22 @@ def test_no_file_reads(here: Path) -> None:
 @pytest.mark.parametrize("source", ["", "a\0b", "x" * 5000])
 def test_a_name_that_no_file_can_have_is_a_fault(here: Path, source: str) -> None:
     with pytest.raises(ScenarioFaults):
-        load_as(Story, source)
+        load_as(Story, source, rules=Story.cross_faults)
 
 
 def test_a_misspelt_catalogue_name_has_a_hint(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "folder", lambda: here)
     Path("quiet_week.toml").write_text(SOUND)
-    assert load_as(Story, "quiet_week").days == 7
+    assert load_as(Story, "quiet_week", rules=Story.cross_faults).days == 7
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, "quiet_weak")
+        load_as(Story, "quiet_weak", rules=Story.cross_faults)
     rule = "must be a file that exists, or a scenario of the catalogue"
     assert caught.value.faults == [f"quiet_weak: got no such file; {rule}; did you mean quiet_week?"]
 
 
 def test_a_directory_is_a_fault(here: Path) -> None:
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, here)
+        load_as(Story, here, rules=Story.cross_faults)
     assert caught.value.faults == [f"{here}: got a directory; must be a TOML file"]
 
 
@@ -255,14 +255,14 @@ def test_an_unreadable_file_is_a_fault(here: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, "a.toml")
+        load_as(Story, "a.toml", rules=Story.cross_faults)
     assert caught.value.faults == ["a.toml: got no access (Permission denied); must be a readable file"]
 
 
 def test_a_link_to_nowhere_is_a_fault(here: Path) -> None:
     Path("a.toml").symlink_to("nowhere")
     with pytest.raises(ScenarioFaults) as caught:
-        load_as(Story, "a.toml")
+        load_as(Story, "a.toml", rules=Story.cross_faults)
     assert caught.value.faults == ["a.toml: got no readable file; must be a TOML file"]
 
 
@@ -273,7 +273,7 @@ def test_bytes_that_are_not_utf8_are_a_fault(here: Path) -> None:
 
 def test_a_byte_order_mark_is_ignored(here: Path) -> None:
     Path("a.toml").write_bytes(b"\xef\xbb\xbf" + SOUND.replace("\n", "\r\n").encode())
-    assert load_as(Story, "a.toml").days == 7
+    assert load_as(Story, "a.toml", rules=Story.cross_faults).days == 7
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ def refused_or_loaded(data: bytes, sets: tuple[str, ...] = ()) -> None:
     Path("f.toml").write_bytes(data)
     found = ["f.toml: got it; must be sound"]
     try:
-        load_as(Story, "f.toml", sets=sets)
+        load_as(Story, "f.toml", sets=sets, rules=Story.cross_faults)
     except ScenarioFaults as error:
         found = error.faults
     assert found

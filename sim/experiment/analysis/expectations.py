@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.experiment.analysis.estimate import Estimate
-from sim.scenario.rules.expectations import QUANTILE_SIGN, bounds
+from sim.scenario.schema.expectation import QUANTILE_SIGN, bounds
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sim.scenario.faults import NOTHING, Finding, Said, ScenarioFaults, closest, findings, under
+from sim.scenario.faults import NOTHING, Fault, Finding, Said, ScenarioFaults, closest, findings, under
 from sim.scenario.loading.files import read_chain
 from sim.scenario.loading.merge import apply_sets, merge
+from sim.scenario.rules import cross_faults
+from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.shape import Shape
 
-if TYPE_CHECKING:
-    from sim.scenario.schema.scenario import Scenario
-
 Model = TypeVar("Model", bound=BaseModel)
+Rules = Callable[[Model], Iterable[Fault]]
+"""What finds the faults between the keys of a model."""
 
 
 def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:
@@ -30,19 +31,22 @@ def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:
 
     Raises ScenarioFaults with every fault of every layer.
     """
-    from sim.scenario.schema.scenario import Scenario
-
-    return load_as(Scenario, source, sets=sets)
+    return load_as(Scenario, source, sets=sets, rules=cross_faults)
 
 
-def load_as(model: type[Model], source: str | Path, *, sets: Sequence[str] = ()) -> Model:
-    """Return what ``load`` returns, for any model. Raises ScenarioFaults with every fault of every layer."""
+def load_as(
+    model: type[Model], source: str | Path, *, sets: Sequence[str] = (), rules: Rules[Model] = lambda value: ()
+) -> Model:
+    """Return what ``load`` returns, for any model and the rules between its keys.
+
+    Raises ScenarioFaults with every fault of every layer.
+    """
     chain = read_chain(source)
     if not chain.layers:
         raise ScenarioFaults(chain.faults)
     merged, faults = merge(chain.layers, chain.file)
     faults = [*chain.faults, *faults, *apply_sets(merged, Shape(model), sets)]
-    value, found = _validated(model, merged.data, whole=not faults)
+    value, found = validated(model, merged.data, rules=rules, whole=not faults)
     faults += [finding.sentence(merged.file_of(finding.path)) for finding in found]
     if faults or value is None:
         raise ScenarioFaults(faults)
@@ -51,9 +55,7 @@ def load_as(model: type[Model], source: str | Path, *, sets: Sequence[str] = ())
 
 def from_resolved(data: dict[str, Any], *, file: str = "run.json") -> Scenario:
     """Return the scenario of ``resolved``'s JSON. Raises ScenarioFaults, which name ``file``."""
-    from sim.scenario.schema.scenario import Scenario
-
-    value, found = _validated(Scenario, data, whole=True)
+    value, found = validated(Scenario, data, rules=cross_faults)
     if value is None:
         raise ScenarioFaults([finding.sentence(file) for finding in found])
     return value
@@ -73,8 +75,10 @@ def sha256(scenario: BaseModel) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _validated(model: type[Model], data: dict[str, Any], *, whole: bool) -> tuple[Model | None, list[Finding]]:
-    """Return the validated model, or None and the faults.
+def validated(
+    model: type[Model], data: dict[str, Any], *, rules: Rules[Model], whole: bool = True
+) -> tuple[Model | None, list[Finding]]:
+    """Return the validated model, or None and the faults: of its keys, or else those between its keys.
 
     If not ``whole``, a layer or a ``--set`` is lost already: what is missing then says nothing.
     """
@@ -83,8 +87,7 @@ def _validated(model: type[Model], data: dict[str, Any], *, whole: bool) -> tupl
     except ValidationError as error:
         found = findings(Shape(model), data, error)
         return None, [finding for finding in found if whole or not finding.missing]
-    cross = getattr(value, "cross_faults", None)
-    found = [_cross(data, *fault) for fault in cross()] if cross is not None and whole else []
+    found = [_cross(data, *fault) for fault in rules(value)] if whole else []
     return (None if found else value), found
 
 

@@ -6,13 +6,11 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sim.scenario.faults import Finding, ScenarioFaults
 from sim.scenario.loading.load import load
-
-if TYPE_CHECKING:
-    from sim.scenario.schema.scenario import Scenario
+from sim.scenario.schema.scenario import Scenario
 
 FORMAT = 1
 PREFERRED = ("all", "withdrawal")

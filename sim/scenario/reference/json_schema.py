@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.scenario.loading.files import OWN_KEYS
+from sim.scenario.schema.scenario import Scenario
 
 
 def json_schema() -> dict[str, Any]:
@@ -12,8 +13,6 @@ def json_schema() -> dict[str, Any]:
 
     Nothing is required, since a file may inherit any key: what is missing is for ``withstand check`` to tell.
     """
-    from sim.scenario.schema.scenario import Scenario
-
     schema = Scenario.model_json_schema()
     text = {"type": "string", "minLength": 1}
     own: dict[str, Any] = {"extends": text, "remove": {"type": "array", "items": text}}

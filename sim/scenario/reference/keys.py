@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from sim.scenario.faults import shown
 from sim.scenario.schema.quantities import Lasting, exact_duration_text
+from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.shape import Shape, field_shape, tags
 
 ANY = "*"
@@ -122,8 +123,6 @@ class Key:
 @cache
 def keys() -> tuple[Key, ...]:
     """Return every key of the schema in its order, a table before what stands in it."""
-    from sim.scenario.schema.scenario import Scenario
-
     return tuple(each for key in _inner(Key((), Shape(Scenario))) for each in _walk(key))
 
 

@@ -1,46 +1,21 @@
-"""The rules that concern several keys of a scenario at once: names that must exist, shares that must sum to 1."""
+"""The rules of the desk: names that must exist, shares that must sum to 1, laws that can be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import exp
 
+from sim.scenario.faults import Fault
 from sim.scenario.rules.feedback import money_faults, public_faults
 from sim.scenario.schema.durations import Law, Lognormal, Mixture
-from sim.scenario.schema.scenario import Category, Queue, Scenario, Step, Team
+from sim.scenario.schema.routes import path_of, queue_names, served_by
+from sim.scenario.schema.scenario import Queue, Scenario, Step
 
-Fault = tuple[str, object, str]
 _P90_PER_MEAN_MAX = exp(1.2815515655446004**2 / 2)
 
 
-def path_of(category: Category) -> list[str]:
-    """Return the names of a category's steps in the order in which a ticket climbs them."""
-    return category.path or list(category.steps)
-
-
-def queues_of(step: Step) -> dict[str, float]:
-    """Return the share of each queue in which tickets of this step land."""
-    return {step.queue: 1.0} if isinstance(step.queue, str) else dict(step.queue)
-
-
-def served_by(team: Team) -> list[list[str]]:
-    """Return the queues of a team by rank: the preferred first, equals together."""
-    return [[rank] if isinstance(rank, str) else list(rank) for rank in team.serves]
-
-
-def queue_names(scenario: Scenario) -> list[str]:
-    """Return every queue of the scenario, those declared first, each once."""
-    names = dict.fromkeys(scenario.queues)
-    for category in scenario.categories.values():
-        for step in category.steps.values():
-            names.update(dict.fromkeys(queues_of(step)))
-    if scenario.recontact:
-        names[scenario.recontact.queue] = None
-    return list(names)
-
-
-def cross_faults(scenario: Scenario) -> list[Fault]:
-    """Return every fault that concerns several keys: (key path, what was got, the rule)."""
+def desk_faults(scenario: Scenario) -> list[Fault]:
+    """Return the faults of the desk and of what is measured of it: (key path, what was got, the rule)."""
     return [
         *_category_faults(scenario),
         *_queue_faults(scenario),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from sim.scenario.faults import Fault
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
-
-Fault = tuple[str, object, str]
 
 
 def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sim.scenario.faults import Fault
 from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Market, Scenario
 
-Fault = tuple[str, object, str]
 _JUMPS_MAX = 24.0
 _OPENED_BY_LEVELS = (
     "withdrawals.late_category", "withdrawals.limits.category", "withdrawals.mistakes.address.category",

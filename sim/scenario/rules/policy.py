@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.scenario.faults import NOTHING
+from sim.scenario.faults import NOTHING, Fault
 from sim.scenario.schema.quantities import exact_duration_text
 from sim.scenario.schema.scenario import Category, Scenario
-
-Fault = tuple[str, object, str]
 
 
 def bot_factors(category: Category) -> tuple[float, float]:

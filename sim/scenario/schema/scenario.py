@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.rules.expectations import Bounds, expect_faults
 from sim.scenario.schema.durations import Law
+from sim.scenario.schema.expectation import Bounds
 from sim.scenario.schema.names import Endpoint, MetricName
 from sim.scenario.schema.newcomers import Mfa, Newcomers, Regime
 from sim.scenario.schema.policy import (
@@ -346,11 +346,3 @@ class Scenario(Part):
         description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
         '"ran_share:p95"',
     )
-
-    def cross_faults(self) -> list[tuple[Any, ...]]:
-        """Return the faults that concern several keys: (key path, what was got, the rule), or a hint behind it."""
-        from sim.scenario.rules.desk import cross_faults
-        from sim.scenario.rules.newcomers import growth_faults
-        from sim.scenario.rules.policy import policy_faults
-
-        return [*cross_faults(self), *growth_faults(self), *policy_faults(self), *expect_faults(self)]

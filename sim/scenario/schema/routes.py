@@ -1,0 +1,31 @@
+"""The routes that a scenario describes: the steps of a category, the queues of a step, the ranks of a team."""
+
+from __future__ import annotations
+
+from sim.scenario.schema.scenario import Category, Scenario, Step, Team
+
+
+def path_of(category: Category) -> list[str]:
+    """Return the names of a category's steps in the order in which a ticket climbs them."""
+    return category.path or list(category.steps)
+
+
+def queues_of(step: Step) -> dict[str, float]:
+    """Return the share of each queue in which tickets of this step land."""
+    return {step.queue: 1.0} if isinstance(step.queue, str) else dict(step.queue)
+
+
+def served_by(team: Team) -> list[list[str]]:
+    """Return the queues of a team by rank: the preferred first, equals together."""
+    return [[rank] if isinstance(rank, str) else list(rank) for rank in team.serves]
+
+
+def queue_names(scenario: Scenario) -> list[str]:
+    """Return every queue of the scenario, those declared first, each once."""
+    names = dict.fromkeys(scenario.queues)
+    for category in scenario.categories.values():
+        for step in category.steps.values():
+            names.update(dict.fromkeys(queues_of(step)))
+    if scenario.recontact:
+        names[scenario.recontact.queue] = None
+    return list(names)
