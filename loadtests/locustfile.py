@@ -23,7 +23,7 @@ from locust.event import Events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from loadtests import cli
+from loadtests.core.exits import end_by, end_on_signals, exit_code_of, keep_secrets, refuse
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED
 from loadtests.plan.plan import Plan, add_arguments, check_target, make_plan
@@ -116,7 +116,7 @@ class Replay:
         except Exception as error:  # Locust would log it and go on: keep it, and end
             self.error = error
             if self._tells:
-                self._environment.process_exit_code = cli.exit_code_of(error)
+                self._environment.process_exit_code = exit_code_of(error)
         gevent.spawn(self._end)
 
     def _end(self) -> None:
@@ -192,7 +192,7 @@ class Share:
             self._worker.run(CONNECT_S if alone else float("inf"))
             self._environment.process_exit_code = 0
         except Exception as error:
-            self._environment.process_exit_code = cli.exit_code_of(error)
+            self._environment.process_exit_code = exit_code_of(error)
             gevent.spawn(self._runner.quit)
 
     def _on_stop(self, reason: str, **_: Any) -> None:
@@ -254,7 +254,7 @@ def work(plan: Plan, place: str) -> int:
     environment = Environment(user_classes=[Idle], events=Events(), host=plan.url)
     runner = environment.create_worker_runner(host, int(port))
     share = Share(environment, plan, runner)
-    cli.end_on_signals(share.abort)
+    end_on_signals(share.abort)
     share.wait()
     return int(environment.process_exit_code or 0)
 
@@ -293,19 +293,19 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     options = environment.parsed_options
     if options is None:
         return  # used as a library: the plan is there already
-    cli.keep_secrets()
+    keep_secrets()
     faults = [] if options.run else [f"--run: got nothing; must be a run folder (or set {RUN_VARIABLE})"]
     if not environment.host:
         faults.append("--host: got nothing; must be http://HOST[:PORT] or https://HOST[:PORT]")
     if faults:
-        cli.refuse(faults)
+        refuse(faults)
     try:
         plan = make_plan(run=options.run, url=environment.host or "", options=options, environ=os.environ)
         check_target(plan)
     except InputError as error:
-        cli.refuse(error.faults)
+        refuse(error.faults)
     except Exception as error:  # Locust would log it and go on
-        cli.end_by(error)
+        end_by(error)
     if isinstance(runner, WorkerRunner):
         Share(environment, plan, runner)
     elif isinstance(runner, MasterRunner):

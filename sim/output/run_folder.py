@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,15 +24,13 @@ from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.checkpoint import refusal_told
 from sim.experiment.hourly_table import Hourly
+from sim.experiment.replications import Replication
 from sim.experiment.request_trace import arrivals, busiest_window, header
+from sim.experiment.results import RunResult
 from sim.metrics.ticket_table import ticket_table
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.loading.load import from_resolved, resolved
 from sim.scenario.schema.scenario import Scenario
-
-if TYPE_CHECKING:
-    from sim.api import Run
-    from sim.experiment.replications import Replication
 
 _PACKAGES = ("withstand", "numba", "numpy", "polars", "scipy", "simpy")
 
@@ -89,7 +87,7 @@ def whole(folder: Path) -> Iterator[Path]:
 
 
 def write_run(
-    run: Run,
+    run: RunResult,
     folder: Path,
     *,
     source: str | None = None,
@@ -128,7 +126,7 @@ def write_run(
     return folder
 
 
-def _write_arrivals(run: Run, path: Path) -> None:
+def _write_arrivals(run: RunResult, path: Path) -> None:
     peak = run.peak_facts()
     window = busiest_window(peak)
     trace = header(peak, window, run.metrics, run.sha256)
@@ -173,7 +171,7 @@ def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
     fresh.replace(folder / "report.html")
 
 
-def describe(run: Run, *, source: str | None, sets: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Any]:
+def describe(run: RunResult, *, source: str | None, sets: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Any]:
     """Return what ``run.json`` holds: enough to do the run again."""
     return {
         "name": run.name,

@@ -27,7 +27,10 @@ HOMES = {
     "secrets": ("sim/cli/", "loadtests/", "tests/"),
     "logging": ("loadtests/", "tests/"),
 }
-SPEAKERS = ("sim/cli/", "sim/studies/", "loadtests/cli/", "loadtests/__main__.py", "loadtests/staging/__main__.py")
+SPEAKERS = (
+    "sim/cli/", "sim/studies/", "loadtests/cli/", "loadtests/core/exits.py", "loadtests/__main__.py",
+    "loadtests/staging/__main__.py",
+)  # fmt: skip
 BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialects/__init__.py")
 CLOCK_READERS = ("sim/api.py", "sim/output/run_folder.py", "sim/core/profiling.py", "sim/cli/")
 AT_ONCE = ("sim/__init__.py", "sim/cli/__init__.py", "sim/cli/options.py")

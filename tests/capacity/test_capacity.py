@@ -18,8 +18,9 @@ import pytest
 from loadtests.capacity import command, usl
 from loadtests.capacity.search import MOST_STEPS, Capacity, Stop, capacity_of, search
 from loadtests.capacity.step import Objective, Step, judge_step
-from loadtests.capacity.step_load import ALL, step_schedule
+from loadtests.capacity.step_load import step_schedule
 from loadtests.core.faults import InputError
+from loadtests.core.schedule import ALL
 from loadtests.verdict.plots.capacity import draw_capacity, plt
 from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.servers.tiny_server import HEALTH, Reply, TinyServer

@@ -1,0 +1,48 @@
+"""The command ``capacity``: how many requests a second a test system holds."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+from loadtests.capacity import command
+from loadtests.cli.parsers import add_quiet, command_parser
+from loadtests.core.exits import end_on_signals, exit_code_of, refuse, tell
+from loadtests.core.faults import InputError
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = command_parser(
+        commands,
+        "capacity",
+        start,
+        about="measure how many requests a second a test system holds",
+        example="--host http://127.0.0.1:8080 --endpoint withdrawal --p99 '800 ms'",
+        more="Open load in steps, each twice the rate of the last until the objective breaks, then closer and closer "
+        "to the edge. capacity.json holds the capacity with its interval, the curve, and, where the steps bear it, "
+        "Gunther's universal scalability law. Exit code 1 when not even the lowest rate was held, 3 when the "
+        "generator, not the target, set the limit.",
+    )
+    command.add_arguments(parser.add_argument)
+    add_quiet(parser)
+
+
+def start(options: Namespace) -> int:
+    """Search, print what was found, and return the exit code."""
+
+    def tell_step(line: str) -> None:
+        if not options.quiet:
+            tell([line])
+
+    try:
+        order = command.make_order(options, os.environ)
+        result = command.measure(order, tell_step, end_on_signals)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # a crash must not look like a rate that was not held (1)
+        return exit_code_of(error)
+    if not options.quiet:
+        print("\n".join(command.plain_lines(result, order.out_dir)))
+    return command.exit_code(result)

@@ -1,0 +1,45 @@
+"""The command ``inject``: requests of the kind that lose money, and whether the books stay right."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+from loadtests.cli.parsers import command_parser
+from loadtests.core.exits import exit_code_of, refuse
+from loadtests.core.faults import InputError
+from loadtests.injection import command as injection
+from loadtests.reconciliation.command import lines
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = command_parser(
+        commands,
+        "inject",
+        start,
+        about="send repeated, competing and given-up requests, and see whether the books stay right",
+        example="results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080 --repeat rejected",
+        more="A few dozen requests of the kind that lose money: the same key in sequence, 16 times at once, with "
+        "another amount, retried after a forced time-out, and an account spent to zero by requests that compete for "
+        "it. It is a command of its own because it measures no speed: it goes before a load test, and also suits a "
+        "pull request. Whether a repeated key is rejected or replayed is documented by no API, so --repeat says what "
+        "is wanted. Exit code 1 when a case or a check fails.",
+    )
+    injection.add_arguments(parser.add_argument)
+
+
+def start(options: Namespace) -> int:
+    """Send the cases, print what the server made of them, and return the exit code."""
+    try:
+        plan = injection.make_injection(options, os.environ)
+        result = injection.run(plan)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # a crash must not look like a failed case (1)
+        return exit_code_of(error)
+    if not options.quiet:
+        found = lines(result["reconciliation"])
+        print("\n".join([*injection.lines(result), *found, f"results: {plan.out_dir}"]))
+    return int(result["exit_code"])

@@ -1,0 +1,39 @@
+"""The command ``reconcile``: compare an earlier load test once more with what the server holds."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+from loadtests.cli.parsers import command_parser
+from loadtests.core.exits import exit_code_of, refuse
+from loadtests.core.faults import InputError
+from loadtests.reconciliation.command import add_arguments, lines, reconcile_later
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = command_parser(
+        commands,
+        "reconcile",
+        start,
+        about="compare an earlier load test's journal with what the server holds",
+        example="results/quiet_week/20260112T140500-1/loadtest/* --host http://127.0.0.1:8080",
+        more="Compare once more what a load test was told with what the server holds: when its payments have had their "
+        "time, or after it crashed. Exit code 1 when a check fails; reconcile.json is written into the folder.",
+    )
+    add_arguments(parser.add_argument)
+
+
+def start(options: Namespace) -> int:
+    """Reconcile, print what was found, and return the exit code."""
+    try:
+        found = reconcile_later(options, os.environ)
+    except InputError as error:
+        refuse(error.faults)
+    except Exception as error:  # a crash must not look like a failed check (1)
+        return exit_code_of(error)
+    if not options.quiet:
+        print("\n".join([*lines(found), f"results: {options.folder}"]))
+    return int(found["exit_code"])

@@ -1,0 +1,63 @@
+"""How a command of the load test ends: its exit codes, faults on standard error, secrets kept, signals heeded."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from loadtests.core.faults import GeneratorError, InputError
+from loadtests.core.redact import REDACTOR, CleanStream
+
+BAD_INPUT, GENERATOR_UNFIT, LAW_BROKEN = 2, 3, 4
+
+
+def refuse(faults: Sequence[str]) -> NoReturn:
+    """Print every fault, one a line, and exit with 2."""
+    tell(faults)
+    sys.exit(BAD_INPUT)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a run that raised, after telling why."""
+    if isinstance(error, InputError):
+        tell(error.faults)
+        return BAD_INPUT
+    if isinstance(error, GeneratorError):
+        tell([f"no verdict: {error}"])
+        return GENERATOR_UNFIT
+    tell(["".join(traceback.format_exception(error)).rstrip()])
+    tell(["this is a fault of the load test itself; neither the target nor the input is judged"])
+    return LAW_BROKEN
+
+
+def end_by(error: BaseException) -> NoReturn:
+    """Exit with the code of a run that raised, after telling why."""
+    sys.exit(exit_code_of(error))
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Print lines on standard error, their secrets taken out."""
+    print(REDACTOR.clean("\n".join(lines)), file=sys.stderr)
+
+
+def keep_secrets() -> None:
+    """Let no secret through standard output or standard error, whoever writes there, loggers included."""
+    if isinstance(sys.stderr, CleanStream):
+        return
+    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
+    for logger in (logging.getLogger(), *logging.getLogger().manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(CleanStream(handler.stream))
+
+
+def end_on_signals(abort: Callable[[str], None]) -> None:
+    """End a run early, in good order, when this process is interrupted or terminated."""
+    import gevent
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, abort, "interrupted")

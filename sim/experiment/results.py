@@ -1,0 +1,80 @@
+"""What a run has found: the replications of one scenario, and what is read off all of them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from sim.core.profiling import Profile
+from sim.experiment.analysis.estimate import Estimate, estimates
+from sim.experiment.analysis.expectations import Expectation, judge
+from sim.experiment.analysis.precision import Precision
+from sim.experiment.hourly_table import Hourly, frame, of_kept
+from sim.experiment.replications import Replication, facts_of
+from sim.experiment.request_trace import p95_replication
+from sim.experiment.store import Kept
+from sim.metrics.observation.replication import Facts
+from sim.model.model import World
+from sim.scenario.loading.load import sha256
+from sim.scenario.schema.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All replications of one scenario: their metrics, series and expectations, and each of them again at will."""
+
+    scenario: Scenario
+    name: str
+    seed: int
+    engine: str
+    world: World
+    kept: Kept
+    replications: tuple[Replication, ...]
+    started: datetime
+    precision: Precision | None = None
+    profile: Profile = field(default_factory=Profile)
+
+    @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """The estimate of every metric: ``backlog_peak``, and ``backlog_peak.compliance`` for its parts."""
+        return estimates([one.metrics for one in self.replications], self.scenario.summary)
+
+    @cached_property
+    def hourly(self) -> Hourly:
+        """The hourly series of all replications, read one by one from where they are kept."""
+        return of_kept(self.kept, [one.number for one in self.replications], self.scenario)
+
+    @cached_property
+    def series(self) -> pl.DataFrame:
+        """The hourly series of all replications, long (``tables.SERIES``): large, where ``hourly`` reads one."""
+        return frame(self.hourly)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the resolved scenario."""
+        return sha256(self.scenario)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know about the inputs, such as missing candles."""
+        return self.world.market.notes
+
+    def samples(self, name: str) -> dict[int, float | None]:
+        """Return a metric by replication."""
+        return {one.number: one.metrics[name] for one in self.replications}
+
+    def expectations(self) -> list[Expectation]:
+        """Return what the scenario expects, judged by the metrics."""
+        return judge(self.scenario.expect, self.metrics)
+
+    def facts(self, index: int) -> Facts:
+        """Return one of the replications, simulated again."""
+        number = self.replications[index].number
+        return facts_of(self.world, seed=self.seed, replication=number, engine=self.engine)
+
+    def peak_facts(self) -> Facts:
+        """Return, simulated again, the replication at the 95 % quantile of the peak request rate."""
+        return self.facts(p95_replication([one.metrics["requests_peak_per_s"] for one in self.replications]))
