@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sim.core.profiling import Profile
 from sim.experiment.analysis.precision import Goal, at_most
 from sim.experiment.checkpoint import Ledger
-from sim.experiment.replications import AUTO, ENGINES, Plan, cores, replicate
+from sim.experiment.replication import AUTO, ENGINES, Plan
+from sim.experiment.replications import cores, replicate
 from sim.experiment.results import RunResult
 from sim.model.model import build
 from sim.scenario.schema.scenario import Scenario

@@ -18,7 +18,8 @@ from typing import Any
 from sim.api import Run
 from sim.cli.execution import produced
 from sim.cli.subprocesses import child_command
-from sim.output.run_folder import add_verdict, must_be_free
+from sim.output.run_folder import add_verdict
+from sim.output.run_place import must_be_free
 from sim.scenario import load
 
 SCENARIO = "volatility_spike"

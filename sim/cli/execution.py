@@ -16,7 +16,8 @@ from sim.experiment.analysis.precision import at_most
 from sim.experiment.checkpoint import Ledger, beside, identity
 from sim.experiment.precompile import warm, warm_up
 from sim.experiment.replications import cores
-from sim.output.run_folder import default_folder, partial_of, write_run
+from sim.output.run_folder import write_run
+from sim.output.run_place import default_folder, partial_of
 from sim.scenario import Scenario
 
 

@@ -11,7 +11,7 @@ from sim.cli.execution import compiled_first, produced, run_folder
 from sim.cli.tables import metric_table, precision_line, profile_table, progress
 from sim.experiment.analysis.expectations import Expectation
 from sim.experiment.analysis.precision import at_most
-from sim.output.run_folder import must_be_free
+from sim.output.run_place import must_be_free
 from sim.scenario import Scenario, ScenarioFaults, load
 from sim.scenario.loading.measured_gateway import capacity_sets
 

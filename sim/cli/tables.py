@@ -63,7 +63,7 @@ def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -
 
 def spread(one: Estimate) -> str:
     """Return the 5-95 % range of the replications, with the digits of its width."""
-    from sim.numerics.statistics import significant
+    from sim.core.digits import significant
 
     if one.p05 is None or one.p95 is None:
         return "-"

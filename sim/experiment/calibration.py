@@ -17,7 +17,7 @@ from sim.core.clock import HOUR_MS, NEVER
 from sim.demand import CHASE
 from sim.drivers.policy import complaint_factor
 from sim.engine.outcome import LEFT, clock_start_ms
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.metrics.observation.replication import Facts
 from sim.model.model import World, build
 from sim.scenario.faults import ScenarioFaults

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sim.core.jit import warm, warmed
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.experiment.request_trace import arrivals, busiest_window
-from sim.metrics.desk import measure
 from sim.metrics.hourly import hourly
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.scenario.loading.load import load
 

@@ -26,22 +26,11 @@ from multiprocessing import connection, get_context, parent_process
 
 from sim.core.memory import release_memory
 from sim.core.profiling import Laps, Profile
-from sim.demand import draw
-from sim.engine import compiled as engine_fast
-from sim.engine import reference as engine_simpy
-from sim.engine.conservation import must_balance
-from sim.engine.outcome import Outcome
 from sim.experiment.analysis.precision import Goal
 from sim.experiment.checkpoint import Ledger
-from sim.metrics.desk import measure
-from sim.metrics.hourly import Series, hourly
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World, build
-from sim.numerics.streams import Streams
+from sim.experiment.replication import Finished, Plan, finish
+from sim.model.model import build
 from sim.scenario.schema.scenario import Scenario
-
-ENGINES: dict[str, Callable[..., Outcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
-AUTO = "fast"
 
 
 @dataclass(frozen=True)
@@ -52,63 +41,9 @@ class Replication:
     metrics: dict[str, float | None]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is replicated, and by which engine."""
-
-    world: World
-    seed: int
-    engine: str = AUTO
-
-    def workers(self, jobs: int) -> str:
-        """Return who works: ``threads`` or ``processes``."""
-        return "processes" if self.engine == "simpy" and jobs > 1 else "threads"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What comes out of one replication: its metrics, its hourly series, and the CPU seconds of each station."""
-
-    number: int
-    metrics: dict[str, float | None]
-    series: Series
-    cpu_s: dict[str, float]
-
-
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def facts_of(world: World, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Facts:
-    """Return one replication, drawn and simulated; ``laps`` books the time of both.
-
-    Raises ConservationError when tickets, withdrawals or money got lost on the way.
-    """
-    laps, plenty = laps or Laps(), 0
-    streams = Streams(seed, replication)
-    recipe = world.recipe_in(streams)
-    world = world.staffed_in(recipe)
-    at_opening = world.scenario.complaints.clock == "opening"
-    while True:
-        demand = draw(recipe, seed=seed, replication=replication, plenty=plenty)
-        laps.lap("draw")
-        outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
-        laps.lap("engine")
-        if not outcome.ran_out:
-            break
-        plenty += 1  # the first of the draws stay the same, so what went before goes the same way again
-    must_balance(outcome, demand.flow, world.rules)
-    return Facts(world, demand, outcome, streams, recipe)
-
-
-def finish(plan: Plan, number: int) -> Finished:
-    """Return one replication, drawn, simulated and measured."""
-    laps = Laps()
-    facts = facts_of(plan.world, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
-    metrics, series = measure(facts), hourly(facts)
-    laps.lap("metrics")
-    return Finished(number, metrics, series, laps.cpu_s)
 
 
 def replicate(

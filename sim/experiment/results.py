@@ -13,7 +13,8 @@ from sim.experiment.analysis.estimate import Estimate, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
 from sim.experiment.hourly_table import Hourly, frame, of_kept
-from sim.experiment.replications import Replication, facts_of
+from sim.experiment.replication import facts_of
+from sim.experiment.replications import Replication
 from sim.experiment.request_trace import p95_replication
 from sim.experiment.store import Kept
 from sim.metrics.observation.replication import Facts

@@ -19,16 +19,7 @@ from sim.demand import ceilings
 from sim.feedback import LEVEL_COLUMN
 from sim.feedback.columns import N_LATE, RUMOUR
 from sim.metrics import (
-    market as market_metrics,
-)
-from sim.metrics import (
-    misdirected as astray_metrics,
-)
-from sim.metrics import (
     public as public_metrics,
-)
-from sim.metrics import (
-    withdrawals as money_metrics,
 )
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.counts import (
@@ -46,7 +37,7 @@ from sim.metrics.observation.counts import (
 )
 from sim.metrics.observation.replication import Facts
 from sim.metrics.observation.waits import SHARES
-from sim.metrics.policy import POLICY_METRICS, surge_cost
+from sim.metrics.policy import surge_cost
 from sim.numerics.statistics import quantile_of_sorted
 from sim.numerics.survival import NOT_REACHED
 
@@ -310,27 +301,4 @@ METRICS: tuple[Metric, ...] = (
         _refused,
     ),
     Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost),
-    *POLICY_METRICS,
-    *market_metrics.METRICS,
-    *money_metrics.METRICS,
-    *astray_metrics.METRICS,
-    *public_metrics.METRICS,
 )  # fmt: skip
-
-
-def measure(facts: Facts) -> dict[str, float | None]:
-    """Return every metric of one replication: ``name`` for the whole, ``name.entity`` for its parts."""
-    out: dict[str, float | None] = {}
-    for metric in METRICS:
-        for entity, value in metric.of(facts).items():
-            out[f"{metric.name}.{entity}" if entity else metric.name] = value
-    return out
-
-
-def metric_of(name: str) -> Metric:
-    """Return the metric that a name such as ``backlog_peak.compliance`` belongs to; KeyError when there is none."""
-    head = name.split(".", 1)[0]
-    for metric in METRICS:
-        if metric.name == head:
-            return metric
-    raise KeyError(name)

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sim.metrics.desk import METRICS, metric_of
+from sim.metrics.registry import METRICS, metric_of
 from sim.scenario.faults import ScenarioFaults, closest, path_text, shown
 from sim.scenario.loading.files import read_chain
 from sim.scenario.loading.load import load, resolved

@@ -1,16 +1,9 @@
-"""A run's folder: written beside its place and renamed when whole, so that what looks whole is whole."""
+"""A run's folder: its tables, figures and report, written together; and its report, written anew with a verdict."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,69 +14,16 @@ from sim.core import tables
 from sim.core.tables import ARRIVALS, REPLICATIONS, TICKETS
 from sim.experiment import hourly_table as series_table
 from sim.experiment.analysis.estimate import Estimate
-from sim.experiment.analysis.expectations import Expectation, judge
-from sim.experiment.checkpoint import refusal_told
+from sim.experiment.analysis.expectations import judge
 from sim.experiment.hourly_table import Hourly
 from sim.experiment.replications import Replication
 from sim.experiment.request_trace import arrivals, busiest_window, header
 from sim.experiment.results import RunResult
 from sim.metrics.ticket_table import ticket_table
-from sim.scenario.faults import ScenarioFaults
-from sim.scenario.loading.load import from_resolved, resolved
+from sim.output.run_info import describe
+from sim.output.run_place import whole
+from sim.scenario.loading.load import from_resolved
 from sim.scenario.schema.scenario import Scenario
-
-_PACKAGES = ("withstand", "numba", "numpy", "polars", "scipy", "simpy")
-
-
-def must_be_free(folder: Path) -> None:
-    """Raise ScenarioFaults unless a run folder can be written there: absent, or an empty folder."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists():
-        got = "a folder with files in it" if folder.is_dir() else "a file"
-        raise ScenarioFaults([f"{folder}: --out: got {got}; must be absent or an empty folder"])
-    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise ScenarioFaults(
-            [f"{folder}: --out: got {nearest}, where nothing can be written; must be a folder of yours"]
-        )
-
-
-def default_folder(name: str, seed: int, started: datetime) -> Path:
-    """Return the place of a run that names none: ``results/<scenario>/<time>-<seed>``.
-
-    The time is ``started``, or the first second after it that no other run has taken.
-    """
-    place = Path("results") / name
-    folder = place / f"{started:%Y%m%dT%H%M%S}-{seed}"
-    if folder.exists() or any(place.glob(partial_of(folder, "*").name)):
-        return default_folder(name, seed, started + timedelta(seconds=1))
-    return folder
-
-
-def partial_of(folder: Path, process: object = None) -> Path:
-    """Return where this process (or another) writes what becomes ``folder`` once it is whole."""
-    return folder.parent / f".{folder.name}.partial-{process or os.getpid()}"
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``folder`` at the end, or is removed when anything goes wrong.
-
-    Raises ScenarioFaults when the folder is taken, or the system refuses to write there.
-    """
-    must_be_free(folder)
-    partial = partial_of(folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    with refusal_told(folder):
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            if folder.is_dir():
-                folder.rmdir()
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_run(
@@ -169,59 +109,6 @@ def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "report.html")
-
-
-def describe(run: RunResult, *, source: str | None, sets: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what ``run.json`` holds: enough to do the run again."""
-    return {
-        "name": run.name,
-        "title": run.scenario.title,
-        "seed": run.seed,
-        "replications": len(run.replications),
-        "engine": run.engine,
-        "precision": run.precision and run.precision.as_json(),
-        "source": source,
-        "sets": list(sets),
-        "scenario": resolved(run.scenario),
-        "scenario_sha256": run.sha256,
-        "started_utc": run.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "finished_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "versions": versions(),
-        "commit": _commit(),
-        "notes": [*run.notes, *notes],
-        "expect": [_judged(one, judged=not sets) for one in run.expectations()],
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that the figures depend on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _judged(one: Expectation, *, judged: bool) -> dict[str, Any]:
-    verdict = ("passed" if one.passed else "failed") if judged else "not judged"
-    return {"metric": one.metric, "limit": one.limit, "mean": one.measured.mean, "verdict": verdict}
-
-
-def _commit() -> str | None:
-    """Return the commit of the source tree, marked when it has changes; None outside a checkout."""
-    source = Path(__file__).resolve().parents[2]
-    if not (source / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
 
 
 def _json(path: Path, data: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.metrics.observation.replication import Facts
 from sim.model.model import build
 from sim.scenario.loading.load import from_resolved

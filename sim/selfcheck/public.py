@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sim import theory
-from sim.metrics.desk import METRICS
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import METRICS
 from sim.selfcheck import measure
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import deterministic, exponential, station
@@ -173,7 +173,7 @@ def _by_type(rows: dict[str, theory.ByType]) -> Iterator[Quantity]:
 
 
 def metric(name: str, entity: str = "") -> Callable[[Facts], float]:
-    """Return a metric of ``sim.metrics.desk`` as a measure; a value that does not exist raises TypeError."""
+    """Return a metric of ``sim.metrics`` as a measure; a value that does not exist raises TypeError."""
     function = next(m.of for m in METRICS if m.name == name)
     return lambda facts: float(function(facts)[entity])  # type: ignore[arg-type]
 

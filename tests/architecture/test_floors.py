@@ -55,8 +55,8 @@ FACES = (
 
 
 DOORS = {
-    "sim.engine.reference": ("sim/engine/", "sim/experiment/replications.py"),
-    "sim.engine.compiled": ("sim/engine/", "sim/experiment/replications.py"),
+    "sim.engine.reference": ("sim/engine/", "sim/experiment/replication.py"),
+    "sim.engine.compiled": ("sim/engine/", "sim/experiment/replication.py"),
 }
 """Modules that few may open, with those who may. Whoever measures reads ``sim.engine.outcome``."""
 
@@ -245,7 +245,7 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
         ("sim/metrics/desk.py", "from sim.engine import reference", "read its outcome's tables"),
         ("sim/selfcheck/measure.py", "from sim.engine.compiled import simulate", "read its outcome's tables"),
         ("sim/cli/run.py", "from loadtests import plan", "child process"),
-        ("loadtests/verdict/verdict.py", "from sim.metrics.desk import METRICS", "reads a run's files"),
+        ("loadtests/verdict/verdict.py", "from sim.metrics.registry import METRICS", "reads a run's files"),
         ("loadtests/plan/plan.py", "from tests.support import worlds", "imports tests"),
         ("loadtests/staging/http/app.py", "from sim.core.clock import NEVER", "neither the model"),
         ("loadtests/staging/http/app.py", "from loadtests.dialect.contract import Dialect", "neither the model"),
@@ -260,7 +260,7 @@ def test_a_broken_floor_is_named_with_what_to_do(path: str, source: str, fault: 
     [
         ("sim/engine/reference.py", "from sim.feedback import ticks\nfrom sim.core.clock import NEVER"),
         ("sim/metrics/desk.py", "from sim.engine.outcome import LEFT"),
-        ("sim/experiment/replications.py", "from sim.engine import reference, compiled"),
+        ("sim/experiment/replication.py", "from sim.engine import reference, compiled"),
         ("sim/metrics/refunds.py", "from sim.metrics.metric import Metric"),
         ("sim/__init__.py", "from sim.api import Run"),
         ("loadtests/plan/costs.py", "from sim import load, run"),

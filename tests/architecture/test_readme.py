@@ -14,7 +14,7 @@ import pytest
 
 from sim.cli.options import CHILDREN, parser
 from sim.cli.run import candle_sets
-from sim.metrics.desk import metric_of
+from sim.metrics.registry import metric_of
 from sim.scenario import load
 from tests.support.cli_runs import LONGEST_S, ROOT, SCRIPT, installed, withstand
 

@@ -32,7 +32,7 @@ SPEAKERS = (
     "loadtests/staging/__main__.py",
 )  # fmt: skip
 BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialects/__init__.py")
-CLOCK_READERS = ("sim/api.py", "sim/output/run_folder.py", "sim/core/profiling.py", "sim/cli/")
+CLOCK_READERS = ("sim/api.py", "sim/output/run_info.py", "sim/core/profiling.py", "sim/cli/")
 AT_ONCE = ("sim/__init__.py", "sim/cli/__init__.py", "sim/cli/options.py")
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "LICENSE", "constraints.txt"} | {
     "sim", "loadtests", "scenarios", "tests", "results",
@@ -205,7 +205,7 @@ def test_a_broken_wall_is_told(path: str, source: str, fault: str) -> None:
     ("path", "source"),
     [
         ("sim/engine/reference.py", "import simpy"),
-        ("sim/cli/show.py", "import sys\nfrom sim.metrics.desk import METRICS\nprint('x', file=sys.stderr)"),
+        ("sim/cli/show.py", "import sys\nfrom sim.metrics.registry import METRICS\nprint('x', file=sys.stderr)"),
         ("sim/cli/options.py", "def f():\n    from sim.scenario import load"),
         ("loadtests/cli/__init__.py", "print('passed')"),
         ("tests/support/real_data.py", f"PLACE = '{ELSEWHERE}'"),

@@ -19,9 +19,9 @@ import numpy as np
 
 from sim.core.profiling import Laps
 from sim.engine.outcome import LEFT, Outcome
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import facts_of
 from sim.metrics.hourly import hourly
+from sim.metrics.registry import measure
 from sim.model.model import World, build
 from sim.scenario import load
 from tests.bench.rivals.plain_desk import REDUCED, WHOLE, Setting
@@ -214,7 +214,7 @@ def peak_mb(scenario: str = "baseline") -> float:
     """Return the peak memory of a process that runs one whole replication, metrics and series included, in MB."""
     code = (
         "from sim.scenario import load; from sim.model.model import build;"
-        "from sim.experiment.replications import Plan, finish;"
+        "from sim.experiment.replication import Plan, finish;"
         f"finish(Plan(build(load({scenario!r})), 1), 0)"
     )
     return finished([sys.executable, "-c", code]).peak_mb

@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 from sim.experiment.precompile import warm_up
-from sim.experiment.replications import Plan, finish
+from sim.experiment.replication import Plan, finish
 from sim.model.model import build
 from sim.scenario import Scenario, load
 from tests.bench.timing import ROOT, compiled_first, process

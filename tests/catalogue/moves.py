@@ -22,11 +22,11 @@ import polars as pl
 
 from sim.core.clock import NEVER
 from sim.core.tables import TICKETS
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.experiment.request_trace import arrivals, busiest_window
-from sim.metrics.desk import measure
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
 from sim.scenario import load

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sim.core.clock import NEVER
 from sim.core.tables import ENDPOINTS
 from sim.feedback import FLOAT_NAMES, INT_NAMES
-from sim.metrics.desk import METRICS, metric_of
+from sim.metrics.registry import METRICS, metric_of
 from sim.metrics.ticket_table import ticket_table
 from sim.scenario import load
 from sim.scenario.loading import catalogue

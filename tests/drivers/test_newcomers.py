@@ -14,11 +14,11 @@ from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CHASE, REOPEN, ROOT, TASK, recipe_of
 from sim.drivers.market import market_of
 from sim.drivers.newcomers import Growth, delayed, growth_of
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import facts_of
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
 from sim.scenario import Scenario, ScenarioFaults, load

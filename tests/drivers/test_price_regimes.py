@@ -15,9 +15,9 @@ from sim.core.clock import HOUR_MS
 from sim.demand import draw
 from sim.drivers.market import Market, market_in, market_of
 from sim.drivers.price_regimes import chain_of, draw_path, stationary
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import facts_of
 from sim.metrics.hourly import hourly
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.streams import Streams
 from sim.scenario import Scenario, ScenarioFaults

@@ -10,10 +10,10 @@ import pytest
 from sim.api import run
 from sim.core.tables import ENDPOINTS
 from sim.demand import TASK
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.feedback.columns import LEVEL_SIGNUP, SIGNUP_STREAM, TRUST
-from sim.metrics.desk import measure
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.statistics import paired_difference
 from sim.scenario import Scenario, ScenarioFaults

@@ -13,8 +13,8 @@ from sim.cli import main
 from sim.engine import compiled as engine_fast
 from sim.engine.conservation import ConservationError, accounts, must_balance
 from sim.engine.outcome import Outcome
-from sim.experiment import replications as replicate
-from sim.experiment.replications import facts_of
+from sim.experiment import replication as one_replication
+from sim.experiment.replication import facts_of
 from sim.feedback import INT_NAMES, RAIL_NAMES
 from sim.model.model import build
 from sim.scenario import load
@@ -140,14 +140,14 @@ def test_a_leak_in_the_pipeline_breaks_the_law(leak: str) -> None:
 def test_a_run_that_breaks_the_law_ends_with_code_4(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: object
 ) -> None:
-    real = replicate.ENGINES["fast"]
+    real = one_replication.ENGINES["fast"]
 
     def leaky(*arguments: object, **named: object) -> Outcome:
         outcome = real(*arguments, **named)
         outcome.level_rails[0, RAIL_NAMES.index("cum_paid_cents"), -1] += 1
         return outcome
 
-    monkeypatch.setitem(replicate.ENGINES, "fast", leaky)
+    monkeypatch.setitem(one_replication.ENGINES, "fast", leaky)
     given = ["run", "baseline", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
     with pytest.raises(SystemExit) as ended:
         main([*given, "--out", f"{tmp_path}/out", "--quiet"])

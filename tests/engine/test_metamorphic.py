@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sim import load, run
-from sim.experiment.replications import ENGINES, facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import ENGINES, facts_of
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.statistics import paired_difference, welch_difference
 from sim.numerics.streams import Streams

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sim.engine.outcome import Outcome
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.feedback import FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.model.model import build
 from sim.scenario import load

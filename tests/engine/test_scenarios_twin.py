@@ -13,10 +13,10 @@ import pytest
 
 from sim import load
 from sim.core.clock import DAY_MS, NEVER, duration_ms
-from sim.experiment.replications import ENGINES
-from sim.metrics.desk import measure
+from sim.experiment.replication import ENGINES
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
 from sim.numerics.streams import Streams

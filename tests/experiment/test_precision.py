@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sim.experiment.analysis.precision import LEAST, MOST, USUAL, Goal, Precision, at_most, relative_half_width
-from sim.metrics.desk import METRICS
+from sim.metrics.registry import METRICS
 from sim.numerics.statistics import half_width
 from sim.scenario.schema.names import MetricName
 

@@ -26,8 +26,8 @@ warm_up()
 assert warm()
 import tomllib
 from sim.experiment.request_trace import arrivals, busiest_window
-from sim.metrics.desk import measure
-from sim.experiment.replications import facts_of
+from sim.metrics.registry import measure
+from sim.experiment.replication import facts_of
 from sim.scenario import load
 from sim.scenario.loading.load import from_resolved
 from sim.selfcheck import checks

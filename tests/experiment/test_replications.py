@@ -23,8 +23,8 @@ from sim.core.profiling import Profile
 from sim.experiment import replications as replicate
 from sim.experiment.analysis.precision import Goal
 from sim.experiment.checkpoint import Ledger
-from sim.experiment.replications import ENGINES, Finished, Plan, finish
-from sim.metrics.desk import measure
+from sim.experiment.replication import ENGINES, Finished, Plan, finish
+from sim.metrics.registry import measure
 
 N = 7
 TINY = load("quiet_week", sets=["days=1", "warmup_days=0"])

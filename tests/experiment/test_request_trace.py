@@ -11,10 +11,10 @@ import pytest
 from sim.core.tables import ARRIVALS, ENDPOINTS, check
 from sim.experiment.analysis.estimate import Estimate, estimate, estimates
 from sim.experiment.analysis.expectations import judge
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.experiment.request_trace import PEAKS, arrivals, busiest_window, header, p95_replication
-from sim.metrics.desk import measure
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.model.model import build
 from tests.support.stories import category, rich, story
 

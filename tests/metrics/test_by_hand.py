@@ -12,9 +12,9 @@ from functools import cache
 
 import pytest
 
-from sim.metrics.desk import METRICS, metric_of
 from sim.metrics.metric import Metric
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import METRICS, metric_of
 from tests.metrics import test_feedback_metrics, test_metrics, test_misdirected
 from tests.metrics.test_desk import (
     HAND_BACKLOG,

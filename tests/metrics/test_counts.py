@@ -12,13 +12,13 @@ import pytest
 
 from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import facts_of
 from sim.metrics.hourly import hourly
 from sim.metrics.observation import counts as counting
 from sim.metrics.observation.counts import ESCALATED, HUMAN
 from sim.metrics.observation.replication import Facts
 from sim.metrics.observation.waits import SHARES
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
 from tests.numerics.test_survival import slow_kaplan_meier

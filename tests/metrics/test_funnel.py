@@ -12,7 +12,8 @@ from sim.api import Run, run
 from sim.core.clock import DAY_MS, NEVER
 from sim.engine.outcome import OPEN
 from sim.experiment import calibration as hazards
-from sim.experiment.replications import Replication, facts_of
+from sim.experiment.replication import facts_of
+from sim.experiment.replications import Replication
 from sim.metrics.observation.replication import Facts
 from sim.model.model import World, build
 from sim.numerics.statistics import paired_difference

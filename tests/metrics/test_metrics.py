@@ -15,14 +15,14 @@ from sim.demand import Demand
 from sim.drivers.market import Market
 from sim.engine.reference import simulate
 from sim.experiment.hourly_table import frame, of_kept
-from sim.experiment.replications import facts_of
+from sim.experiment.replication import facts_of
 from sim.experiment.store import Kept
 from sim.feedback import LevelRules, Rail
-from sim.metrics.desk import METRICS, measure, metric_of
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
 from sim.metrics.observation.replication import Facts
 from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
+from sim.metrics.registry import METRICS, measure, metric_of
 from sim.model.model import World, build
 from sim.numerics.intervals import Stay
 from sim.numerics.streams import Streams

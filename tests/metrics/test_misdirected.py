@@ -17,8 +17,8 @@ from sim.engine.conservation import must_balance
 from sim.engine.reference import simulate
 from sim.feedback import Countries, Flow, LevelRules, Mistake, Rail
 from sim.feedback.columns import ADDRESS_STREAM, BARRED_STREAM, NETWORK_STREAM
-from sim.metrics.desk import measure
 from sim.metrics.observation.replication import Facts
+from sim.metrics.registry import measure
 from sim.model.feedback_parameters import rules_of
 from sim.model.model import World
 from sim.numerics.lognormal import amounts_at, amounts_of

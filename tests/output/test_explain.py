@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.metrics.desk import METRICS
+from sim.metrics.registry import METRICS
 from sim.output.explain import Explanation, explain, metrics_moved, overview, values_of
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.reference.keys import ANY, Key, key_at, keys, laws

@@ -10,9 +10,9 @@ import pytest
 from sim import load, run
 from sim.api import Run
 from sim.cli.tables import metric_table
+from sim.core.digits import quantiles_text
 from sim.experiment.analysis.estimate import Estimate, estimate, estimates
 from sim.experiment.analysis.expectations import judge
-from sim.numerics.statistics import quantiles_text
 from sim.output.presentation import findings
 from sim.output.presentation.view import View, estimate_text, humane
 from sim.output.report import report_html

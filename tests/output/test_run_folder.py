@@ -21,7 +21,7 @@ from sim import run
 from sim.core import tables
 from sim.core.clock import DAY_MS, NEVER
 from sim.core.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
-from sim.metrics.desk import METRICS
+from sim.metrics.registry import METRICS
 from sim.output.run_folder import add_verdict
 from sim.scenario.loading.load import from_resolved
 from tests.support.cli_runs import QUICK, ROOT, installed, undrawn, withstand

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import METRICS, measure
+from sim.experiment.replication import facts_of
+from sim.metrics.registry import METRICS, measure
 from sim.model.model import build
 from sim.scenario import Scenario, ScenarioFaults, load
 from sim.scenario.rules.expectations import expect_faults, parts_of

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.experiment.replications import facts_of
-from sim.metrics.desk import measure
+from sim.experiment.replication import facts_of
+from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.model.offered_load import offered_agents, work_of
 from sim.scenario import Scenario

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from sim.core.digits import significant
 from sim.experiment.analysis.estimate import Estimate
-from sim.metrics.desk import metric_of
-from sim.numerics.statistics import Difference, paired_difference, significant, welch_difference
+from sim.metrics.registry import metric_of
+from sim.numerics.statistics import Difference, paired_difference, welch_difference
 
 
 class Samples(Protocol):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.metrics.desk import metric_of
-from sim.numerics.statistics import half_width, quantiles_text, significant
+from sim.core.digits import quantiles_text, significant
+from sim.metrics.registry import metric_of
+from sim.numerics.statistics import half_width
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from sim.core.digits import quantiles_text, significant
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.hourly_table import Floats, Hourly
-from sim.numerics.statistics import half_width, quantiles_text, significant
+from sim.numerics.statistics import half_width
 from sim.scenario.schema.scenario import Scenario
 
 _FINE = 360

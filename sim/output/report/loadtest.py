@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.numerics.statistics import significant
+from sim.core.digits import significant
 from sim.output.presentation.findings import ENDPOINT_NAMES, METRIC_ENDPOINTS
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from sim.core.digits import significant
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import Expectation
-from sim.metrics.desk import metric_of
-from sim.numerics.statistics import half_width, significant
+from sim.metrics.registry import metric_of
+from sim.numerics.statistics import half_width
 from sim.output.plots import NAMES
 from sim.output.presentation import findings
 from sim.output.presentation.view import View, estimate_text, humane, quantile_text

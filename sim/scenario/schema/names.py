@@ -28,7 +28,7 @@ MetricName = Literal[
     "complaints_public_per_day", "complaints_public_peak_day", "complaints_flagged_per_day",
     "complaints_perceived_share", "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share",
 ]  # fmt: skip
-"""The names of ``sim.metrics.desk.METRICS``, which lies beyond this station; a test holds the two together."""
+"""The names of ``sim.metrics.registry.METRICS``, which lies beyond this station; a test holds the two together."""
 
 METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
     "category": (
