@@ -22,7 +22,7 @@ from numba.extending import get_cython_function_address
 
 HERE = Path(__file__).resolve().parents[1]
 SOURCES = (
-    "core/clock.py", "core/jit.py", "demand/arrivals.py", "demand/demand.py", "demand/durations.py",
+    "core/arrays.py", "core/clock.py", "core/jit.py", "demand/arrivals.py", "demand/demand.py", "demand/durations.py",
     "demand/expected.py", "demand/itineraries.py", "demand/tickets.py", "demand/withdrawals.py",
     "drivers/price_regimes.py", "engine/arrays.py", "engine/compiled.py", "engine/heap.py", "engine/outcome.py",
     "feedback/columns.py", "feedback/inputs.py", "feedback/public.py", "feedback/state.py", "feedback/step.py",

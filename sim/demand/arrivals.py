@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS
 from sim.core.jit import compiled, part
 from sim.demand.expected import GUIDES, Sources
 from sim.numerics.poisson import count
 from sim.numerics.streams import DAY_STRIDE, Key, purpose_key, stream_keys, ticket_key, uniform
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Keys = NDArray[Key]
 
 PERSON_OPENED, PERSON_KEY, PERSON_CATEGORY, PERSON_STREAM = range(4)

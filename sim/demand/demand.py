@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.feedback import Flow
 
-Ints = NDArray[np.int64]
 ROOT, CANDIDATE, REOPEN, CHASE, TASK = range(5)
 KINDS = ("root", "candidate", "reopen", "chase", "task")
 """A task is work that no customer asked for: it is opened like a root, but is no ticket."""

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.jit import compiled, part, special
 from sim.numerics.normal import normal_quantile
 from sim.scenario.schema.durations import Deterministic, Empirical, Exponential, Gamma, Law, Lognormal, Mixture
 
-Floats = NDArray[np.float64]
 NO_LAW = -1
 ROW = np.dtype(
     [("kind", "i8"), ("scale", "f8"), ("shape", "f8"), ("points", "i8"), ("size", "i8"), ("parts", "i8")], align=True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.clock import MINUTE_MS
 from sim.drivers.market import Market
 from sim.drivers.policy import Policy
@@ -21,7 +21,6 @@ from sim.feedback.columns import (
 )
 from sim.scenario.schema.scenario import Scenario
 
-Floats = NDArray[np.float64]
 _DAY_MINUTES = 1440
 
 

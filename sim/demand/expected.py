@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import once
 from sim.demand.exogenous import given_of
@@ -35,8 +36,6 @@ from sim.numerics.streams import name_keys
 from sim.scenario.schema.public import Campaign
 from sim.scenario.schema.scenario import Scenario
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Table = NDArray[np.void]
 GUIDES = 1024
 """In how many equal steps of the day's arrivals a piece of the day is looked up."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, NEVER
 from sim.core.jit import part
 from sim.demand.durations import Laws, LawTable, drawn_ms
@@ -21,7 +22,6 @@ from sim.numerics.streams import Key, purpose_key, uniform
 from sim.scenario.schema.routes import path_of, queue_names, queues_of
 from sim.scenario.schema.scenario import Scenario, Step
 
-Ints = NDArray[np.int64]
 Table = NDArray[np.void]
 LEG_QUEUE, LEG_HANDLE, LEG_PAUSE = range(3)
 LEG_COLUMNS = 3

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.demand import tickets as column
 from sim.demand.arrivals import PERSON_COLUMNS, Bots, day_counts, minute_counts, open_tickets
@@ -18,8 +19,6 @@ from sim.demand.withdrawals import flow_of
 from sim.feedback import Flow
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _SPARE_ROWS = 1024
 _FAMILY_MOST = 4.0
 

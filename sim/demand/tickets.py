@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import NEVER
 from sim.core.jit import compiled, part
 from sim.demand.arrivals import PERSON_CATEGORY, PERSON_KEY, PERSON_OPENED, PERSON_STREAM
@@ -12,10 +12,6 @@ from sim.demand.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK
 from sim.demand.durations import drawn_ms
 from sim.demand.itineraries import LEG_QUEUE, Paths, first_contact, question, reopened
 from sim.numerics.streams import Key, mix, purpose_key, uniform
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 (CATEGORY, KIND, PARENT, OPENED, PRIORITY, PATIENCE, TARGET, COMPLAINT, AFTER, CHASE_ROW, REOPEN_ROW, STREAM,
  LEGS_FROM) = range(13)  # fmt: skip
@@ -35,7 +31,7 @@ _QUESTION, _REOPENED = purpose_key("child: question"), purpose_key("child: reope
 @compiled
 def draw_rows(
     paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints, legs: Ints
-) -> tuple[Ints, Ints, int, int, Floats, Flags]:
+) -> tuple[Ints, Ints, int, int, Floats, Mask]:
     """Draw all about so many tickets for people, roots and then candidates, and about their children.
 
     ``rows``, ``own`` and ``legs`` are room, and made larger if need be. Returns rows, legs, how many of each there
@@ -160,7 +156,7 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
 
 
 @part
-def _flag(paths: Paths, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Flags) -> None:
+def _flag(paths: Paths, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Mask) -> None:
     """Mark the candidates, and flag the customers who would turn to a regulator."""
     for i in range(n_people):
         key = Key(own[KEY, i])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.durations import draw_ms
@@ -18,9 +19,6 @@ from sim.numerics.lognormal import Amounts, amount, amounts_at, amounts_of
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key, stream_keys, ticket_key, uniform
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Withdrawals
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MINUTE_STRIDE = 1 << 24
 """Ordinals of one minute's withdrawals start at minute * MINUTE_STRIDE."""

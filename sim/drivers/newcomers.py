@@ -20,15 +20,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS, HOUR_MS
 from sim.drivers.market import Market
 from sim.numerics.rate_curve import Curve
 from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Scenario
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import once
 from sim.drivers.market import varies
@@ -29,8 +29,6 @@ from sim.scenario.rules.policy import bot_factors
 from sim.scenario.schema.policy import Announcement, Driven, EarlyWarning, Incident
 from sim.scenario.schema.scenario import Scenario
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _HALVES = 12
 """Half-lives after which what fades has gone."""
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import HOUR_MS
 from sim.core.jit import compiled
 from sim.numerics.normal import normal_quantile
@@ -25,8 +25,6 @@ from sim.numerics.poisson import count
 from sim.numerics.streams import Streams
 from sim.scenario.schema.newcomers import Regime
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Regimes = Mapping[str, Regime]
 _HOURS_PER_DAY = 24
 _FIRST_ORDINAL = 1 << 40

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
@@ -20,7 +21,6 @@ from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers
 from sim.feedback import STREAMS, Flow, LevelRules, Levels, levels_of, ran_out, tables_of
 from sim.staffing.desk import Desk
 
-Ints = NDArray[np.int64]
 PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
 NOBODY = -1
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.engine.outcome import LEFT, RESOLVED, Outcome
 from sim.feedback import Flow, LevelRules
 from sim.feedback import columns as level
-
-Ints = NDArray[np.int64]
 
 
 class ConservationError(ArithmeticError):

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.core.jit import compiled
 from sim.demand import Demand
 
-Ints = NDArray[np.int64]
 OPEN, RESOLVED, LEFT = range(3)
 OUTCOMES = ("open", "resolved", "left")
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.demand import Demand
 from sim.engine.outcome import later
 from sim.staffing.desk import LEAVE, Desk
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

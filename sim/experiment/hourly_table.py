@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from sim.core import tables
+from sim.core.arrays import Floats
 from sim.core.tables import SERIES
 from sim.experiment.store import Kept, Key
 from sim.scenario.schema.scenario import Scenario
 
-Floats = NDArray[np.float64]
 _ROWS = 1 << 17
 """Most rows of a piece of the table: what is held at once, and what a reader of one series can skip."""
 

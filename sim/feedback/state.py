@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.feedback.columns import COLD_C, FLOAT_NAMES, GIVEN_NAMES, HOT_C, INT_NAMES, RAIL_NAMES, TRUST
 from sim.feedback.inputs import Flow
 from sim.feedback.parameters import LevelRules, Rail
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 AUTO, AUTO_C, HAND, HAND_C = range(4)
 """Requests on their way through a minute: those without and with a review, and their money."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS
 from sim.feedback import columns as level
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.replication import Facts
-
-Ints = NDArray[np.int64]
 
 
 def _first(facts: Facts) -> int:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.scenario.schema.routes import path_of, queues_of
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.desk import Desk
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS
 from sim.demand import Recipe, recipe_of
 from sim.demand.durations import mean_ms
@@ -23,8 +23,6 @@ from sim.scenario.schema.routes import path_of, queue_names, queues_of
 from sim.scenario.schema.scenario import Category, Scenario
 from sim.staffing.desk import desk_of
 from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at, share_staying
-
-Floats = NDArray[np.float64]
 
 
 def offered_agents(recipe: Recipe, givens: Givens) -> Floats:

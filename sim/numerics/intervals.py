@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
 from sim.core.jit import compiled
 from sim.numerics.time_grid import whole
 
-Ints = NDArray[np.int64]
 Counts = NDArray[np.int32]
 Group = NDArray[np.int16]
 _STEP_MS = 5 * MINUTE_MS

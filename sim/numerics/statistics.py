@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from sim.core.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

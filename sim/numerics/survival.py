@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sim.core.arrays import Floats, Ints
 from sim.core.jit import compiled, part
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 NOT_REACHED = -1
 
 

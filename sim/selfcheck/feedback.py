@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim import theory
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.withdrawals import unit_times
@@ -23,8 +23,6 @@ from sim.feedback.columns import CONTAGION, COPIES, FINAL, GIVEN_NAMES, PAID, PA
 from sim.numerics.streams import Streams
 from sim.selfcheck.check import Check, Quantity
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _SPARE = 10.0
 HAWKES = "Hawkes 1971; Hawkes and Oakes 1974"
 _MANY = 1e6

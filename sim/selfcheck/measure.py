@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
 from sim.metrics.observation.replication import Facts, Mask
-
-Floats = NDArray[np.float64]
 
 
 def counted(facts: Facts, category: str | None = None) -> Mask:

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS
 from sim.scenario.schema.policy import Attrition
 from sim.scenario.schema.scenario import Scenario, Shift
 
-Floats = NDArray[np.float64]
 WEEK_MS = 7 * DAY_MS
 _YEAR_MS = 365 * DAY_MS
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

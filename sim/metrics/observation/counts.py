@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
 from sim.core.jit import compiled, part
 from sim.demand import CANDIDATE, ROOT
 from sim.engine.outcome import LEFT
 from sim.numerics.time_grid import whole
 
-Ints = NDArray[np.int64]
 Marks = NDArray[np.int16]
 Group = NDArray[np.int16]
 

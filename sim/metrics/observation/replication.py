@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.arrays import Ints, Mask
 from sim.core.clock import DAY_MS, MINUTE_MS, NEVER
 from sim.core.lazy import once
 from sim.core.tables import ENDPOINTS
@@ -38,9 +39,6 @@ from sim.numerics.intervals import Span, Stay, within
 from sim.numerics.poisson import poisson_count
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

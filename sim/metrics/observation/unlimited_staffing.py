@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.core.jit import compiled
 from sim.demand import REOPEN, Demand
 from sim.engine.outcome import Outcome, after, clock_start
 from sim.staffing.desk import Desk
-
-Ints = NDArray[np.int64]
 
 
 class _Tickets(NamedTuple):

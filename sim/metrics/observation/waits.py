@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import HOUR_MS, NEVER
 from sim.core.jit import compiled
 from sim.engine.outcome import LEFT, RESOLVED
@@ -15,8 +15,6 @@ from sim.metrics.observation.counts import HUMAN, Marks
 from sim.numerics.survival import NOT_REACHED, group_bits, quantiles
 from sim.numerics.time_grid import whole
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 SHARES = (0.5, 0.9)
 """The quantiles that are measured."""
 
