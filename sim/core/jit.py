@@ -29,7 +29,7 @@ SOURCES = (
     "feedback/withdrawals.py", "metrics/observation/counts.py", "metrics/observation/unlimited_staffing.py",
     "metrics/observation/waits.py", "numerics/intervals.py", "numerics/lognormal.py", "numerics/normal.py",
     "numerics/poisson.py", "numerics/streams.py", "numerics/survival.py", "numerics/time_grid.py",
-    "selfcheck/feedback.py", "staffing/desk.py",
+    "selfcheck/feedback.py", "staffing/skills.py",
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 

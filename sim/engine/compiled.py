@@ -23,7 +23,8 @@ from sim.engine.heap import pop, push
 from sim.feedback import LevelRules, step
 from sim.feedback.columns import LEVEL_LATE
 from sim.engine.outcome import Outcome
-from sim.staffing.desk import AGE_PRIORITY, LEAVE, Desk
+from sim.staffing.desk import Desk
+from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
 # What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
 OPENS, ASKS, BACK, IMPATIENT = range(4)

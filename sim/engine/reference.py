@@ -24,7 +24,8 @@ from sim.engine.feedback_clock import Minute
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.engine.setup import leaving_ms, roots, takers
 from sim.feedback import LevelRules, ran_out, tables_of
-from sim.staffing.desk import AGE_PRIORITY, LEAVE, Desk
+from sim.staffing.desk import Desk
+from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
 _ROWS = 1 << 40
 _UNSTRETCHED = 1000

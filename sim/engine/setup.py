@@ -10,7 +10,8 @@ from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.demand import Demand
 from sim.engine.outcome import later
-from sim.staffing.desk import LEAVE, Desk
+from sim.staffing.desk import Desk
+from sim.staffing.skills import LEAVE
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,9 @@ from sim.staffing.desk import Desk
 class Givens:
     """The measured period [``from_ms``, ``to_ms``), the desk in it, and the series that every replication shares.
 
-    ``home_team`` is by queue the team that its tickets count for: the first that would take from it. By team:
-    ``slots_ms`` is the time of agents' slots on duty, ``scheduled_ms`` the time of agents scheduled, and
-    ``agents_per_work`` the agents that an hour needs for each ms of work that arrives in it. ``first_queues`` are the
-    queues in which tickets start. ``series`` holds prices, agents on duty and targets by (entity, name).
+    ``home_team`` and ``agents_per_work`` are those of its ``Skills``. By team: ``slots_ms`` is the time of agents'
+    slots on duty, ``scheduled_ms`` the time of agents scheduled. ``first_queues`` are the queues in which tickets
+    start. ``series`` holds prices, agents on duty and targets by (entity, name).
     """
 
     from_ms: int
@@ -48,26 +47,17 @@ def givens_of(scenario: Scenario, desk: Desk, price: Floats) -> Givens:
         raise ValueError(f"horizon_ms: got {to_ms}; must be whole hours, and after the warm-up of {from_ms} ms")
     first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
     queues = tuple(number for number, name in enumerate(desk.queues) if name in first)
-    stretches = [stretch[-1] for stretch in desk.stretch_permille]
     planned = [desk.scheduled[desk.scheduled[:, 1] == team] for team in range(len(desk.teams))]
     return Givens(
         from_ms=from_ms,
         to_ms=to_ms,
-        home_team=_home_team(desk),
+        home_team=desk.home_team,
         slots_ms=tuple(_area(times, slots, from_ms, to_ms) for times, slots in desk.slots()),
         scheduled_ms=tuple(_area(rows[:, 0], rows[:, 2], from_ms, to_ms) for rows in planned),
-        agents_per_work=tuple(s / 1000 / held / HOUR_MS for s, held in zip(stretches, desk.concurrency, strict=True)),
+        agents_per_work=desk.agents_per_work,
         first_queues=queues,
         series=_series(scenario, desk, price, from_ms, [desk.queues[number] for number in queues]),
     )
-
-
-def _home_team(desk: Desk) -> Ints:
-    homes = []
-    for queue in range(len(desk.queues)):
-        skilled = [team for team in range(len(desk.teams)) if desk.ranks[team][queue] >= 0]
-        homes.append(min(skilled, key=lambda team: (desk.ranks[team][queue], desk.prefers[queue][team], team)))
-    return np.array(homes, dtype=np.int64)
 
 
 def _area(times_ms: Ints, values: Ints, from_ms: int, to_ms: int) -> int:

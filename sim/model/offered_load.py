@@ -17,24 +17,22 @@ from sim.demand import Recipe, recipe_of
 from sim.demand.durations import mean_ms
 from sim.drivers.market import Market
 from sim.drivers.policy import policy_of
-from sim.model.measurement import Givens, givens_of
 from sim.scenario.schema.policy import Attrition
-from sim.scenario.schema.routes import path_of, queue_names, queues_of
+from sim.scenario.schema.routes import path_of, queues_of
 from sim.scenario.schema.scenario import Category, Scenario
-from sim.staffing.desk import desk_of
 from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at, share_staying
+from sim.staffing.skills import Skills, skills_of
 
 
-def offered_agents(recipe: Recipe, givens: Givens) -> Floats:
+def offered_agents(recipe: Recipe, skills: Skills) -> Floats:
     """Return by team and day how many agents the expected work keeps busy, on the day's average."""
-    scenario, teams = recipe.scenario, list(recipe.scenario.teams)
-    queues = queue_names(scenario)
+    scenario, home, per_work = recipe.scenario, skills.home_team, skills.agents_per_work
     people = recipe.roots.expected * (1.0 - recipe.roots.bot)
-    out = np.zeros((len(teams), recipe.days))
+    out = np.zeros((len(skills.teams), recipe.days))
     for number, category in enumerate(scenario.categories.values()):
         for queue, work_ms in work_of(scenario, category):
-            team = givens.home_team[queues.index(queue)]
-            out[team] += people[number] * work_ms * givens.agents_per_work[team] / 24
+            team = home[skills.queues.index(queue)]
+            out[team] += people[number] * work_ms * per_work[team] / 24
     return out
 
 
@@ -69,16 +67,15 @@ def extra_of(scenario: Scenario, market: Market, recipe: Recipe | None = None) -
     )
     if scenario.attrition is None:
         return Extra(surges)
-    givens = givens_of(scenario, desk_of(scenario), market.price)
-    staying = staying_of(scenario.attrition, recipe or recipe_of(scenario, market), givens)
+    staying = staying_of(scenario.attrition, recipe or recipe_of(scenario, market), skills_of(scenario))
     return Extra(surges, staying, scenario.warmup_days * DAY_MS)
 
 
-def staying_of(rules: Attrition, recipe: Recipe, givens: Givens) -> dict[str, Floats]:
+def staying_of(rules: Attrition, recipe: Recipe, skills: Skills) -> dict[str, Floats]:
     """Return the share who stays of each team that attrition concerns, week by week from the end of the warm-up."""
     scenario = recipe.scenario
     begin, horizon_ms = scenario.warmup_days * DAY_MS, recipe.days * DAY_MS
-    by_day, found = offered_agents(recipe, givens), {}
+    by_day, found = offered_agents(recipe, skills), {}
     for number, team in enumerate(scenario.teams):
         if not rules.teams or team in rules.teams:
             days = by_day[number, scenario.warmup_days :]

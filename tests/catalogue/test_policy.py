@@ -56,7 +56,7 @@ def people_and_front_work(world: World) -> tuple[float, float]:
     days = slice(first, first + 5)
     tickets = [not category.task for category in world.scenario.categories.values()]
     people = (world.recipe.roots.expected * (1 - world.recipe.roots.bot))[tickets, days].sum()
-    work = offered_agents(world.recipe, world.givens)[list(world.scenario.teams).index("front"), days].sum()
+    work = offered_agents(world.recipe, world.desk)[list(world.scenario.teams).index("front"), days].sum()
     return float(people), float(work)
 
 

@@ -16,7 +16,7 @@ from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback.columns import COMPLAINTS
-from sim.staffing.desk import AGE_QUEUE, LEAVE
+from sim.staffing.skills import AGE_QUEUE, LEAVE
 from tests.support.slow_desk import SlowEngine
 from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
 from tests.tools.swarm import differences

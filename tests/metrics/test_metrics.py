@@ -380,7 +380,7 @@ def test_reads_follow_who_waits(replication: Facts) -> None:
 def test_views_are_expected_of_those_who_are_open_at_the_minute(
     replication: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.metrics.observation.replication.poisson_count", lambda mean, u: mean)
+    monkeypatch.setattr("sim.metrics.observation.requests.poisson_count", lambda mean, u: mean)
     one = replace(replication)
     minutes = np.arange(one.to_ms // MIN)
     assert one.requests["ticket_view"] == pytest.approx(one.backlog.at(minutes * MIN) / 240, rel=1e-12)

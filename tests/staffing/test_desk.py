@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.staffing.desk import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk, desk_of
+from sim.staffing.desk import Desk, desk_of
 from sim.staffing.roster import on_duty
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 from tests.support.stories import category, fixed, story
 
 H = HOUR_MS

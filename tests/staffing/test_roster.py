@@ -109,10 +109,10 @@ def test_a_warning_in_a_drawn_market_staffs_each_replication_by_its_own() -> Non
 
 def test_the_planned_load_is_rate_times_work() -> None:
     world = build(story(categories={"howto": category(60.0, bot_resolve=0.5)}, bot={"handle": fixed("1 min")}))
-    assert offered_agents(world.recipe, world.givens) == pytest.approx(np.full((1, 2), 30 * 8 / 60))
+    assert offered_agents(world.recipe, world.desk) == pytest.approx(np.full((1, 2), 30 * 8 / 60))
     chat = story(categories={"howto": category(60.0)}, teams=team(9, concurrency=2, stretch=[1.0, 1.25]))
     world = build(chat)
-    assert offered_agents(world.recipe, world.givens) == pytest.approx(np.full((1, 2), 8 * 1.25 / 2))
+    assert offered_agents(world.recipe, world.desk) == pytest.approx(np.full((1, 2), 8 * 1.25 / 2))
 
 
 def test_the_work_of_a_ticket_has_its_steps_wrong_departments_and_reopenings() -> None:
@@ -136,7 +136,7 @@ def test_the_planned_load_is_the_work_that_comes() -> None:
                     busyness={"cv": 0.0})  # fmt: skip
     world = build(scenario)
     facts = facts_of(world, seed=2, replication=0)
-    planned = offered_agents(world.recipe, world.givens)[:, scenario.warmup_days :].mean(axis=1)
+    planned = offered_agents(world.recipe, world.desk)[:, scenario.warmup_days :].mean(axis=1)
     came = facts.worked.arrived_ms.sum(axis=1) * np.array(world.givens.agents_per_work) / (24 * scenario.days)
     assert came == pytest.approx(planned, rel=0.05)
 

@@ -14,7 +14,7 @@ from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
 from sim.feedback.columns import COMPLAINTS, LEVEL_COLUMN, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
-from sim.staffing.desk import AGE_PRIORITY, AGE_QUEUE, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 from tests.support.worlds import MIN, Small
 
 FEATURES = tuple(

@@ -15,7 +15,7 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.feedback import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
-from sim.staffing.desk import AGE_PRIORITY, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.slow_feedback import SlowLevels
 from tests.support.worlds import Small
 

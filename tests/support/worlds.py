@@ -17,7 +17,8 @@ from sim.engine.outcome import Outcome
 from sim.engine.reference import simulate
 from sim.feedback import Countries, Flow, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
 from sim.feedback.columns import GIVEN_NAMES, SIGNUP_STREAM
-from sim.staffing.desk import AGE_PRIORITY, AGE_QUEUE, LEAVE, Desk
+from sim.staffing.desk import Desk
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 
 MIN = MINUTE_MS
 Leg = tuple[str, int] | tuple[str, int, int]

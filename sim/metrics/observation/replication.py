@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.core.arrays import Ints, Mask
-from sim.core.clock import DAY_MS, MINUTE_MS, NEVER
+from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import once
-from sim.core.tables import ENDPOINTS
-from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe, logins, onboarding, per_minute
+from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe
 from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
 from sim.feedback import LEVEL_COLUMN, STREAMS
-from sim.feedback.columns import FINAL, LEVEL_SIGNUP, N_OPEN, PAYOUT_IN, REQUESTS
+from sim.feedback.columns import FINAL, PAYOUT_IN
 from sim.metrics.observation.counts import (
     BOT,
     ESCALATED,
@@ -31,12 +29,12 @@ from sim.metrics.observation.counts import (
     count_legs,
     count_tickets,
 )
+from sim.metrics.observation.requests import endpoints_of, requests_of
 from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, line_waits, waits_of
 from sim.model.measurement import Givens
 from sim.model.model import World
 from sim.numerics.intervals import Span, Stay, within
-from sim.numerics.poisson import poisson_count
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
 
@@ -310,48 +308,12 @@ class Facts:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """The endpoints that customers of this world may ask."""
-        scenario = self.world.scenario
-        idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
-        idle |= {"mfa"} if scenario.mfa is None else set()
-        return tuple(name for name in ENDPOINTS if name not in idle)
+        return endpoints_of(self.world.scenario)
 
     @once
     def requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each minute of the run."""
-        minutes, levels = self.to_ms // MINUTE_MS, self.outcome.level_ints
-        out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-        out["withdrawal"] = levels[REQUESTS] if self.world.rules else self.demand.flow.withdrawals
-        out["ticket"] = self.counted.opened_by_minute
-        if self.demand.spam_ms.size:
-            out["ticket"] = out["ticket"] + per_minute(self.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
-        people, readers = self.world.scenario.population, self.world.scenario.readers
-        if people and people.logins_per_mau_day:
-            out["login"] = logins(self.recipe, self.streams)
-        out |= self._onboarding()
-        if self.world.scenario.mfa:
-            again = self.world.scenario.mfa.failure_share / (1 - self.world.scenario.mfa.failure_share)
-            out["mfa"] = out["withdrawal"] + self._counts(out["withdrawal"] * again, "codes entered again")
-        if readers:
-            views = self.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
-            out["ticket_view"] = self._counts(views, "views")
-            if self.world.rules and self.world.scenario.withdrawals:
-                polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
-                out["withdrawal_status"] = self._counts(polls, "polls")
-        return out
-
-    def _onboarding(self) -> dict[str, Ints]:
-        """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
-        newcomers = self.world.scenario.newcomers
-        trusting = self.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
-        out = onboarding(self.recipe, self.streams, trusting)
-        if newcomers and newcomers.review_category:
-            reviewed = self.tasks(newcomers.review_category).begin_ms
-            sent = np.bincount(reviewed[reviewed < self.to_ms] // MINUTE_MS, minlength=self.to_ms // MINUTE_MS)
-            out["kyc"] = out["kyc"] + sent
-        return out
-
-    def _counts(self, expected: NDArray[np.floating], purpose: str) -> Ints:
-        return poisson_count(expected, self.streams.uniforms("", purpose, np.arange(len(expected))))
+        return requests_of(self)
 
     @once
     def measured_requests(self) -> dict[str, Ints]:

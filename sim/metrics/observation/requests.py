@@ -1,0 +1,66 @@
+"""What each endpoint gets in one replication, minute by minute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.core.arrays import Ints
+from sim.core.clock import DAY_MS, MINUTE_MS
+from sim.core.tables import ENDPOINTS
+from sim.demand import logins, onboarding, per_minute
+from sim.feedback.columns import LEVEL_SIGNUP, N_OPEN, REQUESTS
+from sim.numerics.poisson import poisson_count
+from sim.scenario.schema.scenario import Scenario
+
+if TYPE_CHECKING:
+    from sim.metrics.observation.replication import Facts
+
+
+def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
+    """Return the endpoints that customers of a scenario may ask."""
+    idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
+    idle |= {"mfa"} if scenario.mfa is None else set()
+    return tuple(name for name in ENDPOINTS if name not in idle)
+
+
+def requests_of(facts: Facts) -> dict[str, Ints]:
+    """Return by endpoint the requests of each minute of the run."""
+    scenario, rules = facts.world.scenario, facts.world.rules
+    minutes, levels = facts.to_ms // MINUTE_MS, facts.outcome.level_ints
+    out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
+    out["withdrawal"] = levels[REQUESTS] if rules else facts.demand.flow.withdrawals
+    out["ticket"] = facts.counted.opened_by_minute
+    if facts.demand.spam_ms.size:
+        out["ticket"] = out["ticket"] + per_minute(facts.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
+    if scenario.population and scenario.population.logins_per_mau_day:
+        out["login"] = logins(facts.recipe, facts.streams)
+    out |= _onboarding(facts)
+    if scenario.mfa:
+        again = scenario.mfa.failure_share / (1 - scenario.mfa.failure_share)
+        out["mfa"] = out["withdrawal"] + _counts(facts, out["withdrawal"] * again, "codes entered again")
+    if readers := scenario.readers:
+        views = facts.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
+        out["ticket_view"] = _counts(facts, views, "views")
+        if rules and scenario.withdrawals:
+            polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
+            out["withdrawal_status"] = _counts(facts, polls, "polls")
+    return out
+
+
+def _onboarding(facts: Facts) -> dict[str, Ints]:
+    """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
+    newcomers = facts.world.scenario.newcomers
+    trusting = facts.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+    out = onboarding(facts.recipe, facts.streams, trusting)
+    if newcomers and newcomers.review_category:
+        reviewed = facts.tasks(newcomers.review_category).begin_ms
+        sent = np.bincount(reviewed[reviewed < facts.to_ms] // MINUTE_MS, minlength=facts.to_ms // MINUTE_MS)
+        out["kyc"] = out["kyc"] + sent
+    return out
+
+
+def _counts(facts: Facts, expected: NDArray[np.floating], purpose: str) -> Ints:
+    return poisson_count(expected, facts.streams.uniforms("", purpose, np.arange(len(expected))))

@@ -1,0 +1,102 @@
+"""What a scenario's teams can do, by number: queues, ranks, chats at once; the same in every replication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.core.arrays import Ints
+from sim.core.clock import HOUR_MS
+from sim.scenario.schema.routes import queue_names, served_by
+from sim.scenario.schema.scenario import Scenario, Team
+
+LEAVE = -1
+AGE_PRIORITY, AGE_QUEUE = 0, 1
+
+
+@dataclass(frozen=True)
+class Skills:
+    """Queues and teams by number, and who can take what.
+
+    ``ranks[team][queue]`` is the team's rank of a queue (0 the preferred, -1 not skilled);
+    ``prefers[queue][team]`` the queue's preference (0 the preferred). ``stretch_permille[team][k - 1]`` stretches
+    the handling time of a ticket that makes the agents hold k each. ``ages[queue]`` lists (after_ms, kind, value).
+    ``patience_to[queue]`` is where impatient customers go: a queue, or LEAVE.
+    """
+
+    queues: tuple[str, ...]
+    teams: tuple[str, ...]
+    ranks: tuple[tuple[int, ...], ...]
+    prefers: tuple[tuple[int, ...], ...]
+    concurrency: tuple[int, ...]
+    stretch_permille: tuple[tuple[int, ...], ...]
+    patience_to: tuple[int, ...]
+    ages: tuple[tuple[tuple[int, int, int], ...], ...]
+    cost_per_hour: tuple[float, ...]
+
+    @property
+    def home_team(self) -> Ints:
+        """By queue, the team that its tickets count for: the first that would take from it."""
+        homes = []
+        for queue, prefers in enumerate(self.prefers):
+            skilled = [team for team in range(len(self.teams)) if self.ranks[team][queue] >= 0]
+            homes.append(min(skilled, key=lambda team: (self.ranks[team][queue], prefers[team], team)))
+        return np.array(homes, dtype=np.int64)
+
+    @property
+    def agents_per_work(self) -> tuple[float, ...]:
+        """By team, the agents that an hour needs for each ms of work that arrives in it."""
+        full = [stretch[-1] for stretch in self.stretch_permille]
+        return tuple(s / 1000 / held / HOUR_MS for s, held in zip(full, self.concurrency, strict=True))
+
+
+def skills_of(scenario: Scenario) -> Skills:
+    """Return what the teams of a scenario can do."""
+    queues, teams = queue_names(scenario), list(scenario.teams)
+    return Skills(
+        queues=tuple(queues),
+        teams=tuple(teams),
+        ranks=tuple(_ranks(team, queues) for team in scenario.teams.values()),
+        prefers=tuple(_preferences(scenario, queue, teams) for queue in queues),
+        concurrency=tuple(team.concurrency for team in scenario.teams.values()),
+        stretch_permille=tuple(_stretch(team) for team in scenario.teams.values()),
+        patience_to=tuple(_patience_to(scenario, queue, queues) for queue in queues),
+        ages=tuple(_ages(scenario, queue, queues) for queue in queues),
+        cost_per_hour=tuple(team.cost_per_hour for team in scenario.teams.values()),
+    )
+
+
+def _ranks(team: Team, queues: list[str]) -> tuple[int, ...]:
+    ranks = [-1] * len(queues)
+    for rank, equals in enumerate(served_by(team)):
+        for queue in equals:
+            ranks[queues.index(queue)] = rank
+    return tuple(ranks)
+
+
+def _preferences(scenario: Scenario, queue: str, teams: list[str]) -> tuple[int, ...]:
+    listed = scenario.queues[queue].prefers if queue in scenario.queues else []
+    return tuple(listed.index(team) if team in listed else len(listed) for team in teams)
+
+
+def _stretch(team: Team) -> tuple[int, ...]:
+    factors = team.stretch if len(team.stretch) == team.concurrency else team.stretch * team.concurrency
+    return tuple(round(factor * 1000) for factor in factors)
+
+
+def _patience_to(scenario: Scenario, queue: str, queues: list[str]) -> int:
+    then = scenario.queues[queue].then if queue in scenario.queues else "leave"
+    return LEAVE if then == "leave" else queues.index(then)
+
+
+def _ages(scenario: Scenario, queue: str, queues: list[str]) -> tuple[tuple[int, int, int], ...]:
+    if queue not in scenario.queues:
+        return ()
+    rules = []
+    for age in scenario.queues[queue].age:
+        if age.to is not None:
+            rules.append((age.after, AGE_QUEUE, queues.index(age.to)))
+        elif age.priority is not None:
+            rules.append((age.after, AGE_PRIORITY, age.priority))
+    return tuple(rules)
