@@ -124,6 +124,14 @@ def border_faults(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"line {line} imports {module}; read its outcome's tables (sim.engine.outcome) instead"
 
 
+def loan_faults(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield which test files of other rooms a test file imports."""
+    for module, line, _ in imports(tree):
+        parts = module.split(".")
+        if parts[0] == "tests" and parts[-1].startswith("test_") and parts[1:-1] != path.split("/")[1:-1]:
+            yield f"line {line} imports {module}, a test file of another room; move what both need to tests/support"
+
+
 def circles(files: Mapping[str, ast.AST]) -> list[str]:
     """Return a circle of imports, if there is one: those inside functions count, those for types within a room not."""
     graph: dict[str, set[str]] = {}
@@ -170,7 +178,10 @@ def unsigned(files: Mapping[str, ast.AST]) -> list[str]:
 def faults(path: str, source: str) -> list[str]:
     """Return every floor and border that a file breaks."""
     tree = ast.parse(source)
-    return [f"{path}: {fault}" for fault in (*floor_faults(path, tree), *border_faults(path, tree))]
+    return [
+        f"{path}: {fault}"
+        for fault in (*floor_faults(path, tree), *border_faults(path, tree), *loan_faults(path, tree))
+    ]
 
 
 # --- the house as it stands ---------------------------------------------------------------------------------------
@@ -247,6 +258,11 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
         ("sim/cli/run.py", "from loadtests import plan", "child process"),
         ("loadtests/verdict/verdict.py", "from sim.metrics.registry import METRICS", "reads a run's files"),
         ("loadtests/plan/plan.py", "from tests.support import worlds", "imports tests"),
+        (
+            "tests/plan/test_inputs.py",
+            "from tests.replay.test_replay import start",
+            "move what both need to tests/support",
+        ),
         ("loadtests/staging/http/app.py", "from sim.core.clock import NEVER", "neither the model"),
         ("loadtests/staging/http/app.py", "from loadtests.dialect.contract import Dialect", "neither the model"),
     ],
@@ -264,6 +280,7 @@ def test_a_broken_floor_is_named_with_what_to_do(path: str, source: str, fault: 
         ("sim/metrics/refunds.py", "from sim.metrics.metric import Metric"),
         ("sim/__init__.py", "from sim.api import Run"),
         ("loadtests/plan/costs.py", "from sim import load, run"),
+        ("tests/plan/test_inputs.py", "from tests.plan.test_accounts import POOL"),
         ("loadtests/cli/__init__.py", "from loadtests.staging.http.server import serve"),
     ],
 )

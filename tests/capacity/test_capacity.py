@@ -25,7 +25,7 @@ from loadtests.verdict.plots.capacity import draw_capacity, plt
 from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.servers.tiny_server import HEALTH, Reply, TinyServer
 from tests.support.trace_factory import make_run, steady
-from tests.verdict.test_verdict import ended, first, rows_of, unsent
+from tests.support.verdict_rows import ended, first, rows_of, unsent
 
 SECOND_US = 1_000_000
 LENGTH_US = 10 * SECOND_US

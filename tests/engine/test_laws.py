@@ -17,7 +17,7 @@ from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback.columns import COMPLAINTS
 from sim.staffing.skills import AGE_QUEUE, LEAVE
-from tests.support.slow_desk import SlowEngine
+from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
 from tests.tools.swarm import differences
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from polars.exceptions import ComputeError
 
+import sim
 from sim.experiment import checkpoint as ledgers
 from sim.experiment.checkpoint import Ledger, beside, identity, refusal_told
 from sim.experiment.store import Kept
@@ -57,6 +59,41 @@ def test_what_decides_the_bits_names_the_place(monkeypatch: pytest.MonkeyPatch, 
     others["sources"] = identity(quiet(), seed=1)
     ledgers._sources.cache_clear()
     assert len({base, *others.values()}) == 1 + len(others), others
+
+
+def test_a_source_edited_or_moved_in_any_room_names_another_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So a checkpoint that was begun before is not resumed by code that may give other bits."""
+    assert Path(sim.__file__).parent == ledgers._HOME, "the identity is that of the whole model's sources"
+    home = tmp_path / "sim"
+    shutil.copytree(ledgers._HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(ledgers, "_HOME", home)
+
+    def place() -> Path:
+        ledgers._sources.cache_clear()
+        return beside(tmp_path / "run", identity(quiet(), seed=1), named=True)
+
+    before = place()
+    filled(Ledger(before), 0, 1).close()
+    places = {before}
+    rooms = sorted(path.parent for path in home.glob("*/__init__.py"))
+    for room in rooms:
+        source = next(room.rglob("[a-z]*.py"))
+        text = source.read_text("utf-8")
+        source.write_text(f"{text}\n", "utf-8")
+        places.add(place())
+        source.write_text(text, "utf-8")
+        assert place() == before, "the same sources, the same place"
+        source.rename(source.with_name("moved.py"))
+        places.add(place())
+        source.with_name("moved.py").rename(source)
+    ledgers._sources.cache_clear()
+    assert len(places) == 1 + 2 * len(rooms)
+    for one in places:
+        ledger = filled(Ledger(one))
+        assert ledger.finished(100) == (2 if one == before else 0)
+        ledger.close()
 
 
 def test_the_content_of_the_candles_names_the_place_too(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loadtests.injection.cases import AT_ONCE, GIVE_UP_S
-from tests.replay.test_replay import LONGEST_S, run_of
+from tests.support.servers.loadtest_run import LONGEST_S, run_of
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging
 from tests.support.servers.tiny_server import Reply, TinyServer, good
 

@@ -21,9 +21,9 @@ from sim.metrics.observation.waits import SHARES
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
-from tests.numerics.test_survival import slow_kaplan_meier
-from tests.support.slow_observation import INFINITE, SlowFacts, random_facts
 from tests.support.stories import rich
+from tests.support.twins.slow_observation import INFINITE, SlowFacts, random_facts
+from tests.support.twins.slow_survival import slow_kaplan_meier
 
 SWARM = 180
 seeds = pytest.mark.parametrize("first", range(0, SWARM, 30))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.numerics.survival import NOT_REACHED, group_bits, kaplan_meier_quantile, quantiles
+from tests.support.twins.slow_survival import slow_kaplan_meier
 
 few = settings(deadline=None)
 
@@ -45,18 +45,6 @@ def test_kaplan_meier_of_the_leukaemia_remissions() -> None:
     assert kaplan_meier_quantile(weeks, relapsed, 0.5) == 23.0
     assert kaplan_meier_quantile(weeks, relapsed, 0.25) == 13.0
     assert kaplan_meier_quantile(weeks, relapsed, 0.75) is None
-
-
-def slow_kaplan_meier(durations: list[int], observed: list[bool], p: float) -> float | None:
-    """The slow twin: one exact fraction for each distinct time."""
-    survival = Fraction(1)
-    for t in sorted(set(durations)):
-        at_risk = sum(d >= t for d in durations)
-        events = sum(d == t and o for d, o in zip(durations, observed, strict=True))
-        survival *= 1 - Fraction(events, at_risk)
-        if events and 1 - survival >= Fraction(p) - Fraction(1, 10**10):
-            return float(t)
-    return None
 
 
 @few

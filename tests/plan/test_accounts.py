@@ -40,8 +40,9 @@ from loadtests.transport.client import NoAnswerError
 from loadtests.verdict.summary import plain_lines
 from sim.core.tables import REQUESTS
 from sim.scenario import load as scenario
-from tests.plan.test_inputs import faults, planned
-from tests.replay.test_replay import MIXED, load, results, run_of
+from tests.support.plans import faults, planned
+from tests.support.servers import loadtest_run
+from tests.support.servers.loadtest_run import MIXED, load, results, run_of
 from tests.support.servers.staging_client import ENVIRON, staging
 from tests.support.servers.tiny_server import Reply, TinyServer
 from tests.support.trace_factory import arrivals_at, make_run
@@ -338,10 +339,8 @@ def test_where_each_customer_has_his_own_account_nothing_is_asked(tmp_path: Path
 def test_a_run_without_funds_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     run = run_of(tmp_path, {"withdrawal": 20.0}, 1.0)
     with TinyServer(lambda path, number: Reply(body=[{"currency": "USDT", "available": "1"}])) as server:
-        from tests.replay import test_replay as test_loadtest
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(test_loadtest, "ENVIRON", ENVIRONS["gate"])
+            patch.setattr(loadtest_run, "ENVIRON", ENVIRONS["gate"])
             code, _, err = load(run, server.url, "--dialect", "gate", "--window", "1 s")
         assert set(server.targets) == {"/api/v4/spot/accounts"}
     assert code == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import ssl
 from pathlib import Path
@@ -11,28 +10,14 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from loadtests.core.faults import InputError, LawError
+from loadtests.core.faults import LawError
 from loadtests.core.schedule import Schedule, Window, cut, read_trace
 from loadtests.dialect.contract import Outcome
-from loadtests.plan.plan import Plan, add_arguments, make_plan
 from loadtests.transport.client import Client, ForbiddenError, check_path
 from loadtests.transport.guard import LOCAL_HOSTS, check_url
 from loadtests.transport.recorder import LONGEST_US, Journal, Recorder, encode, merge
-from tests.support.servers.staging_client import ENVIRON
+from tests.support.plans import faults, planned
 from tests.support.trace_factory import make_run, steady
-
-
-def planned(run: Path, *options: str, url: str = "http://127.0.0.1:1", environ: dict[str, str] | None = None) -> Plan:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser.add_argument)
-    parsed = parser.parse_args(options)
-    return make_plan(run=str(run), url=url, options=parsed, environ=ENVIRON if environ is None else environ)
-
-
-def faults(run: Path, *options: str, **more: object) -> list[str]:
-    with pytest.raises(InputError) as caught:
-        planned(run, *options, **more)  # type: ignore[arg-type]
-    return caught.value.faults
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers.loadtest_run import load_bare
 from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.servers.tiny_server import TinyServer, good
 from tests.support.trace_factory import make_run, steady
-from tests.verdict.test_ci_files import load
 
 # A pair for localhost that nobody signed and nothing else uses.
 CERTIFICATE = """-----BEGIN CERTIFICATE-----
@@ -71,7 +71,7 @@ def unsigned_server(folder: Path) -> Iterator[tuple[int, list[bytes]]]:
 def test_a_certificate_that_nobody_signed_is_not_trusted(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
     with unsigned_server(tmp_path) as (port, told):
-        code, out = load(run, f"https://localhost:{port}")
+        code, out = load_bare(run, f"https://localhost:{port}")
     assert code == 2
     assert "TLS: self-signed certificate" in out or "TLS: self signed certificate" in out, out
     assert told in ([], [b""])
@@ -115,7 +115,7 @@ def test_no_request_leaves_the_host_whatever_the_dialect_asks(tmp_path: Path) ->
         paths = (f"{other.url}/x", f"//127.0.0.1:{other.port}/x", "/x HTTP/1.1\r\nHost: other")
         run = make_run(tmp_path / "run", steady({"login": 15.0}, 2.0), window_ms=2000)
         (tmp_path / "far.py").write_text(TELEPORTING.format(paths=paths))
-        code, out = load(run, server.url, "--dialect", str(tmp_path / "far.py"))
+        code, out = load_bare(run, server.url, "--dialect", str(tmp_path / "far.py"))
         assert code == 3, out
         assert "30 requests were not sent" in out
         assert (other.n_connections, server.n_requests) == (0, 0)

@@ -15,7 +15,7 @@ import pytest
 from loadtests.core.faults import InputError
 from loadtests.dialect.contract import ACKNOWLEDGED, UNKNOWN
 from loadtests.reconciliation.evidence import read_books
-from tests.replay.test_replay import LONGEST_S, load, run_of, start
+from tests.support.servers.loadtest_run import LONGEST_S, load, run_of, start
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging, wait_until
 from tests.support.servers.tiny_server import Reply, TinyServer
 

@@ -21,7 +21,7 @@ import pytest
 
 from loadtests.transport.recorder import merge
 from sim.core.tables import REQUESTS, read
-from tests.replay.test_replay import LONGEST_S, MIXED, code_but_for_lateness, locust, results, run_of, start
+from tests.support.servers.loadtest_run import LONGEST_S, MIXED, code_but_for_lateness, locust, results, run_of, start
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging, wait_until
 from tests.support.servers.tiny_server import Reply, TinyServer
 

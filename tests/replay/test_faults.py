@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from sim.core.tables import REQUESTS, read
-from tests.replay.test_replay import (
+from tests.support.servers.loadtest_run import (
     LONGEST_S,
     code_but_for_lateness,
     in_time,

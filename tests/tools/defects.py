@@ -157,7 +157,7 @@ def _take(db: Any, order: Any, settings: Any, now_ms: int) -> dict[str, Any]:
 
 def reconciled(defect: str | None, folder: Path) -> tuple[int, dict[str, Any]]:
     """Return exit code and reconciliation of a load test against a server with a defect, or without."""
-    from tests.replay.test_replay import LONGEST_S, start
+    from tests.support.servers.loadtest_run import LONGEST_S, start
 
     run = make_run(folder / "run", steady(RATES, SECONDS), window_ms=round(SECONDS * 1000))
     program = ("-m", "loadtests.staging") if defect is None else ("-m", __spec__.name, "serve", defect)

@@ -24,7 +24,7 @@ from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
 from sim.engine.outcome import Outcome
 from tests.support.features import FEATURES, features
-from tests.support.slow_desk import SlowEngine
+from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import Small, random_world
 
 Simulate: TypeAlias = Callable[..., Outcome]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,11 @@ from loadtests.verdict.baseline import Baseline, compare, difference
 from loadtests.verdict.baseline import judged as equivalence
 from loadtests.verdict.junit import junit_xml
 from loadtests.verdict.summary import markdown, plain_lines
-from tests.plan.test_inputs import faults, planned
-from tests.replay.test_replay import LateError, repeated_when_late
-from tests.support.servers.staging_client import ENVIRON, ROOT
+from tests.support.plans import faults, planned
+from tests.support.servers.loadtest_run import LateError, load_bare, repeated_when_late
 from tests.support.servers.tiny_server import Reply, TinyServer, good
 from tests.support.trace_factory import make_run, steady
-from tests.verdict.test_verdict import ended, judged, rows_of, unsent
+from tests.support.verdict_rows import ended, judged, rows_of, unsent
 
 NASTY = 'a<b> & "c" | d\n`e` *f* [g](h) \x00\x1b]]> <!-- é'
 COUNTERS = ("tests", "failures", "errors")
@@ -236,30 +233,19 @@ def test_a_regression_fails_the_run_and_an_invalid_run_decides_nothing() -> None
     assert "login.p95_ms regress: p95" in "\n".join(plain_lines(verdict, "x"))
 
 
-def load(run: Path, url: str, *options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", url, "--no-plots", "--no-reconcile"]
-    window = () if "--window" in options else ("--window", "2 s")
-    env = {**ENVIRON, "PATH": "", "HOME": str(run), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, *window, *options], cwd=ROOT, env=env, text=True, capture_output=True, timeout=60,
-        check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
 @pytest.mark.load
 @repeated_when_late
 def test_a_server_that_got_slower_fails_against_its_baseline(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 100.0}, 2.0), window_ms=2000)
     before, after = tmp_path / "before", tmp_path / "after"
     with TinyServer(lambda path, n: Reply(body={"token": "t"}, delay_s=0.03)) as server:
-        code, out = load(run, server.url, "--out", str(before))
+        code, out = load_bare(run, server.url, "--out", str(before))
         if "requests left late" in out:
             raise LateError(out)
         assert code == 0, out
     with TinyServer(lambda path, n: Reply(body={"token": "t"}, delay_s=0.09)) as server:
-        code, out = load(run, server.url, "--out", str(after), "--baseline", str(before), "--margin", "50%")
-        other = load(run, server.url, "--baseline", str(before), "--speedup", "2")
+        code, out = load_bare(run, server.url, "--out", str(after), "--baseline", str(before), "--margin", "50%")
+        other = load_bare(run, server.url, "--baseline", str(before), "--speedup", "2")
     if "requests left late" in out:
         raise LateError(out)
     assert code == 1, out
@@ -285,8 +271,8 @@ def test_a_baseline_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_dry_run_says_everything_and_sends_nothing(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"withdrawal": 10.0, "login": 50.0}, 2.0), window_ms=2000)
     with TinyServer(good) as server:
-        code, out = load(run, server.url, "--dry-run", "--speedup", "2")
-        as_json = load(run, server.url, "--dry-run", "--json", "--workers", "2")
+        code, out = load_bare(run, server.url, "--dry-run", "--speedup", "2")
+        as_json = load_bare(run, server.url, "--dry-run", "--json", "--workers", "2")
         assert server.n_connections == 0
     assert not (run / "loadtest").exists()
     assert (code, as_json[0]) == (0, 0)
@@ -319,9 +305,9 @@ def test_the_test_funds_are_what_the_withdrawals_ask_for(tmp_path: Path) -> None
 def test_a_dry_run_does_not_look_up_a_name(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
     host = "no-such-host.invalid"
-    code, out = load(run, f"http://{host}", "--allow-host", host, "--dry-run")
+    code, out = load_bare(run, f"http://{host}", "--allow-host", host, "--dry-run")
     assert code == 0, out
-    assert load(run, f"http://{host}", "--allow-host", host)[0] == 2
+    assert load_bare(run, f"http://{host}", "--allow-host", host)[0] == 2
 
 
 # --- the caps -----------------------------------------------------------------------------------------------------
@@ -331,7 +317,7 @@ def test_a_dry_run_does_not_look_up_a_name(tmp_path: Path) -> None:
 def test_no_option_sends_more_than_the_caps_allow(tmp_path: Path, options: list[str]) -> None:
     run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
     with TinyServer(good) as server:
-        code, out = load(run, server.url, *options, "--max-rate", "60")
+        code, out = load_bare(run, server.url, *options, "--max-rate", "60")
         assert server.n_connections == 0
     assert code == 2
     assert "--max-rate: got a peak of 100 requests in a second; must be at most 60" in out
@@ -366,7 +352,7 @@ def test_a_generator_that_catches_up_does_not_exceed_the_cap_on_the_rate(tmp_pat
 
     with TinyServer(reply) as server:
         options = ("--window", "4 s", "--dialect", str(tmp_path / "still.py"), "--max-rate", "110")
-        code, out = load(run, server.url, *options)
+        code, out = load_bare(run, server.url, *options)
     seconds = np.array(at_s)
     assert (code, len(seconds)) == (3, 400), out
     assert int(np.max(np.searchsorted(seconds, seconds + 1.0) - np.arange(len(seconds)))) <= 115

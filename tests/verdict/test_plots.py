@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from loadtests.verdict import plots
-from tests.verdict.test_verdict import ended, first, judged, rows_of, unsent
+from tests.support.verdict_rows import ended, first, judged, rows_of, unsent
 
 
 def shown(rows: pl.DataFrame, **objective: float) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from loadtests.core.faults import InputError
 from loadtests.plan import costs
 from loadtests.verdict.shortage import Amount, Shortage, costs_of, proven, read_capacity, sentence, shortage, told
 from sim.numerics.statistics import Difference
-from tests.plan.test_inputs import faults, planned
+from tests.support.plans import faults, planned
+from tests.support.servers.loadtest_run import load_bare
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging
 from tests.support.servers.tiny_server import TinyServer, good
 from tests.support.trace_factory import make_run, steady
-from tests.verdict.test_ci_files import load
-from tests.verdict.test_verdict import ended, judged, rows_of
+from tests.support.verdict_rows import ended, judged, rows_of
 
 # Five minutes; 60 requests in a minute are 1 a second.
 PREDICTED: dict[str, Any] = {
@@ -241,7 +241,7 @@ def test_a_load_test_prints_the_sentence_and_keeps_it(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 50.0}, 2.0), window_ms=2000)
     path = capacity(tmp_path, all=held(0.5, 0.4, 0.6))
     with TinyServer(good) as server:
-        code, out = load(run, server.url, "--capacity", str(path), "--out", str(tmp_path / "out"))
+        code, out = load_bare(run, server.url, "--capacity", str(path), "--out", str(tmp_path / "out"))
     assert code in (0, 3), out
     assert (
         "staging holds 0.5 (0.4 to 0.6) requests/s, the scenario's p95 peak is 1.67; short by 1.17 for 1 minute or"
@@ -293,7 +293,7 @@ def test_a_staging_server_too_small_and_then_large_enough(tmp_path: Path) -> Non
                 if "proves nothing" not in measured:
                     break
             path = place / "capacity.json"
-            _, out = load(run, url, "--capacity", str(path), "--out", str(tmp_path / f"{name}-test"))
+            _, out = load_bare(run, url, "--capacity", str(path), "--out", str(tmp_path / f"{name}-test"))
         (said[name],) = [line for line in out.splitlines() if line.startswith("staging holds ")] or [measured + out]
     costs_found = json.loads((tmp_path / "small-test" / "verdict.json").read_text())["manager"]["costs"]
     assert re.fullmatch(

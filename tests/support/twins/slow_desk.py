@@ -16,7 +16,7 @@ from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.feedback import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
-from tests.support.slow_feedback import SlowLevels
+from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
 
 DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)

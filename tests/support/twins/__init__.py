@@ -1,0 +1,1 @@
+"""Slow twins of what the model computes fast, written from its definitions."""
