@@ -1,6 +1,7 @@
 """The gallery: every scenario of the catalogue on one page, and the figures of money and of the public where they tell.
 
-``python -m sim.studies.gallery [NAME ...]`` writes ``results/gallery/<scenario>.png``, all of them without a name.
+``python -m sim.studies.gallery [NAME ...]`` writes ``results/gallery/<scenario>.png`` below the folder in which it is
+started, all of them without a name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sim.output.plots import figures, overview
 from sim.scenario import load
 from sim.scenario.loading.catalogue import names
 
-FOLDER = Path(__file__).resolve().parents[2] / "results" / "gallery"
+FOLDER = Path("results") / "gallery"
 REPLICATIONS, SEED = 20, 1
 DPI, COLOURS, MOST_BYTES = 100, 128, 200_000
 DETAILS = {"fud_campaign": "public", "kol_amplifies": "public", "rumour_run": "money"}
@@ -42,6 +43,7 @@ def write(figure: Figure, path: Path) -> Path:
     picture.save(small, format="PNG", optimize=True)
     if small.tell() > MOST_BYTES:
         raise ValueError(f"{path}: got {small.tell()} bytes; must be at most {MOST_BYTES}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(small.getvalue())
     return path
 

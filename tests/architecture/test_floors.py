@@ -14,37 +14,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from tests.architecture.floors import FLOORS, page
 from tests.architecture.sources import ROOT, imports, is_module, name_of, parsed, project_files, python_files
-
-Floors = tuple[tuple[str, ...], ...]
-
-FLOORS: Mapping[str, Floors] = {
-    "sim": (
-        ("core", "theory"),
-        ("numerics", "scenario", "feedback"),
-        ("drivers", "staffing"),
-        ("demand",),
-        ("model", "engine"),
-        ("metrics",),
-        ("experiment",),
-        ("output", "selfcheck"),
-        ("api",),
-        ("studies",),
-        ("cli",),
-    ),
-    "loadtests": (
-        ("core",),
-        ("dialect",),
-        ("transport", "verdict", "dialects"),
-        ("plan",),
-        ("reconciliation", "capacity"),
-        ("replay", "injection"),
-        ("locustfile",),
-        ("cli",),
-        ("__main__",),
-    ),
-}
-"""The rooms of each half, from the lowest floor up. ``loadtests/staging`` stands apart: it knows none of them."""
 
 FACES = (
     "sim/__init__.py",
@@ -66,6 +37,7 @@ MODEL_USERS = ("loadtests/plan/costs.py",)
 """Files of the load test that run the model itself."""
 
 ROOM_FILES = 12
+TABLE = "tests/architecture/floors.py"
 
 
 def room(module: str) -> str:
@@ -87,8 +59,8 @@ def floor_faults(path: str, tree: ast.AST) -> Iterator[str]:
         return
     at = floor_of(top, here)
     if at is None:
-        stands = "stands in the hallway" if path.count("/") == 1 else "lies in a room without a floor"
-        yield f"{stands}; put it into a room (each room's __init__ says what it is for), or give {here} a floor here"
+        stands = "stands in the hallway, in no room" if path.count("/") == 1 else "lies in a room without a floor"
+        yield f"{stands}; put it into one ({top}/README.md has them), or give {here} a floor in {TABLE}"
         return
     for module, line, _ in imports(tree):
         there = room(module)
@@ -211,6 +183,13 @@ def test_every_room_has_a_sign() -> None:
 
 
 @pytest.mark.parametrize("top", FLOORS)
+def test_the_page_of_a_half_shows_its_floors_and_quotes_the_sign_of_each_room(top: str) -> None:
+    shown = "\n".join(page(top))
+    text = (ROOT / top / "README.md").read_text("utf-8")
+    assert shown in text, f"{top}/README.md: put what python -m tests.architecture.floors {top} prints into it"
+
+
+@pytest.mark.parametrize("top", FLOORS)
 def test_every_room_of_the_table_exists(top: str) -> None:
     present = {room(name_of(path)) for path in python_files(top)}
     gone = {name for rooms in FLOORS[top] for name in rooms} - present
@@ -249,7 +228,7 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
         ),
         ("loadtests/plan/plan.py", "from loadtests.cli import main", "plan (floor 4) imports loadtests.cli (floor 8)"),
         ("loadtests/verdict/verdict.py", "from loadtests.transport import driver", "move it down"),
-        ("sim/refunds.py", "x = 1", "stands in the hallway; put it into a room"),
+        ("sim/refunds.py", "x = 1", "stands in the hallway, in no room; put it into one"),
         ("sim/refunds/queue.py", "x = 1", "lies in a room without a floor"),
         ("loadtests/refunds.py", "x = 1", "stands in the hallway"),
         ("sim/output/saved_run.py", "from sim import load", "public face"),
