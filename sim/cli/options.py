@@ -54,7 +54,7 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     compare.add_argument("runs", nargs="+", metavar="RUN", help="run folders, two or more; the first is the base")
     compare.add_argument("--metric", action="append", default=[], metavar="NAME", help="only these metrics")
-    command("selfcheck", "check:selfcheck", "compare the model with exact queueing answers", "withstand selfcheck")
+    command("selfcheck", "selfcheck:selfcheck", "compare the model with exact queueing answers", "withstand selfcheck")
     hazards = command(
         "hazards", "run:hazard_lines", "set complaint hazards from p_public_if_unresolved",
         "withstand hazards scenarios/baseline.toml --replications 100",

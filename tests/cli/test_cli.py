@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from sim.cli.options import CHILDREN
+from sim.cli.options import CHILDREN, parser
 from sim.cli.tables import progress
 from sim.scenario.loading import catalogue
 from tests.support.cli_runs import LONGEST_S, QUICK, ROOT, SCRIPT, installed, undrawn, withstand
@@ -53,6 +54,13 @@ def test_help_names_every_command_and_code() -> None:
 def test_no_command_is_left_out_here() -> None:
     choices = withstand("frobnicate").err.split("choose from ")[1].split(")")[0]
     assert choices.replace("'", "").split(", ") == COMMANDS
+
+
+def test_what_runs_each_command_is_there() -> None:
+    [commands] = [one.choices for one in parser()._actions if isinstance(one.choices, dict)]
+    for name in set(COMMANDS) - set(CHILDREN):
+        module, _, function = commands[name].get_default("start").partition(":")
+        assert callable(getattr(import_module(f"sim.cli.{module}"), function)), name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
