@@ -100,11 +100,6 @@ class Recorder:
         self.n_closed += 1
         self.n_failed += outcome.outcome in ("rejected", "unknown")
 
-    def lateness_us(self) -> np.ndarray:
-        """Return sent - due of every request sent so far."""
-        sent = self.sent_us >= 0
-        return self.sent_us[sent] - self.due_us[sent]
-
     def counts(self) -> dict[str, int]:
         """Return the number of requests by outcome, with the planned number; they must agree.
 

@@ -7,7 +7,7 @@ are text only at the edges (scenarios, command line, reports); the conversions l
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 MS = 1
 SECOND_MS = 1000
@@ -60,8 +60,3 @@ def parse_utc(text: str) -> datetime:
     """
     when = datetime.fromisoformat(text)
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def at_utc(start: datetime, ms: int) -> datetime:
-    """Return the UTC instant that lies ``ms`` milliseconds after ``start``."""
-    return start + timedelta(milliseconds=ms)

@@ -139,12 +139,6 @@ def quantiles(law: Law, u: Floats) -> Floats:
     return _quantiles(table.table(), row, np.ascontiguousarray(u, dtype=np.float64))
 
 
-def lognormal(mean: float, sigma: float, u: Floats) -> Floats:
-    """Return quantiles of the lognormal law with this mean, whose logarithm has standard deviation ``sigma``."""
-    rows = np.array([_lognormal_row(mean, sigma)], dtype=ROW)
-    return _quantiles(Laws(rows, np.zeros(0)), 0, np.ascontiguousarray(u, dtype=np.float64))
-
-
 def _lognormal_row(mean: float, sigma: float) -> tuple[float, ...]:
     return (_LOGNORMAL, mean * math.exp(-(sigma**2) / 2), sigma, 0, 0, 0)
 

@@ -14,7 +14,7 @@ from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.durations import draw_ms
 from sim.feedback import Flow
-from sim.feedback.columns import GIVEN_NAMES, OTHERS
+from sim.feedback.columns import OTHERS
 from sim.numerics.lognormal import Amounts, amount, amounts_at, amounts_of
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key, stream_keys, ticket_key, uniform
 from sim.scenario.schema.scenario import Scenario
@@ -159,11 +159,6 @@ def flow_of(
         **_public(scenario, streams, _FIRST_TIMES << 3 * plenty),
         **_run(recipe, scenario, streams, _FIRST_TIMES << 3 * plenty),
     )
-
-
-def no_given(minutes: int) -> Floats:
-    """Return a table of what minutes are given, without anything."""
-    return np.zeros((len(GIVEN_NAMES), minutes))
 
 
 def _requests(recipe: MoneyRecipe, streams: Streams, auto: Ints, hand: Ints) -> Ints:

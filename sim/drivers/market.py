@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -30,7 +31,7 @@ from sim.scenario.schema.scenario import Scenario, Shock
 
 DECAY_STEP_MS = 10 * MINUTE_MS
 _DECAY_HALVES = 12
-DRIVEN = ("tickets", "withdrawals", "logins", "signups", "reviews")
+Moved = Literal["tickets", "withdrawals", "logins", "signups", "reviews"]
 _COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
@@ -54,7 +55,7 @@ class Market:
         """The end of the run in ms."""
         return (self.scenario.warmup_days + self.scenario.days) * DAY_MS
 
-    def shocks_on(self, driven: str, category: str | None = None) -> tuple[Shock, ...]:
+    def shocks_on(self, driven: Moved, category: str | None = None) -> tuple[Shock, ...]:
         """Return the shocks that move tickets (of one category), withdrawals, logins, sign-ups or reviews."""
         return tuple(
             shock
@@ -62,7 +63,7 @@ class Market:
             if driven != "tickets" or not shock.categories or category in shock.categories
         )
 
-    def factor(self, driven: str, category: str | None = None) -> Curve:
+    def factor(self, driven: Moved, category: str | None = None) -> Curve:
         """Return the factor on tickets (of one category), withdrawals, logins, sign-ups or the share of withdrawals
         that is reviewed, as a step function.
         """
@@ -75,7 +76,7 @@ class Market:
             curve = curve.times(Curve(np.arange(len(hourly) + 1) * HOUR_MS, hourly))
         return curve
 
-    def _hourly(self, driven: str) -> NDArray[np.float64] | None:
+    def _hourly(self, driven: Moved) -> NDArray[np.float64] | None:
         """Return the factor of prices by the hour; None where there is none."""
         rules, newcomers = self.scenario.market, self.scenario.newcomers
         if driven == "signups":

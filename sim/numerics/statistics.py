@@ -98,19 +98,6 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Di
     return Difference(mean=mean, half_width=t_critical(df, confidence) * math.sqrt(va + vb), degrees_of_freedom=df)
 
 
-def variance_reduction(a: ArrayLike, b: ArrayLike) -> float:
-    """Return how many times more replications independent runs would need for the error of the paired ones.
-
-    (var a + var b) / var(a - b); 1 when pairing did nothing, infinite when the difference is constant. Raises
-    ValueError unless both have the same number of finite samples, two or more.
-    """
-    x, y = _finite(a, "a"), _finite(b, "b")
-    if len(x) != len(y) or len(x) < 2:
-        raise ValueError(f"a, b: got {len(x)} and {len(y)} samples; must be as many, and at least 2")
-    apart, paired = float(x.var(ddof=1) + y.var(ddof=1)), float((x - y).var(ddof=1))
-    return apart / paired if paired > 0 else math.inf
-
-
 def quantile(samples: ArrayLike, p: float) -> float | None:
     """Return the p-quantile: with x[0] <= ... <= x[n-1], linear between the two neighbours of x[(n - 1) p].
 
@@ -152,39 +139,6 @@ def precise_enough(samples: ArrayLike, relative_error: float, confidence: float 
     if len(x) < 2:
         return False
     return relative_precision(float(x.mean()), half_width(x, confidence)) <= _adjusted(relative_error)
-
-
-def planned_replications(
-    *, mean: float, deviation: float, relative_error: float, confidence: float = 0.95, limit: int = 10_000_000
-) -> int | None:
-    """Return the smallest n >= 2 that ``precise_enough`` would accept were mean and deviation to stay as they are.
-
-    ``deviation`` is the standard deviation of one replication. None when more than ``limit`` would be needed.
-    """
-    wanted = _adjusted(relative_error) * abs(mean)
-
-    def enough(n: int) -> bool:
-        return t_critical(n - 1, confidence) * deviation / math.sqrt(n) <= wanted
-
-    if not enough(limit):
-        return None
-    low, high = 1, limit
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
-def clean_replications_needed(probability: float, confidence: float = 0.95) -> int:
-    """Return how many replications without a breach show P(no breach) >= probability: ceil(ln(1 - c) / ln p).
-
-    The exact binomial bound for 0 breaches (Clopper and Pearson 1934). Raises ValueError unless both are above 0
-    and below 1.
-    """
-    for name, value in (("probability", probability), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name}: got {value}; must be above 0 and below 1")
-    return math.ceil(math.log(1 - confidence) / math.log(probability))
 
 
 def _adjusted(relative_error: float) -> float:

@@ -5,36 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from sim.core.arrays import Floats, Ints
 from sim.core.jit import compiled, part
 
 NOT_REACHED = -1
-
-
-def kaplan_meier_quantile(durations_ms: ArrayLike, observed: ArrayLike, p: float) -> float | None:
-    """Return the smallest time t, in ms, at which the product-limit estimate of P(T <= t) reaches p.
-
-        S(t) = product over event times t_i <= t of (1 - d_i / n_i)
-        d_i  events at t_i;  n_i  durations of t_i or longer, so one censored at t_i still counts as at risk there
-
-    ``durations_ms``: whole ms, 0 or more. ``observed``: True where the duration ended in the event, False where it
-    was still running when last seen (censored). None when the estimate never reaches p. Source: Kaplan and Meier
-    1958, JASA 53:457-481. The comparison allows 1e-10 for the rounding of the product. Raises ValueError when the
-    lengths differ, a duration is negative or not whole, or p is not in (0, 1].
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p: got {p}; must be above 0 and at most 1")
-    durations, event = np.asarray(durations_ms), np.asarray(observed, dtype=bool)
-    if durations.shape != event.shape or durations.ndim != 1:
-        raise ValueError(f"durations_ms, observed: got shapes {durations.shape}, {event.shape}; must be one row each")
-    if len(durations) == 0:
-        return None
-    if durations.dtype.kind not in "iu" or durations.min() < 0 or durations.max() >= 2**60:
-        raise ValueError("durations_ms: must be whole milliseconds, 0 or more and below 2^60")
-    found = quantiles((durations.astype(np.int64) * 2 + ~event) << group_bits(1), 1, (p,))[-1, 0]
-    return None if found == NOT_REACHED else float(found)
 
 
 def group_bits(groups: int) -> int:
@@ -45,8 +20,15 @@ def group_bits(groups: int) -> int:
 def quantiles(keys: Ints, groups: int, shares: tuple[float, ...]) -> Ints:
     """Return the Kaplan-Meier quantiles, ms: a row for each group and, last, one for all; NOT_REACHED where none is.
 
+    The p-quantile is the smallest time at which the product-limit estimate of P(T <= t) = 1 - S(t) reaches p, with
+    1e-10 allowed for the rounding of the product. Source: Kaplan and Meier 1958, JASA 53:457-481.
+
+        S(t) = product over event times t_i <= t of (1 - d_i / n_i)
+        d_i  events at t_i;  n_i  durations of t_i or longer, so one censored at t_i still counts as at risk there
+
     A key is (duration_ms * 2 + censored) << group_bits(groups) | group, so that keys in order have the events of an
-    instant before what is censored in it. ``keys`` is put in order. ``shares`` must rise.
+    instant before what is censored in it. Durations are 0 or more and below 2^60. ``keys`` is put in order.
+    ``shares`` must rise.
     """
     keys.sort()
     return product_limit(keys, groups, group_bits(groups), np.array(shares))

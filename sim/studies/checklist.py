@@ -24,7 +24,6 @@ from sim.core.tables import ARRIVALS, TICKETS, dtypes
 
 FILE = Path(__file__).resolve().parents[1] / "checklist.toml"
 PARTS = {"S0": 45, "S1": 42, "S2": 62}
-IDS = tuple(f"{part}-{number:02}" for part, count in PARTS.items() for number in range(1, count + 1))
 STATES = ("represented", "later", "out_of_scope", "pending")
 NAMES = ("keys", "categories", "metrics", "levels", "scenarios", "endpoints", "outputs")
 """What may represent a row, beside the keys that its changes name."""

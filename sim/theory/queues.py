@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
@@ -28,7 +27,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class ErlangC(Queue):
-    """M/M/c: the means, the probability of a wait, and the laws of wait and sojourn."""
+    """M/M/c: the means, the probability of a wait, and the law of the wait."""
 
     p_wait: float
     service_rate: float
@@ -38,28 +37,6 @@ class ErlangC(Queue):
     def service_level(self, target: float) -> float:
         """Return P(wait <= target) = 1 - C exp(-(c mu - lambda) target)."""
         return 1 - self.p_wait * math.exp(-self.spare_rate * target)
-
-    def wait_quantile(self, p: float) -> float:
-        """Return the p-quantile of the wait; 0 while p does not exceed the share that waits not at all."""
-        return max(0.0, math.log(self.p_wait / (1 - p)) / self.spare_rate)
-
-    def p_sojourn_beyond(self, t: float) -> float:
-        """Return P(wait + service > t).
-
-        e^(-mu t) + C mu (e^(-d t) - e^(-mu t)) / (mu - d), d = c mu - lambda. Source: Gross et al., Fundamentals
-        of Queueing Theory, ch. 2.
-        """
-        mu, d = self.service_rate, self.spare_rate
-        slow, apart = min(mu, d), abs(mu - d)
-        gap = t if apart == 0 else -math.expm1(-apart * t) / apart
-        return math.exp(-mu * t) + self.p_wait * mu * math.exp(-slow * t) * gap
-
-    def sojourn_quantile(self, p: float) -> float:
-        """Return the p-quantile of wait + service, 0 < p < 1, by root finding."""
-        upper = self.mean_sojourn
-        while self.p_sojourn_beyond(upper) > 1 - p:
-            upper *= 2
-        return float(brentq(lambda t: self.p_sojourn_beyond(t) - (1 - p), 0.0, upper, xtol=1e-300, rtol=1e-14))
 
 
 def birth_death(birth: ArrayLike, death: ArrayLike) -> Floats:

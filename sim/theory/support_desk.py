@@ -6,45 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.special import gammainc, gammaincinv, ndtri, pdtr
+from scipy.special import gammaincinv, ndtri
 
 
 @dataclass(frozen=True, kw_only=True)
 class Funnel:
-    """A day's funnel from users to public complaints; each share names its denominator."""
+    """A day's funnel from users to public complaints."""
 
     active: float
     tickets: float
     unresolved: float
     public: float
-
-    users: float
-
-    @property
-    def share_without_complaint_of_users(self) -> float:
-        """Share of all registered users without a public complaint that day."""
-        return 1 - self.public / self.users
-
-    @property
-    def share_without_complaint_of_active(self) -> float:
-        """Share of the month's active users without a public complaint that day."""
-        return 1 - self.public / self.active
-
-    @property
-    def share_without_complaint_of_tickets(self) -> float:
-        """Share of the day's tickets without a public complaint."""
-        return 1 - self.public / self.tickets
-
-    def p_public_above(self, count: int) -> float:
-        """Return P(public complaints of a day > count) when every stage thins independently: Poisson."""
-        return float(gammainc(count + 1, self.public))
-
-    def public_quantile(self, p: float) -> int:
-        """Return the smallest count k with P(public complaints of a day <= k) >= p."""
-        count = 0
-        while pdtr(count, self.public) < p:
-            count += 1
-        return count
 
 
 def funnel(
@@ -54,7 +26,7 @@ def funnel(
     active = users * active_share
     tickets = active * issues_per_day
     unresolved = tickets * (1 - resolved_at_once)
-    return Funnel(users=users, active=active, tickets=tickets, unresolved=unresolved, public=unresolved * public_share)
+    return Funnel(active=active, tickets=tickets, unresolved=unresolved, public=unresolved * public_share)
 
 
 def agent_first_contact(*, bot_share: float, resolved_at_once: float) -> float:

@@ -31,7 +31,7 @@ DOORS = {
 }
 """Modules that few may open, with those who may. Whoever measures reads ``sim.engine.outcome``."""
 
-SHARED = ("sim.core.clock", "sim.core.tables", "sim.numerics.rate_curve")
+SHARED = ("sim.core.clock", "sim.core.tables")
 """What the load test may import of the model; all else it reads from a run's files."""
 MODEL_USERS = ("loadtests/plan/costs.py",)
 """Files of the load test that run the model itself."""

@@ -25,7 +25,7 @@ from sim.scenario import load
 from sim.scenario.loading import catalogue
 from sim.scenario.reference.keys import Key, key_at, keys, laws
 from sim.studies import checklist
-from sim.studies.checklist import IDS, NAMES, STATES, Bound, Change, Row, changes, read, rows, summary
+from sim.studies.checklist import NAMES, PARTS, STATES, Bound, Change, Row, changes, read, rows, summary
 from tests.catalogue import moves as moving
 from tests.catalogue.moves import WORLD, assert_moves, half, measured, move, seen, write_prices
 
@@ -47,8 +47,9 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_id_stands_in_the_checklist_once_and_in_order() -> None:
-    assert [row.id for row in ROWS] == list(IDS)
-    assert len(IDS) == 149
+    wanted = [f"{part}-{number:02}" for part, count in PARTS.items() for number in range(1, count + 1)]
+    assert [row.id for row in ROWS] == wanted
+    assert len(wanted) == 149
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -85,7 +86,7 @@ def test_the_summary_counts_every_row() -> None:
     lines = list(summary())
     print("\n".join(lines))  # noqa: T201 - the summary is what one wants to see
     counts = [int(line.split()[-1]) for line in lines[1:5]]
-    assert sum(counts) == len(IDS)
+    assert sum(counts) == len(ROWS)
     assert counts[0] == sum(bool(row.changes) for row in ROWS)
 
 

@@ -105,12 +105,6 @@ def test_calendar_times_by_hand() -> None:
             clock.parse_utc(text)
 
 
-@given(instants, st.integers(0, 400 * clock.DAY_MS))
-def test_so_many_milliseconds_after_the_start(when: datetime, ms: int) -> None:
-    start = when.replace(tzinfo=UTC)
-    assert (clock.at_utc(start, ms) - start) // timedelta(milliseconds=1) == ms
-
-
 def test_never_is_the_largest_int64_and_later_than_every_horizon() -> None:
     assert np.iinfo(np.int64).max == clock.NEVER
     assert clock.NEVER > 1000 * 365 * clock.DAY_MS

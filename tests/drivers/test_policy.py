@@ -41,8 +41,8 @@ def expected(scenario: Scenario) -> list[float]:
 def hourly(made: Policy, **shock: Any) -> np.ndarray[Any, Any]:
     """Return by hour what a policy makes of 6 ordinary tickets an hour of ``howto``, moved by a factor."""
     days = made.days
-    ordinary = Curve(np.array([0, days * DAY_MS]), np.array([6.0]))
-    driven = ordinary.scaled(shock.get("factor", 1.0))
+    edges = np.array([0, days * DAY_MS])
+    ordinary, driven = Curve(edges, np.array([6.0])), Curve(edges, np.array([6.0 * shock.get("factor", 1.0)]))
     return made.tickets("howto", ordinary, driven).expected(HOUR_MS)
 
 

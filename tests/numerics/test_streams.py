@@ -14,7 +14,7 @@ from scipy.special import gammaincinv, ndtri
 
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CHASE, REOPEN
-from sim.demand.durations import draw_ms, lognormal, mean_ms, quantiles, sigma_of
+from sim.demand.durations import draw_ms, mean_ms, quantiles, sigma_of
 from sim.numerics import normal
 from sim.numerics.normal import normal_quantile
 from sim.numerics.streams import DAY_STRIDE, Streams, mix, unit
@@ -287,8 +287,9 @@ def test_the_coefficients_of_the_normal_quantile_have_their_published_sums() -> 
         assert sum(one / 10 ** np.floor(np.log10(one)) for one in both) == pytest.approx(expected, rel=1e-15)
 
 
-def test_amounts_are_quantiles_of_the_lognormal_law() -> None:
-    np.testing.assert_allclose(lognormal(1500.0, 0.8, GRID), 1500 * np.exp(0.8 * ndtri(GRID) - 0.32), rtol=1e-13)
+def test_lognormal_times_are_quantiles_of_their_law() -> None:
+    one = law("lognormal", mean="1500 ms", cv=float(np.sqrt(np.expm1(0.64))))
+    np.testing.assert_allclose(quantiles(one, GRID), 1500 * np.exp(0.8 * ndtri(GRID) - 0.32), rtol=1e-13)
 
 
 def test_a_lognormal_by_its_p90_takes_the_ordinary_one_of_two_solutions() -> None:

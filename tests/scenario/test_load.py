@@ -22,7 +22,6 @@ from sim.scenario.schema.quantities import (
     Duration,
     DurationOrZero,
     Instant,
-    Name,
     NonNegative,
     Number,
     Part,
@@ -80,7 +79,7 @@ class Story(Part):
     period: Literal["1 d", "7 d"] = "1 d"
     weights: list[NonNegative] = Field([1.0], min_length=1)
     patience: Law | None = None
-    teams: dict[Name, Team] = Field({}, description="teams by name")
+    teams: dict[Text, Team] = Field({}, description="teams by name")
 
     def cross_faults(self) -> list[tuple[str, object, str]]:
         known = list(self.teams)
@@ -156,8 +155,7 @@ SENTENCES = [
      "must be a key of patience: law, mean"),
     ("teams = 3", "teams: got 3; must be a table (teams by name)"),
     ("teams.x = 3", "teams.x: got 3; must be a table"),
-    (f"[teams.Front]\n{TEAM}", 'teams.Front: got "Front"; '
-     "must be a name: lower-case letters, digits and _, beginning with a letter"),
+    (f"[teams.' ']\n{TEAM}", 'teams." ": got " "; must be text in quotes, not empty'),
     (f"[teams.x]\n{TEAM}".replace("3", "-3"), "teams.x.agents: got -3; must be a whole number of agents, 0 or more"),
     (f"[teams.x]\n{TEAM}".replace("3", "3.0"), "teams.x.agents: got 3.0; "
      "must be a whole number of agents, 0 or more"),

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from loadtests.staging.exchange import payments, withdrawals
-from loadtests.staging.exchange.addresses import sample_address
 from loadtests.staging.settings import Settings
+from tests.support.servers.addresses import sample_address
 from tests.support.servers.staging_client import SECRETS, Client, order, signature_headers, staging_thread, wait_until
 
 QUICK: dict[str, Any] = {"payment_s": 0.0, "review_share": 0.0, "review_s": 0.0}

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from loadtests.staging.errors import ApiError
 from loadtests.staging.exchange import ledger, payments, tickets, withdrawals
-from loadtests.staging.exchange.addresses import sample_address
 from loadtests.staging.exchange.assets import ASSETS, format_units
 from loadtests.staging.settings import Settings
 from loadtests.staging.storage import sqlite
+from tests.support.servers.addresses import sample_address
 from tests.support.servers.staging_client import order
 
 SMALL = Settings(

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.staging.errors import ApiError
-from loadtests.staging.exchange.addresses import is_address, sample_address
+from loadtests.staging.exchange.addresses import is_address
 from loadtests.staging.exchange.assets import ASSETS, format_units, parse_amount
 from loadtests.staging.exchange.keccak import keccak_256
 from loadtests.staging.http.app import make_app
 from loadtests.staging.http.capacity import RateLimit, Station
 from loadtests.staging.options import add_arguments, settings_from
 from loadtests.staging.settings import SECRET_NAMES, Settings, SettingsError, secrets_from
+from tests.support.servers.addresses import sample_address
 from tests.support.servers.staging_client import ENVIRON, SECRETS
 
 # From BIP 173, BIP 350, EIP-55 and public test-network examples.

@@ -1,4 +1,4 @@
-"""Addresses of withdrawals: test-network checks per chain, and sample addresses for load.
+"""Addresses of withdrawals: test-network checks per chain.
 
 BTC: testnet bech32 and bech32m (BIP 173, BIP 350) and base58check (versions 0x6f, 0xc4). TRX: base58check, version
 0x41. ETH: 20 bytes in hex; mixed case must carry the EIP-55 checksum.
@@ -32,21 +32,6 @@ def is_address(chain: str, text: str) -> bool:
     if chain == "ETH":
         return _is_hex_address(text)
     return False
-
-
-def sample_address(chain: str, seed: int) -> str:
-    """Return a valid address of ``chain`` that nobody holds a key to, the same for the same seed.
-
-    Raises ValueError for a chain that the staging exchange does not know.
-    """
-    payload = hashlib.sha256(f"withstand sample address {chain} {seed}".encode()).digest()[:20]
-    if chain == "ETH":
-        return "0x" + payload.hex()
-    if chain == "TRX":
-        return _base58check(bytes([_TRX_VERSION]) + payload)
-    if chain == "BTC":
-        return _segwit(payload)
-    raise ValueError(f"no such chain: {chain}")
 
 
 def _is_hex_address(text: str) -> bool:
@@ -119,13 +104,3 @@ def _is_segwit(text: str) -> bool:
     padding_ok = left_over < 5 and (left_over == 0 or groups[-1] & ((1 << left_over) - 1) == 0)
     length_ok = n_bytes in (20, 32) if version == 0 else 2 <= n_bytes <= 40
     return _polymod(_expanded_prefix() + values) == wanted and version <= 16 and padding_ok and length_ok
-
-
-def _segwit(program: bytes) -> str:
-    """Return the version-0 testnet address of a witness program whose length is a multiple of 5 bytes."""
-    number = int.from_bytes(program, "big")
-    n_groups = len(program) * 8 // 5
-    values = [0] + [number >> 5 * (n_groups - 1 - i) & 31 for i in range(n_groups)]
-    checksum = _polymod(_expanded_prefix() + values + [0] * 6) ^ _BECH32_CONSTANT
-    values += [checksum >> 5 * (5 - i) & 31 for i in range(6)]
-    return _TESTNET_PREFIX + "1" + "".join(_BECH32[value] for value in values)

@@ -86,15 +86,6 @@ class _Range:
         return unit == self.unit and tuple(map(str, inner[: len(self.key)])) == self.key
 
 
-def read_provenance(path: str | Path) -> dict[str, Provenance]:
-    """Return the provenance of each number in one file, by its key path, without what the file extends.
-
-    Raises ScenarioFaults with every comment that breaks the grammar.
-    """
-    layer = _layers(path)[-1]
-    return {path_text(inner): each for inner, each in _of_layer(layer).items() if each is not None}
-
-
 def provenance_of(source: str | Path) -> dict[str, Provenance]:
     """Return the provenance of each number of a scenario, by its key path, from the file that set it.
 

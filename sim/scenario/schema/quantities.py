@@ -31,7 +31,6 @@ RULE_TYPE = "rule"
 _EXACT_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def broken(rule: str) -> PydanticCustomError:
@@ -280,20 +279,6 @@ class _Words(Quantity):
         return {"type": "string", "minLength": 1, "x-rule": self.rule}
 
 
-class _Identifier(_Words):
-    """A name that other parts of the scenario refer to."""
-
-    rule = "must be a name: lower-case letters, digits and _, beginning with a letter"
-
-    def check(self, raw: Any) -> str:
-        if not isinstance(raw, str) or not _NAME.fullmatch(raw):
-            raise broken(self.rule)
-        return raw
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^{_NAME.pattern}$", "x-rule": self.rule}
-
-
 Duration = Annotated[int, Lasting()]
 """Milliseconds, 1 or more, written as ``"12 min"``."""
 DurationOrZero = Annotated[int, Lasting(low_ms=0)]
@@ -308,4 +293,3 @@ Instant = Annotated[datetime, _Instant()]
 TimeOfDay = Annotated[int, _TimeOfDay()]
 """Milliseconds after midnight UTC, written as ``"08:00"``."""
 Text = Annotated[str, _Words()]
-Name = Annotated[str, _Identifier()]

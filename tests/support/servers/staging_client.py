@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import uvicorn
 
-from loadtests.staging.exchange.addresses import sample_address
 from loadtests.staging.http.app import make_app
 from loadtests.staging.http.auth import account_password, gate_signature
 from loadtests.staging.settings import SECRET_NAMES, Secrets, Settings
+from tests.support.servers.addresses import sample_address
 
 SECRETS = Secrets(
     api_key="test-key", api_secret="test-secret", ticket_token="test-ticket-token", admin_token="test-admin-token"
