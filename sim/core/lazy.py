@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class once(Generic[T]):  # noqa: N801 - read like @property
+class lazy_property(Generic[T]):  # noqa: N801 - read like @property
     """A property worked out when first asked for, and kept in the instance.
 
     Python 3.11's functools.cached_property holds a lock that all instances of a class share: two threads, each with a

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from sim.core.lazy import once
+from sim.core.lazy import lazy_property
 from sim.demand.exogenous import given_of
 from sim.demand.itineraries import Paths, paths_of
 from sim.demand.withdrawals import MoneyRecipe, feared, money_recipe
@@ -91,7 +91,7 @@ class Recipe:
     logins: Floats
     money: MoneyRecipe
 
-    @once
+    @lazy_property
     def prevented(self) -> Floats:
         """By category and day the tickets that announcements and education prevent, as expected."""
         scenario, out = self.scenario, np.zeros((len(self.scenario.categories), self.days))

@@ -21,7 +21,7 @@ import numpy as np
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from sim.core.lazy import once
+from sim.core.lazy import lazy_property
 from sim.drivers.market import varies
 from sim.numerics.rate_curve import Curve
 from sim.scenario.faults import ScenarioFaults
@@ -45,7 +45,7 @@ class Policy:
         """Days of the run, warm-up included."""
         return self.scenario.warmup_days + self.scenario.days
 
-    @once
+    @lazy_property
     def silent(self) -> Policy:
         """The same without announcements and education."""
         mute: dict[str, object] = {"announcements": {}, "early_warnings": {}, "education": None}
@@ -56,14 +56,14 @@ class Policy:
         """The end of the warm-up, from which the scenario's times count."""
         return self.scenario.warmup_days * DAY_MS
 
-    @once
+    @lazy_property
     def middles_ms(self) -> Floats:
         """The middle of each minute of the run."""
         return MINUTE_MS * (0.5 + np.arange(self.days * DAY_MS // MINUTE_MS, dtype=np.float64))
 
     # --- words ----------------------------------------------------------------------------------------------
 
-    @once
+    @lazy_property
     def spoken(self) -> tuple[tuple[Announcement, int], ...]:
         """Every announcement with each time at which it is made, in ms of the run."""
         made = [(one, self.begin_ms + one.at) for one in self.scenario.announcements.values() if one.at is not None]

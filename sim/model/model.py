@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sim.core.lazy import once
+from sim.core.lazy import lazy_property
 from sim.demand import Demand, Recipe, draw, recipe_of
 from sim.drivers.market import Market, market_in, market_of, varies
 from sim.feedback import LevelRules
@@ -25,12 +25,12 @@ class World:
     desk: Desk
     rules: LevelRules | None
 
-    @once
+    @lazy_property
     def givens(self) -> Givens:
         """What the metrics and series of all replications have in common."""
         return givens_of(self.scenario, self.desk, self.market.price)
 
-    @once
+    @lazy_property
     def recipe(self) -> Recipe:
         """What the draws of all replications have in common; where each has its own market, that without a market."""
         return recipe_of(self.scenario, self.market)

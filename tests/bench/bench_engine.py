@@ -112,32 +112,32 @@ def models(days: int) -> dict[str, Model]:
 def plain(days: int, setting: Setting) -> Model:
     """Return the plain SimPy model."""
 
-    def once(seed: int) -> Turn:
+    def lazy_property(seed: int) -> Turn:
         laps = Laps()
         result = plain_run(days, seed, setting)
         laps.lap("all")
         return Turn(laps.cpu_s, (result.handled_front, result.handled_second, result.left))
 
-    return once
+    return lazy_property
 
 
 def ciw(days: int) -> Model:
     """Return the Ciw model."""
     from tests.bench.rivals.ciw_desk import run
 
-    def once(seed: int) -> Turn:
+    def lazy_property(seed: int) -> Turn:
         laps = Laps()
         handled = run(days, seed)
         laps.lap("all")
         return Turn(laps.cpu_s, handled)
 
-    return once
+    return lazy_property
 
 
 def ours(world: World, engine: str, each: int = 1) -> Model:
     """Return one of our engines; a turn is the mean of ``each`` replications, handled are the tickets of the first."""
 
-    def once(seed: int) -> Turn:
+    def lazy_property(seed: int) -> Turn:
         cpu_s, first = dict.fromkeys(STATIONS, 0.0), None
         for replication in range(each):
             laps = Laps()
@@ -151,7 +151,7 @@ def ours(world: World, engine: str, each: int = 1) -> Model:
         assert first is not None
         return Turn(cpu_s, _handled(first, world.desk.horizon_ms), first)
 
-    return once
+    return lazy_property
 
 
 def _handled(outcome: Outcome, horizon_ms: int) -> Handled:

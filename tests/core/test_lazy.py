@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.core.lazy import once
+from sim.core.lazy import lazy_property
 
 
 @dataclass(frozen=True)
 class Square:
     side: int
 
-    @once
+    @lazy_property
     def area(self) -> list[int]:
         """The area."""
         return [self.side**2]

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.core.arrays import Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
-from sim.core.lazy import once
+from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe
 from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
 from sim.feedback import LEVEL_COLUMN, STREAMS
@@ -72,7 +72,7 @@ class Facts:
     streams: Streams
     drawn_from: Recipe | None = None
 
-    @once
+    @lazy_property
     def recipe(self) -> Recipe:
         """What the demand was drawn from."""
         return self.drawn_from or self.world.recipe_in(self.streams)
@@ -108,7 +108,7 @@ class Facts:
 
     # --- tickets ------------------------------------------------------------------------------------------
 
-    @once
+    @lazy_property
     def counted(self) -> Counted:
         """What is counted of the tickets, the bot's included."""
         demand, outcome = self.demand, self.outcome
@@ -137,7 +137,7 @@ class Facts:
         """Return the rows for whom something is counted (``counts``: HUMAN and the others, but for BOT)."""
         return (self.counted.marks & (1 << what)) != 0
 
-    @once
+    @lazy_property
     def totals(self) -> Ints:
         """What is counted in the measured period, by what and category."""
         return self.counted.by_hour.sum(axis=2)
@@ -157,7 +157,7 @@ class Facts:
         """Root rows whose first handling ended in the measured period with more to come."""
         return self.marked(ESCALATED)
 
-    @once
+    @lazy_property
     def bot_roots(self) -> tuple[tuple[Ints, Ints, str], ...]:
         """The root tickets that the bot ended, in no order: by category times and ordinals, and the stream of each set.
 
@@ -196,7 +196,7 @@ class Facts:
         people = self.outcome.opened_ms[self.root]
         return np.concatenate([people[people < self.to_ms], *self.bot_opened_ms])
 
-    @once
+    @lazy_property
     def waits(self) -> Waits:
         """How long those waited that people handle."""
         demand, outcome = self.demand, self.outcome
@@ -212,7 +212,7 @@ class Facts:
         )
         return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
 
-    @once
+    @lazy_property
     def final_waits(self) -> tuple[Ints, ...]:
         """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
         lines = np.ascontiguousarray(self.outcome.level_rails[:, [PAYOUT_IN, FINAL]])
@@ -238,14 +238,14 @@ class Facts:
         tickets = self.demand.kind != TASK
         return Stay(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
 
-    @once
+    @lazy_property
     def spans(self) -> dict[str, Span]:
         """The backlog in the measured period: of the desk under ``""``, and of each team what waits or is in hand."""
         worked, from_ms, to_ms = self.worked, self.from_ms, self.to_ms
         teams = within(self.outcome.leg_entered_ms, worked.left_ms, worked.home, len(self.desk.teams), from_ms, to_ms)
         return {"": self.backlog.within(from_ms, to_ms)} | dict(zip(self.desk.teams, teams, strict=True))
 
-    @once
+    @lazy_property
     def worked(self) -> Worked:
         """What became of the legs."""
         demand, outcome = self.demand, self.outcome
@@ -280,19 +280,19 @@ class Facts:
 
     # --- the public ---------------------------------------------------------------------------------------
 
-    @once
+    @lazy_property
     def complaint_ms(self) -> Ints:
         """By row, when its customer complained in public; NEVER if not."""
         return complaints_ms(self.demand, self.outcome, at_opening=self._at_opening, horizon_ms=self.to_ms)
 
-    @once
+    @lazy_property
     def floor_ms(self) -> Ints:
         """By row, when its customer would have complained with unlimited agents; NEVER if not."""
         return floor_complaints_ms(
             self.demand, self.outcome, self.desk, at_opening=self._at_opening, horizon_ms=self.to_ms
         )
 
-    @once
+    @lazy_property
     def regulator_ms(self) -> Ints:
         """By row, when its customer turned to a regulator; NEVER if not."""
         rule = self.world.scenario.regulator
@@ -310,12 +310,12 @@ class Facts:
         """The endpoints that customers of this world may ask."""
         return endpoints_of(self.world.scenario)
 
-    @once
+    @lazy_property
     def requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each minute of the run."""
         return requests_of(self)
 
-    @once
+    @lazy_property
     def measured_requests(self) -> dict[str, Ints]:
         """By endpoint, the requests of each measured minute."""
         return {name: counts[self.from_ms // MINUTE_MS :] for name, counts in self.requests.items()}
