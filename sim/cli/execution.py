@@ -12,9 +12,10 @@ from pathlib import Path
 from sim.api import Run, Work
 from sim.api import run as simulate
 from sim.cli.tables import Bar, progress
+from sim.core.jit import is_compiled
 from sim.experiment.analysis.precision import at_most
 from sim.experiment.checkpoint import Ledger, beside, identity
-from sim.experiment.precompile import warm, warm_up
+from sim.experiment.precompile import precompile
 from sim.experiment.replications import cores
 from sim.output.run_folder import write_run
 from sim.output.run_place import default_folder, partial_of
@@ -38,10 +39,10 @@ def produced(
 
 def compiled_first(*, quiet: bool) -> None:
     """Compile the engine unless it has been done, and say so, because it takes a while."""
-    if not warm():
+    if not is_compiled():
         if not quiet:
             print("compiling the engine, once for this version (about 40 s) ...", file=sys.stderr, flush=True)
-        warm_up()
+        precompile()
 
 
 def run_folder(options: Namespace, started: datetime) -> Path:

@@ -88,12 +88,12 @@ def cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="withstand-"))  # compiled anew by each process
 
 
-def warm() -> bool:
+def is_compiled() -> bool:
     """Return whether everything has been compiled before, so that nothing takes long."""
     return (cache_folder() / _READY).exists()
 
 
-def warmed() -> None:
+def mark_compiled() -> None:
     """Note that everything has been compiled."""
     (cache_folder() / _READY).touch()
 

@@ -1,8 +1,8 @@
-"""Everything compiled once, before the work: one short replication through every station that is compiled."""
+"""Everything compiled once, before the work: one short replication through every room that is compiled."""
 
 from __future__ import annotations
 
-from sim.core.jit import warm, warmed
+from sim.core.jit import mark_compiled
 from sim.experiment.replication import facts_of
 from sim.experiment.request_trace import arrivals, busiest_window
 from sim.metrics.hourly import hourly
@@ -10,15 +10,13 @@ from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.scenario.loading.load import load
 
-__all__ = ["warm", "warm_up"]
-
 _SHORT = ("days=1", "warmup_days=1", "population.registered=100000")
 
 
-def warm_up() -> None:
+def precompile() -> None:
     """Compile all that replications need and note it; takes some 40 s unless it has been done before."""
     facts = facts_of(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
     measure(facts)
     hourly(facts)
     arrivals(facts, busiest_window(facts))
-    warmed()
+    mark_compiled()

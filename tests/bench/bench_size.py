@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 
-from sim.experiment.precompile import warm_up
+from sim.experiment.precompile import precompile
 from sim.experiment.replication import Plan, finish
 from sim.model.model import build
 from sim.scenario import Scenario, load
@@ -79,7 +79,7 @@ def measured(users: int, span: str) -> Size | str:
 
 def replicated(users: int, days: int) -> dict[str, object]:
     """Return tickets and occupancy of a replication, and the median CPU seconds of its stations over a few of them."""
-    warm_up()
+    precompile()
     plan = Plan(build(scaled(users, days)), seed=1)
     done = [finish(plan, 0)]
     while len(done) < MOST and sum(sum(one.cpu_s.values()) for one in done) < ENOUGH_S:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = Path(__file__).with_name("launch.py")
-WARM_UP = "from sim.experiment.precompile import warm_up; warm_up()"
+PRECOMPILE = "from sim.experiment.precompile import precompile; precompile()"
 T = TypeVar("T")
 
 
@@ -72,4 +72,4 @@ def finished(command: Sequence[str]) -> Used:
 
 def compiled_first() -> None:
     """Have a process of its own compile what is not yet, so that neither time nor memory of it counts elsewhere."""
-    finished([sys.executable, "-c", WARM_UP])
+    finished([sys.executable, "-c", PRECOMPILE])

@@ -313,8 +313,8 @@ def test_a_profile_shows_every_station_and_who_worked() -> None:
 
 def test_what_takes_long_once_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[bool] = []
-    monkeypatch.setattr("sim.cli.execution.warm", lambda: bool(compiled))
-    monkeypatch.setattr("sim.cli.execution.warm_up", lambda: compiled.append(True))
+    monkeypatch.setattr("sim.cli.execution.is_compiled", lambda: bool(compiled))
+    monkeypatch.setattr("sim.cli.execution.precompile", lambda: compiled.append(True))
     words = "compiling the engine, once for this version (about 40 s) ...\n"
     assert withstand("run", "quiet_week", *QUICK, "--out", "run").err.startswith(words)
     assert words not in withstand("run", "quiet_week", *QUICK, "--out", "other").err

@@ -180,11 +180,11 @@ def test_a_place_that_the_user_has_chosen_comes_first(
 
 def test_warm_is_what_has_been_noted_in_the_folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "cache_folder", folder)
-    assert not compiled.warm()
-    compiled.warmed()
-    assert compiled.warm()
+    assert not compiled.is_compiled()
+    compiled.mark_compiled()
+    assert compiled.is_compiled()
     (copied / "engine" / "heap.py").write_text("changed")
-    assert not compiled.warm()
+    assert not compiled.is_compiled()
 
 
 # --- the cache ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from tests.support.cli_runs import LONGEST_S, ROOT
 # In a process of its own, where nothing has been compiled or loaded before.
 CODE = """
 import json, sys
-from sim.experiment.precompile import warm, warm_up
+from sim.core.jit import is_compiled
+from sim.experiment.precompile import precompile
 
 def versions():
     found = {}
@@ -22,8 +23,8 @@ def versions():
                 found[f"{value.__module__}.{value.__name__}"] = len(value.nopython_signatures)
     return found
 
-warm_up()
-assert warm()
+precompile()
+assert is_compiled()
 import tomllib
 from sim.experiment.request_trace import arrivals, busiest_window
 from sim.metrics.registry import measure
@@ -48,7 +49,7 @@ print(json.dumps({"known": sum(before.values()), "new": [name for name in after 
 """
 
 
-def test_no_scenario_compiles_anything_after_the_warm_up() -> None:
+def test_no_scenario_compiles_anything_more() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CODE, *catalogue.names()],
         cwd=ROOT, capture_output=True, text=True, timeout=4 * LONGEST_S, check=False,
