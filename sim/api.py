@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sim.core.profiling import Profile
 from sim.experiment.analysis.precision import Goal, at_most
-from sim.experiment.checkpoint import Ledger
+from sim.experiment.checkpoint import Checkpoint
 from sim.experiment.replication import AUTO, ENGINES, Plan
 from sim.experiment.replications import cores, replicate
 from sim.experiment.results import RunResult
@@ -27,11 +27,11 @@ class Work:
     """How a run is carried out and watched; nothing here changes a number.
 
     ``begin`` is called with how many replications were finished before and the most that there will be, ``tick`` after
-    each new one, from another thread. Without a ``ledger`` what is finished lies in a temporary folder, which goes
+    each new one, from another thread. Without a ``checkpoint`` what is finished lies in a temporary folder, which goes
     with the ``Run``.
     """
 
-    ledger: Ledger | None = None
+    checkpoint: Checkpoint | None = None
     begin: Callable[[int, int], None] = lambda finished, most: None
     tick: Callable[[], None] = lambda: None
 
@@ -81,15 +81,19 @@ def run(
     most = at_most(replications, precision)
     workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)
     goal = Goal(most, metric=scenario.primary, wanted=precision)
-    started, ledger, profile = datetime.now(UTC), work.ledger or Ledger(), Profile(f"{workers} {plan.workers(workers)}")
-    kept = ledger.open()
+    started, checkpoint, profile = (
+        datetime.now(UTC),
+        work.checkpoint or Checkpoint(),
+        Profile(f"{workers} {plan.workers(workers)}"),
+    )
+    store = checkpoint.open()
     try:
-        work.begin(ledger.finished(most), most)
+        work.begin(checkpoint.finished(most), most)
         with profile.timed("simulate"):
-            done = replicate(plan, ledger, goal, jobs=workers, profile=profile, tick=work.tick)
+            done = replicate(plan, checkpoint, goal, jobs=workers, profile=profile, tick=work.tick)
     except BaseException:
-        if work.ledger is None:
-            ledger.settle()
+        if work.checkpoint is None:
+            checkpoint.discard()
         raise
     made = Run(
         scenario=scenario,
@@ -97,14 +101,14 @@ def run(
         seed=seed,
         engine=plan.engine,
         world=plan.world,
-        kept=kept,
+        store=store,
         replications=done,
         started=started,
         precision=goal.outcome(),
         profile=profile,
     )
-    if work.ledger is None:
-        weakref.finalize(made, ledger.settle)
+    if work.checkpoint is None:
+        weakref.finalize(made, checkpoint.discard)
     return made
 
 

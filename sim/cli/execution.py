@@ -14,7 +14,7 @@ from sim.api import run as simulate
 from sim.cli.tables import Bar, progress
 from sim.core.jit import is_compiled
 from sim.experiment.analysis.precision import at_most
-from sim.experiment.checkpoint import Ledger, beside, identity
+from sim.experiment.checkpoint import Checkpoint, beside, identity
 from sim.experiment.precompile import precompile
 from sim.experiment.replications import cores
 from sim.output.run_folder import write_run
@@ -26,14 +26,14 @@ def produced(
     scenario: Scenario, options: Namespace, *, sets: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> tuple[Run, Path]:
     """Return a run and the folder that it was written to; what an earlier, unfinished one left is taken up."""
-    with resumable(scenario, options) as ledger:
-        done = _simulated(scenario, options, ledger)
+    with resumable(scenario, options) as checkpoint:
+        done = _simulated(scenario, options, checkpoint)
         folder = run_folder(options, done.started)
-        ledger.note_partial(partial_of(folder))
+        checkpoint.note_partial(partial_of(folder))
         with done.profile.timed("write"):
             everything = options.tickets == "all"
             write_run(done, folder, source=options.scenario, sets=sets, notes=notes, all_tickets=everything)
-        ledger.settle()
+        checkpoint.discard()
     return done, folder
 
 
@@ -51,26 +51,26 @@ def run_folder(options: Namespace, started: datetime) -> Path:
 
 
 @contextmanager
-def resumable(scenario: Scenario, options: Namespace) -> Iterator[Ledger]:
-    """Yield the ledger of a command; an interrupt leaves in it what is finished, and tells so."""
+def resumable(scenario: Scenario, options: Namespace) -> Iterator[Checkpoint]:
+    """Yield the checkpoint of a command; an interrupt leaves in it what is finished, and tells so."""
     folder = run_folder(options, datetime.now(UTC))
-    ledger = Ledger(beside(folder, identity(scenario, seed=options.seed), named=bool(options.out)))
+    checkpoint = Checkpoint(beside(folder, identity(scenario, seed=options.seed), named=bool(options.out)))
     try:
-        yield ledger
+        yield checkpoint
     except KeyboardInterrupt as stop:
-        raise type(stop)(_what_is_kept(ledger, at_most(options.replications, options.precision))) from None
+        raise type(stop)(_what_is_kept(checkpoint, at_most(options.replications, options.precision))) from None
     finally:
-        ledger.close()
+        checkpoint.close()
 
 
-def _what_is_kept(ledger: Ledger, most: int) -> str:
-    finished = ledger.finished(most)
-    if ledger.private or not finished:
+def _what_is_kept(checkpoint: Checkpoint, most: int) -> str:
+    finished = checkpoint.finished(most)
+    if checkpoint.private or not finished:
         return f"stopped; {finished} of {most} replications were finished, none is kept"
-    return f"stopped; {finished} of {most} replications are kept in {ledger.folder}; the same command resumes"
+    return f"stopped; {finished} of {most} replications are kept in {checkpoint.folder}; the same command resumes"
 
 
-def _simulated(scenario: Scenario, options: Namespace, ledger: Ledger) -> Run:
+def _simulated(scenario: Scenario, options: Namespace, checkpoint: Checkpoint) -> Run:
     name = Path(options.scenario).stem
     with progress(f"simulating {name}", quiet=options.quiet) as bar:
         return simulate(
@@ -81,12 +81,12 @@ def _simulated(scenario: Scenario, options: Namespace, ledger: Ledger) -> Run:
             jobs=options.jobs or cores(),
             precision=options.precision,
             name=name,
-            work=Work(ledger, lambda finished, most: _begin(bar, ledger, finished, most), bar.tick),
+            work=Work(checkpoint, lambda finished, most: _begin(bar, checkpoint, finished, most), bar.tick),
         )
 
 
-def _begin(bar: Bar, ledger: Ledger, finished: int, most: int) -> None:
-    if ledger.private:
+def _begin(bar: Bar, checkpoint: Checkpoint, finished: int, most: int) -> None:
+    if checkpoint.private:
         bar.say("another process is at work on this run; this one shares nothing with it, and cannot be resumed")
     if finished:
         bar.say(f"resuming: {finished} of {most} replications were finished before")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from polars.exceptions import ComputeError
 
-from sim.experiment.store import Kept
+from sim.experiment.store import ReplicationStore
 from sim.metrics.hourly import Series
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.loading import load as intake
@@ -59,7 +59,7 @@ def _sources() -> str:
 
 
 def beside(folder: Path, identity: str, *, named: bool) -> Path:
-    """Return where the ledger of a run folder lies: hidden beside it; one that names none shares it with its kind."""
+    """Return where a run folder's checkpoint lies: hidden beside it; one that names none shares it with its kind."""
     hidden = f".unfinished-{identity}"
     if not named:
         return folder.with_name(hidden)
@@ -87,14 +87,14 @@ def _refusal(error: OSError | ComputeError) -> str | None:
     return os.strerror(int(match[1])) if match else None
 
 
-class Ledger:
+class Checkpoint:
     """The finished replications of a run under way, at a ``place``, or in a temporary folder without one.
 
     Nothing is written before ``open``. ``close`` leaves what is finished at its place for the same command;
-    ``settle`` removes it, once it is no longer needed. Raises ScenarioFaults where the system refuses to write.
+    ``discard`` removes it, once it is no longer needed. Raises ScenarioFaults where the system refuses to write.
     """
 
-    kept: Kept
+    store: ReplicationStore
 
     def __init__(self, place: Path | None = None) -> None:
         self.place = place
@@ -103,27 +103,27 @@ class Ledger:
 
     @property
     def private(self) -> bool:
-        """Whether the ledger lies in a temporary folder, which ends with this run."""
+        """Whether the checkpoint lies in a temporary folder, which ends with this run."""
         return self.folder is not None and self.folder != self.place
 
     def finished(self, most: int) -> int:
         """Return how many of the first ``most`` replications are kept."""
-        return sum(number in self.kept.finished for number in range(most)) if self.folder is not None else 0
+        return sum(number in self.store.finished for number in range(most)) if self.folder is not None else 0
 
-    def open(self) -> Kept:
+    def open(self) -> ReplicationStore:
         """Take up what lies at the place, or begin anew, and return it."""
         with refusal_told(self.place or Path(tempfile.gettempdir())):
             claimed = self.place if self.place and self._claimed(self.place) else None
             folder = claimed or Path(tempfile.mkdtemp(prefix="withstand-"))
-            self.kept = Kept(folder / "replications")
+            self.store = ReplicationStore(folder / "replications")
             self.folder = folder
-        return self.kept
+        return self.store
 
     def add(self, number: int, metrics: dict[str, float | None], series: Series) -> None:
         """Keep one finished replication."""
         assert self.folder is not None
         with refusal_told(self.folder):
-            self.kept.add(number, metrics, series)
+            self.store.add(number, metrics, series)
 
     def note_partial(self, folder: Path) -> None:
         """Remember a folder that is of no use should this process be killed: whoever resumes removes it."""
@@ -135,19 +135,19 @@ class Ledger:
         """Leave the place to others; what is finished stays there, unless nothing is or nobody could find it."""
         if self.folder is None:
             return
-        if self.private or not self.kept.finished:
-            self.settle()
+        if self.private or not self.store.finished:
+            self.discard()
             return
-        self.kept.close()
+        self.store.close()
         self._unlock()
         self.folder = None
 
-    def settle(self) -> None:
-        """Remove the ledger: its run is whole, or has come to nothing."""
+    def discard(self) -> None:
+        """Remove the checkpoint: its run is whole, or has come to nothing."""
         if self.folder is None:
             return
-        self.kept.close()
-        # What is removed piece by piece must not be taken for a ledger by whoever comes after a kill.
+        self.store.close()
+        # What is removed piece by piece must not be taken for a checkpoint by whoever comes after a kill.
         gone = _settled(self.folder)
         self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
@@ -182,7 +182,7 @@ class Ledger:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what a process that was killed left beside its ledger."""
+    """Remove what a process that was killed left beside its checkpoint."""
     shutil.rmtree(_settled(place), ignore_errors=True)
     note = place / _PARTIAL
     if note.is_file():

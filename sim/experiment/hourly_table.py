@@ -13,7 +13,7 @@ import polars as pl
 from sim.core import tables
 from sim.core.arrays import Floats
 from sim.core.tables import SERIES
-from sim.experiment.store import Kept, Key
+from sim.experiment.store import Key, ReplicationStore
 from sim.scenario.schema.scenario import Scenario
 
 _ROWS = 1 << 17
@@ -35,10 +35,10 @@ class Hourly:
         return self.fetch(entity, name, self.numbers)
 
 
-def of_kept(kept: Kept, numbers: Sequence[int], scenario: Scenario) -> Hourly:
+def hourly_of(store: ReplicationStore, numbers: Sequence[int], scenario: Scenario) -> Hourly:
     """Return the series of some kept replications of a scenario."""
     start = datetime.combine(scenario.start, time(), UTC) + timedelta(days=scenario.warmup_days)
-    return Hourly(start, kept.hours, tuple(sorted(numbers)), kept.keys, kept.matrix)
+    return Hourly(start, store.hours, tuple(sorted(numbers)), store.keys, store.matrix)
 
 
 def of_file(path: Path) -> Hourly:

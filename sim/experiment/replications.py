@@ -27,7 +27,7 @@ from multiprocessing import connection, get_context, parent_process
 from sim.core.memory import release_memory
 from sim.core.profiling import Laps, Profile
 from sim.experiment.analysis.precision import Goal
-from sim.experiment.checkpoint import Ledger
+from sim.experiment.checkpoint import Checkpoint
 from sim.experiment.replication import Finished, Plan, finish
 from sim.model.model import build
 from sim.scenario.schema.scenario import Scenario
@@ -47,24 +47,24 @@ def cores() -> int:
 
 
 def replicate(
-    plan: Plan, ledger: Ledger, goal: Goal, *, jobs: int, profile: Profile, tick: Callable[[], None]
+    plan: Plan, checkpoint: Checkpoint, goal: Goal, *, jobs: int, profile: Profile, tick: Callable[[], None]
 ) -> tuple[Replication, ...]:
-    """Return the replications that count, in order, after adding to the ledger what it lacks of them.
+    """Return the replications that count, in order, after adding to the checkpoint what it lacks of them.
 
     ``tick`` is called as each is kept, in whatever order. An interrupt is raised once what is in flight is kept.
     """
-    if not goal.reached(ledger.kept.finished):
+    if not goal.reached(checkpoint.store.finished):
         # Kept on a thread of its own, so that no interrupt falls into the middle of what is being kept.
         with ThreadPoolExecutor(1) as keeper, _workers(plan, jobs) as submit:
             keeper.submit(int).result()  # begins the thread: an interrupt amid that would leave it unknown to its pool
-            gathering = _Gathering(submit, ledger, goal, profile=profile, tick=tick, ahead=2 * jobs)
+            gathering = _Gathering(submit, checkpoint, goal, profile=profile, tick=tick, ahead=2 * jobs)
             try:
                 with _deaf_children() if plan.workers(jobs) == "processes" else nullcontext():
                     gathering.launch()
                 keeper.submit(gathering.gather).result()
             finally:
                 gathering.stop()
-    return tuple(Replication(number, ledger.kept.finished[number]) for number in range(goal.count))
+    return tuple(Replication(number, checkpoint.store.finished[number]) for number in range(goal.count))
 
 
 class _Gathering:
@@ -76,16 +76,16 @@ class _Gathering:
     def __init__(
         self,
         submit: Callable[[int], Future[Finished]],
-        ledger: Ledger,
+        checkpoint: Checkpoint,
         goal: Goal,
         *,
         profile: Profile,
         tick: Callable[[], None],
         ahead: int,
     ) -> None:
-        self.submit, self.ledger, self.goal, self.profile, self.tick = submit, ledger, goal, profile, tick
+        self.submit, self.checkpoint, self.goal, self.profile, self.tick = submit, checkpoint, goal, profile, tick
         self.ahead = ahead
-        self.due = (number for number in range(goal.most) if number not in ledger.kept.finished)
+        self.due = (number for number in range(goal.most) if number not in checkpoint.store.finished)
         self.flying: set[Future[Finished]] = set()
         self.stopped, self.launching = threading.Event(), threading.Lock()
 
@@ -106,7 +106,7 @@ class _Gathering:
 
     def gather(self) -> None:
         """Keep what finishes and launch others, until the goal is reached or somebody stops it."""
-        while not self.stopped.is_set() and not self.goal.reached(self.ledger.kept.finished):
+        while not self.stopped.is_set() and not self.goal.reached(self.checkpoint.store.finished):
             done, self.flying = wait(self.flying, return_when=FIRST_COMPLETED)
             self._keep(done)
             self.launch()
@@ -118,7 +118,7 @@ class _Gathering:
             if future.cancelled():
                 continue
             one, laps = future.result(), Laps()
-            self.ledger.add(one.number, one.metrics, one.series)
+            self.checkpoint.add(one.number, one.metrics, one.series)
             laps.lap("keep")
             self.profile.add(one.cpu_s)
             self.profile.add(laps.cpu_s)

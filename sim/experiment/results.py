@@ -12,11 +12,11 @@ from sim.core.profiling import Profile
 from sim.experiment.analysis.estimate import Estimate, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
-from sim.experiment.hourly_table import Hourly, frame, of_kept
+from sim.experiment.hourly_table import Hourly, frame, hourly_of
 from sim.experiment.replication import facts_of
 from sim.experiment.replications import Replication
 from sim.experiment.request_trace import p95_replication
-from sim.experiment.store import Kept
+from sim.experiment.store import ReplicationStore
 from sim.metrics.observation.replication import Facts
 from sim.model.model import World
 from sim.scenario.loading.load import sha256
@@ -32,7 +32,7 @@ class RunResult:
     seed: int
     engine: str
     world: World
-    kept: Kept
+    store: ReplicationStore
     replications: tuple[Replication, ...]
     started: datetime
     precision: Precision | None = None
@@ -46,7 +46,7 @@ class RunResult:
     @cached_property
     def hourly(self) -> Hourly:
         """The hourly series of all replications, read one by one from where they are kept."""
-        return of_kept(self.kept, [one.number for one in self.replications], self.scenario)
+        return hourly_of(self.store, [one.number for one in self.replications], self.scenario)
 
     @cached_property
     def series(self) -> pl.DataFrame:

@@ -54,7 +54,7 @@ class _Finished(Mapping[int, Metrics]):
         return len(self._rows)
 
 
-class Kept:
+class ReplicationStore:
     """The finished replications in a folder, for one process at a time; its threads may share it.
 
     ``finished``: the metrics of each, by number. ``keys``: its series, (entity, name), each of ``hours`` float64; both

@@ -13,20 +13,20 @@ import pytest
 from polars.exceptions import ComputeError
 
 import sim
-from sim.experiment import checkpoint as ledgers
-from sim.experiment.checkpoint import Ledger, beside, identity, refusal_told
-from sim.experiment.store import Kept
+from sim.experiment import checkpoint as checkpoints
+from sim.experiment.checkpoint import Checkpoint, beside, identity, refusal_told
+from sim.experiment.store import ReplicationStore
 from sim.scenario import Scenario, ScenarioFaults, load
 
 METRICS: dict[str, float | None] = {"backlog_peak": 3.0}
 SERIES: dict[tuple[str, str], np.ndarray] = {("all", "n_backlog"): np.arange(24.0)}
 
 
-def filled(ledger: Ledger, *numbers: int) -> Ledger:
-    ledger.open()
+def filled(checkpoint: Checkpoint, *numbers: int) -> Checkpoint:
+    checkpoint.open()
     for number in numbers:
-        ledger.add(number, METRICS, SERIES)
-    return ledger
+        checkpoint.add(number, METRICS, SERIES)
+    return checkpoint
 
 
 def names(folder: Path) -> list[str]:
@@ -47,17 +47,17 @@ def test_what_decides_the_bits_names_the_place(monkeypatch: pytest.MonkeyPatch, 
         "seed": identity(quiet(), seed=2),
         "scenario": identity(quiet("teams.front.agents=3"), seed=1),
     }
-    monkeypatch.setattr(ledgers, "version", lambda name: f"another {name}")
+    monkeypatch.setattr(checkpoints, "version", lambda name: f"another {name}")
     others["packages"] = identity(quiet(), seed=1)
     monkeypatch.undo()
     monkeypatch.setattr("platform.python_version", lambda: "3.99")
     others["python"] = identity(quiet(), seed=1)
     monkeypatch.undo()
     (tmp_path / "engine.py").write_text("an edited source")
-    monkeypatch.setattr(ledgers, "_HOME", tmp_path)
-    ledgers._sources.cache_clear()
+    monkeypatch.setattr(checkpoints, "_HOME", tmp_path)
+    checkpoints._sources.cache_clear()
     others["sources"] = identity(quiet(), seed=1)
-    ledgers._sources.cache_clear()
+    checkpoints._sources.cache_clear()
     assert len({base, *others.values()}) == 1 + len(others), others
 
 
@@ -65,17 +65,17 @@ def test_a_source_edited_or_moved_in_any_room_names_another_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """So a checkpoint that was begun before is not resumed by code that may give other bits."""
-    assert Path(sim.__file__).parent == ledgers._HOME, "the identity is that of the whole model's sources"
+    assert Path(sim.__file__).parent == checkpoints._HOME, "the identity is that of the whole model's sources"
     home = tmp_path / "sim"
-    shutil.copytree(ledgers._HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(ledgers, "_HOME", home)
+    shutil.copytree(checkpoints._HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoints, "_HOME", home)
 
     def place() -> Path:
-        ledgers._sources.cache_clear()
+        checkpoints._sources.cache_clear()
         return beside(tmp_path / "run", identity(quiet(), seed=1), named=True)
 
     before = place()
-    filled(Ledger(before), 0, 1).close()
+    filled(Checkpoint(before), 0, 1).close()
     places = {before}
     rooms = sorted(path.parent for path in home.glob("*/__init__.py"))
     for room in rooms:
@@ -88,12 +88,12 @@ def test_a_source_edited_or_moved_in_any_room_names_another_place(
         source.rename(source.with_name("moved.py"))
         places.add(place())
         source.with_name("moved.py").rename(source)
-    ledgers._sources.cache_clear()
+    checkpoints._sources.cache_clear()
     assert len(places) == 1 + 2 * len(rooms)
     for one in places:
-        ledger = filled(Ledger(one))
-        assert ledger.finished(100) == (2 if one == before else 0)
-        ledger.close()
+        checkpoint = filled(Checkpoint(one))
+        assert checkpoint.finished(100) == (2 if one == before else 0)
+        checkpoint.close()
 
 
 def test_the_content_of_the_candles_names_the_place_too(tmp_path: Path) -> None:
@@ -117,44 +117,44 @@ def test_it_lies_hidden_beside_the_run(tmp_path: Path) -> None:
 
 def test_what_was_finished_is_found_again_and_gone_when_settled(tmp_path: Path) -> None:
     place = tmp_path / "deep" / "place"
-    filled(Ledger(place), 0, 3).close()
-    again = filled(Ledger(place), 3, 4)
-    assert sorted(again.kept.finished) == [0, 3, 4]
+    filled(Checkpoint(place), 0, 3).close()
+    again = filled(Checkpoint(place), 3, 4)
+    assert sorted(again.store.finished) == [0, 3, 4]
     assert [again.finished(most) for most in (0, 1, 4, 100)] == [0, 1, 2, 3]
     assert not again.private
-    again.settle()
+    again.discard()
     again.close()
     assert names(place.parent) == []
     assert again.finished(100) == 0
 
 
 def test_nothing_is_written_before_it_is_opened_and_nothing_left_of_nothing(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "place")
+    checkpoint = Checkpoint(tmp_path / "place")
     assert names(tmp_path) == []
-    ledger.open()
+    checkpoint.open()
     assert names(tmp_path) == ["place"]
-    ledger.close()
+    checkpoint.close()
     assert names(tmp_path) == []
 
 
 def test_without_a_place_it_is_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    ledger = filled(Ledger(), 0)
-    assert ledger.private
+    checkpoint = filled(Checkpoint(), 0)
+    assert checkpoint.private
     assert len(names(tmp_path)) == 1
-    ledger.close()
+    checkpoint.close()
     assert names(tmp_path) == []
 
 
 def test_a_kill_amid_the_removal_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "place"
-    ledger = filled(Ledger(place), 0)
+    checkpoint = filled(Checkpoint(place), 0)
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed just before it
-    ledger.settle()
+    checkpoint.discard()
     monkeypatch.undo()
     assert names(tmp_path) == ["place.settled"]
-    again = filled(Ledger(place))
-    assert not again.kept.finished
+    again = filled(Checkpoint(place))
+    assert not again.store.finished
     again.close()
     assert names(tmp_path) == []
 
@@ -164,35 +164,35 @@ def test_a_kill_amid_the_removal_leaves_nothing_that_counts(tmp_path: Path, monk
 
 def test_a_second_one_at_the_same_time_works_apart(tmp_path: Path) -> None:
     place = tmp_path / "place"
-    first, second = filled(Ledger(place), 0), filled(Ledger(place))
+    first, second = filled(Checkpoint(place), 0), filled(Checkpoint(place))
     assert (first.private, second.private) == (False, True)
     assert second.finished(10) == 0
     second.add(1, METRICS, SERIES)
     second.close()
     first.close()
-    third = filled(Ledger(place))
+    third = filled(Checkpoint(place))
     assert not third.private
-    assert sorted(third.kept.finished) == [0]
-    third.settle()
+    assert sorted(third.store.finished) == [0]
+    third.discard()
 
 
 def test_another_process_holds_the_place_until_it_ends(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from sim.experiment.checkpoint import Ledger;"
-        "Ledger(Path(sys.argv[1])).open();"
+        "import sys; from pathlib import Path; from sim.experiment.checkpoint import Checkpoint;"
+        "Checkpoint(Path(sys.argv[1])).open();"
         "print('open', flush=True); sys.stdin.read()"
     )
     place = tmp_path / "place"
     with subprocess.Popen([sys.executable, "-c", code, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
-        ledger = filled(Ledger(place))
-        assert ledger.private
-        ledger.close()
+        checkpoint = filled(Checkpoint(place))
+        assert checkpoint.private
+        checkpoint.close()
         other.kill()
-    ledger = filled(Ledger(place))
-    assert not ledger.private
-    ledger.close()
+    checkpoint = filled(Checkpoint(place))
+    assert not checkpoint.private
+    checkpoint.close()
 
 
 def test_a_lock_on_a_ledger_that_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,17 +200,17 @@ def test_a_lock_on_a_ledger_that_was_removed_meanwhile_is_none(tmp_path: Path, m
     import fcntl
 
     place = tmp_path / "place"
-    first = filled(Ledger(place), 0)
+    first = filled(Checkpoint(place), 0)
     lock, turns = fcntl.flock, []
 
     def late(*given: Any) -> None:
         turns.append(given)
         if len(turns) == 1:
-            first.settle()
+            first.discard()
         lock(*given)
 
     monkeypatch.setattr("fcntl.flock", late)
-    second = filled(Ledger(place), 7)
+    second = filled(Checkpoint(place), 7)
     assert len(turns) == 2
     assert not second.private
     assert (place / "lock").is_file()
@@ -223,21 +223,21 @@ def test_a_lock_on_a_ledger_that_was_removed_meanwhile_is_none(tmp_path: Path, m
 def test_what_the_system_refuses_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ScenarioFaults) as told:
-        Ledger(tmp_path / "file" / "place").open()
+        Checkpoint(tmp_path / "file" / "place").open()
     rule = "must be a free place where files can be written"
     assert told.value.faults == [f"{tmp_path}/file/place: --out: got Not a directory; {rule}"]
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    ledger = filled(Ledger(tmp_path / "place"), 0)
-    monkeypatch.setattr(Kept, "add", full)
+    checkpoint = filled(Checkpoint(tmp_path / "place"), 0)
+    monkeypatch.setattr(ReplicationStore, "add", full)
     with pytest.raises(ScenarioFaults) as told:
-        ledger.add(1, METRICS, SERIES)
+        checkpoint.add(1, METRICS, SERIES)
     assert told.value.faults == [f"{tmp_path}/place: --out: got No space left on device; {rule}"]
     monkeypatch.undo()
-    ledger.close()
-    assert sorted(filled(Ledger(tmp_path / "place")).kept.finished) == [0]
+    checkpoint.close()
+    assert sorted(filled(Checkpoint(tmp_path / "place")).store.finished) == [0]
 
 
 def test_what_polars_is_refused_is_a_fault_and_its_other_errors_are_not(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from sim.core import tables
 from sim.core.tables import SERIES, TableError
-from sim.experiment.hourly_table import Hourly, frame, of_file, of_kept, write
-from sim.experiment.store import Kept
+from sim.experiment.hourly_table import Hourly, frame, hourly_of, of_file, write
+from sim.experiment.store import ReplicationStore
 from tests.support.run_factory import START, scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,10 +34,10 @@ def values(key: tuple[str, str], number: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def hourly(tmp_path_factory: pytest.TempPathFactory) -> Hourly:
-    kept = Kept(tmp_path_factory.mktemp("kept"))
+    store = ReplicationStore(tmp_path_factory.mktemp("kept"))
     for number in (5, 0, 2, 9):
-        kept.add(number, {"backlog_peak": 1.0}, {key: values(key, number) for key in KEYS})
-    return of_kept(kept, [9, 0, 5], scenario())
+        store.add(number, {"backlog_peak": 1.0}, {key: values(key, number) for key in KEYS})
+    return hourly_of(store, [9, 0, 5], scenario())
 
 
 @pytest.fixture(scope="module")

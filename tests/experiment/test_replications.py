@@ -22,7 +22,7 @@ from sim.api import Run, Work
 from sim.core.profiling import Profile
 from sim.experiment import replications as replicate
 from sim.experiment.analysis.precision import Goal
-from sim.experiment.checkpoint import Ledger
+from sim.experiment.checkpoint import Checkpoint
 from sim.experiment.replication import ENGINES, Finished, Plan, finish
 from sim.metrics.registry import measure
 
@@ -94,15 +94,15 @@ def test_a_reversed_order_changes_nothing(tiny: Run, monkeypatch: pytest.MonkeyP
         if not last_of_group:
             assert events[number + 1].wait(timeout=60)
 
-    add = Ledger.add
+    add = Checkpoint.add
 
-    def noted(ledger: Ledger, number: int, *rest: Any) -> None:
-        add(ledger, number, *rest)
+    def noted(checkpoint: Checkpoint, number: int, *rest: Any) -> None:
+        add(checkpoint, number, *rest)
         kept.append(number)
         events[number].set()
 
     hooked(monkeypatch, wait_for_the_next)
-    monkeypatch.setattr(Ledger, "add", noted)
+    monkeypatch.setattr(Checkpoint, "add", noted)
     made = run(TINY, replications=N, jobs=group, engine="fast")
     for number in range(N - 1):
         if number % group < group - 1:
@@ -139,37 +139,37 @@ def test_the_primary_metric_is_the_scenarios_own() -> None:
 
 
 def test_only_a_few_are_ahead_so_that_memory_does_not_grow(tmp_path: Path) -> None:
-    ledger, sent = Ledger(tmp_path / "place"), list[int]()
-    ledger.open()
+    checkpoint, sent = Checkpoint(tmp_path / "place"), list[int]()
+    checkpoint.open()
 
     def send(number: int) -> Future[Finished]:
         sent.append(number)
         return Future()
 
     goal = Goal(1000, metric="backlog_peak", wanted=None)
-    gathering = replicate._Gathering(send, ledger, goal, profile=Profile(), tick=lambda: None, ahead=4)
+    gathering = replicate._Gathering(send, checkpoint, goal, profile=Profile(), tick=lambda: None, ahead=4)
     gathering.launch()
     gathering.launch()
     assert sent == [0, 1, 2, 3]
     gathering.flying.pop()
     gathering.launch()
     assert sent == [0, 1, 2, 3, 4]
-    ledger.close()
+    checkpoint.close()
 
 
 def test_an_interrupt_keeps_what_is_in_flight_and_begins_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, stopped, kept_2 = Ledger(tmp_path / "place"), threading.Event(), threading.Event()
-    both, add = threading.Barrier(2), Ledger.add
+    checkpoint, stopped, kept_2 = Checkpoint(tmp_path / "place"), threading.Event(), threading.Event()
+    both, add = threading.Barrier(2), Checkpoint.add
 
     class Watched(replicate._Gathering):
         def stop(self) -> None:
             super().stop()
             stopped.set()
 
-    def noted(ledger: Ledger, number: int, *rest: Any) -> None:
-        add(ledger, number, *rest)
+    def noted(checkpoint: Checkpoint, number: int, *rest: Any) -> None:
+        add(checkpoint, number, *rest)
         if number == 2:
             kept_2.set()
 
@@ -181,20 +181,20 @@ def test_an_interrupt_keeps_what_is_in_flight_and_begins_nothing_more(
             assert stopped.wait(timeout=60)
             assert number == 2 or kept_2.wait(timeout=60)
 
-    monkeypatch.setattr(Ledger, "add", noted)
+    monkeypatch.setattr(Checkpoint, "add", noted)
     monkeypatch.setattr(replicate, "_Gathering", Watched)
     hooked(monkeypatch, interrupt)
     with interruptible(), pytest.raises(KeyboardInterrupt):
-        run(TINY, replications=N, jobs=2, engine="fast", work=Work(ledger))
-    assert sorted(ledger.kept.finished) == [0, 1, 2, 3]
-    ledger.close()
+        run(TINY, replications=N, jobs=2, engine="fast", work=Work(checkpoint))
+    assert sorted(checkpoint.store.finished) == [0, 1, 2, 3]
+    checkpoint.close()
 
 
 def test_an_interrupt_between_two_replications_leaves_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one worker has finished the first and not yet begun the second, whose end the keeper waits for already."""
-    ledger, sent, dropped, waits = Ledger(tmp_path / "place"), threading.Event(), threading.Event(), list[int]()
+    checkpoint, sent, dropped, waits = Checkpoint(tmp_path / "place"), threading.Event(), threading.Event(), list[int]()
 
     class Held(ThreadPoolExecutor):
         def submit(self, task: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
@@ -221,27 +221,27 @@ def test_an_interrupt_between_two_replications_leaves_nobody_waiting(
     monkeypatch.setattr(replicate, "wait", interrupted)
     hooked(monkeypatch, lambda _: sent.wait(timeout=60))
     with interruptible(), pytest.raises(KeyboardInterrupt):
-        run(TINY, replications=N, jobs=1, engine="fast", work=Work(ledger))
+        run(TINY, replications=N, jobs=1, engine="fast", work=Work(checkpoint))
     assert waits[0] == 1
     assert len(waits) == 2
     assert waits[1] >= 1, "the keeper was never told that what it waits for is dropped"
-    assert sorted(ledger.kept.finished) == [0]
-    ledger.close()
+    assert sorted(checkpoint.store.finished) == [0]
+    checkpoint.close()
 
 
 def test_what_is_finished_is_not_done_again(tmp_path: Path, tiny: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
     hooked(monkeypatch, begun.append)
     for replications, new in ((3, [0, 1, 2]), (N, [3, 4, 5, 6]), (2, [])):
-        ledger, told = Ledger(tmp_path / "place"), list[tuple[int, int]]()
-        work = Work(ledger, lambda *one, told=told: told.append(one))  # type: ignore[misc]
+        checkpoint, told = Checkpoint(tmp_path / "place"), list[tuple[int, int]]()
+        work = Work(checkpoint, lambda *one, told=told: told.append(one))  # type: ignore[misc]
         made = run(TINY, replications=replications, jobs=2, engine="fast", work=work)
         assert sorted(begun) == new
         assert told == [(replications - len(new), replications)]
         assert made.replications == tiny.replications[:replications]
         assert made.series.equals(tiny.series.filter(pl.col("replication") < replications))
         begun.clear()
-        ledger.close()
+        checkpoint.close()
 
 
 def test_a_fault_in_a_worker_is_raised_and_its_temporary_folder_removed(

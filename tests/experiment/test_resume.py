@@ -24,12 +24,12 @@ TABLES = ["series.parquet", "replications.parquet", "tickets.parquet", "arrivals
 CHILD = """
 import signal, sys, threading
 import sim.cli, sim.output.run_folder
-from sim.experiment.checkpoint import Ledger
+from sim.experiment.checkpoint import Checkpoint
 
-add, kept, most = Ledger.add, [], int(sys.argv[1])
+add, kept, most = Checkpoint.add, [], int(sys.argv[1])
 
-def noted(ledger, number, *rest):
-    add(ledger, number, *rest)
+def noted(checkpoint, number, *rest):
+    add(checkpoint, number, *rest)
     kept.append(number)
     print("kept", len(kept), flush=True)
     if len(kept) == most:
@@ -41,7 +41,7 @@ def writing(*_):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    Ledger.add, sim.output.run_folder.arrivals = noted, writing
+    Checkpoint.add, sim.output.run_folder.arrivals = noted, writing
     sim.cli.main(sys.argv[2:])
 """
 
@@ -66,7 +66,7 @@ def listing() -> list[str]:
     return sorted(path.name for path in Path().iterdir() if path.name != "child.py")
 
 
-def ledgers(folder: str | Path = ".") -> list[Path]:
+def checkpoints(folder: str | Path = ".") -> list[Path]:
     return [path for path in Path(folder).iterdir() if ".unfinished-" in path.name]
 
 
@@ -122,7 +122,7 @@ def resuming(finished: int, most: int) -> str:
 def test_a_killed_run_resumed_equals_one_never_killed(never_killed: Path, engine: str, jobs: int) -> None:
     how: Sequence[str | int] = ("--replications", N, "--engine", engine, "--jobs", jobs)
     killed_at("kept 3", *how, most=3)
-    assert listing() == [ledgers()[0].name]
+    assert listing() == [checkpoints()[0].name]
     told = resumed(*how)
     assert told.code == 0
     assert resuming(3, N) in told.err
@@ -152,7 +152,7 @@ def test_killed_while_the_run_folder_is_written(never_killed: Path) -> None:
 def test_a_torn_journal_costs_one_replication(never_killed: Path) -> None:
     """What a kill in the middle of a write leaves: the last line of the journal is cut short."""
     killed_at("kept 5", "--replications", N, most=5)
-    journal = max(ledgers()[0].rglob("*.jsonl"))
+    journal = max(checkpoints()[0].rglob("*.jsonl"))
     journal.write_bytes(journal.read_bytes()[:-20])
     assert resuming(4, N) in resumed("--replications", N).err
     assert_same("run", never_killed)
@@ -179,9 +179,9 @@ def test_without_a_place_of_its_own_it_is_found_again_too() -> None:
         read_until(process, "kept 2")
         process.kill()
     place = Path("results/quiet_week")
-    assert len(ledgers(place)) == 1
+    assert len(checkpoints(place)) == 1
     assert resuming(2, 5) in withstand(*TINY, "--replications", 5).err
-    assert ledgers(place) == []
+    assert checkpoints(place) == []
     assert len(list(place.iterdir())) == 1
     assert "resuming" not in withstand(*TINY, "--replications", 5).err, "a finished run is not taken up again"
 
@@ -193,7 +193,7 @@ def test_another_seed_or_scenario_is_another_run() -> None:
         assert told.code == 0
         assert "resuming" not in told.err
         Path("other").rename(f"other-{other[1]}")
-    assert len(ledgers()) == 1
+    assert len(checkpoints()) == 1
 
 
 # --- signals ------------------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_a_signal_leaves_what_is_finished(number: int, code: int, engine: str, j
         out, told = process.communicate(timeout=LONGEST_S)
     assert process.returncode == code
     line = told.splitlines()[-1]
-    place = ledgers()[0]
+    place = checkpoints()[0]
     found = re.fullmatch(r"stopped; (\d+) of 20000 replications are kept in (.*); the same command resumes", line)
     assert found, told
     kept = int(found[1])
@@ -232,7 +232,7 @@ def test_a_signal_while_the_run_folder_is_written(never_killed: Path) -> None:
         _, told = process.communicate(timeout=LONGEST_S)
     assert process.returncode == 143
     assert f"stopped; {N} of {N} replications are kept in " in told
-    assert listing() == [ledgers()[0].name]
+    assert listing() == [checkpoints()[0].name]
     assert resumed("--replications", N).code == 0
     assert_same("run", never_killed)
 
@@ -247,7 +247,7 @@ def test_a_second_command_at_the_same_time_works_apart() -> None:
         assert told.code == 0
         assert told.err.startswith("another process is at work on this run; this one shares nothing with it")
         assert "resuming" not in told.err
-        assert ledgers() != []
+        assert checkpoints() != []
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_disk_that_is_full_is_told_and_what_was_kept_is_not_lost(never_killed:
     assert done.stderr.endswith(f"{rule}\n")
     assert done.stderr.count("\n") == 1
     assert which in done.stderr
-    assert listing() == [ledgers()[0].name]
+    assert listing() == [checkpoints()[0].name]
     told = resumed("--replications", N)
     assert re.search(rf"^resuming: [1-9]\d? of {N} ", told.err)
     assert_same("run", never_killed)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.experiment.store import JOURNAL, RECORDS, Kept, KeptError, Metrics
+from sim.experiment.store import JOURNAL, RECORDS, KeptError, Metrics, ReplicationStore
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = (("all", "n_backlog"), ("team:front", "n_backlog"), ("team:front", "agents_needed"))
@@ -29,26 +29,26 @@ def series(number: int, hours: int = HOURS) -> dict[tuple[str, str], np.ndarray]
     return {key: np.resize(ODD, hours) + number + place / 7 for place, key in enumerate(KEYS)}
 
 
-def filled(folder: Path, numbers: range) -> Kept:
-    kept = Kept(folder)
+def filled(folder: Path, numbers: range) -> ReplicationStore:
+    store = ReplicationStore(folder)
     for number in numbers:
-        kept.add(number, metrics(number), series(number))
-    return kept
+        store.add(number, metrics(number), series(number))
+    return store
 
 
-def assert_holds(kept: Kept, numbers: set[int]) -> None:
+def assert_holds(store: ReplicationStore, numbers: set[int]) -> None:
     """Each of these numbers is kept, bit for bit, and no other."""
-    assert set(kept.finished) == numbers
-    assert len(kept.finished) == len(numbers)
+    assert set(store.finished) == numbers
+    assert len(store.finished) == len(numbers)
     for number in numbers:
-        assert kept.finished[number] == metrics(number)
+        assert store.finished[number] == metrics(number)
         for (entity, name), values in series(number).items():
-            assert kept.matrix(entity, name, [number]).tobytes() == values.tobytes()
+            assert store.matrix(entity, name, [number]).tobytes() == values.tobytes()
 
 
 def test_what_is_kept_comes_back_bit_for_bit_from_here_and_from_the_folder(tmp_path: Path) -> None:
-    kept = filled(tmp_path / "not" / "yet", range(3))
-    for one in (kept, Kept(tmp_path / "not" / "yet")):
+    store = filled(tmp_path / "not" / "yet", range(3))
+    for one in (store, ReplicationStore(tmp_path / "not" / "yet")):
         assert (one.keys, one.hours) == (KEYS, HOURS)
         assert_holds(one, {0, 1, 2})
         one.close()
@@ -56,8 +56,8 @@ def test_what_is_kept_comes_back_bit_for_bit_from_here_and_from_the_folder(tmp_p
 
 def test_metrics_that_are_no_numbers_come_back_as_what_they_are(tmp_path: Path) -> None:
     odd = {"none": None, "nan": math.nan, "inf": -math.inf, "whole": np.int64(3), "numpy": np.float64(0.1)}
-    Kept(tmp_path).add(0, odd, series(0))
-    found = Kept(tmp_path).finished[0]
+    ReplicationStore(tmp_path).add(0, odd, series(0))
+    found = ReplicationStore(tmp_path).finished[0]
     assert found["none"] is None
     assert math.isnan(found["nan"])
     assert (found["inf"], found["whole"], found["numpy"]) == (-math.inf, 3.0, 0.1)
@@ -65,33 +65,33 @@ def test_metrics_that_are_no_numbers_come_back_as_what_they_are(tmp_path: Path) 
 
 
 def test_replications_come_in_any_order_and_a_matrix_in_the_order_asked_for(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    store = ReplicationStore(tmp_path)
     for number in (7, 0, 3):
-        kept.add(number, metrics(number), dict(reversed(series(number).items())) if number else series(number))
-    found = kept.matrix("team:front", "agents_needed", [3, 7, 0])
+        store.add(number, metrics(number), dict(reversed(series(number).items())) if number else series(number))
+    found = store.matrix("team:front", "agents_needed", [3, 7, 0])
     assert found.shape == (3, HOURS)
     assert found[:, -1].tolist() == [series(number)["team:front", "agents_needed"][-1] for number in (3, 7, 0)]
-    assert kept.matrix("all", "n_backlog", []).shape == (0, HOURS)
+    assert store.matrix("all", "n_backlog", []).shape == (0, HOURS)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    kept = filled(tmp_path, range(2))
+    store = filled(tmp_path, range(2))
     with pytest.raises(KeyError):
-        kept.matrix("all", "n_nothing", [0])
+        store.matrix("all", "n_nothing", [0])
     with pytest.raises(KeyError, match="5"):
-        kept.matrix("all", "n_backlog", [0, 5])
+        store.matrix("all", "n_backlog", [0, 5])
     with pytest.raises(KeyError):
-        kept.finished[2]
-    kept.close()
+        store.finished[2]
+    store.close()
     with pytest.raises(OSError, match="descriptor"):
-        kept.matrix("all", "n_backlog", [0])
+        store.matrix("all", "n_backlog", [0])
 
 
 def test_a_number_added_twice_counts_once_and_stays_what_it_was(tmp_path: Path) -> None:
-    kept = filled(tmp_path, range(2))
+    store = filled(tmp_path, range(2))
     before = (tmp_path / JOURNAL).read_bytes()
-    kept.add(1, metrics(5), series(5))
-    assert_holds(kept, {0, 1})
+    store.add(1, metrics(5), series(5))
+    assert_holds(store, {0, 1})
     assert (tmp_path / JOURNAL).read_bytes() == before
 
 
@@ -105,28 +105,28 @@ def test_a_number_added_twice_counts_once_and_stays_what_it_was(tmp_path: Path) 
     ],
 )
 def test_a_replication_unlike_the_others_is_refused_and_absent(tmp_path: Path, changed: dict, said: str) -> None:
-    kept = filled(tmp_path, range(1))
+    store = filled(tmp_path, range(1))
     given = {"metrics": metrics(1), "series": series(1)} | changed
     with pytest.raises(KeptError, match=f"replication 1 differs from the first in: {said}"):
-        kept.add(1, given["metrics"], given["series"])
-    for one in (kept, Kept(tmp_path)):
+        store.add(1, given["metrics"], given["series"])
+    for one in (store, ReplicationStore(tmp_path)):
         assert_holds(one, {0})
 
 
 def test_threads_may_share_it(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    store = ReplicationStore(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: kept.add(number, metrics(number), series(number)), [*range(60), *range(60)]))
-    assert_holds(kept, set(range(60)))
-    assert_holds(Kept(tmp_path), set(range(60)))
+        list(pool.map(lambda number: store.add(number, metrics(number), series(number)), [*range(60), *range(60)]))
+    assert_holds(store, set(range(60)))
+    assert_holds(ReplicationStore(tmp_path), set(range(60)))
     assert len((tmp_path / JOURNAL).read_bytes().splitlines()) == 1 + 60
 
 
 def test_memory_does_not_grow_with_the_series(tmp_path: Path) -> None:
-    kept, hours = Kept(tmp_path), 20_000
+    store, hours = ReplicationStore(tmp_path), 20_000
     tracemalloc.start()
     for number in range(40):
-        kept.add(number, metrics(number), series(number, hours))
+        store.add(number, metrics(number), series(number, hours))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     one = len(KEYS) * hours * 8
@@ -144,12 +144,12 @@ def test_a_journal_cut_at_any_byte_keeps_the_lines_before_the_cut(tmp_path: Path
         folder = tmp_path / "cut"
         shutil.copytree(tmp_path / "whole", folder)
         (folder / JOURNAL).write_bytes(journal[:cut])
-        kept = Kept(folder)
-        assert_holds(kept, set(range(max(journal[:cut].count(b"\n") - 1, 0))))
+        store = ReplicationStore(folder)
+        assert_holds(store, set(range(max(journal[:cut].count(b"\n") - 1, 0))))
         for number in range(3):
-            kept.add(number, metrics(number), series(number))
-        assert_holds(kept, {0, 1, 2})
-        kept.close()
+            store.add(number, metrics(number), series(number))
+        assert_holds(store, {0, 1, 2})
+        store.close()
         assert (folder / JOURNAL).read_bytes() == journal, cut
         shutil.rmtree(folder)
 
@@ -162,22 +162,22 @@ def test_a_record_that_is_not_what_the_journal_says_does_not_count(tmp_path: Pat
         changed = bytearray(records)
         changed[place] ^= 1
         (tmp_path / RECORDS).write_bytes(changed)
-        assert_holds(Kept(tmp_path), {0, 1, 2} - {place // size})
+        assert_holds(ReplicationStore(tmp_path), {0, 1, 2} - {place // size})
     for cut in range(0, len(records) + 1, 7):
         (tmp_path / RECORDS).write_bytes(records[:cut])
-        assert_holds(Kept(tmp_path), set(range(cut // size)))
+        assert_holds(ReplicationStore(tmp_path), set(range(cut // size)))
     (tmp_path / RECORDS).write_bytes(bytes(len(records)))
-    kept = Kept(tmp_path)
-    kept.add(1, metrics(1), series(1))
-    assert_holds(kept, {1})
-    assert_holds(Kept(tmp_path), {1})
+    store = ReplicationStore(tmp_path)
+    store.add(1, metrics(1), series(1))
+    assert_holds(store, {1})
+    assert_holds(ReplicationStore(tmp_path), {1})
 
 
 def test_what_an_unfinished_line_left_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full while a long line is written, and free again for a shorter one."""
     from sim.experiment import store as module
 
-    kept, pwrite = filled(tmp_path, range(1)), module.os.pwrite
+    store, pwrite = filled(tmp_path, range(1)), module.os.pwrite
 
     def refuse(file: int, content: memoryview, offset: int) -> int:
         if b"crc32" in bytes(content):
@@ -187,13 +187,13 @@ def test_what_an_unfinished_line_left_is_written_over(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(module.os, "pwrite", refuse)
     with pytest.raises(OSError, match="No space left"):
-        kept.add(2, metrics(2) | {"cost": 1 / 3}, series(2))
-    assert_holds(kept, {0})
-    assert_holds(Kept(tmp_path), {0})
+        store.add(2, metrics(2) | {"cost": 1 / 3}, series(2))
+    assert_holds(store, {0})
+    assert_holds(ReplicationStore(tmp_path), {0})
     monkeypatch.undo()
-    kept.add(1, metrics(1), series(1))
-    assert_holds(kept, {0, 1})
-    assert_holds(Kept(tmp_path), {0, 1})
+    store.add(1, metrics(1), series(1))
+    assert_holds(store, {0, 1})
+    assert_holds(ReplicationStore(tmp_path), {0, 1})
 
 
 # Each child adds five replications and is killed at one of its writes: before it, half-way through it or after it.
@@ -201,7 +201,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from sim.experiment import store as kept
-from tests.experiment.test_store import Kept, metrics, series
+from tests.experiment.test_store import ReplicationStore, metrics, series
 
 pwrite = os.pwrite
 for write in range(11):
@@ -222,7 +222,7 @@ for write in range(11):
             os.kill(os.getpid(), signal.SIGKILL)
 
         kept.os.pwrite = killed
-        one = Kept(Path(sys.argv[1]) / f"{write}-{share}")
+        one = ReplicationStore(Path(sys.argv[1]) / f"{write}-{share}")
         for number in range(5):
             one.add(number, metrics(number), series(number))
 """
@@ -238,10 +238,10 @@ def test_a_process_killed_at_any_write_leaves_what_it_had_finished(tmp_path: Pat
             folder = tmp_path / f"{write}-{share}"
             # Writes: the first line, then for each replication its record and its line, which makes it count.
             lines = (write + (share == 1) - 1) // 2
-            kept = Kept(folder)
-            assert_holds(kept, set(range(max(lines, 0))))
+            store = ReplicationStore(folder)
+            assert_holds(store, set(range(max(lines, 0))))
             for number in range(5):
-                kept.add(number, metrics(number), series(number))
-            kept.close()
+                store.add(number, metrics(number), series(number))
+            store.close()
             for name in (RECORDS, JOURNAL):
                 assert (folder / name).read_bytes() == (tmp_path / "never killed" / name).read_bytes()

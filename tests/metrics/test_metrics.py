@@ -14,9 +14,9 @@ from sim.core.tables import SERIES, check
 from sim.demand import Demand
 from sim.drivers.market import Market
 from sim.engine.reference import simulate
-from sim.experiment.hourly_table import frame, of_kept
+from sim.experiment.hourly_table import frame, hourly_of
 from sim.experiment.replication import facts_of
-from sim.experiment.store import Kept
+from sim.experiment.store import ReplicationStore
 from sim.feedback import LevelRules, Rail
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
@@ -355,9 +355,9 @@ def test_a_desk_that_leaves_no_whole_hours_to_measure_is_refused() -> None:
 
 
 def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(replication: Facts, tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    kept.add(4, measure(replication), hourly(replication))
-    table = check(frame(of_kept(kept, [4], replication.world.scenario)), SERIES, "series")
+    store = ReplicationStore(tmp_path)
+    store.add(4, measure(replication), hourly(replication))
+    table = check(frame(hourly_of(store, [4], replication.world.scenario)), SERIES, "series")
     assert set(table["name"]) <= set(SERIES_NAMES)
     assert str(table["time"].min()) == "2026-01-06 00:00:00+00:00"
     assert str(table["time"].max()) == "2026-01-08 23:00:00+00:00"
