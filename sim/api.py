@@ -100,7 +100,7 @@ def run(
         name=name or "scenario",
         seed=seed,
         engine=plan.engine,
-        world=plan.world,
+        model=plan.model,
         store=store,
         replications=done,
         started=started,

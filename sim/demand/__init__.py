@@ -1,12 +1,25 @@
-"""What one replication meets: a ``Demand``, which ``draw`` makes from the world's recipe; ``recipe_of`` writes that."""
+"""What one replication meets: a ``Demand``, which ``draw`` makes from the ``ExpectedDemand`` of a scenario."""
 
 from __future__ import annotations
 
 from sim.demand.demand import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
-from sim.demand.expected import Recipe, ceilings, recipe_of
+from sim.demand.expected import ExpectedDemand, ceilings, expected_demand_of
 from sim.demand.sampling import draw, logins, onboarding, per_minute
 
 __all__ = [
-    "CANDIDATE", "CHASE", "KINDS", "REOPEN", "ROOT", "TASK", "BotCandidates", "Demand", "Recipe", "ceilings",
-    "draw", "logins", "onboarding", "per_minute", "recipe_of",
+    "CANDIDATE",
+    "CHASE",
+    "KINDS",
+    "REOPEN",
+    "ROOT",
+    "TASK",
+    "BotCandidates",
+    "Demand",
+    "ExpectedDemand",
+    "ceilings",
+    "draw",
+    "expected_demand_of",
+    "logins",
+    "onboarding",
+    "per_minute",
 ]  # fmt: skip

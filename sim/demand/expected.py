@@ -1,4 +1,4 @@
-"""What all replications of a world have in common, worked out once: who is expected when, and what may become of them.
+"""What all replications of a model have in common, worked out once: who is expected when, and what may become of them.
 
 Each day has numbers of its own: how many are expected, and how they are spread over it. So a shock on one day, or a
 longer run, leaves every other day as it was, to the last bit.
@@ -18,7 +18,7 @@ from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import lazy_property
 from sim.demand.exogenous import given_of
 from sim.demand.itineraries import Paths, paths_of
-from sim.demand.withdrawals import MoneyRecipe, feared, money_recipe
+from sim.demand.withdrawals import ExpectedWithdrawals, feared, money_recipe
 from sim.drivers.market import Market, profile_curve
 from sim.drivers.newcomers import Growth, growth_of
 from sim.drivers.policy import Policy, policy_of
@@ -68,7 +68,7 @@ class Sources(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ExpectedDemand:
     """All of a market's demand that is not drawn: of all replications, or of one where each has its own market.
 
     ``roots``, a source for each category, and by the minute ``withdrawals`` (automatic, reviewed) and ``logins`` are
@@ -89,7 +89,7 @@ class Recipe:
     withdrawals_auto: Floats
     withdrawals_review: Floats
     logins: Floats
-    money: MoneyRecipe
+    money: ExpectedWithdrawals
 
     @lazy_property
     def prevented(self) -> Floats:
@@ -104,8 +104,8 @@ class Recipe:
         return out
 
 
-def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) -> Recipe:
-    """Return the recipe for a scenario's demand in a market; ``paths`` are worked out where they are not given."""
+def expected_demand_of(scenario: Scenario, market: Market, paths: Paths | None = None) -> ExpectedDemand:
+    """Return the demand expected of a scenario in a market; ``paths`` are worked out where they are not given."""
     days = scenario.warmup_days + scenario.days
     ordinary, flat = profile_curve(scenario, 1.0), Curve(np.array([0, days * DAY_MS]), np.array([1.0]))
     roots, candidates, posts = _SourceTable(days), _SourceTable(days), _SourceTable(days)
@@ -138,7 +138,7 @@ def recipe_of(scenario: Scenario, market: Market, paths: Paths | None = None) ->
     if money:
         withdrawn *= feared(money, scenario.warmup_days, len(withdrawn))
     review = _reviewed(scenario, market, len(withdrawn))
-    return Recipe(
+    return ExpectedDemand(
         scenario=scenario,
         market=market,
         growth=growth,

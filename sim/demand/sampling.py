@@ -12,7 +12,7 @@ from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.demand import tickets as column
 from sim.demand.arrivals import PERSON_COLUMNS, Bots, day_counts, minute_counts, open_tickets
 from sim.demand.demand import BotCandidates, Demand
-from sim.demand.expected import Recipe, candidates_name
+from sim.demand.expected import ExpectedDemand, candidates_name
 from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_PAUSE, LEG_QUEUE
 from sim.demand.tickets import OWN_COLUMNS, ROW_COLUMNS, draw_rows
 from sim.demand.withdrawals import flow_of
@@ -23,38 +23,38 @@ _SPARE_ROWS = 1024
 _FAMILY_MOST = 4.0
 
 
-def draw(recipe: Recipe, *, seed: int, replication: int, plenty: int = 0) -> Demand:
+def draw(expected: ExpectedDemand, *, seed: int, replication: int, plenty: int = 0) -> Demand:
     """Return every draw of one replication. Pure: the same arguments give the same bits.
 
     With each ``plenty`` the levels get 8 times as much of what they may use without limit; the first of it is the same.
     """
     streams = Streams(seed, replication)
-    root, busyness, even = streams.root, _busyness(recipe, streams), np.ones(recipe.days)
-    counts = day_counts(recipe.roots, root, busyness)
-    counts_candidates = day_counts(recipe.candidates, root, even)
+    root, busyness, even = streams.root, _busyness(expected, streams), np.ones(expected.days)
+    counts = day_counts(expected.roots, root, busyness)
+    counts_candidates = day_counts(expected.candidates, root, even)
     people = np.empty((counts.sum() + counts_candidates.sum(), PERSON_COLUMNS), np.int64)
-    n_roots, bots = open_tickets(recipe.roots, root, counts, people, 0)
-    n, bot_candidates = open_tickets(recipe.candidates, root, counts_candidates, people, n_roots)
-    _, posts = open_tickets(recipe.posts, root, day_counts(recipe.posts, root, even), people, n)
-    background, campaigns, spam = _of_nobody(recipe, posts)
+    n_roots, bots = open_tickets(expected.roots, root, counts, people, 0)
+    n, bot_candidates = open_tickets(expected.candidates, root, counts_candidates, people, n_roots)
+    _, posts = open_tickets(expected.posts, root, day_counts(expected.posts, root, even), people, n)
+    background, campaigns, spam = _of_nobody(expected, posts)
     flow = flow_of(
-        recipe.money,
-        recipe.scenario,
+        expected.money,
+        expected.scenario,
         streams,
-        auto=minute_counts(recipe.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
-        hand=minute_counts(recipe.withdrawals_review, busyness, root, *_address("withdrawals/review")),
+        auto=minute_counts(expected.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
+        hand=minute_counts(expected.withdrawals_review, busyness, root, *_address("withdrawals/review")),
         posts_ms=(background, campaigns),
-        others=logins(recipe, streams) + per_minute(spam, recipe.days) if recipe.scenario.gateway else None,
+        others=logins(expected, streams) + per_minute(spam, expected.days) if expected.scenario.gateway else None,
         plenty=plenty,
     )
-    tables = draw_rows(recipe.paths, people, n, *_room(recipe, n))
-    return _demand(recipe, tables, (bots, _for_bot(recipe, streams, bot_candidates), spam), flow)
+    tables = draw_rows(expected.paths, people, n, *_room(expected, n))
+    return _demand(expected, tables, (bots, _for_bot(expected, streams, bot_candidates), spam), flow)
 
 
-def _of_nobody(recipe: Recipe, posts: Bots) -> tuple[Ints, Ints, Ints]:
+def _of_nobody(expected: ExpectedDemand, posts: Bots) -> tuple[Ints, Ints, Ints]:
     """Return the times, in order, of the background's posts, the campaigns' posts, and their worthless tickets."""
-    first_spam = 1 + len(recipe.scenario.campaigns)
-    sources = range(1), range(1, first_spam), range(first_spam, len(recipe.posts.rows))
+    first_spam = 1 + len(expected.scenario.campaigns)
+    sources = range(1), range(1, first_spam), range(first_spam, len(expected.posts.rows))
     none = np.empty(0, np.int64)
     background, campaigns, spam = (np.concatenate([none, *(posts.of(n)[0] for n in mine)]) for mine in sources)
     return np.sort(background), np.sort(campaigns), np.sort(spam)
@@ -65,17 +65,17 @@ def per_minute(time_ms: Ints, days: int) -> Ints:
     return np.bincount(time_ms // MINUTE_MS, minlength=days * DAY_MS // MINUTE_MS)
 
 
-def logins(recipe: Recipe, streams: Streams) -> Ints:
+def logins(expected: ExpectedDemand, streams: Streams) -> Ints:
     """Return the logins by the minute of the run. They meet no desk, so they are drawn when they are asked for."""
-    return minute_counts(recipe.logins, _busyness(recipe, streams), streams.root, *_address("logins"))
+    return minute_counts(expected.logins, _busyness(expected, streams), streams.root, *_address("logins"))
 
 
-def onboarding(recipe: Recipe, streams: Streams, level: Floats | float = 1.0) -> dict[str, Ints]:
+def onboarding(expected: ExpectedDemand, streams: Streams, level: Floats | float = 1.0) -> dict[str, Ints]:
     """Return by endpoint the newcomers' requests by the minute of the run, but for the documents that people review.
 
     ``level`` is by the minute the share of newcomers who do not stay away; a lower one only takes requests away.
     """
-    growth = recipe.growth
+    growth = expected.growth
     if growth is None:
         return {}
     automatic = growth.kyc_per_hour - growth.reviews_per_hour
@@ -84,10 +84,13 @@ def onboarding(recipe: Recipe, streams: Streams, level: Floats | float = 1.0) ->
         "kyc": (automatic, growth.kyc),
         "deposit": (growth.deposits_per_hour, growth.deposits),
     }
-    busyness = _busyness(recipe, streams)
+    busyness = _busyness(expected, streams)
     return {
         name: minute_counts(
-            recipe.profile.times(factor).expected(MINUTE_MS) * per_hour * level, busyness, streams.root, *_address(name)
+            expected.profile.times(factor).expected(MINUTE_MS) * per_hour * level,
+            busyness,
+            streams.root,
+            *_address(name),
         )
         for name, (per_hour, factor) in flows.items()
     }
@@ -98,19 +101,19 @@ def _address(purpose: str) -> tuple[NDArray[Key], Key]:
     return name_keys(""), purpose_key(purpose)
 
 
-def _busyness(recipe: Recipe, streams: Streams) -> Floats:
+def _busyness(expected: ExpectedDemand, streams: Streams) -> Floats:
     """Return each day's factor on demand: gamma of mean 1, shared by all that happens on that day."""
     from scipy.special import gammaincinv
 
-    cv = recipe.scenario.busyness.cv
+    cv = expected.scenario.busyness.cv
     if cv == 0:
-        return np.ones(recipe.days)
-    return gammaincinv(cv**-2, streams.uniforms("", "busyness", np.arange(recipe.days))) * cv**2
+        return np.ones(expected.days)
+    return gammaincinv(cv**-2, streams.uniforms("", "busyness", np.arange(expected.days))) * cv**2
 
 
-def _room(recipe: Recipe, people: int) -> tuple[Ints, Ints, Ints]:
+def _room(expected: ExpectedDemand, people: int) -> tuple[Ints, Ints, Ints]:
     """Return tables with room, as a rule, for so many first contacts, their children and the legs of all."""
-    loops = recipe.paths.loops
+    loops = expected.paths.loops
     family = 1 / max((1 - loops.recontact_share) * (1 - loops.reopen_share), 1 / _FAMILY_MOST)
     room = round(1.05 * family * people) + _SPARE_ROWS
     shapes = (ROW_COLUMNS, room), (OWN_COLUMNS, room), (LEG_COLUMNS, room + room // 2)
@@ -118,26 +121,26 @@ def _room(recipe: Recipe, people: int) -> tuple[Ints, Ints, Ints]:
     return rows, own, legs
 
 
-def _for_bot(recipe: Recipe, streams: Streams, bots: Bots) -> tuple[BotCandidates, ...]:
+def _for_bot(expected: ExpectedDemand, streams: Streams, bots: Bots) -> tuple[BotCandidates, ...]:
     """Return the candidates that the bot would end, with their marks."""
     out = []
-    for number, source in enumerate(recipe.candidates.rows):
+    for number, source in enumerate(expected.candidates.rows):
         stream, category = int(source["stream"]), int(source["category"])
         opened, ordinals = bots.of(number)
-        name = candidates_name(stream, list(recipe.scenario.categories)[category])
+        name = candidates_name(stream, list(expected.scenario.categories)[category])
         out.append(BotCandidates(stream, category, opened, ordinals, streams.uniforms(name, "mark", ordinals)))
     return tuple(out)
 
 
 def _demand(
-    recipe: Recipe, tables: Any, without_row: tuple[Bots, tuple[BotCandidates, ...], Ints], flow: Flow
+    expected: ExpectedDemand, tables: Any, without_row: tuple[Bots, tuple[BotCandidates, ...], Ints], flow: Flow
 ) -> Demand:
     """Return the Demand that the tables of ``draw_rows`` hold, and what has no row: bot-ended tickets, spam."""
     bots, for_bot, spam_ms = without_row
     rows, legs, n, n_legs, mark, regulator = tables
-    mine = [bots.of(number) for number in range(len(recipe.scenario.categories))]
+    mine = [bots.of(number) for number in range(len(expected.scenario.categories))]
     return Demand(
-        categories=tuple(recipe.scenario.categories),
+        categories=tuple(expected.scenario.categories),
         category=rows[column.CATEGORY, :n],
         kind=rows[column.KIND, :n],
         parent=rows[column.PARENT, :n],
@@ -163,7 +166,7 @@ def _demand(
         spam_ms=spam_ms,
         unanswerable=tuple(
             number
-            for number, name in enumerate(recipe.scenario.categories)
-            if name in recipe.scenario.complaints.unanswerable
+            for number, name in enumerate(expected.scenario.categories)
+            if name in expected.scenario.complaints.unanswerable
         ),
     )

@@ -39,7 +39,7 @@ class Chain(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MoneyRecipe:
+class ExpectedWithdrawals:
     """What all replications' flows have in common: rails and their amounts, minutes in which nothing is paid, deposits.
 
     ``frights`` are the amounts of those who run, where some may. ``given`` has the lines of
@@ -55,14 +55,14 @@ class MoneyRecipe:
     given: Floats
 
 
-def money_recipe(scenario: Scenario, *, usual: Floats, given: Floats) -> MoneyRecipe:
-    """Return the recipe of a scenario's money; ``usual`` are the requests of each minute on ordinary days."""
+def money_recipe(scenario: Scenario, *, usual: Floats, given: Floats) -> ExpectedWithdrawals:
+    """Return the withdrawals expected of a scenario; ``usual`` are the requests of each minute on ordinary days."""
     money, run, minutes = scenario.withdrawals, scenario.run, len(usual)
     frights = amounts_of(mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None
     if money is None:
         none = np.empty(0, np.int64)
-        return MoneyRecipe(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), given)
-    return MoneyRecipe(
+        return ExpectedWithdrawals(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), given)
+    return ExpectedWithdrawals(
         edges=np.cumsum(list(money.assets.values()))[:-1],
         amounts=amounts_of(mean_usd=money.amount_mean_usd, cv=money.amount_cv),
         frights=frights,
@@ -129,7 +129,7 @@ def _chains(scenario: Scenario, money: Withdrawals, minutes: int) -> list[Chain]
 
 
 def flow_of(
-    recipe: MoneyRecipe,
+    expected: ExpectedWithdrawals,
     scenario: Scenario,
     streams: Streams,
     *,
@@ -144,27 +144,27 @@ def flow_of(
 
     Each ``plenty`` draws 8 times as many of what the levels may use without limit.
     """
-    given = recipe.given
+    given = expected.given
     if others is not None:
         given = np.concatenate([given[:OTHERS], [others.astype(np.float64)], given[OTHERS + 1 :]])
     return Flow(
-        requests=_requests(recipe, streams, auto, hand),
+        requests=_requests(expected, streams, auto, hand),
         posts_ms=posts_ms[0],
         campaign_ms=posts_ms[1],
-        closed=recipe.closed,
-        deposits=recipe.deposits,
-        blocks=_blocks(recipe, scenario, streams, len(auto)),
+        closed=expected.closed,
+        deposits=expected.deposits,
+        blocks=_blocks(expected, scenario, streams, len(auto)),
         refill_minutes=_refills(scenario, streams),
         given=given,
         **_public(scenario, streams, _FIRST_TIMES << 3 * plenty),
-        **_run(recipe, scenario, streams, _FIRST_TIMES << 3 * plenty),
+        **_run(expected, scenario, streams, _FIRST_TIMES << 3 * plenty),
     )
 
 
-def _requests(recipe: MoneyRecipe, streams: Streams, auto: Ints, hand: Ints) -> Ints:
-    requests = np.zeros((len(recipe.edges) + 1, 4, len(auto)), np.int64)
+def _requests(expected: ExpectedWithdrawals, streams: Streams, auto: Ints, hand: Ints) -> Ints:
+    requests = np.zeros((len(expected.edges) + 1, 4, len(auto)), np.int64)
     if auto.any() or hand.any():
-        _spread(auto, hand, streams.root, name_keys("withdrawal"), recipe.edges, recipe.amounts, requests)
+        _spread(auto, hand, streams.root, name_keys("withdrawal"), expected.edges, expected.amounts, requests)
     return requests
 
 
@@ -186,13 +186,13 @@ def _spread(
                 requests[rail, what + 1, minute] += amount(law, uniform(key, _AMOUNT))
 
 
-def _blocks(recipe: MoneyRecipe, scenario: Scenario, streams: Streams, minutes: int) -> Ints:
+def _blocks(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, minutes: int) -> Ints:
     """Return the minute of each block by rail: a Poisson process on the scale of the expected blocks."""
-    if not recipe.chains:
+    if not expected.chains:
         return np.empty(0, np.int64)
     assert scenario.withdrawals is not None
     names, found = list(scenario.withdrawals.assets), []
-    for rail, cum in recipe.chains:
+    for rail, cum in expected.chains:
         most = math.ceil(cum[-1] + _SPARE_DEVIATIONS * math.sqrt(cum[-1]) + _SPARE_DEVIATIONS)
         times = unit_times(streams, f"blocks {names[rail]}", most)
         found.append((rail, np.floor(np.interp(times[times < cum[-1]], cum, np.arange(minutes + 1)))))
@@ -232,17 +232,17 @@ def _pareto(tail: float, u: Floats) -> Floats:
     return out
 
 
-def _run(recipe: MoneyRecipe, scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
+def _run(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
     run, people = scenario.run, scenario.population
-    if run is None or people is None or recipe.frights is None:
+    if run is None or people is None or expected.frights is None:
         return {}
     at = np.arange(min(most, depositors_of(scenario)))
-    rail = np.searchsorted(recipe.edges, streams.uniforms("fright", "asset", at), side="right")
+    rail = np.searchsorted(expected.edges, streams.uniforms("fright", "asset", at), side="right")
     return {
         "fright_times": unit_times(streams, "fright", len(at)),
         "calm_times": unit_times(streams, "calm", len(at)),
         "fright_rail": rail.astype(np.int64),
-        "fright_cents": amounts_at(recipe.frights, streams.uniforms("fright", "amount", at)),
+        "fright_cents": amounts_at(expected.frights, streams.uniforms("fright", "amount", at)),
     }
 
 

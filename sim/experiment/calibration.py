@@ -17,9 +17,9 @@ from sim.core.clock import HOUR_MS, NEVER
 from sim.demand import CHASE
 from sim.drivers.policy import complaint_factor
 from sim.engine.outcome import LEFT, clock_start_ms
-from sim.experiment.replication import facts_of
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World, build
+from sim.experiment.replication import observe
+from sim.metrics.observation.replication import Observation
+from sim.model.model import Model, build
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.schema.scenario import Scenario
 
@@ -31,16 +31,16 @@ def hazards(
 
     Raises ScenarioFaults when no hazard yields so many complaints.
     """
-    world = build(scenario)
+    model = build(scenario)
     clocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scenario.categories}
     escalated = dict.fromkeys(scenario.categories, 0)
     for replication in range(replications):
-        facts = facts_of(world, seed=seed, replication=replication)
-        hours = _clock_hours(world, facts)
+        observed = observe(model, seed=seed, replication=replication)
+        hours = _clock_hours(model, observed)
         for number, name in enumerate(scenario.categories):
-            mine = facts.demand.category == number
+            mine = observed.demand.category == number
             clocks[name].append(hours[mine & (hours > 0)])
-            escalated[name] += int((facts.escalated & mine).sum())
+            escalated[name] += int((observed.escalated & mine).sum())
         tick()
     found = {}
     for name, category in scenario.categories.items():
@@ -73,17 +73,17 @@ def solve(clock_hours: NDArray[np.float64], complaints: float) -> float:
     return float(brentq(excess, 0.0, high, xtol=1e-15, rtol=1e-12))
 
 
-def _clock_hours(world: World, facts: Facts) -> NDArray[np.float64]:
+def _clock_hours(model: Model, observed: Observation) -> NDArray[np.float64]:
     """Return for how many measured hours each row's complaint clock ran; 0 where it did not."""
-    outcome = facts.outcome
+    outcome = observed.outcome
     start = clock_start_ms(
-        facts.demand,
+        observed.demand,
         opened_ms=outcome.opened_ms,
         first_start_ms=outcome.first_start_ms,
         first_end_ms=outcome.first_end_ms,
         left_ms=np.where(outcome.outcome == LEFT, outcome.closed_ms, NEVER),
-        at_opening=world.scenario.complaints.clock == "opening",
+        at_opening=model.scenario.complaints.clock == "opening",
     )
-    end = np.clip(outcome.resolved_ms, facts.from_ms, facts.to_ms)
-    ran = np.where(facts.demand.kind == CHASE, 0, end - np.clip(start, facts.from_ms, facts.to_ms))
+    end = np.clip(outcome.resolved_ms, observed.from_ms, observed.to_ms)
+    ran = np.where(observed.demand.kind == CHASE, 0, end - np.clip(start, observed.from_ms, observed.to_ms))
     return np.maximum(ran, 0) / HOUR_MS

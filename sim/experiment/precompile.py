@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.core.jit import mark_compiled
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.request_trace import arrivals, busiest_window
 from sim.metrics.hourly import hourly
 from sim.metrics.registry import measure
@@ -15,8 +15,8 @@ _SHORT = ("days=1", "warmup_days=1", "population.registered=100000")
 
 def precompile() -> None:
     """Compile all that replications need and note it; takes some 40 s unless it has been done before."""
-    facts = facts_of(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
-    measure(facts)
-    hourly(facts)
-    arrivals(facts, busiest_window(facts))
+    observed = observe(build(load("volatility_spike", sets=_SHORT)), seed=1, replication=0)
+    measure(observed)
+    hourly(observed)
+    arrivals(observed, busiest_window(observed))
     mark_compiled()

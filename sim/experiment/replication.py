@@ -12,9 +12,9 @@ from sim.engine import reference as engine_simpy
 from sim.engine.conservation import must_balance
 from sim.engine.outcome import Outcome
 from sim.metrics.hourly import Series, hourly
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
-from sim.model.model import World
+from sim.model.model import Model
 from sim.numerics.streams import Streams
 
 ENGINES: dict[str, Callable[..., Outcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
@@ -25,7 +25,7 @@ AUTO = "fast"
 class Plan:
     """What is replicated, and by which engine."""
 
-    world: World
+    model: Model
     seed: int
     engine: str = AUTO
 
@@ -44,32 +44,32 @@ class Finished:
     cpu_s: dict[str, float]
 
 
-def facts_of(world: World, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Facts:
+def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Observation:
     """Return one replication, drawn and simulated; ``laps`` books the time of both.
 
     Raises ConservationError when tickets, withdrawals or money got lost on the way.
     """
     laps, plenty = laps or Laps(), 0
     streams = Streams(seed, replication)
-    recipe = world.recipe_in(streams)
-    world = world.staffed_in(recipe)
-    at_opening = world.scenario.complaints.clock == "opening"
+    expected = model.expected_in(streams)
+    model = model.staffed_in(expected)
+    at_opening = model.scenario.complaints.clock == "opening"
     while True:
-        demand = draw(recipe, seed=seed, replication=replication, plenty=plenty)
+        demand = draw(expected, seed=seed, replication=replication, plenty=plenty)
         laps.lap("draw")
-        outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
+        outcome = ENGINES[engine](demand, model.desk, model.rules, complain_from_opening=at_opening)
         laps.lap("engine")
         if not outcome.ran_out:
             break
         plenty += 1  # the first of the draws stay the same, so what went before goes the same way again
-    must_balance(outcome, demand.flow, world.rules)
-    return Facts(world, demand, outcome, streams, recipe)
+    must_balance(outcome, demand.flow, model.rules)
+    return Observation(model, demand, outcome, streams, expected)
 
 
 def finish(plan: Plan, number: int) -> Finished:
     """Return one replication, drawn, simulated and measured."""
     laps = Laps()
-    facts = facts_of(plan.world, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
-    metrics, series = measure(facts), hourly(facts)
+    observed = observe(plan.model, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
+    metrics, series = measure(observed), hourly(observed)
     laps.lap("metrics")
     return Finished(number, metrics, series, laps.cpu_s)

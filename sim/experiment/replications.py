@@ -131,7 +131,7 @@ def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]
     pool: Executor
     if plan.workers(jobs) == "processes":
         # Spawned, not forked: a fork would copy the locks of other threads (polars') in whatever state they are.
-        given = (plan.world.scenario, plan.seed, plan.engine)
+        given = (plan.model.scenario, plan.seed, plan.engine)
         pool, task = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, given), _one
     else:
         pool, task = ThreadPoolExecutor(jobs), partial(finish, plan)

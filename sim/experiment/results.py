@@ -13,12 +13,12 @@ from sim.experiment.analysis.estimate import Estimate, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
 from sim.experiment.hourly_table import Hourly, frame, hourly_of
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
 from sim.experiment.request_trace import p95_replication
 from sim.experiment.store import ReplicationStore
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World
+from sim.metrics.observation.replication import Observation
+from sim.model.model import Model
 from sim.scenario.loading.load import sha256
 from sim.scenario.schema.scenario import Scenario
 
@@ -31,7 +31,7 @@ class RunResult:
     name: str
     seed: int
     engine: str
-    world: World
+    model: Model
     store: ReplicationStore
     replications: tuple[Replication, ...]
     started: datetime
@@ -61,7 +61,7 @@ class RunResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader must know about the inputs, such as missing candles."""
-        return self.world.market.notes
+        return self.model.market.notes
 
     def samples(self, name: str) -> dict[int, float | None]:
         """Return a metric by replication."""
@@ -71,11 +71,11 @@ class RunResult:
         """Return what the scenario expects, judged by the metrics."""
         return judge(self.scenario.expect, self.metrics)
 
-    def facts(self, index: int) -> Facts:
+    def observed(self, index: int) -> Observation:
         """Return one of the replications, simulated again."""
         number = self.replications[index].number
-        return facts_of(self.world, seed=self.seed, replication=number, engine=self.engine)
+        return observe(self.model, seed=self.seed, replication=number, engine=self.engine)
 
-    def peak_facts(self) -> Facts:
+    def peak_observation(self) -> Observation:
         """Return, simulated again, the replication at the 95 % quantile of the peak request rate."""
-        return self.facts(p95_replication([one.metrics["requests_peak_per_s"] for one in self.replications]))
+        return self.observed(p95_replication([one.metrics["requests_peak_per_s"] for one in self.replications]))

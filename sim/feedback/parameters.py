@@ -1,4 +1,4 @@
-"""The numbers that move the live levels, per minute, as a world makes them from its scenario."""
+"""The numbers that move the live levels, per minute, as a model makes them from its scenario."""
 
 from __future__ import annotations
 

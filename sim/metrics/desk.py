@@ -1,9 +1,9 @@
 """The numbers of a run: one function each, and the ``METRICS`` table that names them.
 
-A metric function takes the ``Facts`` of one replication and returns a value by entity: ``""`` for the whole, and the
-names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
+A metric function takes an ``Observation`` of one replication and returns a value by entity: ``""`` for the whole, and
+the names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
 quantile of a wait that most customers have not yet ended. Shares name their denominator in the table. What is counted
-already lies in ``facts.totals`` (``observation.counts``); the rest follows from ``facts.demand`` and ``facts.outcome``.
+already lies in its ``totals`` (``observation.counts``); the rest follows from its ``demand`` and ``outcome``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sim.metrics.observation.counts import (
     IN_TIME,
     REGULATOR,
 )
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.metrics.policy import surge_cost
 from sim.numerics.statistics import quantile_of_sorted
@@ -45,27 +45,27 @@ _CALM = 1.25
 _READS = ("withdrawal_status", "ticket_view", "login")
 
 
-def by_category(facts: Facts, what: int) -> dict[str, int]:
+def by_category(observed: Observation, what: int) -> dict[str, int]:
     """Return how many of something (``observation.counts``) there were by category, and all together under ``""``."""
-    counts = facts.totals[what].tolist()
-    return {"": sum(counts)} | dict(zip(facts.demand.categories, counts, strict=True))
+    counts = observed.totals[what].tolist()
+    return {"": sum(counts)} | dict(zip(observed.demand.categories, counts, strict=True))
 
 
-def _per_day(what: int) -> Callable[[Facts], Values]:
-    return lambda facts: {name: count / facts.days for name, count in by_category(facts, what).items()}
+def _per_day(what: int) -> Callable[[Observation], Values]:
+    return lambda observed: {name: count / observed.days for name, count in by_category(observed, what).items()}
 
 
-def _new(facts: Facts) -> Values:
-    human, bot = by_category(facts, HUMAN), by_category(facts, BOT)
-    return {name: (human[name] + bot[name]) / facts.days for name in human}
+def _new(observed: Observation) -> Values:
+    human, bot = by_category(observed, HUMAN), by_category(observed, BOT)
+    return {name: (human[name] + bot[name]) / observed.days for name in human}
 
 
-def _share(part: int, whole: int) -> Callable[[Facts], Values]:
+def _share(part: int, whole: int) -> Callable[[Observation], Values]:
     """Return part / whole by category; None where there is no whole."""
 
-    def share(facts: Facts) -> Values:
-        parts = by_category(facts, part)
-        return {name: parts[name] / of if of else None for name, of in by_category(facts, whole).items()}
+    def share(observed: Observation) -> Values:
+        parts = by_category(observed, part)
+        return {name: parts[name] / of if of else None for name, of in by_category(observed, whole).items()}
 
     return share
 
@@ -73,144 +73,144 @@ def _share(part: int, whole: int) -> Callable[[Facts], Values]:
 # --- backlog ----------------------------------------------------------------------------------------------------
 
 
-def _backlog_peak(facts: Facts) -> Values:
-    return {name: span.peak for name, span in facts.spans.items()}
+def _backlog_peak(observed: Observation) -> Values:
+    return {name: span.peak for name, span in observed.spans.items()}
 
 
-def _backlog_end(facts: Facts) -> Values:
-    return {name: int(span.hourly[-1]) for name, span in facts.spans.items()}
+def _backlog_end(observed: Observation) -> Values:
+    return {name: int(span.hourly[-1]) for name, span in observed.spans.items()}
 
 
-def _backlog_mean(facts: Facts) -> Values:
-    return {name: span.held_ms / (facts.to_ms - facts.from_ms) for name, span in facts.spans.items()}
+def _backlog_mean(observed: Observation) -> Values:
+    return {name: span.held_ms / (observed.to_ms - observed.from_ms) for name, span in observed.spans.items()}
 
 
-def _backlog_age_p90(facts: Facts) -> Values:
+def _backlog_age_p90(observed: Observation) -> Values:
     """Return the age in hours that 90 % of the tickets open at the end do not exceed; None without any."""
-    return {name: quantile_of_sorted(span.ages_ms / HOUR_MS, 0.9) for name, span in facts.spans.items()}
+    return {name: quantile_of_sorted(span.ages_ms / HOUR_MS, 0.9) for name, span in observed.spans.items()}
 
 
-def _drain_days(facts: Facts) -> Values:
+def _drain_days(observed: Observation) -> Values:
     """Return the days from the backlog's peak until it is calm again: within 1.25 x the warm-up's highest level.
 
     The first half of the warm-up, in which the desk fills, does not count. 0 when the backlog stayed calm; None
     without two days of warm-up, or when the horizon comes first.
     """
-    if facts.from_ms < 2 * DAY_MS:
+    if observed.from_ms < 2 * DAY_MS:
         return {"": None}
-    highest, _ = facts.backlog.peak(facts.from_ms // 2, facts.from_ms)
-    calm, span = _CALM * highest, facts.spans[""]
+    highest, _ = observed.backlog.peak(observed.from_ms // 2, observed.from_ms)
+    calm, span = _CALM * highest, observed.spans[""]
     if span.peak <= calm:
         return {"": 0.0}
-    minutes = -(-(facts.to_ms - span.peak_ms) // MINUTE_MS)
-    calm_again = np.flatnonzero(facts.backlog.by_minute(span.peak_ms, minutes) <= calm)
+    minutes = -(-(observed.to_ms - span.peak_ms) // MINUTE_MS)
+    calm_again = np.flatnonzero(observed.backlog.by_minute(span.peak_ms, minutes) <= calm)
     return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS if len(calm_again) else None}
 
 
 # --- waits ------------------------------------------------------------------------------------------------------
 
 
-def _wait(which: str, p: float, unit_ms: int) -> Callable[[Facts], Values]:
+def _wait(which: str, p: float, unit_ms: int) -> Callable[[Observation], Values]:
     """Return the p-quantile of a wait by Kaplan and Meier; None where the estimate does not reach it."""
 
-    def wait(facts: Facts) -> Values:
-        *parts, whole = getattr(facts.waits, which)[:, SHARES.index(p)].tolist()
-        found = {"": whole} | dict(zip(facts.demand.categories, parts, strict=True))
+    def wait(observed: Observation) -> Values:
+        *parts, whole = getattr(observed.waits, which)[:, SHARES.index(p)].tolist()
+        found = {"": whole} | dict(zip(observed.demand.categories, parts, strict=True))
         return {name: None if ms == NOT_REACHED else ms / unit_ms for name, ms in found.items()}
 
     return wait
 
 
-def _first_response(p: float) -> Callable[[Facts], Values]:
+def _first_response(p: float) -> Callable[[Observation], Values]:
     return _wait("response_ms", p, MINUTE_MS)
 
 
-def _resolution(p: float) -> Callable[[Facts], Values]:
+def _resolution(p: float) -> Callable[[Observation], Values]:
     return _wait("resolution_ms", p, HOUR_MS)
 
 
-def _occupancy(facts: Facts) -> Values:
-    busy, there = facts.worked.busy_ms.tolist(), facts.givens.slots_ms
-    both = {"": (sum(busy), sum(there))} | dict(zip(facts.desk.teams, zip(busy, there, strict=True), strict=True))
+def _occupancy(observed: Observation) -> Values:
+    busy, there = observed.worked.busy_ms.tolist(), observed.measurement.slots_ms
+    both = {"": (sum(busy), sum(there))} | dict(zip(observed.desk.teams, zip(busy, there, strict=True), strict=True))
     return {name: mine / slots if slots else None for name, (mine, slots) in both.items()}
 
 
-def _cost(facts: Facts) -> Values:
-    planned = zip(facts.givens.scheduled_ms, facts.desk.cost_per_hour, strict=True)
-    own = [ms / HOUR_MS * per_hour / facts.days for ms, per_hour in planned]
-    cost = [mine + called / facts.days for mine, called in zip(own, surge_cost(facts), strict=True)]
+def _cost(observed: Observation) -> Values:
+    planned = zip(observed.measurement.scheduled_ms, observed.desk.cost_per_hour, strict=True)
+    own = [ms / HOUR_MS * per_hour / observed.days for ms, per_hour in planned]
+    cost = [mine + called / observed.days for mine, called in zip(own, surge_cost(observed), strict=True)]
     out: Values = {"": sum(cost)}
-    return out | dict(zip(facts.desk.teams, cost, strict=True))
+    return out | dict(zip(observed.desk.teams, cost, strict=True))
 
 
 # --- the public -------------------------------------------------------------------------------------------------
 
 
-def _direct(facts: Facts) -> float:
-    return int(facts.totals[COMPLAINT].sum()) / facts.days
+def _direct(observed: Observation) -> float:
+    return int(observed.totals[COMPLAINT].sum()) / observed.days
 
 
-def _posts(facts: Facts) -> float:
-    return public_metrics.posts(facts) / facts.days
+def _posts(observed: Observation) -> float:
+    return public_metrics.posts(observed) / observed.days
 
 
-def _floor(facts: Facts) -> Values:
-    without = _per_day(FLOOR)(facts)
-    return without | {"": (without[""] or 0.0) + _posts(facts)}
+def _floor(observed: Observation) -> Values:
+    without = _per_day(FLOOR)(observed)
+    return without | {"": (without[""] or 0.0) + _posts(observed)}
 
 
-def _reducible(facts: Facts) -> Values:
-    return {"": _direct(facts) + _posts(facts) - (_floor(facts)[""] or 0.0)}
+def _reducible(observed: Observation) -> Values:
+    return {"": _direct(observed) + _posts(observed) - (_floor(observed)[""] or 0.0)}
 
 
-def _peak_day(facts: Facts) -> Values:
-    posts = np.concatenate([facts.demand.flow.posts_ms, facts.demand.flow.campaign_ms])
-    days = (posts[facts.measured(posts)] - facts.from_ms) // DAY_MS
-    direct = facts.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
+def _peak_day(observed: Observation) -> Values:
+    posts = np.concatenate([observed.demand.flow.posts_ms, observed.demand.flow.campaign_ms])
+    days = (posts[observed.measured(posts)] - observed.from_ms) // DAY_MS
+    direct = observed.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
     return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
 
 
-def _unharmed(denominator: Callable[[Facts], float | None]) -> Callable[[Facts], Values]:
-    def share(facts: Facts) -> Values:
-        whole = denominator(facts)
-        return {"": 1 - _direct(facts) / whole if whole else None}
+def _unharmed(denominator: Callable[[Observation], float | None]) -> Callable[[Observation], Values]:
+    def share(observed: Observation) -> Values:
+        whole = denominator(observed)
+        return {"": 1 - _direct(observed) / whole if whole else None}
 
     return share
 
 
-def _registered(facts: Facts) -> float | None:
-    people = facts.world.scenario.population
+def _registered(observed: Observation) -> float | None:
+    people = observed.model.scenario.population
     return float(people.registered) if people else None
 
 
-def _active(facts: Facts) -> float | None:
-    people = facts.world.scenario.population
+def _active(observed: Observation) -> float | None:
+    people = observed.model.scenario.population
     return people.registered * people.mau_share if people else None
 
 
 # --- endpoints and levels ---------------------------------------------------------------------------------------
 
 
-def _peak_per_s(*endpoints: str) -> Callable[[Facts], Values]:
-    def peak(facts: Facts) -> Values:
-        together = reduce(np.add, [facts.measured_requests[name] for name in endpoints])
+def _peak_per_s(*endpoints: str) -> Callable[[Observation], Values]:
+    def peak(observed: Observation) -> Values:
+        together = reduce(np.add, [observed.measured_requests[name] for name in endpoints])
         return {"": int(together.max()) / 60}
 
     return peak
 
 
-def _level_peak(table: str, column: int) -> Callable[[Facts], Values]:
-    def peak(facts: Facts) -> Values:
-        values = getattr(facts.outcome, table)
-        return {"": float(values[column, facts.from_ms // MINUTE_MS :].max()) if values.size else None}
+def _level_peak(table: str, column: int) -> Callable[[Observation], Values]:
+    def peak(observed: Observation) -> Values:
+        values = getattr(observed.outcome, table)
+        return {"": float(values[column, observed.from_ms // MINUTE_MS :].max()) if values.size else None}
 
     return peak
 
 
-def _refused(facts: Facts) -> Values:
+def _refused(observed: Observation) -> Values:
     """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
-    per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(facts.world.scenario)}
-    floats = facts.outcome.level_floats[:, facts.from_ms // MINUTE_MS :]
+    per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(observed.model.scenario)}
+    floats = observed.outcome.level_floats[:, observed.from_ms // MINUTE_MS :]
     excess = {stream: np.maximum(floats[LEVEL_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
     return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
 

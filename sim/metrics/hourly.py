@@ -19,7 +19,7 @@ from sim.feedback.columns import (
     TRUST,
 )
 from sim.metrics.observation.counts import BOT, COMPLAINT, FLOOR, HUMAN, by_hour
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.numerics.survival import NOT_REACHED
 
@@ -59,68 +59,70 @@ SERIES_NAMES = {
 """Name of each series: unit and meaning."""
 
 
-def hourly(facts: Facts) -> Series:
+def hourly(observed: Observation) -> Series:
     """Return every series of one replication: one float64 for each measured hour, by (entity, name).
 
-    The keys are the world's, the same for all of its replications; NaN is what is not known.
+    The keys are the model's, the same for all of its replications; NaN is what is not known.
     """
-    counted = facts.counted.by_hour
+    counted = observed.counted.by_hour
     new_tickets, human = (counted[HUMAN] + counted[BOT]).astype(np.float64), counted[HUMAN].astype(np.float64)
-    out: Series = dict(facts.givens.series)
+    out: Series = dict(observed.measurement.series)
     out["all", "new_tickets"] = new_tickets.sum(axis=0)
     out["all", "new_human"] = human.sum(axis=0)
-    out["all", "n_backlog"] = facts.spans[""].hourly.astype(np.float64)
+    out["all", "n_backlog"] = observed.spans[""].hourly.astype(np.float64)
     out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
     out["all", "new_complaints_floor"] = counted[FLOOR].sum(axis=0).astype(np.float64)
-    flow = facts.demand.flow
-    out["all", "new_posts"] = _posts(facts, flow.posts_ms, flow.campaign_ms)
-    if facts.world.scenario.campaigns:
-        out["all", "new_campaign_posts"] = _posts(facts, flow.campaign_ms)
-    for number, name in enumerate(facts.demand.categories):
+    flow = observed.demand.flow
+    out["all", "new_posts"] = _posts(observed, flow.posts_ms, flow.campaign_ms)
+    if observed.model.scenario.campaigns:
+        out["all", "new_campaign_posts"] = _posts(observed, flow.campaign_ms)
+    for number, name in enumerate(observed.demand.categories):
         out[f"category:{name}", "new_tickets"] = new_tickets[number]
         out[f"category:{name}", "new_human"] = human[number]
-    for number, name in enumerate(facts.desk.teams):
-        out[f"team:{name}", "n_backlog"] = facts.spans[name].hourly.astype(np.float64)
-        out[f"team:{name}", "agents_needed"] = facts.worked.arrived_ms[number] * facts.givens.agents_per_work[number]
-    _waits(facts, out)
-    _endpoints(facts, out)
-    _levels(facts, out)
-    _market(facts, out)
+    for number, name in enumerate(observed.desk.teams):
+        out[f"team:{name}", "n_backlog"] = observed.spans[name].hourly.astype(np.float64)
+        out[f"team:{name}", "agents_needed"] = (
+            observed.worked.arrived_ms[number] * observed.measurement.agents_per_work[number]
+        )
+    _waits(observed, out)
+    _endpoints(observed, out)
+    _levels(observed, out)
+    _market(observed, out)
     return out
 
 
-def _posts(facts: Facts, *times: NDArray[np.int64]) -> Floats:
+def _posts(observed: Observation, *times: NDArray[np.int64]) -> Floats:
     posts = np.concatenate(times)
-    hours = (posts[facts.measured(posts)] - facts.from_ms) // HOUR_MS
-    return np.bincount(hours, minlength=facts.givens.hours).astype(np.float64)
+    hours = (posts[observed.measured(posts)] - observed.from_ms) // HOUR_MS
+    return np.bincount(hours, minlength=observed.measurement.hours).astype(np.float64)
 
 
-def _waits(facts: Facts, out: Series) -> None:
+def _waits(observed: Observation, out: Series) -> None:
     """Write the wait for the first response by the queue that a ticket started in; NaN where it is not known."""
-    for number in facts.givens.first_queues:
+    for number in observed.measurement.first_queues:
         for column, p in enumerate(SHARES):
-            wait_ms = facts.waits.by_hour_ms[number, :, column]
+            wait_ms = observed.waits.by_hour_ms[number, :, column]
             known = np.where(wait_ms == NOT_REACHED, np.nan, wait_ms)
-            out[f"queue:{facts.desk.queues[number]}", f"wait_p{p * 100:.0f}_min"] = known / MINUTE_MS
+            out[f"queue:{observed.desk.queues[number]}", f"wait_p{p * 100:.0f}_min"] = known / MINUTE_MS
 
 
-def _endpoints(facts: Facts, out: Series) -> None:
-    for name in facts.endpoints:
-        total, busiest = by_hour(facts.measured_requests[name])
+def _endpoints(observed: Observation, out: Series) -> None:
+    for name in observed.endpoints:
+        total, busiest = by_hour(observed.measured_requests[name])
         out[f"endpoint:{name}", "rate_per_s"] = total / 3600
         out[f"endpoint:{name}", "peak_per_s"] = busiest / 60
 
 
-def _levels(facts: Facts, out: Series) -> None:
-    ints, floats = facts.outcome.level_ints, facts.outcome.level_floats
-    if facts.world.rules is None:
+def _levels(observed: Observation, out: Series) -> None:
+    ints, floats = observed.outcome.level_ints, observed.outcome.level_floats
+    if observed.model.rules is None:
         return
-    ends = slice(facts.from_ms // MINUTE_MS + 59, None, 60)
-    scenario, first = facts.world.scenario, facts.from_ms // MINUTE_MS
+    ends = slice(observed.from_ms // MINUTE_MS + 59, None, 60)
+    scenario, first = observed.model.scenario, observed.from_ms // MINUTE_MS
     if scenario.withdrawals:
         out["all", "n_withdrawals_open"] = ints[N_OPEN][ends].astype(np.float64)
         out["all", "n_withdrawals_late"] = ints[N_LATE][ends].astype(np.float64)
-        _money(facts, out, ends)
+        _money(observed, out, ends)
     if scenario.rumour:
         out["all", "rumour"] = floats[RUMOUR][ends].copy()
     if scenario.copies:
@@ -131,10 +133,10 @@ def _levels(facts: Facts, out: Series) -> None:
         out["all", "n_spreaders"] = ints[SPREADERS][ends].astype(np.float64)
 
 
-def _money(facts: Facts, out: Series, ends: slice) -> None:
+def _money(observed: Observation, out: Series, ends: slice) -> None:
     """Write what was paid, what the hot wallets hold, and what gateway and limits refuse."""
-    scenario, rules, rails = facts.world.scenario, facts.world.rules, facts.outcome.level_rails
-    floats, first = facts.outcome.level_floats, facts.from_ms // MINUTE_MS
+    scenario, rules, rails = observed.model.scenario, observed.model.rules, observed.outcome.level_rails
+    floats, first = observed.outcome.level_floats, observed.from_ms // MINUTE_MS
     assert scenario.withdrawals is not None
     assert rules is not None
     paid = rails[:, PAID_C].sum(axis=0)
@@ -152,15 +154,15 @@ def _money(facts: Facts, out: Series, ends: slice) -> None:
             out["all", name] = floats[column, first:].reshape(-1, 60).mean(axis=1)
 
 
-def _market(facts: Facts, out: Series) -> None:
+def _market(observed: Observation, out: Series) -> None:
     """Write the market of this replication, and the newcomers that it brings."""
-    market, newcomers = facts.recipe.market, facts.world.scenario.newcomers
-    measured = slice(facts.from_ms // HOUR_MS, None)
+    market, newcomers = observed.expected_demand.market, observed.model.scenario.newcomers
+    measured = slice(observed.from_ms // HOUR_MS, None)
     out["all", "price_index"] = market.price[measured]
     if market.volatility is not None:
         out["all", "volatility"] = market.volatility[measured]
     if newcomers:
-        out["all", "new_signups"] = by_hour(facts.measured_requests["signup"])[0].astype(np.float64)
+        out["all", "new_signups"] = by_hour(observed.measured_requests["signup"])[0].astype(np.float64)
         if newcomers.review_category:
-            reviews = facts.tasks(newcomers.review_category).within(facts.from_ms, facts.to_ms)
+            reviews = observed.tasks(newcomers.review_category).within(observed.from_ms, observed.to_ms)
             out["all", "n_kyc_reviews"] = reviews.hourly.astype(np.float64)

@@ -11,68 +11,68 @@ from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.demand import CHASE, onboarding
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.counts import BOT, HUMAN
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 
-def _price_low(facts: Facts) -> Values:
-    prices = facts.recipe.market.price[facts.from_ms // HOUR_MS :]
+def _price_low(observed: Observation) -> Values:
+    prices = observed.expected_demand.market.price[observed.from_ms // HOUR_MS :]
     return {"": float(prices.min() / prices[0])}
 
 
-def _volatility_peak(facts: Facts) -> Values:
-    volatility = facts.recipe.market.volatility
-    return {"": None if volatility is None else float(volatility[facts.from_ms // HOUR_MS :].max())}
+def _volatility_peak(observed: Observation) -> Values:
+    volatility = observed.expected_demand.market.volatility
+    return {"": None if volatility is None else float(volatility[observed.from_ms // HOUR_MS :].max())}
 
 
-def _signups(facts: Facts) -> Values:
-    if facts.world.scenario.newcomers is None:
+def _signups(observed: Observation) -> Values:
+    if observed.model.scenario.newcomers is None:
         return {"": None}
-    return {"": int(facts.measured_requests["signup"].sum()) / facts.days}
+    return {"": int(observed.measured_requests["signup"].sum()) / observed.days}
 
 
-def _signups_lost(facts: Facts) -> Values:
+def _signups_lost(observed: Observation) -> Values:
     """Return the sign-ups that full trust would have brought besides, of the same newcomers."""
-    newcomers = facts.world.scenario.newcomers
+    newcomers = observed.model.scenario.newcomers
     if newcomers is None or not newcomers.trust_weight:
         return {"": None if newcomers is None else 0.0}
-    lost = onboarding(facts.recipe, facts.streams)["signup"] - facts.requests["signup"]
-    return {"": int(lost[facts.from_ms // MINUTE_MS :].sum()) / facts.days}
+    lost = onboarding(observed.expected_demand, observed.streams)["signup"] - observed.requests["signup"]
+    return {"": int(lost[observed.from_ms // MINUTE_MS :].sum()) / observed.days}
 
 
-def _review_category(facts: Facts) -> str | None:
-    newcomers = facts.world.scenario.newcomers
+def _review_category(observed: Observation) -> str | None:
+    newcomers = observed.model.scenario.newcomers
     return newcomers.review_category if newcomers else None
 
 
-def _reviews(facts: Facts) -> Values:
-    category = _review_category(facts)
+def _reviews(observed: Observation) -> Values:
+    category = _review_category(observed)
     if category is None:
         return {"": None}
-    return {"": int(facts.measured(facts.tasks(category).begin_ms).sum()) / facts.days}
+    return {"": int(observed.measured(observed.tasks(category).begin_ms).sum()) / observed.days}
 
 
-def _kyc_backlog_peak(facts: Facts) -> Values:
-    category = _review_category(facts)
-    return {"": None if category is None else facts.tasks(category).peak(facts.from_ms, facts.to_ms)[0]}
+def _kyc_backlog_peak(observed: Observation) -> Values:
+    category = _review_category(observed)
+    return {"": None if category is None else observed.tasks(category).peak(observed.from_ms, observed.to_ms)[0]}
 
 
-def _kyc_questions(facts: Facts) -> Values:
-    category = _review_category(facts)
+def _kyc_questions(observed: Observation) -> Values:
+    category = _review_category(observed)
     if category is None:
         return {"": None}
-    mine = facts.demand.category == facts.demand.categories.index(category)
-    asked = facts.measured(facts.outcome.opened_ms) & (facts.demand.kind == CHASE) & mine
-    return {"": int(asked.sum()) / facts.days}
+    mine = observed.demand.category == observed.demand.categories.index(category)
+    asked = observed.measured(observed.outcome.opened_ms) & (observed.demand.kind == CHASE) & mine
+    return {"": int(asked.sum()) / observed.days}
 
 
-def _mistake_share(facts: Facts) -> Values:
+def _mistake_share(observed: Observation) -> Values:
     """Return the mean, over the tickets that came, of the chance that inexperience opened them."""
-    growth = facts.recipe.growth
+    growth = observed.expected_demand.growth
     if growth is None:
         return {"": None}
-    new = (facts.counted.by_hour[HUMAN] + facts.counted.by_hour[BOT]).astype(np.float64)
-    chance = growth.mistake_share()[facts.from_ms // HOUR_MS :]
-    errs = np.isin(facts.demand.categories, growth.categories)
+    new = (observed.counted.by_hour[HUMAN] + observed.counted.by_hour[BOT]).astype(np.float64)
+    chance = growth.mistake_share()[observed.from_ms // HOUR_MS :]
+    errs = np.isin(observed.demand.categories, growth.categories)
     return {"": float((new[errs] @ chance).sum() / new.sum()) if new.sum() else None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 Values = dict[str, float | None]
 """A value by entity: ``""`` for the whole, and the names of teams, categories or endpoints where it makes sense."""
@@ -19,4 +19,4 @@ class Metric:
     unit: str
     better: int
     meaning: str
-    of: Callable[[Facts], Values]
+    of: Callable[[Observation], Values]

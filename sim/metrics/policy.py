@@ -4,51 +4,51 @@ from __future__ import annotations
 
 from sim.core.clock import HOUR_MS
 from sim.metrics.metric import Metric, Values
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 
-def _agents_on_duty(facts: Facts) -> Values:
-    measured_ms = facts.to_ms - facts.from_ms
-    slots = zip(facts.givens.slots_ms, facts.desk.concurrency, strict=True)
-    return _with_sum(facts, [slots_ms / held / measured_ms for slots_ms, held in slots])
+def _agents_on_duty(observed: Observation) -> Values:
+    measured_ms = observed.to_ms - observed.from_ms
+    slots = zip(observed.measurement.slots_ms, observed.desk.concurrency, strict=True)
+    return _with_sum(observed, [slots_ms / held / measured_ms for slots_ms, held in slots])
 
 
-def _agents_lost(facts: Facts) -> Values:
-    return _with_sum(facts, list(facts.desk.lost or [0.0] * len(facts.desk.teams)))
+def _agents_lost(observed: Observation) -> Values:
+    return _with_sum(observed, list(observed.desk.lost or [0.0] * len(observed.desk.teams)))
 
 
-def surge_hours(facts: Facts) -> list[float]:
+def surge_hours(observed: Observation) -> list[float]:
     """Return by team the measured hours of the agents called in."""
-    return _by_team(facts, cost=False)
+    return _by_team(observed, cost=False)
 
 
-def surge_cost(facts: Facts) -> list[float]:
+def surge_cost(observed: Observation) -> list[float]:
     """Return by team the cost of the agents called in, in the measured period, US dollars."""
-    return _by_team(facts, cost=True)
+    return _by_team(observed, cost=True)
 
 
-def _by_team(facts: Facts, *, cost: bool) -> list[float]:
-    hours = dict.fromkeys(facts.desk.teams, 0.0)
-    for one in facts.desk.surges:
-        there_ms = max(min(one.end_ms, facts.to_ms) - max(one.begin_ms, facts.from_ms), 0)
+def _by_team(observed: Observation, *, cost: bool) -> list[float]:
+    hours = dict.fromkeys(observed.desk.teams, 0.0)
+    for one in observed.desk.surges:
+        there_ms = max(min(one.end_ms, observed.to_ms) - max(one.begin_ms, observed.from_ms), 0)
         hours[one.team] += there_ms / HOUR_MS * one.agents * (one.cost_per_hour if cost else 1.0)
     return list(hours.values())
 
 
-def _with_sum(facts: Facts, by_team: list[float]) -> Values:
+def _with_sum(observed: Observation, by_team: list[float]) -> Values:
     out: Values = {"": sum(by_team)}
-    return out | dict(zip(facts.desk.teams, by_team, strict=True))
+    return out | dict(zip(observed.desk.teams, by_team, strict=True))
 
 
-def _prevented(facts: Facts) -> Values:
-    expected = facts.recipe.prevented[:, facts.world.scenario.warmup_days :].sum(axis=1) / facts.days
+def _prevented(observed: Observation) -> Values:
+    expected = observed.expected_demand.prevented[:, observed.model.scenario.warmup_days :].sum(axis=1) / observed.days
     out: Values = {"": float(expected.sum())}
-    return out | dict(zip(facts.demand.categories, expected.tolist(), strict=True))
+    return out | dict(zip(observed.demand.categories, expected.tolist(), strict=True))
 
 
-def _warnings(facts: Facts) -> Values:
-    alarms = facts.recipe.policy.alarms
-    counts = {name: sum(facts.from_ms <= at < facts.to_ms for at in times) for name, times in alarms.items()}
+def _warnings(observed: Observation) -> Values:
+    alarms = observed.expected_demand.policy.alarms
+    counts = {name: sum(observed.from_ms <= at < observed.to_ms for at in times) for name, times in alarms.items()}
     out: Values = {"": sum(counts.values())}
     return out | counts
 
@@ -58,7 +58,7 @@ POLICY_METRICS: tuple[Metric, ...] = (
     Metric("agents_lost", "agents", -1, "planned for, but not there at the end since they quit", _agents_lost),
     Metric(
         "surge_agent_hours", "h", -1, "hours of agents called in, before shrinkage",
-        lambda facts: _with_sum(facts, surge_hours(facts)),
+        lambda observed: _with_sum(observed, surge_hours(observed)),
     ),
     Metric("warnings_raised", "alarms", 0, "alarms of early warnings", _warnings),
     Metric(

@@ -8,86 +8,86 @@ from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.feedback import columns as level
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.counts import COMPLAINT
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 
-def posts(facts: Facts) -> int:
+def posts(observed: Observation) -> int:
     """Return the measured posts that name no ticket: background and campaigns."""
-    flow = facts.demand.flow
-    return sum(int(facts.measured(times).sum()) for times in (flow.posts_ms, flow.campaign_ms))
+    flow = observed.demand.flow
+    return sum(int(observed.measured(times).sum()) for times in (flow.posts_ms, flow.campaign_ms))
 
 
-def _minutes(facts: Facts, column: int) -> int:
-    return int(facts.outcome.level_ints[column, facts.from_ms // MINUTE_MS :].sum())
+def _minutes(observed: Observation, column: int) -> int:
+    return int(observed.outcome.level_ints[column, observed.from_ms // MINUTE_MS :].sum())
 
 
-def _copied(facts: Facts) -> Values:
-    return {"": _minutes(facts, level.COPIES) / facts.days if facts.world.scenario.copies else None}
+def _copied(observed: Observation) -> Values:
+    return {"": _minutes(observed, level.COPIES) / observed.days if observed.model.scenario.copies else None}
 
 
-def all_posts(facts: Facts) -> float:
+def all_posts(observed: Observation) -> float:
     """Return all measured public posts: direct complaints, posts that name no ticket, and copies."""
-    copies = _minutes(facts, level.COPIES) if facts.world.scenario.copies else 0
-    return float(facts.totals[COMPLAINT].sum()) + posts(facts) + copies
+    copies = _minutes(observed, level.COPIES) if observed.model.scenario.copies else 0
+    return float(observed.totals[COMPLAINT].sum()) + posts(observed) + copies
 
 
-def _public(facts: Facts) -> Values:
-    return {"": all_posts(facts) / facts.days}
+def _public(observed: Observation) -> Values:
+    return {"": all_posts(observed) / observed.days}
 
 
-def _peak_day(facts: Facts) -> Values:
+def _peak_day(observed: Observation) -> Values:
     """Return the posts of the day with the most of them."""
-    days, flow = facts.days, facts.demand.flow
+    days, flow = observed.days, observed.demand.flow
     by_day = np.zeros(days)
-    for times in (facts.complaint_ms, flow.posts_ms, flow.campaign_ms):
-        by_day += np.bincount((times[facts.measured(times)] - facts.from_ms) // DAY_MS, minlength=days)
-    if facts.world.scenario.copies:
-        copies = facts.outcome.level_ints[level.COPIES, facts.from_ms // MINUTE_MS :]
+    for times in (observed.complaint_ms, flow.posts_ms, flow.campaign_ms):
+        by_day += np.bincount((times[observed.measured(times)] - observed.from_ms) // DAY_MS, minlength=days)
+    if observed.model.scenario.copies:
+        copies = observed.outcome.level_ints[level.COPIES, observed.from_ms // MINUTE_MS :]
         by_day += copies.reshape(days, -1).sum(axis=1)
     return {"": float(by_day.max())}
 
 
-def flagged(facts: Facts) -> tuple[float, float] | None:
+def flagged(observed: Observation) -> tuple[float, float] | None:
     """Return how many complaints, and how many other posts, the classifier takes for complaints; None without one."""
-    rules = facts.world.scenario.listening
+    rules = observed.model.scenario.listening
     if rules is None:
         return None
-    return all_posts(facts) * rules.recall, rules.noise_per_day * facts.days * rules.false_share
+    return all_posts(observed) * rules.recall, rules.noise_per_day * observed.days * rules.false_share
 
 
-def _flagged(facts: Facts) -> Values:
-    found = flagged(facts)
-    return {"": sum(found) / facts.days if found else None}
+def _flagged(observed: Observation) -> Values:
+    found = flagged(observed)
+    return {"": sum(found) / observed.days if found else None}
 
 
-def _precision(facts: Facts) -> Values:
-    found = flagged(facts)
+def _precision(observed: Observation) -> Values:
+    found = flagged(observed)
     return {"": found[0] / sum(found) if found and sum(found) else None}
 
 
-def _perceived(facts: Facts) -> Values:
+def _perceived(observed: Observation) -> Values:
     """Return the share of complaints in what is read in public, where the content write nothing; None where unknown."""
-    rules = facts.world.scenario.listening
-    read = all_posts(facts) + rules.noise_per_day * facts.days if rules else 0.0
-    return {"": all_posts(facts) / read if read else None}
+    rules = observed.model.scenario.listening
+    read = all_posts(observed) + rules.noise_per_day * observed.days if rules else 0.0
+    return {"": all_posts(observed) / read if read else None}
 
 
-def _spam(facts: Facts) -> Values:
-    some = bool(facts.world.scenario.campaigns)
-    return {"": int(facts.measured(facts.demand.spam_ms).sum()) / facts.days if some else None}
+def _spam(observed: Observation) -> Values:
+    some = bool(observed.model.scenario.campaigns)
+    return {"": int(observed.measured(observed.demand.spam_ms).sum()) / observed.days if some else None}
 
 
-def _trust_low(facts: Facts) -> Values:
-    if facts.world.scenario.trust is None or not facts.outcome.level_floats.size:
+def _trust_low(observed: Observation) -> Values:
+    if observed.model.scenario.trust is None or not observed.outcome.level_floats.size:
         return {"": None}
-    return {"": float(facts.outcome.level_floats[level.TRUST, facts.from_ms // MINUTE_MS :].min())}
+    return {"": float(observed.outcome.level_floats[level.TRUST, observed.from_ms // MINUTE_MS :].min())}
 
 
-def _ran(facts: Facts) -> Values:
-    rules = facts.world.rules
-    if facts.world.scenario.run is None or rules is None or not rules.panic.depositors:
+def _ran(observed: Observation) -> Values:
+    rules = observed.model.rules
+    if observed.model.scenario.run is None or rules is None or not rules.panic.depositors:
         return {"": None}
-    return {"": int(facts.outcome.level_ints[level.PANICKED, -1]) / rules.panic.depositors}
+    return {"": int(observed.outcome.level_ints[level.PANICKED, -1]) / rules.panic.depositors}
 
 
 METRICS: tuple[Metric, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.metrics import desk, market, misdirected, policy, public, withdrawals
 from sim.metrics.metric import Metric
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 METRICS: tuple[Metric, ...] = (
     *desk.METRICS,
@@ -17,11 +17,11 @@ METRICS: tuple[Metric, ...] = (
 """Every metric; a new subject's metrics are added here."""
 
 
-def measure(facts: Facts) -> dict[str, float | None]:
+def measure(observed: Observation) -> dict[str, float | None]:
     """Return every metric of one replication: ``name`` for the whole, ``name.entity`` for its parts."""
     out: dict[str, float | None] = {}
     for metric in METRICS:
-        for entity, value in metric.of(facts).items():
+        for entity, value in metric.of(observed).items():
             out[f"{metric.name}.{entity}" if entity else metric.name] = value
     return out
 

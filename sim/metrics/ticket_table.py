@@ -10,23 +10,23 @@ from sim.core.tables import TICKETS
 from sim.demand import CANDIDATE, KINDS, ROOT
 from sim.demand.durations import draw_ms
 from sim.engine.outcome import OPEN, OUTCOMES, RESOLVED
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 _SCHEMA = {column.name: column.dtype for column in TICKETS}
 
 
-def ticket_table(facts: Facts) -> pl.DataFrame:
+def ticket_table(observed: Observation) -> pl.DataFrame:
     """Return every ticket that was opened, the bot's included, in order of opening (``sim.core.tables.TICKETS``)."""
-    parts = [_people(facts), *_bot(facts)]
-    table = pl.concat(parts).with_columns(replication=pl.lit(facts.streams.replication, pl.Int32))
+    parts = [_people(observed), *_bot(observed)]
+    table = pl.concat(parts).with_columns(replication=pl.lit(observed.streams.replication, pl.Int32))
     # The parts are in the order of their tickets. Polars' own sort would take twice the memory.
     return table.select(list(_SCHEMA))[np.argsort(table["opened_ms"].to_numpy(), kind="stable")]
 
 
-def _people(facts: Facts) -> pl.DataFrame:
+def _people(observed: Observation) -> pl.DataFrame:
     """Return the tickets that went through the engine."""
-    demand, outcome = facts.demand, facts.outcome
-    opened = np.flatnonzero(outcome.opened_ms < facts.to_ms)
+    demand, outcome = observed.demand, observed.outcome
+    opened = np.flatnonzero(outcome.opened_ms < observed.to_ms)
     columns = {
         "ticket": np.arange(demand.rows),
         "category": np.array(demand.categories)[demand.category],
@@ -39,22 +39,22 @@ def _people(facts: Facts) -> pl.DataFrame:
         "closed_ms": outcome.closed_ms,
         "outcome": np.array(OUTCOMES)[outcome.outcome],
         "levels": np.diff(demand.legs_from),
-        "complaint_ms": facts.complaint_ms,
-        "regulator_ms": facts.regulator_ms,
+        "complaint_ms": observed.complaint_ms,
+        "regulator_ms": observed.regulator_ms,
     }
     return _typed(pl.DataFrame({name: values[opened] for name, values in columns.items()}))
 
 
-def _bot(facts: Facts) -> list[pl.DataFrame]:
+def _bot(observed: Observation) -> list[pl.DataFrame]:
     """Return the roots that the bot ended; numbered after the engine's rows, which they never entered."""
-    bot, names = facts.world.scenario.bot, facts.demand.categories
-    of_set = [*range(len(names)), *(one.category for one in facts.demand.bot_candidates)]
-    first, parts = facts.demand.rows, []
-    for number, (opened, ordinals, stream) in zip(of_set, facts.bot_roots, strict=True):
+    bot, names = observed.model.scenario.bot, observed.demand.categories
+    of_set = [*range(len(names)), *(one.category for one in observed.demand.bot_candidates)]
+    first, parts = observed.demand.rows, []
+    for number, (opened, ordinals, stream) in zip(of_set, observed.bot_roots, strict=True):
         if not len(opened) or bot is None:
             continue
-        closed = opened + draw_ms(bot.handle, facts.streams.uniforms(stream, ":bot/handle", ordinals))
-        ended = closed < facts.to_ms
+        closed = opened + draw_ms(bot.handle, observed.streams.uniforms(stream, ":bot/handle", ordinals))
+        ended = closed < observed.to_ms
         never = np.full(len(opened), NEVER)
         columns = {
             "ticket": first + np.arange(len(opened)),

@@ -10,114 +10,114 @@ from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS
 from sim.feedback import columns as level
 from sim.metrics.metric import Metric, Values
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 
 
-def _first(facts: Facts) -> int:
+def _first(observed: Observation) -> int:
     """Return the first measured minute."""
-    return facts.from_ms // MINUTE_MS
+    return observed.from_ms // MINUTE_MS
 
 
-def _grown(facts: Facts, line: Ints) -> Ints:
+def _grown(observed: Observation, line: Ints) -> Ints:
     """Return by how much running sums grew in the measured period; the last axis is the minute."""
-    first = _first(facts)
+    first = _first(observed)
     return line[..., -1] - (line[..., first - 1] if first else 0)
 
 
-def _known(facts: Facts) -> bool:
-    return facts.world.scenario.withdrawals is not None and facts.outcome.level_ints.size > 0
+def _known(observed: Observation) -> bool:
+    return observed.model.scenario.withdrawals is not None and observed.outcome.level_ints.size > 0
 
 
-def _daily(*columns: int) -> Callable[[Facts], Values]:
+def _daily(*columns: int) -> Callable[[Observation], Values]:
     """Return the growth of running sums by the day."""
 
-    def daily(facts: Facts) -> Values:
-        if not _known(facts):
+    def daily(observed: Observation) -> Values:
+        if not _known(observed):
             return {"": None}
-        return {"": sum(int(_grown(facts, facts.outcome.level_ints[one])) for one in columns) / facts.days}
+        return {"": sum(int(_grown(observed, observed.outcome.level_ints[one])) for one in columns) / observed.days}
 
     return daily
 
 
-def _requests(facts: Facts) -> Values:
-    if not _known(facts):
+def _requests(observed: Observation) -> Values:
+    if not _known(observed):
         return {"": None}
-    return {"": int(facts.outcome.level_ints[level.REQUESTS, _first(facts) :].sum()) / facts.days}
+    return {"": int(observed.outcome.level_ints[level.REQUESTS, _first(observed) :].sum()) / observed.days}
 
 
-def _by_asset(facts: Facts, values: list[float | None], whole: float | None) -> Values:
-    money = facts.world.scenario.withdrawals
+def _by_asset(observed: Observation, values: list[float | None], whole: float | None) -> Values:
+    money = observed.model.scenario.withdrawals
     return {"": whole} | dict(zip(money.assets if money else [], values, strict=True))
 
 
-def _paid(column: int, unit: float) -> Callable[[Facts], Values]:
-    def paid(facts: Facts) -> Values:
-        if not _known(facts):
+def _paid(column: int, unit: float) -> Callable[[Observation], Values]:
+    def paid(observed: Observation) -> Values:
+        if not _known(observed):
             return {"": None}
-        by_rail = _grown(facts, facts.outcome.level_rails[:, column]) * unit / facts.days
-        return _by_asset(facts, by_rail.tolist(), float(by_rail.sum()))
+        by_rail = _grown(observed, observed.outcome.level_rails[:, column]) * unit / observed.days
+        return _by_asset(observed, by_rail.tolist(), float(by_rail.sum()))
 
     return paid
 
 
-def _wallets(facts: Facts) -> list[int]:
+def _wallets(observed: Observation) -> list[int]:
     """Return the rails that have a hot wallet."""
-    money = facts.world.scenario.withdrawals
+    money = observed.model.scenario.withdrawals
     names = list(money.assets) if money else []
     return [i for i, name in enumerate(names) if money and name in money.rails and money.rails[name].wallet]
 
 
-def _wallet_low(facts: Facts) -> Values:
+def _wallet_low(observed: Observation) -> Values:
     """Return the least money in a hot wallet, as a share of what it should hold."""
-    rails, rules = _wallets(facts), facts.world.rules
+    rails, rules = _wallets(observed), observed.model.rules
     if not rails or rules is None:
         return {"": None}
-    hot = facts.outcome.level_rails[:, level.HOT_C, _first(facts) :].min(axis=-1)
+    hot = observed.outcome.level_rails[:, level.HOT_C, _first(observed) :].min(axis=-1)
     low: list[float | None] = [None] * len(hot)
     for rail in rails:
         low[rail] = int(hot[rail]) / rules.rails[rail].target_cents
-    return _by_asset(facts, low, min(one for one in low if one is not None))
+    return _by_asset(observed, low, min(one for one in low if one is not None))
 
 
-def _short(facts: Facts) -> Values:
-    if not _wallets(facts):
+def _short(observed: Observation) -> Values:
+    if not _wallets(observed):
         return {"": None}
-    return {"": int((facts.outcome.level_ints[level.SHORT, _first(facts) :] > 0).sum()) / 60}
+    return {"": int((observed.outcome.level_ints[level.SHORT, _first(observed) :] > 0).sum()) / 60}
 
 
-def _assets_left(facts: Facts) -> Values:
+def _assets_left(observed: Observation) -> Values:
     """Return what is in the wallets at the end, hot, cold and on the way between, as a share of the start."""
-    rails, rules = _wallets(facts), facts.world.rules
+    rails, rules = _wallets(observed), observed.model.rules
     if not rails or rules is None:
         return {"": None}
     before = sum(rules.rails[rail].hot_cents + rules.rails[rail].cold_cents for rail in rails)
-    deposits, paid = facts.demand.flow.deposits, facts.outcome.level_rails[:, level.PAID_C, -1]
+    deposits, paid = observed.demand.flow.deposits, observed.outcome.level_rails[:, level.PAID_C, -1]
     change = sum((int(deposits[rail].sum()) if deposits.size else 0) - int(paid[rail]) for rail in rails)
     return {"": (before + change) / before if before else None}
 
 
-def _failed(facts: Facts) -> Values:
-    if not _known(facts) or facts.world.scenario.gateway is None:
+def _failed(observed: Observation) -> Values:
+    if not _known(observed) or observed.model.scenario.gateway is None:
         return {"": None}
-    asked = int(facts.outcome.level_ints[level.REQUESTS, _first(facts) :].sum())
-    return {"": int(_grown(facts, facts.outcome.level_ints[level.FAILED])) / asked if asked else None}
+    asked = int(observed.outcome.level_ints[level.REQUESTS, _first(observed) :].sum())
+    return {"": int(_grown(observed, observed.outcome.level_ints[level.FAILED])) / asked if asked else None}
 
 
-def _final(p: float) -> Callable[[Facts], Values]:
+def _final(p: float) -> Callable[[Observation], Values]:
     """Return the p-quantile of the minutes from the payout line to the final state, of those that entered it.
 
     Those not final at the end count as longer than any; None where the quantile is one of them.
     """
 
-    def quantile(facts: Facts) -> Values:
-        if not _known(facts):
+    def quantile(observed: Observation) -> Values:
+        if not _known(observed):
             return {"": None}
-        waits = facts.final_waits
+        waits = observed.final_waits
         together = np.zeros(max(map(len, waits)), np.int64)
         for counts in waits:
             together[: len(counts) - 1] += counts[:-1]
             together[-1] += counts[-1]
-        return _by_asset(facts, [_quantile(counts, p) for counts in waits], _quantile(together, p))
+        return _by_asset(observed, [_quantile(counts, p) for counts in waits], _quantile(together, p))
 
     return quantile
 

@@ -1,4 +1,4 @@
-"""What the metrics and series of all replications of a world have in common, worked out once."""
+"""What the metrics and series of all replications of a model have in common, worked out once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim.staffing.desk import Desk
 
 
 @dataclass(frozen=True)
-class Givens:
+class Measurement:
     """The measured period [``from_ms``, ``to_ms``), the desk in it, and the series that every replication shares.
 
     ``home_team`` and ``agents_per_work`` are those of its ``Skills``. By team: ``slots_ms`` is the time of agents'
@@ -37,7 +37,7 @@ class Givens:
         return (self.to_ms - self.from_ms) // HOUR_MS
 
 
-def givens_of(scenario: Scenario, desk: Desk, price: Floats) -> Givens:
+def measurement_of(scenario: Scenario, desk: Desk, price: Floats) -> Measurement:
     """Return what all replications share; ``price`` is the price index by the hour of the run.
 
     Raises ValueError when the desk's horizon does not leave whole hours to measure.
@@ -48,7 +48,7 @@ def givens_of(scenario: Scenario, desk: Desk, price: Floats) -> Givens:
     first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
     queues = tuple(number for number, name in enumerate(desk.queues) if name in first)
     planned = [desk.scheduled[desk.scheduled[:, 1] == team] for team in range(len(desk.teams))]
-    return Givens(
+    return Measurement(
         from_ms=from_ms,
         to_ms=to_ms,
         home_team=desk.home_team,

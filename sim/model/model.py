@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sim.core.lazy import lazy_property
-from sim.demand import Demand, Recipe, draw, recipe_of
+from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
 from sim.drivers.market import Market, market_in, market_of, varies
 from sim.feedback import LevelRules
 from sim.model.feedback_parameters import rules_of
-from sim.model.measurement import Givens, givens_of
+from sim.model.measurement import Measurement, measurement_of
 from sim.model.offered_load import extra_of
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
@@ -17,7 +17,7 @@ from sim.staffing.desk import Desk, desk_of
 
 
 @dataclass(frozen=True)
-class World:
+class Model:
     """A scenario with its market, desk and level rules (None when no live level is in use)."""
 
     scenario: Scenario
@@ -26,34 +26,34 @@ class World:
     rules: LevelRules | None
 
     @lazy_property
-    def givens(self) -> Givens:
+    def measurement(self) -> Measurement:
         """What the metrics and series of all replications have in common."""
-        return givens_of(self.scenario, self.desk, self.market.price)
+        return measurement_of(self.scenario, self.desk, self.market.price)
 
     @lazy_property
-    def recipe(self) -> Recipe:
+    def expected_demand(self) -> ExpectedDemand:
         """What the draws of all replications have in common; where each has its own market, that without a market."""
-        return recipe_of(self.scenario, self.market)
+        return expected_demand_of(self.scenario, self.market)
 
-    def recipe_in(self, streams: Streams) -> Recipe:
-        """Return the recipe of one replication: the common one, unless it has a market of its own."""
+    def expected_in(self, streams: Streams) -> ExpectedDemand:
+        """Return the demand expected of one replication: the common one, unless it has a market of its own."""
         if not varies(self.scenario):
-            return self.recipe
-        return recipe_of(self.scenario, market_in(self.market, streams), self.recipe.paths)
+            return self.expected_demand
+        return expected_demand_of(self.scenario, market_in(self.market, streams), self.expected_demand.paths)
 
-    def staffed_in(self, recipe: Recipe) -> World:
-        """Return this world with the desk of one replication, whose own market may call agents in or drive them out."""
+    def staffed_in(self, expected: ExpectedDemand) -> Model:
+        """Return this model with the desk of one replication, whose own market may call agents in or drive them out."""
         levers = self.scenario.attrition or any(one.surge for one in self.scenario.early_warnings.values())
         if not (levers and varies(self.scenario)):
             return self
-        return replace(self, desk=desk_of(self.scenario, extra_of(self.scenario, recipe.market, recipe)))
+        return replace(self, desk=desk_of(self.scenario, extra_of(self.scenario, expected.market, expected)))
 
     def demand(self, *, seed: int, replication: int, plenty: int = 0) -> Demand:
         """Return every draw of one replication; for ``plenty`` see ``draw``."""
-        return draw(self.recipe_in(Streams(seed, replication)), seed=seed, replication=replication, plenty=plenty)
+        return draw(self.expected_in(Streams(seed, replication)), seed=seed, replication=replication, plenty=plenty)
 
 
-def build(scenario: Scenario) -> World:
-    """Return the world of a scenario. Raises ScenarioFaults when its candles do not serve it."""
+def build(scenario: Scenario) -> Model:
+    """Return the model of a scenario. Raises ScenarioFaults when its candles do not serve it."""
     market = market_of(scenario)
-    return World(scenario, market, desk_of(scenario, extra_of(scenario, market)), rules_of(scenario))
+    return Model(scenario, market, desk_of(scenario, extra_of(scenario, market)), rules_of(scenario))

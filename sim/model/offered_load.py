@@ -1,4 +1,4 @@
-"""The load that a recipe expects of each team, before any queue: planned occupancy, and who quits under it.
+"""The load expected of each team, before any queue: planned occupancy, and who quits under it.
 
 Counted are first contacts with all their steps, wrong departments and reopened tickets, in expectation and on the day
 of the first contact. Left out are what the live state decides (questions of those who wait, tickets of live levels)
@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS
-from sim.demand import Recipe, recipe_of
+from sim.demand import ExpectedDemand, expected_demand_of
 from sim.demand.durations import mean_ms
 from sim.drivers.market import Market
 from sim.drivers.policy import policy_of
@@ -24,11 +24,11 @@ from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at,
 from sim.staffing.skills import Skills, skills_of
 
 
-def offered_agents(recipe: Recipe, skills: Skills) -> Floats:
+def offered_agents(expected: ExpectedDemand, skills: Skills) -> Floats:
     """Return by team and day how many agents the expected work keeps busy, on the day's average."""
-    scenario, home, per_work = recipe.scenario, skills.home_team, skills.agents_per_work
-    people = recipe.roots.expected * (1.0 - recipe.roots.bot)
-    out = np.zeros((len(skills.teams), recipe.days))
+    scenario, home, per_work = expected.scenario, skills.home_team, skills.agents_per_work
+    people = expected.roots.expected * (1.0 - expected.roots.bot)
+    out = np.zeros((len(skills.teams), expected.days))
     for number, category in enumerate(scenario.categories.values()):
         for queue, work_ms in work_of(scenario, category):
             team = home[skills.queues.index(queue)]
@@ -54,10 +54,10 @@ def work_of(scenario: Scenario, category: Category) -> Iterator[tuple[str, float
         reached *= 1.0 - solved
 
 
-def extra_of(scenario: Scenario, market: Market, recipe: Recipe | None = None) -> Extra:
+def extra_of(scenario: Scenario, market: Market, expected: ExpectedDemand | None = None) -> Extra:
     """Return what changes a scenario's shifts in a market: the agents called in, and those who quit.
 
-    The ``recipe`` for that market is worked out where it is needed and not given.
+    The demand ``expected`` in that market is worked out where it is needed and not given.
     """
     policy = policy_of(scenario, market.price, market.volatility)
     surges = tuple(
@@ -67,15 +67,15 @@ def extra_of(scenario: Scenario, market: Market, recipe: Recipe | None = None) -
     )
     if scenario.attrition is None:
         return Extra(surges)
-    staying = staying_of(scenario.attrition, recipe or recipe_of(scenario, market), skills_of(scenario))
+    staying = staying_of(scenario.attrition, expected or expected_demand_of(scenario, market), skills_of(scenario))
     return Extra(surges, staying, scenario.warmup_days * DAY_MS)
 
 
-def staying_of(rules: Attrition, recipe: Recipe, skills: Skills) -> dict[str, Floats]:
+def staying_of(rules: Attrition, expected: ExpectedDemand, skills: Skills) -> dict[str, Floats]:
     """Return the share who stays of each team that attrition concerns, week by week from the end of the warm-up."""
-    scenario = recipe.scenario
-    begin, horizon_ms = scenario.warmup_days * DAY_MS, recipe.days * DAY_MS
-    by_day, found = offered_agents(recipe, skills), {}
+    scenario = expected.scenario
+    begin, horizon_ms = scenario.warmup_days * DAY_MS, expected.days * DAY_MS
+    by_day, found = offered_agents(expected, skills), {}
     for number, team in enumerate(scenario.teams):
         if not rules.teams or team in rules.teams:
             days = by_day[number, scenario.warmup_days :]

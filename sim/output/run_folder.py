@@ -54,7 +54,7 @@ def write_run(
             series_table.write(run.hourly, place / "series.parquet")
         with booked("write tickets"):
             shown = range(len(run.replications) if all_tickets else 1)
-            tables.stream((ticket_table(run.facts(index)) for index in shown), place / "tickets.parquet", TICKETS)
+            tables.stream((ticket_table(run.observed(index)) for index in shown), place / "tickets.parquet", TICKETS)
         with booked("write arrivals"):
             _write_arrivals(run, place / "arrivals.parquet")
         with booked("write plots"):
@@ -67,7 +67,7 @@ def write_run(
 
 
 def _write_arrivals(run: RunResult, path: Path) -> None:
-    peak = run.peak_facts()
+    peak = run.peak_observation()
     window = busiest_window(peak)
     trace = header(peak, window, run.metrics, run.sha256)
     tables.write(arrivals(peak, window), path, ARRIVALS, header=trace)

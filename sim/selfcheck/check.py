@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.experiment.replication import facts_of
-from sim.metrics.observation.replication import Facts
+from sim.experiment.replication import observe
+from sim.metrics.observation.replication import Observation
 from sim.model.model import build
 from sim.scenario.loading.load import from_resolved
 
@@ -101,9 +101,9 @@ def run_check(check: Check, *, seed: int = 1) -> tuple[Result, ...]:
     return tuple(result(check, q, values) for q, values in zip(check.quantities, samples, strict=True))
 
 
-def _scenario(check: Check) -> Callable[[int, int], Facts]:
-    world = build(from_resolved(tomllib.loads(check.scenario), file=check.name))
-    return lambda seed, replication: facts_of(world, seed=seed, replication=replication)
+def _scenario(check: Check) -> Callable[[int, int], Observation]:
+    model = build(from_resolved(tomllib.loads(check.scenario), file=check.name))
+    return lambda seed, replication: observe(model, seed=seed, replication=replication)
 
 
 def result(check: Check, quantity: Quantity, samples: ArrayLike) -> Result:

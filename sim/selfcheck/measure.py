@@ -12,82 +12,82 @@ from numpy.typing import NDArray
 from sim.core.arrays import Floats
 from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
-from sim.metrics.observation.replication import Facts, Mask
+from sim.metrics.observation.replication import Mask, Observation
 
 
-def counted(facts: Facts, category: str | None = None) -> Mask:
+def counted(observed: Observation, category: str | None = None) -> Mask:
     """Return the rows of the customers who count, of one category or of all."""
-    rows = facts.human & (facts.outcome.opened_ms < facts.to_ms - facts.from_ms)
+    rows = observed.human & (observed.outcome.opened_ms < observed.to_ms - observed.from_ms)
     if category is not None:
-        rows &= facts.demand.category == facts.demand.categories.index(category)
+        rows &= observed.demand.category == observed.demand.categories.index(category)
     return rows
 
 
-def waits(facts: Facts, category: str | None = None) -> Floats:
+def waits(observed: Observation, category: str | None = None) -> Floats:
     """Return how long each customer waited, until served or gone. Raises ArithmeticError if one still waits."""
-    rows = counted(facts, category)
-    left_ms = np.where(facts.outcome.outcome == LEFT, facts.outcome.closed_ms, NEVER)
-    return _hours(facts, np.minimum(facts.outcome.first_start_ms, left_ms), rows)
+    rows = counted(observed, category)
+    left_ms = np.where(observed.outcome.outcome == LEFT, observed.outcome.closed_ms, NEVER)
+    return _hours(observed, np.minimum(observed.outcome.first_start_ms, left_ms), rows)
 
 
-def sojourns(facts: Facts) -> Floats:
+def sojourns(observed: Observation) -> Floats:
     """Return the time of each customer from opening to the end. Raises ArithmeticError if one is still there."""
-    return _hours(facts, facts.outcome.closed_ms, counted(facts))
+    return _hours(observed, observed.outcome.closed_ms, counted(observed))
 
 
-def _hours(facts: Facts, end_ms: NDArray[np.int64], rows: Mask) -> Floats:
+def _hours(observed: Observation, end_ms: NDArray[np.int64], rows: Mask) -> Floats:
     if (end_ms[rows] == NEVER).any():
         raise ArithmeticError("a customer who counts is still there at the end: the warm-up is too short")
-    return (end_ms[rows] - facts.outcome.opened_ms[rows]) / HOUR_MS
+    return (end_ms[rows] - observed.outcome.opened_ms[rows]) / HOUR_MS
 
 
-def mean_wait(facts: Facts, category: str | None = None) -> float:
+def mean_wait(observed: Observation, category: str | None = None) -> float:
     """Return the mean wait, h, of all customers, those who leave included."""
-    return float(waits(facts, category).mean())
+    return float(waits(observed, category).mean())
 
 
-def mean_sojourn(facts: Facts) -> float:
+def mean_sojourn(observed: Observation) -> float:
     """Return the mean time from opening to the end, h."""
-    return float(sojourns(facts).mean())
+    return float(sojourns(observed).mean())
 
 
-def share_waiting(facts: Facts, longer_than: float = 0.0) -> float:
+def share_waiting(observed: Observation, longer_than: float = 0.0) -> float:
     """Return the share of all customers who wait longer than so many hours, served in the end or not."""
-    return float((waits(facts) > longer_than).mean())
+    return float((waits(observed) > longer_than).mean())
 
 
-def share_served(facts: Facts, within: float) -> float:
+def share_served(observed: Observation, within: float) -> float:
     """Return the share of all customers who are served within so many hours."""
-    stayed = facts.outcome.outcome[counted(facts)] != LEFT
-    return float((stayed & (waits(facts) <= within)).mean())
+    stayed = observed.outcome.outcome[counted(observed)] != LEFT
+    return float((stayed & (waits(observed) <= within)).mean())
 
 
-def share_left(facts: Facts) -> float:
+def share_left(observed: Observation) -> float:
     """Return the share of all customers who leave unserved."""
-    return float((facts.outcome.outcome[counted(facts)] == LEFT).mean())
+    return float((observed.outcome.outcome[counted(observed)] == LEFT).mean())
 
 
-def share_public(facts: Facts) -> float:
+def share_public(observed: Observation) -> float:
     """Return the share of all customers who complain in public."""
-    return float((facts.complaint_ms[counted(facts)] < NEVER).mean())
+    return float((observed.complaint_ms[counted(observed)] < NEVER).mean())
 
 
-def occupancy(facts: Facts, team: str) -> float:
+def occupancy(observed: Observation, team: str) -> float:
     """Return the share of a team's time that is spent on customers."""
-    number = facts.desk.teams.index(team)
-    span_ms = facts.to_ms - facts.from_ms
-    _, slots = facts.desk.slots()[number]
-    return facts.team_busy(number).held_ms(facts.from_ms, facts.to_ms) / (span_ms * int(slots[0]))
+    number = observed.desk.teams.index(team)
+    span_ms = observed.to_ms - observed.from_ms
+    _, slots = observed.desk.slots()[number]
+    return observed.team_busy(number).held_ms(observed.from_ms, observed.to_ms) / (span_ms * int(slots[0]))
 
 
-def mean_at(facts: Facts, team: str) -> float:
+def mean_at(observed: Observation, team: str) -> float:
     """Return the mean number of customers who wait for a team or are served by it, over time."""
-    span_ms = facts.to_ms - facts.from_ms
-    return facts.team_backlog(facts.desk.teams.index(team)).held_ms(facts.from_ms, facts.to_ms) / span_ms
+    span_ms = observed.to_ms - observed.from_ms
+    return observed.team_backlog(observed.desk.teams.index(team)).held_ms(observed.from_ms, observed.to_ms) / span_ms
 
 
-def share_waiting_at(facts: Facts, team: str) -> float:
+def share_waiting_at(observed: Observation, team: str) -> float:
     """Return the share of the visits to a team that have to wait."""
-    entered, end = facts.outcome.leg_entered_ms, facts.to_ms - facts.from_ms
-    visits = (facts.leg_home == facts.desk.teams.index(team)) & facts.measured(entered) & (entered < end)
-    return float((facts.outcome.leg_start_ms > entered)[visits].mean())
+    entered, end = observed.outcome.leg_entered_ms, observed.to_ms - observed.from_ms
+    visits = (observed.leg_home == observed.desk.teams.index(team)) & observed.measured(entered) & (entered < end)
+    return float((observed.outcome.leg_start_ms > entered)[visits].mean())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from sim import theory
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.selfcheck import measure
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import exponential
@@ -54,7 +54,7 @@ def _network(
     of the route. The sum over all routes is the network's law exactly; each visit draws its own handling time.
     """
     q = theory.jackson_open(external_rates=external, routing=routing, service_rates=services, servers=agents)
-    known: dict[str, tuple[str, float, Callable[[Facts], float]]] = {}
+    known: dict[str, tuple[str, float, Callable[[Observation], float]]] = {}
     known[keys[-1]] = ("mean time in the network, h", q.mean_sojourn, measure.mean_sojourn)
     for i, station in enumerate(q.stations):
         there = partial(measure.mean_at, team=f"station_{i}")

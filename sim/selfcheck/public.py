@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sim import theory
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import METRICS
 from sim.selfcheck import measure
 from sim.selfcheck.check import Check, Quantity
@@ -172,11 +172,11 @@ def _by_type(rows: dict[str, theory.ByType]) -> Iterator[Quantity]:
                 yield Quantity(f"{name} {what} a day", expected, metric(key, name), f"{oracle}.{source}")
 
 
-def metric(name: str, entity: str = "") -> Callable[[Facts], float]:
+def metric(name: str, entity: str = "") -> Callable[[Observation], float]:
     """Return a metric of ``sim.metrics`` as a measure; a value that does not exist raises TypeError."""
     function = next(m.of for m in METRICS if m.name == name)
-    return lambda facts: float(function(facts)[entity])  # type: ignore[arg-type]
+    return lambda observed: float(function(observed)[entity])  # type: ignore[arg-type]
 
 
-def _first_contact_share(facts: Facts) -> float:
-    return metric("tickets_first_contact_per_day")(facts) / metric("tickets_human_per_day")(facts)
+def _first_contact_share(observed: Observation) -> float:
+    return metric("tickets_first_contact_per_day")(observed) / metric("tickets_human_per_day")(observed)

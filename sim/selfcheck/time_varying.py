@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim import theory
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.numerics.intervals import Stay
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import deterministic, exponential
@@ -94,9 +94,9 @@ def _wave(name: str, mean: float, handle: str, *, exponentially: bool) -> Check:
     )  # fmt: skip
 
 
-def _daily_mean(facts: Facts, hour: float) -> float:
-    times = np.arange(facts.from_ms, facts.to_ms, DAY_MS) + round(hour * HOUR_MS)
-    return float(facts.backlog.at(times).mean())
+def _daily_mean(observed: Observation, hour: float) -> float:
+    times = np.arange(observed.from_ms, observed.to_ms, DAY_MS) + round(hour * HOUR_MS)
+    return float(observed.backlog.at(times).mean())
 
 
 def _spike() -> Check:
@@ -145,28 +145,28 @@ def _surge() -> Check:
     )  # fmt: skip
 
 
-def _waiting(facts: Facts) -> Stay:
-    return Stay(facts.outcome.opened_ms, facts.outcome.first_start_ms)
+def _waiting(observed: Observation) -> Stay:
+    return Stay(observed.outcome.opened_ms, observed.outcome.first_start_ms)
 
 
-def _peak(facts: Facts) -> tuple[int, int]:
-    return _waiting(facts).peak(facts.from_ms, facts.to_ms)
+def _peak(observed: Observation) -> tuple[int, int]:
+    return _waiting(observed).peak(observed.from_ms, observed.to_ms)
 
 
-def _clear_hours(facts: Facts) -> float:
+def _clear_hours(observed: Observation) -> float:
     """Return the time from the end of the surge until nobody waits. Raises ArithmeticError if that never comes."""
-    surge_end = facts.from_ms + DAY_MS
-    starts = np.sort(facts.outcome.first_start_ms)
+    surge_end = observed.from_ms + DAY_MS
+    starts = np.sort(observed.outcome.first_start_ms)
     starts = starts[(starts > surge_end) & (starts < NEVER)]
-    empty = np.flatnonzero(_waiting(facts).at(starts) == 0)
+    empty = np.flatnonzero(_waiting(observed).at(starts) == 0)
     if not len(empty):
         raise ArithmeticError("the surge has not cleared before the end: the run is too short")
     return float(starts[empty[0]] - surge_end) / HOUR_MS
 
 
-def _longest_wait(facts: Facts) -> float:
-    served = facts.outcome.first_start_ms < NEVER
-    return float((facts.outcome.first_start_ms - facts.outcome.opened_ms)[served].max()) / HOUR_MS
+def _longest_wait(observed: Observation) -> float:
+    served = observed.outcome.first_start_ms < NEVER
+    return float((observed.outcome.first_start_ms - observed.outcome.opened_ms)[served].max()) / HOUR_MS
 
 
 def _busyness() -> Check:
@@ -176,16 +176,16 @@ def _busyness() -> Check:
         name=name,
         scenario=_BUSY,
         quantities=(
-            Quantity("mean tickets a day", 10_000, lambda facts: float(_by_day(facts).mean())),
+            Quantity("mean tickets a day", 10_000, lambda observed: float(_by_day(observed).mean())),
             # About the known mean, so that a replication's value has no bias but that of the root, 0.3 %.
             Quantity(
                 "standard deviation of tickets a day", q.deviation,
-                lambda facts: float(np.sqrt(((_by_day(facts) - 10_000.0) ** 2).mean())), f"{name}:sd",
+                lambda observed: float(np.sqrt(((_by_day(observed) - 10_000.0) ** 2).mean())), f"{name}:sd",
             ),
         ),
         source="Jongbloed and Koole 2001; Avramidis, Deslauriers and L'Ecuyer 2004",
     )  # fmt: skip
 
 
-def _by_day(facts: Facts) -> NDArray[np.int64]:
-    return np.bincount(facts.ticket_opened_ms // DAY_MS, minlength=facts.days)
+def _by_day(observed: Observation) -> NDArray[np.int64]:
+    return np.bincount(observed.ticket_opened_ms // DAY_MS, minlength=observed.days)

@@ -18,7 +18,7 @@ import numpy as np
 from sim.api import run
 from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.feedback import columns as level
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.scenario import load
 
 REPLICATIONS = 10
@@ -45,42 +45,42 @@ class Row:
         return [self.what, self.kind, f"{mean:{form}}", f"{self.published:{form}}" if self.published else "–", off]
 
 
-def begins(facts: Facts) -> int:
+def begins(observed: Observation) -> int:
     """Return the minute in which the ten hours begin."""
-    scenario = facts.world.scenario
+    scenario = observed.model.scenario
     return (scenario.warmup_days * DAY_MS + scenario.shocks["theft"].at) // MINUTE_MS
 
 
-def left(facts: Facts) -> np.ndarray:
+def left(observed: Observation) -> np.ndarray:
     """Return by the minute the requests that are not paid yet: in review and in the payout lines."""
-    rails = facts.outcome.level_rails.sum(axis=0)
+    rails = observed.outcome.level_rails.sum(axis=0)
     return rails[level.REVIEW_IN] - rails[level.REVIEWED] + rails[level.PAYOUT_IN] - rails[level.PAID]
 
 
-def assets_bn(facts: Facts, minute: int) -> float:
+def assets_bn(observed: Observation, minute: int) -> float:
     """Return the money in all wallets, hot, cold and on its way between them."""
-    return float(facts.outcome.level_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
+    return float(observed.outcome.level_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
 
 
-def out_bn(facts: Facts, minute: int) -> float:
+def out_bn(observed: Observation, minute: int) -> float:
     """Return the money paid within a day."""
-    paid = facts.outcome.level_rails[:, level.PAID_C].sum(axis=0)
+    paid = observed.outcome.level_rails[:, level.PAID_C].sum(axis=0)
     return float((paid[minute + DAY] - paid[minute]) / BN)
 
 
-def paid_after_h(facts: Facts, *, reviewed: bool) -> float:
+def paid_after_h(observed: Observation, *, reviewed: bool) -> float:
     """Return the hours until the last who asked in the ten hours is paid, or leaves the review."""
-    rails, end = facts.outcome.level_rails, begins(facts) + TEN_HOURS
+    rails, end = observed.outcome.level_rails, begins(observed) + TEN_HOURS
     into, out = (level.REVIEW_IN, level.REVIEWED) if reviewed else (level.PAYOUT_IN, level.PAID)
     last = max(int(np.searchsorted(rail[out], rail[into, end - 1])) for rail in rails)
-    return (last - begins(facts)) / 60
+    return (last - begins(observed)) / 60
 
 
 def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Row]:
     """Return the figures of the replay, fitted first."""
     done = run(load("bybit_replay", sets=list(sets)), replications=replications, seed=1)
     silent = run(load("bybit_replay", sets=[*sets, "announcements.ceo.effect=0"]), replications=replications, seed=1)
-    all_of_it = [done.facts(i) for i in range(replications)]
+    all_of_it = [done.observed(i) for i in range(replications)]
     at = begins(all_of_it[0])
     asked = [float(f.demand.flow.withdrawals[at : at + TEN_HOURS].sum()) for f in all_of_it]
     remain = [float(left(f)[at + TEN_HOURS]) for f in all_of_it]

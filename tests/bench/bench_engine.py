@@ -19,10 +19,10 @@ import numpy as np
 
 from sim.core.profiling import Laps
 from sim.engine.outcome import LEFT, Outcome
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.registry import measure
-from sim.model.model import World, build
+from sim.model.model import Model, build
 from sim.scenario import load
 from tests.bench.rivals.plain_desk import REDUCED, WHOLE, Setting
 from tests.bench.rivals.plain_desk import run as plain_run
@@ -43,7 +43,7 @@ class Turn:
     outcome: Outcome | None = None
 
 
-Model = Callable[[int], Turn]
+Contender = Callable[[int], Turn]
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,19 @@ def main(count: int = TURNS, days: int = DAYS) -> None:
     print(f"peak memory of a 28-day baseline replication: {peak_mb():.0f} MB (goal: under 300)")
 
 
-def models(days: int) -> dict[str, Model]:
+def models(days: int) -> dict[str, Contender]:
     """Return the models by name; Ciw's only where Ciw is installed."""
-    plainly: dict[str, Model] = {"plain": plain(days, WHOLE), "plain, reduced": plain(days, REDUCED)}
+    plainly: dict[str, Contender] = {"plain": plain(days, WHOLE), "plain, reduced": plain(days, REDUCED)}
     if find_spec("ciw"):
         plainly["Ciw"] = ciw(days)
     for kind, file in (("", "desk.toml"), (", levels", "desk_levels.toml")):
-        world = build(load(HERE / file, sets=[f"days={days}"]))
-        plainly[f"SimPy{kind}"] = ours(world, "simpy")
-        plainly[f"compiled{kind}"] = ours(world, "fast", COMPILED_EACH)
+        model = build(load(HERE / file, sets=[f"days={days}"]))
+        plainly[f"SimPy{kind}"] = ours(model, "simpy")
+        plainly[f"compiled{kind}"] = ours(model, "fast", COMPILED_EACH)
     return plainly
 
 
-def plain(days: int, setting: Setting) -> Model:
+def plain(days: int, setting: Setting) -> Contender:
     """Return the plain SimPy model."""
 
     def lazy_property(seed: int) -> Turn:
@@ -121,7 +121,7 @@ def plain(days: int, setting: Setting) -> Model:
     return lazy_property
 
 
-def ciw(days: int) -> Model:
+def ciw(days: int) -> Contender:
     """Return the Ciw model."""
     from tests.bench.rivals.ciw_desk import run
 
@@ -134,22 +134,24 @@ def ciw(days: int) -> Model:
     return lazy_property
 
 
-def ours(world: World, engine: str, each: int = 1) -> Model:
+def ours(model: Model, engine: str, each: int = 1) -> Contender:
     """Return one of our engines; a turn is the mean of ``each`` replications, handled are the tickets of the first."""
 
     def lazy_property(seed: int) -> Turn:
         cpu_s, first = dict.fromkeys(STATIONS, 0.0), None
         for replication in range(each):
             laps = Laps()
-            facts = facts_of(world, seed=seed, replication=replication, engine=engine, laps=laps)
-            measure(facts)
+            observed = observe(model, seed=seed, replication=replication, engine=engine, laps=laps)
+            measure(observed)
             laps.lap("metrics")
-            hourly(facts)
+            hourly(observed)
             laps.lap("series")
             cpu_s = {station: cpu_s[station] + laps.cpu_s[station] / each for station in STATIONS}
-            first = first or facts.outcome  # no other is kept: whoever keeps them all works in fresh memory each time
+            first = (
+                first or observed.outcome
+            )  # no other is kept: whoever keeps them all works in fresh memory each time
         assert first is not None
-        return Turn(cpu_s, _handled(first, world.desk.horizon_ms), first)
+        return Turn(cpu_s, _handled(first, model.desk.horizon_ms), first)
 
     return lazy_property
 

@@ -15,7 +15,7 @@ from statistics import median
 from sim.core.memory import share_memory
 from sim.model.model import build
 from sim.scenario import Scenario, load
-from tests.bench.bench_engine import STATIONS, Model, Turn, ours
+from tests.bench.bench_engine import STATIONS, Contender, Turn, ours
 from tests.bench.timing import compiled_first, turns
 
 LIVING = ("withdrawals", "rumour", "copies", "listening", "trust", "run", "gateway")
@@ -40,12 +40,12 @@ def desk_alone(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update=dict.fromkeys(LIVING))
 
 
-def models(sets: Sequence[str] = ()) -> dict[str, Model]:
+def models(sets: Sequence[str] = ()) -> dict[str, Contender]:
     """Return the baseline and its desk alone in both engines."""
     whole = load("baseline", sets=sets)
     worlds = {"desk alone": build(desk_alone(whole)), "baseline": build(whole)}
     engines = {"SimPy": ("simpy", 1), "compiled": ("fast", 10)}  # one after the other, as in a run
-    return {f"{e}, {name}": ours(world, *how) for e, how in engines.items() for name, world in worlds.items()}
+    return {f"{e}, {name}": ours(model, *how) for e, how in engines.items() for name, model in worlds.items()}
 
 
 def table(done: Sequence[dict[str, Turn]]) -> list[str]:

@@ -22,10 +22,10 @@ import polars as pl
 
 from sim.core.clock import NEVER
 from sim.core.tables import TICKETS
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.request_trace import arrivals, busiest_window
 from sim.metrics.hourly import hourly
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
@@ -43,8 +43,8 @@ Number = float | Mapping[str, float]
 class Seen:
     """One replication of the small world, number by number."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts, self.metrics = facts, measure(facts)
+    def __init__(self, observed: Observation) -> None:
+        self.observed, self.metrics = observed, measure(observed)
 
     def value(self, name: str) -> Number | None:
         """Return a metric, or what stands for a column or series; None where there is none."""
@@ -52,11 +52,11 @@ class Seen:
         if not rest:
             return self.metrics[name]
         if table == "tickets":
-            return _of_tickets(ticket_table(self.facts), rest)
+            return _of_tickets(ticket_table(self.observed), rest)
         if table == "arrivals":
-            return _of_column(arrivals(self.facts, busiest_window(self.facts))[rest])
+            return _of_column(arrivals(self.observed, busiest_window(self.observed))[rest])
         entity, _, series = rest.partition("/")
-        hours = hourly(self.facts)[entity, series]
+        hours = hourly(self.observed)[entity, series]
         known = hours[~np.isnan(hours)]
         return float(known.mean()) if len(known) else None
 
@@ -64,7 +64,7 @@ class Seen:
 @lru_cache(maxsize=16)  # a run in every detail is large, and hardly any but the plain one is wanted again
 def seen(sets: tuple[str, ...], seed: int = SEED) -> Seen:
     """Return the first replication of the small world with some settings."""
-    return Seen(facts_of(build(load(WORLD, sets=sets)), seed=seed, replication=0))
+    return Seen(observe(build(load(WORLD, sets=sets)), seed=seed, replication=0))
 
 
 def move(before: Number, after: Number) -> float:

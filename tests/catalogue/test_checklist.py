@@ -154,7 +154,7 @@ def test_a_change_without_sign_or_size_is_refused(moves: object, told: str, monk
 
 def test_a_time_counts_from_the_opening_of_the_tickets_that_have_it() -> None:
     plain = seen(())
-    table = ticket_table(plain.facts)
+    table = ticket_table(plain.observed)
     waits = [end - begin for begin, end in table.select("opened_ms", "closed_ms").iter_rows() if end != NEVER]
     assert 0 < len(waits) < len(table), "some tickets must be open still, or nothing is tested"
     assert plain.value("tickets/closed_ms") == pytest.approx(sum(waits) / len(waits))
@@ -162,7 +162,7 @@ def test_a_time_counts_from_the_opening_of_the_tickets_that_have_it() -> None:
 
 
 def test_text_is_compared_by_the_shares_of_its_values() -> None:
-    table = ticket_table(seen(()).facts)
+    table = ticket_table(seen(()).observed)
     shares = seen(()).value("tickets/outcome")
     assert shares == pytest.approx(dict(table["outcome"].value_counts(normalize=True).iter_rows()))
     assert move({"a": 0.5, "b": 0.5}, {"a": 0.3, "c": 0.7}) == pytest.approx(0.7)

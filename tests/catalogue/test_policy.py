@@ -7,7 +7,7 @@ import pytest
 
 from sim import load
 from sim.core.clock import DAY_MS
-from sim.model.model import World, build
+from sim.model.model import Model, build
 from sim.model.offered_load import offered_agents
 from tests.support.paired import Claim, compared, holds, show
 
@@ -50,13 +50,13 @@ def test_a_cost_cut_leaves_the_floor_and_touches_no_customer_s_draws() -> None:
         assert not found.differences[metric].clear
 
 
-def people_and_front_work(world: World) -> tuple[float, float]:
+def people_and_front_work(world: Model) -> tuple[float, float]:
     """Return what is expected of the days of the release: tickets for people, and the front line's work."""
     first = world.scenario.warmup_days + 2
     days = slice(first, first + 5)
     tickets = [not category.task for category in world.scenario.categories.values()]
-    people = (world.recipe.roots.expected * (1 - world.recipe.roots.bot))[tickets, days].sum()
-    work = offered_agents(world.recipe, world.desk)[list(world.scenario.teams).index("front"), days].sum()
+    people = (world.expected_demand.roots.expected * (1 - world.expected_demand.roots.bot))[tickets, days].sum()
+    work = offered_agents(world.expected_demand, world.desk)[list(world.scenario.teams).index("front"), days].sum()
     return float(people), float(work)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
-from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, logins, recipe_of
+from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, expected_demand_of, logins
 from sim.demand.expected import Sources
 from sim.drivers.market import market_of
 from sim.numerics.streams import Streams
@@ -83,7 +83,7 @@ def early(found: dict[str, Counter], before: int) -> dict[str, Counter]:
 
 
 def logins_of(scenario: Scenario) -> np.ndarray:
-    return logins(recipe_of(scenario, market_of(scenario)), Streams(1, 0))
+    return logins(expected_demand_of(scenario, market_of(scenario)), Streams(1, 0))
 
 
 def test_the_same_arguments_give_the_same_bits() -> None:
@@ -164,7 +164,7 @@ def test_a_shock_on_one_day_leaves_every_other_day_as_it_was() -> None:
 def test_what_a_day_expects_does_not_depend_on_how_busy_another_is() -> None:
     """To the last bit: sums over earlier days, a million times as busy, would round it off."""
     shock = {"crash": {"at": "30 h", "length": "7 h", "tickets": 1e6, "withdrawals": 1e6, "logins": 1e6}}
-    calm, shaken = (recipe_of(s, market_of(s)) for s in (rich(days=20), rich(days=20, shocks=shock)))
+    calm, shaken = (expected_demand_of(s, market_of(s)) for s in (rich(days=20), rich(days=20, shocks=shock)))
     assert calm.roots.expected[:, 2].max() * 1e5 < shaken.roots.expected[:, 2].max()
     other = np.arange(21) != 2
     assert calm.roots.expected[:, other].tobytes() == shaken.roots.expected[:, other].tobytes()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.demand import Demand, Recipe, draw, recipe_of
+from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
 from sim.demand import sampling as drawing
 from sim.drivers.market import market_of
 from sim.model.model import build
@@ -44,8 +44,8 @@ def digest(demand: Demand) -> str:
     return parts.hexdigest()
 
 
-def recipe(scenario: Scenario) -> Recipe:
-    return recipe_of(scenario, market_of(scenario))
+def recipe(scenario: Scenario) -> ExpectedDemand:
+    return expected_demand_of(scenario, market_of(scenario))
 
 
 def test_two_threads_at_once_draw_the_same_bits_as_one() -> None:
@@ -65,7 +65,7 @@ def test_a_demand_is_the_same_in_however_little_room_it_begins(monkeypatch: pyte
     mine = recipe(rich(recontact=rich().model_dump(mode="json")["recontact"] | {"share": 0.9}))
     whole = draw(mine, seed=1, replication=0)
 
-    def little(_: Recipe, people: int) -> tuple[np.ndarray, ...]:
+    def little(_: ExpectedDemand, people: int) -> tuple[np.ndarray, ...]:
         shapes = (ROW_COLUMNS, people + 4), (OWN_COLUMNS, people + 4), (LEG_COLUMNS, 8)
         return tuple(np.full(shape, -7, dtype=np.int64) for shape in shapes)
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
-from sim.demand import CHASE, REOPEN, ROOT, TASK, recipe_of
+from sim.demand import CHASE, REOPEN, ROOT, TASK, expected_demand_of
 from sim.drivers.market import market_of
 from sim.drivers.newcomers import Growth, delayed, growth_of
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
@@ -71,8 +71,8 @@ def growth(scenario: Scenario) -> Growth:
     return found
 
 
-def facts(scenario: Scenario, replication: int = 0, seed: int = 1) -> Facts:
-    return facts_of(build(scenario), seed=seed, replication=replication)
+def observed(scenario: Scenario, replication: int = 0, seed: int = 1) -> Observation:
+    return observe(build(scenario), seed=seed, replication=replication)
 
 
 # --- delays and learning ----------------------------------------------------------------------------------------
@@ -129,12 +129,12 @@ def test_ordinary_times_are_as_without_newcomers_to_the_last_bit() -> None:
     assert b.category[people].tolist() == a.category[a.parent < 0].tolist()
     assert a.flow.requests.tobytes() == b.flow.requests.tobytes()
     for name in ("tickets_new_per_day", "complaints_direct_per_day", "occupancy.front", "withdrawals_peak_per_s"):
-        assert measure(facts(few))[name] == measure(facts(joined()))[name]
+        assert measure(observed(few))[name] == measure(observed(joined()))[name]
 
 
 def expected_per_day(scenario: Scenario) -> np.ndarray:
     """Return the tickets expected by category and day."""
-    return recipe_of(scenario, market_of(scenario)).roots.expected
+    return expected_demand_of(scenario, market_of(scenario)).roots.expected
 
 
 def test_a_burst_of_newcomers_adds_the_mistakes_that_they_make_until_they_have_learned() -> None:
@@ -152,7 +152,7 @@ def test_a_burst_of_newcomers_adds_the_mistakes_that_they_make_until_they_have_l
 def test_as_many_tickets_come_as_are_expected_of_newcomers() -> None:
     scenario = joined(shocks={"news": NEWS})
     mean = expected_per_day(scenario)[0].sum()
-    found = [facts(scenario, r).totals[[HUMAN, BOT], 0].sum() for r in range(4)]
+    found = [observed(scenario, r).totals[[HUMAN, BOT], 0].sum() for r in range(4)]
     assert abs(np.mean(found) - mean) < 4 * math.sqrt(mean / 4)
 
 
@@ -163,21 +163,21 @@ def test_everybody_errs_where_no_category_is_named_but_tasks() -> None:
 
 def test_the_share_of_mistakes_is_by_hand_what_inexperience_opens() -> None:
     scenario = joined(shocks={"news": NEWS})
-    one, f = growth(scenario), facts(scenario)
+    one, f = growth(scenario), observed(scenario)
     chance = 0.6 * one.stock / (1 + 0.6 * one.stock)
     assert one.mistake_share() == pytest.approx(chance)
     new = (f.counted.by_hour[HUMAN] + f.counted.by_hour[BOT]).astype(float)
     assert measure(f)["newcomer_mistakes_share"] == pytest.approx((new[0] * chance).sum() / new.sum(), rel=1e-12)
-    calm = measure(facts(joined()))["newcomer_mistakes_share"]
+    calm = measure(observed(joined()))["newcomer_mistakes_share"]
     assert calm == pytest.approx(0.6 / 1.6 * 0.6, rel=0.02)  # of howto, which is 60 % of all
-    assert measure(facts(joined(newcomers=LEARNING | {"mistake_factor": 1.0})))["newcomer_mistakes_share"] == 0.0
+    assert measure(observed(joined(newcomers=LEARNING | {"mistake_factor": 1.0})))["newcomer_mistakes_share"] == 0.0
 
 
 # --- sign-ups, steps and reviews --------------------------------------------------------------------------------
 
 
 def test_each_step_has_the_requests_that_its_shares_leave() -> None:
-    f = facts(joined())
+    f = observed(joined())
     per_day = {name: f.measured_requests[name].sum() / 20 for name in ("signup", "kyc", "deposit")}
     for name, mean in (("signup", 4800), ("kyc", 2400), ("deposit", 1200)):
         assert abs(per_day[name] - mean) < 4 * math.sqrt(mean / 20)
@@ -221,9 +221,9 @@ def test_sign_ups_follow_a_rise_of_the_price_but_no_fall_and_no_further_than_the
 
     def signups(drift: float, **more: Any) -> np.ndarray:
         market = rules | {"regimes": {"only": rising | {"drift_per_day": drift}}}
-        f = facts(joined(market=market, newcomers=rally | more, days=3))
-        assert f.recipe.growth is not None
-        return f.recipe.growth.signups.expected(HOUR_MS)
+        f = observed(joined(market=market, newcomers=rally | more, days=3))
+        assert f.expected_demand.growth is not None
+        return f.expected_demand.growth.signups.expected(HOUR_MS)
 
     assert signups(0.1) == pytest.approx(np.full(72, math.exp(0.1 * 2) ** 3), rel=1e-6)
     assert signups(0.1, rally_factor_max=1.5) == pytest.approx(np.full(72, 1.5))
@@ -275,7 +275,7 @@ def busy(**more: Any) -> Scenario:
 
 
 def test_a_task_is_worked_on_and_waited_for_but_is_no_ticket() -> None:
-    f = facts(busy())
+    f = observed(busy())
     number = f.demand.categories.index("papers")
     mine = f.demand.category == number
     tasks = mine & (f.demand.kind == TASK)
@@ -300,7 +300,7 @@ def test_a_task_is_worked_on_and_waited_for_but_is_no_ticket() -> None:
 
 
 def test_tickets_are_the_same_whether_or_not_tasks_stand_beside_them() -> None:
-    a, b = facts(alone(**LOOPS)), facts(busy())
+    a, b = observed(alone(**LOOPS)), observed(busy())
     for name in ("new", "human"):
         assert measure(a)[f"tickets_{name}_per_day"] == measure(b)[f"tickets_{name}_per_day"]
     assert not (b.demand.kind[b.demand.category == 2] == REOPEN).any()
@@ -309,7 +309,7 @@ def test_tickets_are_the_same_whether_or_not_tasks_stand_beside_them() -> None:
 
 
 def test_tasks_stand_in_the_ticket_table_under_their_own_kind_and_no_customer_views_them() -> None:
-    f = facts(busy(readers={"poll_every": "1 min", "poll_share": 0.0, "view_every": "1 h"}, recontact=None))
+    f = observed(busy(readers={"poll_every": "1 min", "poll_share": 0.0, "view_every": "1 h"}, recontact=None))
     kinds = ticket_table(f).filter(category="papers")["kind"].unique().to_list()
     assert kinds == ["task"]
     open_tickets = f.open_tickets.by_minute(0, f.to_ms // MINUTE_MS)
@@ -328,7 +328,7 @@ def test_a_task_without_newcomers_comes_at_its_own_rate_and_follows_no_market() 
 
 
 def test_the_series_of_newcomers_are_by_hand_those_of_their_facts() -> None:
-    f = facts(busy())
+    f = observed(busy())
     series = hourly(f)
     assert series["all", "new_signups"].tolist() == f.requests["signup"].reshape(-1, 60).sum(axis=1).tolist()
     ends = (np.arange(12 * 24) + 1) * HOUR_MS - 1
@@ -339,7 +339,7 @@ def test_the_series_of_newcomers_are_by_hand_those_of_their_facts() -> None:
 
 
 def test_codes_are_entered_once_for_each_withdrawal_and_again_when_they_fail() -> None:
-    f = facts(rich(days=9, withdrawals=rich().model_dump(mode="json")["withdrawals"], mfa={"failure_share": 0.2}))
+    f = observed(rich(days=9, withdrawals=rich().model_dump(mode="json")["withdrawals"], mfa={"failure_share": 0.2}))
     asked, entered = f.requests["withdrawal"], f.requests["mfa"]
     assert (entered >= asked).all()
     again = int((entered - asked).sum())
@@ -409,7 +409,7 @@ def test_a_rally_brings_newcomers_mistakes_and_waiting_documents(claim: Claim) -
 
 def test_complaints_of_a_rally_come_later_and_milder_than_those_of_a_panic() -> None:
     rally, panic = (
-        facts_of(build(load(name)), seed=1, replication=0) for name in ("rally_newcomers", "volatility_spike")
+        observe(build(load(name)), seed=1, replication=0) for name in ("rally_newcomers", "volatility_spike")
     )
     days = [f.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1) for f in (rally, panic)]
     excess = [np.maximum(one[2:] - one[:2].mean(), 0) for one in days]  # both begin to differ on the third day

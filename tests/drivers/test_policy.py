@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
-from sim.demand import recipe_of
-from sim.demand.expected import Recipe
+from sim.demand import expected_demand_of
+from sim.demand.expected import ExpectedDemand
 from sim.drivers.market import market_of
 from sim.drivers.policy import Policy, alarms_of, complaint_factor, policy_of
 from sim.experiment.calibration import hazards
@@ -24,8 +24,8 @@ SURGE_OF_TICKETS = {"at": "0 s", "length": "2 d", "tickets": 3.0}
 CLOSED = {"at": "6 h", "length": "4 h", "deferred": 0.5, "catch_up": "2 h"}
 
 
-def recipe(scenario: Scenario) -> Recipe:
-    return recipe_of(scenario, market_of(scenario))
+def recipe(scenario: Scenario) -> ExpectedDemand:
+    return expected_demand_of(scenario, market_of(scenario))
 
 
 def policy(**changes: Any) -> Policy:

@@ -15,7 +15,7 @@ from sim.core.clock import HOUR_MS
 from sim.demand import draw
 from sim.drivers.market import Market, market_in, market_of
 from sim.drivers.price_regimes import chain_of, draw_path, stationary
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.registry import measure
 from sim.model.model import build
@@ -164,31 +164,31 @@ def test_no_hour_reads_its_own_future() -> None:
 def test_without_regimes_nothing_changes_and_all_replications_share_a_recipe() -> None:
     plain, idle = build(rich()), build(rich(market=RULES | {"path": "flat", "regimes": THREE}))
     for world in (plain, idle):
-        assert world.recipe_in(Streams(1, 0)) is world.recipe_in(Streams(1, 1)) is world.recipe
-    a, b = (draw(world.recipe, seed=1, replication=0) for world in (plain, idle))
+        assert world.expected_in(Streams(1, 0)) is world.expected_in(Streams(1, 1)) is world.expected_demand
+    a, b = (draw(world.expected_demand, seed=1, replication=0) for world in (plain, idle))
     assert a.opened_ms.tobytes() == b.opened_ms.tobytes()
     assert a.leg_handle_ms.tobytes() == b.leg_handle_ms.tobytes()
 
 
 def test_a_replication_s_demand_and_series_are_those_of_its_market() -> None:
     world = build(restless())
-    facts = [facts_of(world, seed=1, replication=r) for r in range(2)]
-    for one in facts:
+    observed = [observe(world, seed=1, replication=r) for r in range(2)]
+    for one in observed:
         market = market_in(world.market, one.streams)
         assert hourly(one)["all", "price_index"].tobytes() == market.price[24:].tobytes()
         factor = market.factor("tickets").rate_at(np.arange(96) * HOUR_MS)
         even = market_in(world.market, one.streams).factor("tickets").expected(HOUR_MS)
         assert even == pytest.approx(factor)
-        expected = one.recipe.roots.expected[0]
+        expected = one.expected_demand.roots.expected[0]
         profile = np.repeat([1.0, 2.0, 4.0, 2.0], 6) / 2.25
         assert expected == pytest.approx((6.0 * factor.reshape(4, 24) * profile).sum(axis=1))
-    assert facts[0].recipe.roots.expected.tobytes() != facts[1].recipe.roots.expected.tobytes()
-    assert facts[0].recipe.paths is facts[1].recipe.paths
+    assert observed[0].expected_demand.roots.expected.tobytes() != observed[1].expected_demand.roots.expected.tobytes()
+    assert observed[0].expected_demand.paths is observed[1].expected_demand.paths
 
 
 def test_the_extremes_of_a_market_are_those_of_its_measured_hours() -> None:
-    one = facts_of(build(restless()), seed=1, replication=0)
-    market, found = one.recipe.market, measure(one)
+    one = observe(build(restless()), seed=1, replication=0)
+    market, found = one.expected_demand.market, measure(one)
     assert market.volatility is not None
     assert found["price_low"] == min(market.price[24:]) / market.price[24]
     assert found["volatility_peak"] == max(market.volatility[24:])

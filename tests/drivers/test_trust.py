@@ -10,9 +10,9 @@ import pytest
 from sim.api import run
 from sim.core.tables import ENDPOINTS
 from sim.demand import TASK
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.feedback.columns import LEVEL_SIGNUP, SIGNUP_STREAM, TRUST
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.statistics import paired_difference
@@ -49,17 +49,17 @@ def scenario(*, weight: float, agents: int = 20, trust: dict[str, Any] | None = 
     )
 
 
-def facts(weight: float) -> Facts:
-    return facts_of(build(scenario(weight=weight)), seed=3, replication=0)
+def observed(weight: float) -> Observation:
+    return observe(build(scenario(weight=weight)), seed=3, replication=0)
 
 
-def by_day(of: Facts, endpoint: str) -> np.ndarray:
+def by_day(of: Observation, endpoint: str) -> np.ndarray:
     return of.requests[endpoint].reshape(DAYS, -1).sum(axis=1)
 
 
 def test_newcomers_stay_away_by_the_weight_of_the_trust_that_is_gone() -> None:
     """From the third day on trust is 0.4, so that with half the weight 1 - 0.5 x 0.6 = 0.7 of all newcomers come."""
-    found, free = facts(0.5), facts(0.0)
+    found, free = observed(0.5), observed(0.0)
     level = found.outcome.level_floats[LEVEL_SIGNUP]
     assert (level == 1 - 0.5 * (1 - found.outcome.level_floats[TRUST])).all()
     assert level[0] == 1
@@ -76,7 +76,7 @@ def test_newcomers_stay_away_by_the_weight_of_the_trust_that_is_gone() -> None:
 
 
 def test_their_documents_are_thinned_and_no_other_is_drawn() -> None:
-    found, free = facts(0.5), facts(0.0)
+    found, free = observed(0.5), observed(0.0)
     mine = found.demand.kind == TASK
     assert (found.demand.stream[mine] == SIGNUP_STREAM).all()
     assert (free.demand.stream == -1).all()
@@ -91,8 +91,8 @@ def test_their_documents_are_thinned_and_no_other_is_drawn() -> None:
 
 def test_without_the_weight_trust_changes_nothing() -> None:
     """A weight of 0 leaves every ticket and request as it is where the platform has no name to lose."""
-    free = facts(0.0)
-    plain = facts_of(build(scenario(weight=0.0, trust={"half_life": "1 d", "loss_per_post": 0, "distrust_weight": 0})),
+    free = observed(0.0)
+    plain = observe(build(scenario(weight=0.0, trust={"half_life": "1 d", "loss_per_post": 0, "distrust_weight": 0})),
                      seed=3, replication=0)  # fmt: skip
     assert free.outcome.closed_ms.tobytes() == plain.outcome.closed_ms.tobytes()
     for endpoint in ENDPOINTS:

@@ -14,7 +14,7 @@ from sim.engine import compiled as engine_fast
 from sim.engine.conservation import ConservationError, accounts, must_balance
 from sim.engine.outcome import Outcome
 from sim.experiment import replication as one_replication
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.feedback import INT_NAMES, RAIL_NAMES
 from sim.model.model import build
 from sim.scenario import load
@@ -46,9 +46,9 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
 @pytest.mark.parametrize("name", names())
 def test_nothing_is_lost_in_a_scenario(name: str) -> None:
     world = build(load(name, sets=["days=4", "warmup_days=1"]))
-    facts = facts_of(world, seed=2, replication=0)
-    must_balance(facts.outcome, facts.demand.flow, world.rules, every_minute=True)
-    moved = {RAIL_NAMES[column] for column in np.flatnonzero(facts.outcome.level_rails.any(axis=(0, 2)))}
+    observed = observe(world, seed=2, replication=0)
+    must_balance(observed.outcome, observed.demand.flow, world.rules, every_minute=True)
+    moved = {RAIL_NAMES[column] for column in np.flatnonzero(observed.outcome.level_rails.any(axis=(0, 2)))}
     assert world.rules is None or {"cum_paid_cents", "cum_reviewed_cents"} <= moved
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sim import load, run
-from sim.experiment.replication import ENGINES, facts_of
-from sim.metrics.observation.replication import Facts
+from sim.experiment.replication import ENGINES, observe
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.statistics import paired_difference, welch_difference
@@ -34,13 +34,13 @@ remove = ["withdrawals.limits"]
 """
 
 
-def measured(scenario: Scenario, engine: str) -> Facts:
+def measured(scenario: Scenario, engine: str) -> Observation:
     """Return the first replication of a scenario, by either engine."""
     world = build(scenario)
     demand = world.demand(seed=SEED, replication=0)
     at_opening = scenario.complaints.clock == "opening"
     outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
-    return Facts(world, demand, outcome, Streams(SEED, 0))
+    return Observation(world, demand, outcome, Streams(SEED, 0))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -100,7 +100,7 @@ def labelled(first: str, second: str) -> list[dict[str, float | None]]:
         story(days=6, warmup_days=1, categories={"a": KINDS[first], "b": KINDS[second]}, rumour=rumour,
               complaints={"background_per_day": 10.0, "clock": "opening"})
     )  # fmt: skip
-    return [measure(facts_of(world, seed=SEED, replication=number)) for number in range(20)]
+    return [measure(observe(world, seed=SEED, replication=number)) for number in range(20)]
 
 
 @pytest.mark.parametrize("metric", RATES)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sim.engine.outcome import Outcome
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.feedback import FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.model.model import build
 from sim.scenario import load
@@ -237,7 +237,7 @@ def merged(text: str, block: str) -> str:
 def outcome_of(text: str, folder: Path) -> Outcome:
     file = folder / "scenario.toml"
     file.write_text(text)
-    outcome = facts_of(build(load(file)), seed=5, replication=0).outcome
+    outcome = observe(build(load(file)), seed=5, replication=0).outcome
     file.unlink()
     return outcome
 

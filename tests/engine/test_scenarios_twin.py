@@ -15,7 +15,7 @@ from sim import load
 from sim.core.clock import DAY_MS, NEVER, duration_ms
 from sim.experiment.replication import ENGINES
 from sim.metrics.hourly import hourly
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.metrics.ticket_table import ticket_table
 from sim.model.model import build
@@ -54,7 +54,7 @@ def test_a_scenario_gives_the_same_tickets_levels_metrics_and_series_in_both_eng
     }
     assert differences(outcomes["simpy"], outcomes["fast"]) == []
     assert (outcomes["simpy"].opened_ms < NEVER).sum() > 1000
-    simpy, fast = (Facts(world, demand, outcomes[name], Streams(SEED, 0)) for name in ("simpy", "fast"))
+    simpy, fast = (Observation(world, demand, outcomes[name], Streams(SEED, 0)) for name in ("simpy", "fast"))
     assert ticket_table(simpy).equals(ticket_table(fast), null_equal=True)
     assert measure(simpy) == measure(fast)
     one, other = hourly(simpy), hourly(fast)

@@ -28,7 +28,7 @@ assert is_compiled()
 import tomllib
 from sim.experiment.request_trace import arrivals, busiest_window
 from sim.metrics.registry import measure
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.scenario import load
 from sim.scenario.loading.load import from_resolved
 from sim.selfcheck import checks
@@ -42,8 +42,8 @@ scenarios += [load("baseline", sets=["days=1", "complaints.clock=opening"])]
 texts = [check.scenario for check in checks() if check.scenario]
 scenarios += [from_resolved(tomllib.loads(text) | {"days": 1, "warmup_days": 0}) for text in texts]
 for scenario in scenarios:
-    facts = facts_of(build(scenario), seed=1, replication=0)
-    measure(facts), hourly(facts), ticket_table(facts), arrivals(facts, busiest_window(facts))
+    observed = observe(build(scenario), seed=1, replication=0)
+    measure(observed), hourly(observed), ticket_table(observed), arrivals(observed, busiest_window(observed))
 after = versions()
 print(json.dumps({"known": sum(before.values()), "new": [name for name in after if after[name] != before.get(name)]}))
 """

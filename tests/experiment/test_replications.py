@@ -80,7 +80,7 @@ def test_auto_is_the_fast_one_and_replications_again_are_those_of_the_run(tiny: 
     made = run(TINY, replications=2)
     assert made.engine == "fast"
     for one in (made, tiny):
-        assert [measure(one.facts(index)) for index in (0, 1)] == [done.metrics for done in one.replications[:2]]
+        assert [measure(one.observed(index)) for index in (0, 1)] == [done.metrics for done in one.replications[:2]]
 
 
 @pytest.mark.parametrize("group", [2, 3])

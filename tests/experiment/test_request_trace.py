@@ -11,9 +11,9 @@ import pytest
 from sim.core.tables import ARRIVALS, ENDPOINTS, check
 from sim.experiment.analysis.estimate import Estimate, estimate, estimates
 from sim.experiment.analysis.expectations import judge
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.request_trace import PEAKS, arrivals, busiest_window, header, p95_replication
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import build
 from tests.support.stories import category, rich, story
@@ -22,9 +22,9 @@ MINUTE_US = 60_000_000
 
 
 @pytest.fixture(scope="module")
-def facts() -> Facts:
+def observed() -> Observation:
     shock = {"crash": {"at": "30 h", "length": "3 h", "withdrawals": 40.0, "tickets": 20.0}}
-    return facts_of(build(rich(shocks=shock)), seed=5, replication=2)
+    return observe(build(rich(shocks=shock)), seed=5, replication=2)
 
 
 # --- which replication, which hour --------------------------------------------------------------------------------
@@ -39,10 +39,10 @@ def test_the_replication_is_the_order_statistic_above_95_percent() -> None:
     assert p95_replication([float(n) for n in range(20)]) == 19
 
 
-def test_the_window_is_an_hour_around_the_busiest_minute(facts: Facts) -> None:
-    begin, end = busiest_window(facts)
-    total = np.sum(list(facts.requests.values()), axis=0)
-    measured = total[facts.from_ms // 60_000 :]
+def test_the_window_is_an_hour_around_the_busiest_minute(observed: Observation) -> None:
+    begin, end = busiest_window(observed)
+    total = np.sum(list(observed.requests.values()), axis=0)
+    measured = total[observed.from_ms // 60_000 :]
     assert end - begin == 60
     assert total[begin:end].max() == measured.max()
     assert 54 * 60 - 30 <= begin <= 57 * 60  # day of warm-up, 30 h, and the three hours of the crash
@@ -52,17 +52,17 @@ def test_a_window_at_the_edge_of_the_run_stays_inside_it() -> None:
     for at, expected in (("0 h", 1440), ("2879 min", 3 * 1440 - 60)):
         shock = {"x": {"at": at, "length": "1 min", "tickets": 3000.0}}
         scenario = story(days=2, warmup_days=1, shocks=shock, categories={"a": category(60.0)})
-        assert busiest_window(facts_of(build(scenario), seed=1, replication=0)) == (expected, expected + 60)
+        assert busiest_window(observe(build(scenario), seed=1, replication=0)) == (expected, expected + 60)
 
 
 def test_an_hour_too_full_for_a_trace_is_cut_to_the_minutes_around_the_busiest(
-    facts: Facts, monkeypatch: pytest.MonkeyPatch
+    observed: Observation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    total = np.sum(list(facts.requests.values()), axis=0)
-    hour = busiest_window(facts)
+    total = np.sum(list(observed.requests.values()), axis=0)
+    hour = busiest_window(observed)
     for most in (int(total[slice(*hour)].sum()) - 1, 500, 0):
         monkeypatch.setattr("sim.experiment.request_trace.REQUESTS_MAX", most)
-        begin, end = busiest_window(facts)
+        begin, end = busiest_window(observed)
         assert begin <= hour[0] + 30 < end
         assert total[begin:end].sum() <= most or end - begin == 1
         assert total[begin:end].max() == total[slice(*hour)].max()
@@ -71,13 +71,13 @@ def test_an_hour_too_full_for_a_trace_is_cut_to_the_minutes_around_the_busiest(
 # --- the trace ----------------------------------------------------------------------------------------------------
 
 
-def test_every_minute_of_the_trace_holds_the_requests_that_the_model_counted(facts: Facts) -> None:
-    begin, end = busiest_window(facts)
-    table = check(arrivals(facts, (begin, end)), ARRIVALS, "arrivals")
+def test_every_minute_of_the_trace_holds_the_requests_that_the_model_counted(observed: Observation) -> None:
+    begin, end = busiest_window(observed)
+    table = check(arrivals(observed, (begin, end)), ARRIVALS, "arrivals")
     for name in ENDPOINTS:
         due = table.filter(endpoint=name)["due_us"].to_numpy()
         counts = np.bincount(due // MINUTE_US, minlength=60)
-        assert counts.tolist() == facts.requests[name][begin:end].tolist()
+        assert counts.tolist() == observed.requests[name][begin:end].tolist()
         assert counts.sum() > 20
     due = table["due_us"].to_numpy()
     assert (np.diff(due) >= 0).all()
@@ -86,22 +86,22 @@ def test_every_minute_of_the_trace_holds_the_requests_that_the_model_counted(fac
     assert table["idx"].to_list() == list(range(len(table)))
 
 
-def test_a_ticket_is_due_when_the_model_opened_it(facts: Facts) -> None:
-    window = busiest_window(facts)
-    table = arrivals(facts, window).filter(endpoint="ticket")
-    opened = facts.ticket_opened_ms
+def test_a_ticket_is_due_when_the_model_opened_it(observed: Observation) -> None:
+    window = busiest_window(observed)
+    table = arrivals(observed, window).filter(endpoint="ticket")
+    opened = observed.ticket_opened_ms
     inside = np.sort(opened[(opened >= window[0] * 60_000) & (opened < window[1] * 60_000)])
     assert table["due_us"].to_list() == ((inside - window[0] * 60_000) * 1000).tolist()
     assert set(table["kind"]) == {"howto", "payout"}
-    bot = sum(((b >= window[0] * 60_000) & (b < window[1] * 60_000)).sum() for b in facts.bot_opened_ms[:1])
-    human = facts.root & (facts.demand.category == 0)
-    times = facts.outcome.opened_ms[human]
+    bot = sum(((b >= window[0] * 60_000) & (b < window[1] * 60_000)).sum() for b in observed.bot_opened_ms[:1])
+    human = observed.root & (observed.demand.category == 0)
+    times = observed.outcome.opened_ms[human]
     howto = bot + ((times >= window[0] * 60_000) & (times < window[1] * 60_000)).sum()
     assert (table["kind"] == "howto").sum() == howto
 
 
-def test_assets_amounts_customers_and_payloads_have_their_laws(facts: Facts) -> None:
-    table = arrivals(facts, (1440, 4 * 1440))
+def test_assets_amounts_customers_and_payloads_have_their_laws(observed: Observation) -> None:
+    table = arrivals(observed, (1440, 4 * 1440))
     out = table.filter(endpoint="withdrawal")
     n = len(out)
     assert n > 3000
@@ -124,40 +124,40 @@ def test_assets_amounts_customers_and_payloads_have_their_laws(facts: Facts) -> 
 
 def test_a_campaign_s_spam_is_in_the_trace_as_near_duplicates() -> None:
     wave = {"at": "0 h", "length": "3 h", "posts": 100.0, "spam_per_post": 10.0}
-    facts = facts_of(build(rich(campaigns={"wave": wave})), seed=5, replication=2)
-    without = facts_of(build(rich()), seed=5, replication=2)
-    begin = facts.from_ms // 60_000
-    rows = arrivals(facts, (begin, begin + 60)).filter(endpoint="ticket")
+    observed = observe(build(rich(campaigns={"wave": wave})), seed=5, replication=2)
+    without = observe(build(rich()), seed=5, replication=2)
+    begin = observed.from_ms // 60_000
+    rows = arrivals(observed, (begin, begin + 60)).filter(endpoint="ticket")
     spam = rows.filter(kind="spam")
-    inside = facts.demand.spam_ms[facts.demand.spam_ms < facts.from_ms + 3_600_000]
-    assert spam["due_us"].to_list() == ((inside - facts.from_ms) * 1000).tolist()
+    inside = observed.demand.spam_ms[observed.demand.spam_ms < observed.from_ms + 3_600_000]
+    assert spam["due_us"].to_list() == ((inside - observed.from_ms) * 1000).tolist()
     assert abs(len(spam) - 1000 / 3) < 4 * np.sqrt(1000 / 3)
     assert spam["payload_seed"].n_unique() == 4
-    assert len(rows) == facts.requests["ticket"][begin : begin + 60].sum()
-    assert (facts.requests["ticket"] - without.requests["ticket"]).sum() == len(facts.demand.spam_ms)
+    assert len(rows) == observed.requests["ticket"][begin : begin + 60].sum()
+    assert (observed.requests["ticket"] - without.requests["ticket"]).sum() == len(observed.demand.spam_ms)
 
 
-def test_a_part_of_a_window_is_the_same_requests(facts: Facts) -> None:
-    begin, end = busiest_window(facts)
-    whole = arrivals(facts, (begin, end))
-    part = arrivals(facts, (begin + 10, begin + 11))
+def test_a_part_of_a_window_is_the_same_requests(observed: Observation) -> None:
+    begin, end = busiest_window(observed)
+    whole = arrivals(observed, (begin, end))
+    part = arrivals(observed, (begin + 10, begin + 11))
     cut = whole.filter((whole["due_us"] >= 10 * MINUTE_US) & (whole["due_us"] < 11 * MINUTE_US))
     assert part.drop("idx", "due_us").equals(cut.drop("idx", "due_us"))
     assert (part["due_us"] + 10 * MINUTE_US).to_list() == cut["due_us"].to_list()
 
 
-def test_the_header_says_whence_the_trace_is_and_what_was_predicted(facts: Facts) -> None:
-    begin, end = busiest_window(facts)
-    peaks = estimates([measure(facts)])
-    found = header(facts, (begin, end), peaks, "ab" * 32)
+def test_the_header_says_whence_the_trace_is_and_what_was_predicted(observed: Observation) -> None:
+    begin, end = busiest_window(observed)
+    peaks = estimates([measure(observed)])
+    found = header(observed, (begin, end), peaks, "ab" * 32)
     assert all(isinstance(value, str) for value in found.values())
     assert (found["seed"], found["replication"], found["model_sha256"]) == ("5", "2", "ab" * 32)
     assert found["window_ms"] == "3600000"
     day, minute = divmod(begin, 1440)
     assert found["window_start_utc"] == f"2026-01-{5 + day:02}T{minute // 60:02}:{minute % 60:02}:00Z"
     predicted = json.loads(found["predicted"])
-    assert predicted["per_minute"]["login"] == facts.requests["login"][begin:end].tolist()
-    assert predicted["peak_per_s"]["ticket"] == facts.requests["ticket"][begin:end].max() / 60
+    assert predicted["per_minute"]["login"] == observed.requests["login"][begin:end].tolist()
+    assert predicted["peak_per_s"]["ticket"] == observed.requests["ticket"][begin:end].max() / 60
     assert set(predicted["whole_run_peak_per_s"]) == set(PEAKS)
     assert predicted["whole_run_peak_per_s"]["requests_peak_per_s"]["p95"] == peaks["requests_peak_per_s"].p95
 

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from sim.metrics.metric import Metric
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import METRICS, metric_of
 from tests.metrics import test_feedback_metrics, test_metrics, test_misdirected
 from tests.metrics.test_desk import (
@@ -37,7 +37,7 @@ from tests.metrics.test_market import (
     newcomers_world,
 )
 
-CASES: dict[str, tuple[Callable[[], Facts], Table]] = {
+CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "seven tickets": (test_metrics.by_hand, test_metrics.HAND_DESK),
     "counts": (counts_world, HAND_COUNTS),
     "waits": (waits_world, HAND_WAITS),
@@ -60,7 +60,7 @@ def missing(metrics: Iterable[Metric], tables: Iterable[Table]) -> list[str]:
 
 
 @cache
-def facts_in(case: str) -> Facts:
+def facts_in(case: str) -> Observation:
     """Return a case's facts, made once."""
     return CASES[case][0]()
 

@@ -12,11 +12,11 @@ import pytest
 
 from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.observation import counts as counting
 from sim.metrics.observation.counts import ESCALATED, HUMAN
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.metrics.registry import measure
 from sim.model.model import build
@@ -30,33 +30,33 @@ seeds = pytest.mark.parametrize("first", range(0, SWARM, 30))
 
 
 @cache
-def swarm(first: int) -> list[tuple[int, Facts, SlowFacts]]:
-    facts = [random_facts(Random(seed)) for seed in range(first, first + 30)]
-    return [(first + i, one, SlowFacts(one)) for i, one in enumerate(facts)]
+def swarm(first: int) -> list[tuple[int, Observation, SlowFacts]]:
+    observed = [random_facts(Random(seed)) for seed in range(first, first + 30)]
+    return [(first + i, one, SlowFacts(one)) for i, one in enumerate(observed)]
 
 
 @seeds
 def test_what_is_counted_is_what_its_definition_says(first: int) -> None:
-    for seed, facts, slow in swarm(first):
-        table = facts.counted.by_hour
+    for seed, observed, slow in swarm(first):
+        table = observed.counted.by_hour
         found = {(w, c, h): int(table[w, c, h]) for w, c, h in np.argwhere(table).tolist()}
         assert found == dict(slow.counted()), seed
-        for what, rows in ((HUMAN, slow.humans()), (ESCALATED, escalated(facts))):
-            assert np.flatnonzero(facts.marked(what)).tolist() == rows, seed
+        for what, rows in ((HUMAN, slow.humans()), (ESCALATED, escalated(observed))):
+            assert np.flatnonzero(observed.marked(what)).tolist() == rows, seed
 
 
-def escalated(facts: Facts) -> list[int]:
-    several = np.diff(facts.demand.legs_from) > 1
-    return np.flatnonzero(facts.root & several & facts.measured(facts.outcome.first_end_ms)).tolist()
+def escalated(observed: Observation) -> list[int]:
+    several = np.diff(observed.demand.legs_from) > 1
+    return np.flatnonzero(observed.root & several & observed.measured(observed.outcome.first_end_ms)).tolist()
 
 
 @seeds
 def test_complaints_by_row_are_what_their_definition_says(first: int) -> None:
-    for seed, facts, slow in swarm(first):
+    for seed, observed, slow in swarm(first):
         for found, wanted in (
-            (facts.complaint_ms, slow.complaint),
-            (facts.floor_ms, slow.floor),
-            (facts.regulator_ms, slow.regulator),
+            (observed.complaint_ms, slow.complaint),
+            (observed.floor_ms, slow.floor),
+            (observed.regulator_ms, slow.regulator),
         ):
             exact = [NEVER if wanted(row) == INFINITE else wanted(row) for row in slow.rows]
             assert found.tolist() == exact, (seed, wanted.__name__)
@@ -64,11 +64,11 @@ def test_complaints_by_row_are_what_their_definition_says(first: int) -> None:
 
 @seeds
 def test_waits_are_what_their_definition_says(first: int) -> None:
-    for seed, facts, slow in swarm(first):
-        ends = ((facts.waits.response_ms, facts.outcome.first_start_ms), (facts.waits.resolution_ms, None))
+    for seed, observed, slow in swarm(first):
+        ends = ((observed.waits.response_ms, observed.outcome.first_start_ms), (observed.waits.resolution_ms, None))
         for found, column in ends:
             for group in range(4):
-                rows = [row for row in slow.humans() if group in (facts.demand.category[row], 3)]
+                rows = [row for row in slow.humans() if group in (observed.demand.category[row], 3)]
                 seen = [
                     slow.durations(row, slow.resolved(row) if column is None else slow.at(column, row)) for row in rows
                 ]
@@ -78,69 +78,71 @@ def test_waits_are_what_their_definition_says(first: int) -> None:
 
 @seeds
 def test_waits_by_queue_and_hour_are_what_their_definition_says(first: int) -> None:
-    for seed, facts, slow in swarm(first):
+    for seed, observed, slow in swarm(first):
         places: dict[tuple[int, int], list[float]] = {}
         for row in slow.humans():
-            opened, queue = slow.at(facts.outcome.opened_ms, row), int(facts.demand.leg_queue[slow.legs(row)[0]])
-            hour = int(opened - facts.from_ms) // HOUR_MS
-            places.setdefault((queue, hour), []).append(slow.at(facts.outcome.first_start_ms, row) - opened)
-        wanted = np.full(facts.waits.by_hour_ms.shape, NOT_REACHED)
+            opened, queue = slow.at(observed.outcome.opened_ms, row), int(observed.demand.leg_queue[slow.legs(row)[0]])
+            hour = int(opened - observed.from_ms) // HOUR_MS
+            places.setdefault((queue, hour), []).append(slow.at(observed.outcome.first_start_ms, row) - opened)
+        wanted = np.full(observed.waits.by_hour_ms.shape, NOT_REACHED)
         for (queue, hour), waits in places.items():
             for column, p in enumerate(SHARES):
                 least = sorted(waits)[math.ceil(p * len(waits)) - 1]
                 wanted[queue, hour, column] = NOT_REACHED if least == INFINITE else least
-        assert np.array_equal(facts.waits.by_hour_ms, wanted), seed
+        assert np.array_equal(observed.waits.by_hour_ms, wanted), seed
 
 
 @seeds
 def test_legs_count_for_whom_their_definition_says(first: int) -> None:
-    for seed, facts, slow in swarm(first):
-        out, desk, to_ms = facts.outcome, facts.desk, facts.to_ms
-        arrived, busy = np.zeros_like(facts.worked.arrived_ms), [0] * len(desk.teams)
+    for seed, observed, slow in swarm(first):
+        out, desk, to_ms = observed.outcome, observed.desk, observed.to_ms
+        arrived, busy = np.zeros_like(observed.worked.arrived_ms), [0] * len(desk.teams)
         for row in slow.rows:
             for leg in slow.legs(row):
                 team, queue = int(out.leg_team[leg]), int(out.leg_queue[leg])
                 able = [t for t in range(len(desk.teams)) if desk.ranks[t][queue] >= 0]
                 first_choice = min(able, key=lambda t: (desk.ranks[t][queue], desk.prefers[queue][t], t))
-                assert facts.leg_home[leg] == (team if team >= 0 else first_choice), seed
-                assert slow.at(facts.worked.left_ms, leg) == min(slow.gone(row), slow.at(out.leg_end_ms, leg)), seed
+                assert observed.leg_home[leg] == (team if team >= 0 else first_choice), seed
+                assert slow.at(observed.worked.left_ms, leg) == min(slow.gone(row), slow.at(out.leg_end_ms, leg)), seed
                 entered = slow.at(out.leg_entered_ms, leg)
-                if facts.from_ms <= entered < to_ms:
-                    hour = int(entered - facts.from_ms) // HOUR_MS
-                    arrived[facts.leg_home[leg], hour] += facts.demand.leg_handle_ms[leg]
-                spent = min(slow.at(out.leg_end_ms, leg), to_ms) - max(slow.at(out.leg_start_ms, leg), facts.from_ms)
+                if observed.from_ms <= entered < to_ms:
+                    hour = int(entered - observed.from_ms) // HOUR_MS
+                    arrived[observed.leg_home[leg], hour] += observed.demand.leg_handle_ms[leg]
+                spent = min(slow.at(out.leg_end_ms, leg), to_ms) - max(slow.at(out.leg_start_ms, leg), observed.from_ms)
                 busy[team] += max(int(min(spent, to_ms)), 0) if team >= 0 and spent > 0 else 0
-        assert facts.worked.busy_ms.tolist() == busy, seed
-        assert np.array_equal(facts.worked.arrived_ms, arrived), seed
+        assert observed.worked.busy_ms.tolist() == busy, seed
+        assert np.array_equal(observed.worked.arrived_ms, arrived), seed
 
 
 def test_who_leaves_is_in_no_later_team_s_backlog() -> None:
     """A leg that was never entered is nowhere, though its ticket's customer left at some time."""
     left = 0
-    for _, facts, slow in [one for first in range(0, SWARM, 30) for one in swarm(first)]:
-        found = measure(facts)
-        left += int((facts.outcome.outcome == LEFT).sum())
-        for team, name in enumerate(facts.desk.teams):
-            mine = [leg for row in slow.rows for leg in slow.legs(row) if facts.leg_home[leg] == team]
-            stays = [(slow.at(facts.outcome.leg_entered_ms, leg), slow.at(facts.worked.left_ms, leg)) for leg in mine]
-            held = sum(max(min(end, facts.to_ms) - max(begin, facts.from_ms), 0) for begin, end in stays)
-            assert found[f"backlog_mean.{name}"] == held / (facts.to_ms - facts.from_ms)
+    for _, observed, slow in [one for first in range(0, SWARM, 30) for one in swarm(first)]:
+        found = measure(observed)
+        left += int((observed.outcome.outcome == LEFT).sum())
+        for team, name in enumerate(observed.desk.teams):
+            mine = [leg for row in slow.rows for leg in slow.legs(row) if observed.leg_home[leg] == team]
+            stays = [
+                (slow.at(observed.outcome.leg_entered_ms, leg), slow.at(observed.worked.left_ms, leg)) for leg in mine
+            ]
+            held = sum(max(min(end, observed.to_ms) - max(begin, observed.from_ms), 0) for begin, end in stays)
+            assert found[f"backlog_mean.{name}"] == held / (observed.to_ms - observed.from_ms)
     assert left > 50
 
 
 def test_the_random_worlds_hold_what_they_must() -> None:
     """A swarm that never counts a thing proves nothing about it."""
-    seen = sum(facts.totals.sum(axis=1) for first in range(0, SWARM, 30) for _, facts, _ in swarm(first))
+    seen = sum(observed.totals.sum(axis=1) for first in range(0, SWARM, 30) for _, observed, _ in swarm(first))
     assert (seen > 10).all(), seen
     assert len(seen) == counting.WHAT
 
 
 def test_two_threads_measure_what_one_measures() -> None:
     world = build(rich(queues={"inbox": {"target": "1 h"}, "security": {}}))
-    drawn = [facts_of(world, seed=3, replication=number) for number in range(3)]
+    drawn = [observe(world, seed=3, replication=number) for number in range(3)]
 
     def numbers(number: int) -> tuple[dict[str, float | None], dict[tuple[str, str], list[float]]]:
-        one = Facts(world, drawn[number].demand, drawn[number].outcome, drawn[number].streams)
+        one = Observation(world, drawn[number].demand, drawn[number].outcome, drawn[number].streams)
         return measure(one), {key: np.nan_to_num(values, nan=-1.0).tolist() for key, values in hourly(one).items()}
 
     alone = [numbers(number) for number in range(3)]

@@ -30,8 +30,8 @@ from sim.metrics.observation.counts import (
     REGULATOR,
     WHAT,
 )
-from sim.metrics.observation.replication import Counted, Facts
-from sim.model.model import World
+from sim.metrics.observation.replication import Counted, Observation
+from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
 from sim.staffing.roster import Called
@@ -44,13 +44,13 @@ AB = {"a": category(6.0, queue="p"), "b": category(4.0, queue="q")}
 TEAMS = {"t0": {"serves": ["p"], "agents": 1}, "t1": {"serves": ["q"], "agents": 1}}
 
 
-def facts(d: Demand, at: Desk, *, market: dict[str, Any] | None = None, **changes: Any) -> Facts:
+def observed(d: Demand, at: Desk, *, market: dict[str, Any] | None = None, **changes: Any) -> Observation:
     """Return the facts of a world of two measured days behind a warm-up of one; ``market`` has prices by the hour."""
     scenario = story(**({"days": 2, "warmup_days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
     moves = {"price": np.ones(hours)} | (market or {})
-    world = World(scenario, Market(scenario, **moves), at, None)
-    return Facts(world, d, simulate(d, at, None), Streams(1, 0))
+    world = Model(scenario, Market(scenario, **moves), at, None)
+    return Observation(world, d, simulate(d, at, None), Streams(1, 0))
 
 
 # --- what is counted ------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ COUNTS = {  # by category a and b; in no two of them the same number
 }  # fmt: skip
 
 
-def counts_world() -> Facts:
+def counts_world() -> Observation:
     """Return a world of the COUNTS, of which one each falls on the second day and all others on the first.
 
     Posts of the background and of campaigns: 4 and 3 in the warm-up, 2 and 1 on the first day, 5 and 4 on the second.
@@ -77,7 +77,7 @@ def counts_world() -> Facts:
     d = replace(d, flow=replace(d.flow, posts_ms=posts, campaign_ms=campaigns))
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=72 * H)
     people = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}  # 100 are active
-    found = facts(d, at, population=people)
+    found = observed(d, at, population=people)
     found.__dict__["counted"] = Counted(by_hour, np.zeros(0, np.int16), np.zeros(4320, np.int64))
     return found
 
@@ -114,7 +114,7 @@ def test_no_number_is_counted_twice_so_that_what_is_mixed_up_shows() -> None:
 # --- waits ----------------------------------------------------------------------------------------------------------
 
 
-def waits_world() -> Facts:
+def waits_world() -> Observation:
     """Return a world in which one agent for a and one for b take, from hour 30 on, one ticket after the other.
 
     They handle for 5, 10, 45 and 30 min, and for 22, 28, 20, 25, 10, 5 and 40 min. One more of a leaves after 20 min.
@@ -129,7 +129,7 @@ def waits_world() -> Facts:
         *(ticket(30 * H, minutes * MIN, "q", category=1) for minutes in of_b),
     ]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=4320)
-    return facts(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=72 * H))
+    return observed(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=72 * H))
 
 
 # Minutes to the first response: of a 0, 5, 15, 60 and without one 20; of b 0, 22, 50, 70, 95, 105, 110.
@@ -153,7 +153,7 @@ HAND_WAITS: Table = {
 # --- backlog --------------------------------------------------------------------------------------------------------
 
 
-def backlog_world() -> Facts:
+def backlog_world() -> Observation:
     """Return two days behind two of warm-up: nine agents for p, and one for q who has work for 60 h.
 
     Queue p: four in the warm-up, at hour 30, for 1 to 4 h; eight at hour 60 for 1 to 8 h; one at hour 90 for 10 h.
@@ -164,7 +164,7 @@ def backlog_world() -> Facts:
     slow = [ticket(at * H, 60 * H, "q", category=1) for at in (58, 59, 61)]
     rows = [*before, *slow[:2], *crowd, slow[2], ticket(90 * H, 10 * H, "p")]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=5760)
-    return facts(d, desk(crew(9, "p"), crew(1, "q"), queues="pq", horizon=96 * H), warmup_days=2)
+    return observed(d, desk(crew(9, "p"), crew(1, "q"), queues="pq", horizon=96 * H), warmup_days=2)
 
 
 # There are 10 at hour 60, and 10, 9, 8, 7, 6 in the hours after. Calm is 1.25 x 4 = 5, as from hour 66 on.
@@ -182,7 +182,7 @@ HAND_BACKLOG: Table = {
 # --- staff ----------------------------------------------------------------------------------------------------------
 
 
-def staff_world() -> Facts:
+def staff_world() -> Observation:
     """Return a world in which agents are on duty, paid, called in and lost, prices fall, and lessons prevent.
 
     Prices: 1.0, from hour 10 on 0.9, from hour 30 on 0.6, from hour 50 on 0.5, from hour 60 on 0.45.
@@ -205,7 +205,7 @@ def staff_world() -> Facts:
     at = replace(at, surges=called, lost=(1.25, 0.5))
     price, volatility = np.repeat([1.0, 0.9, 0.6, 0.5, 0.45], [10, 20, 20, 10, 12]), np.ones(72)
     volatility[[5, 40]] = 9.0, 2.5
-    return facts(
+    return observed(
         d,
         at,
         market={"price": price, "volatility": volatility},

@@ -13,10 +13,10 @@ from sim.engine.reference import simulate
 from sim.feedback import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
 from sim.feedback.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
 from sim.metrics.hourly import hourly
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import line_waits
 from sim.metrics.withdrawals import _quantile
-from sim.model.model import World
+from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from tests.support.worlds import MIN, crew, demand, desk, ticket
@@ -54,7 +54,7 @@ SCENARIO = {
 RAIL = Rail(payouts_per_minute=2.0, final_minutes=3, hot_cents=1000, cold_cents=2000, low_cents=500, target_cents=1000)
 
 
-def by_hand() -> Facts:
+def by_hand() -> Observation:
     """Return a day: 10 requests of 100 cents in minute 0, 4 in minute 100 under limits, 2 posts, a fright of one."""
     requests = np.zeros((1, 4, MINUTES), np.int64)
     requests[0, :, 0] = 8, 800, 2, 200
@@ -88,11 +88,11 @@ def by_hand() -> Facts:
     )
     scenario = Scenario.model_validate(SCENARIO)
     at = desk(crew(1, "q"), horizon=MINUTES * MIN)
-    world = World(scenario, Market(scenario, np.ones(24)), at, rules)
+    world = Model(scenario, Market(scenario, np.ones(24)), at, rules)
     met = replace(
         demand(ticket(0, 10), categories=("a",), minutes=MINUTES), flow=flow, spam_ms=np.array([6, 6, 7]) * MIN
     )
-    return Facts(world, met, simulate(met, at, rules), Streams(1, 0))
+    return Observation(world, met, simulate(met, at, rules), Streams(1, 0))
 
 
 # Minute 0: the gateway lets 5 of 10 through, 4 automatic and 1 to be reviewed; one automatic drops out; the reviewed

@@ -12,10 +12,10 @@ from sim.api import Run, run
 from sim.core.clock import DAY_MS, NEVER
 from sim.engine.outcome import OPEN
 from sim.experiment import calibration as hazards
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World, build
+from sim.metrics.observation.replication import Observation
+from sim.model.model import Model, build
 from sim.numerics.statistics import paired_difference
 from sim.scenario import load
 from sim.scenario.schema.scenario import Scenario
@@ -47,9 +47,9 @@ def compliance(factor: float) -> Run:
 
 
 @cache
-def one(name: str) -> Facts:
+def one(name: str) -> Observation:
     """Return the first replication of a scenario in every detail."""
-    return facts_of(build(load(name)), seed=1, replication=0)
+    return observe(build(load(name)), seed=1, replication=0)
 
 
 def numbers(replication: Replication) -> dict[str, float]:
@@ -123,11 +123,11 @@ def test_floor_and_reducible_are_the_whole() -> None:
 
 
 def test_who_complains_under_unlimited_agents_complains_in_any_case() -> None:
-    facts = one("baseline")
-    spared = facts.root & (facts.floor_ms < NEVER) & (facts.complaint_ms == NEVER)
+    observed = one("baseline")
+    spared = observed.root & (observed.floor_ms < NEVER) & (observed.complaint_ms == NEVER)
     # Only the horizon can spare them: a clock that started later had not run out.
-    assert (facts.outcome.outcome[spared] == OPEN).all()
-    assert spared.sum() < 0.01 * (facts.floor_ms < NEVER).sum()
+    assert (observed.outcome.outcome[spared] == OPEN).all()
+    assert spared.sum() < 0.01 * (observed.floor_ms < NEVER).sum()
 
 
 def test_half_the_compliance_agents_raise_what_staffing_can_lower_and_nothing_else() -> None:
@@ -180,13 +180,13 @@ def test_more_staff_never_means_a_larger_backlog() -> None:
 
 
 def test_the_backlog_peaks_when_the_shock_has_faded() -> None:
-    facts, shock = one("volatility_spike"), load("volatility_spike").shocks["crash"]
-    end_ms = facts.from_ms + shock.at + shock.length
-    peak, at_ms = facts.backlog.peak(facts.from_ms, facts.to_ms)
+    observed, shock = one("volatility_spike"), load("volatility_spike").shocks["crash"]
+    end_ms = observed.from_ms + shock.at + shock.length
+    peak, at_ms = observed.backlog.peak(observed.from_ms, observed.to_ms)
     # After k half-lives tickets are 1 + 2^(1 - k) times the ordinary; at k = 3.3 a spare capacity of 20 % suffices
     # again, and there a fluid peaks. Reopened tickets and questions put it off, by some days at most.
     fluid_ms = end_ms + round(3.3 * shock.half_life)
-    before, at_end, at_fluid = facts.backlog.at(np.array([end_ms - shock.length, end_ms, fluid_ms]))
+    before, at_end, at_fluid = observed.backlog.at(np.array([end_ms - shock.length, end_ms, fluid_ms]))
     assert before < 0.1 * peak
     assert at_end > 0.5 * peak
     assert at_fluid > 0.85 * peak
@@ -194,29 +194,29 @@ def test_the_backlog_peaks_when_the_shock_has_faded() -> None:
 
 
 def test_a_full_desk_works_off_the_backlog_at_its_capacity() -> None:
-    facts = one("volatility_spike")
-    front = facts.desk.teams.index("front")
-    begin, end = facts.from_ms + 4 * DAY_MS, facts.from_ms + 8 * DAY_MS
-    assert facts.team_backlog(front).at(np.arange(begin, end, 600_000)).min() > 1000  # never short of work
-    started = (facts.outcome.leg_team == front) & (facts.outcome.leg_start_ms >= begin)
-    started &= facts.outcome.leg_start_ms < end
-    work_ms = facts.demand.leg_handle_ms[started].sum()
-    times, slots = facts.desk.slots()[front]
-    spans = np.clip(np.append(times[1:], facts.to_ms), begin, end) - np.clip(times, begin, end)
-    capacity_ms = (spans * slots).sum() / (facts.desk.stretch_permille[front][-1] / 1000)
+    observed = one("volatility_spike")
+    front = observed.desk.teams.index("front")
+    begin, end = observed.from_ms + 4 * DAY_MS, observed.from_ms + 8 * DAY_MS
+    assert observed.team_backlog(front).at(np.arange(begin, end, 600_000)).min() > 1000  # never short of work
+    started = (observed.outcome.leg_team == front) & (observed.outcome.leg_start_ms >= begin)
+    started &= observed.outcome.leg_start_ms < end
+    work_ms = observed.demand.leg_handle_ms[started].sum()
+    times, slots = observed.desk.slots()[front]
+    spans = np.clip(np.append(times[1:], observed.to_ms), begin, end) - np.clip(times, begin, end)
+    capacity_ms = (spans * slots).sum() / (observed.desk.stretch_permille[front][-1] / 1000)
     assert work_ms == pytest.approx(capacity_ms, rel=0.03)
 
 
 def test_complaints_come_after_the_tickets_that_cause_them() -> None:
-    facts, shock = one("volatility_spike"), load("volatility_spike").shocks["crash"]
+    observed, shock = one("volatility_spike"), load("volatility_spike").shocks["crash"]
 
     def mean_day(at_ms: np.ndarray) -> float:
         """Return when, in days, the excess over the two calm days before the shock came, on average."""
-        days = np.bincount((at_ms[facts.measured(at_ms)] - facts.from_ms) // DAY_MS, minlength=facts.days)
+        days = np.bincount((at_ms[observed.measured(at_ms)] - observed.from_ms) // DAY_MS, minlength=observed.days)
         excess = np.maximum(days - days[:2].mean(), 0)[2:12]
         return float((excess * (np.arange(2, 12) + 0.5)).sum() / excess.sum())
 
-    tickets, complaints = mean_day(facts.ticket_opened_ms), mean_day(facts.complaint_ms)
+    tickets, complaints = mean_day(observed.ticket_opened_ms), mean_day(observed.complaint_ms)
     assert shock.at / DAY_MS < tickets < complaints - 1
 
 
@@ -237,7 +237,7 @@ def test_hazards_of_exponential_clocks_are_those_of_the_oracle() -> None:
     assert hazards.solve(clocks, 0.1 * len(clocks)) == pytest.approx(expected, rel=1e-3)
 
 
-def departments(**category: float) -> World:
+def departments(**category: float) -> Model:
     """Return a desk with an agent for everybody, where the escalated stay open for an exponential time of 5 h."""
     steps = {
         "front": {"queue": "front", "handle": {"law": "deterministic", "value": "1 min"}, "solved": 0.5},
@@ -257,8 +257,8 @@ def test_calibrated_hazards_yield_the_complaints_that_were_asked_for() -> None:
     expected = complaint_hazard_exponential(p=0.2, mean_time=5)
     assert found == {"frozen": pytest.approx(expected, rel=0.03)}
     world = departments(complaint_hazard_per_hour=found["frozen"])
-    facts = [facts_of(world, seed=6, replication=r) for r in range(2)]
-    public = sum(int(f.measured(f.complaint_ms).sum()) for f in facts)
-    escalated = sum(int(f.escalated.sum()) for f in facts)
+    observed = [observe(world, seed=6, replication=r) for r in range(2)]
+    public = sum(int(f.measured(f.complaint_ms).sum()) for f in observed)
+    escalated = sum(int(f.escalated.sum()) for f in observed)
     assert public / escalated == pytest.approx(0.2, abs=4 * math.sqrt(0.2 * 0.8 / escalated))
     assert escalated > 20_000

@@ -19,8 +19,8 @@ from sim.engine.reference import simulate
 from sim.feedback import Countries, Flow, LevelRules, Panic, Rail
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World
+from sim.metrics.observation.replication import Observation
+from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from tests.metrics.test_desk import Table
@@ -143,7 +143,7 @@ def at_minutes(minutes: list[int | None]) -> np.ndarray:
     return np.array([NEVER if minute is None else minute * MIN for minute in minutes])
 
 
-def levels_world() -> Facts:
+def levels_world() -> Observation:
     """Return a world of these lines and tickets, with three wallets' worth of rails and posts of each kind.
 
     Posts of the background and of campaigns, and worthless tickets: 1, 3 and 2 in the warm-up, 2, 1 and 4 on the first
@@ -174,7 +174,7 @@ def levels_world() -> Facts:
         panic=Panic(depositors=40),
     )
     scenario = Scenario.model_validate(SCENARIO)
-    found = Facts(World(scenario, Market(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
+    found = Observation(Model(scenario, Market(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
     never = np.full(len(rows), NEVER)
     found.__dict__.update(complaint_ms=at_minutes(list(complained)), floor_ms=never, regulator_ms=never)
     return found

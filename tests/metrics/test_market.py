@@ -13,8 +13,8 @@ import numpy as np
 from sim.core.clock import HOUR_MS
 from sim.demand import TASK, onboarding
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN, WHAT
-from sim.metrics.observation.replication import Counted, Facts
-from tests.metrics.test_desk import Table, facts
+from sim.metrics.observation.replication import Counted, Observation
+from tests.metrics.test_desk import Table, observed
 from tests.support.stories import fixed
 from tests.support.worlds import chase, crew, demand, desk, ticket
 
@@ -33,14 +33,14 @@ NEWCOMERS = {
 PEOPLE = {"registered": 20_000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}
 
 
-def joined(*rows: Any, **newcomers: Any) -> Facts:
+def joined(*rows: Any, **newcomers: Any) -> Observation:
     """Return the facts of a world with newcomers, and with agents enough for whatever comes."""
     d = demand(*rows, queues="pq", categories=tuple(CATEGORIES), minutes=MINUTES)
     at = desk(crew(9, "p"), crew(9, "q"), queues="pq", horizon=72 * H)
     teams = {"t0": {"serves": ["p"], "agents": 9}, "t1": {"serves": ["q"], "agents": 9}}
     trust = {"half_life": "1 d", "loss_per_post": 0.1, "distrust_weight": 0}
     coming = {"newcomers": NEWCOMERS | newcomers, "population": PEOPLE, "trust": trust}
-    return facts(d, at, categories=CATEGORIES, teams=teams, **coming)
+    return observed(d, at, categories=CATEGORIES, teams=teams, **coming)
 
 
 # --- endpoints ------------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ REQUESTS = {  # in minute 2000, and in minute 4000
 }  # fmt: skip
 
 
-def endpoints_world() -> Facts:
+def endpoints_world() -> Observation:
     """Return a world of the REQUESTS, with 9,000 to each endpoint in a minute of the warm-up."""
     found = joined()
     requests = {}
@@ -91,7 +91,7 @@ def asked(parent: int, after: float) -> Any:
     return chase(parent, round(after * H), ("q", H // 10), category=2)
 
 
-def newcomers_world() -> Facts:
+def newcomers_world() -> Observation:
     """Return a world in which newcomers' documents are reviewed and asked about, and some newcomers stay away.
 
     Hours count from the beginning of the warm-up, which ends with hour 24. Reviews last from hour 2 to 5, 20 to 26, 25
@@ -106,7 +106,7 @@ def newcomers_world() -> Facts:
     of_a = chase(6, H, ("p", H), category=0)
     # A tenth of a million a day, so that about 70 sign up in a minute, and as many as 5 of them can stay away.
     found = joined(*rows, *(asked(*one) for one in questions), of_a, trust_weight=1.0, industry_per_day=1_000_000)
-    drawn = onboarding(found.recipe, found.streams)
+    drawn = onboarding(found.expected_demand, found.streams)
     stayed = drawn["signup"].copy()
     stayed[[100, 1440, 3000, 4319]] -= 2, 3, 5, 3
     assert stayed.min() >= 0
@@ -125,18 +125,18 @@ HAND_NEWCOMERS: Table = {
 # --- mistakes -------------------------------------------------------------------------------------------------------
 
 
-def mistakes_world() -> Facts:
+def mistakes_world() -> Observation:
     """Return a world in which newcomers err in a, and are in three hours 2, 6 and 1 times as many as in ordinary ones.
 
     Of 400 who sign up a day a quarter pays in, and for 5 days each opens 2 times as many tickets besides: like 1000
     more of the 2000 active users, so that inexperience opens half as many as all else in ordinary times.
     """
     plain = joined()
-    growth = plain.recipe.growth
+    growth = plain.expected_demand.growth
     assert growth is not None
     stock = np.ones(72)
     stock[[3, 20, 24 + 3, 24 + 20]] = 90.0, 70.0, 2.0, 6.0
-    found = replace(plain, drawn_from=replace(plain.recipe, growth=replace(growth, stock=stock)))
+    found = replace(plain, drawn_from=replace(plain.expected_demand, growth=replace(growth, stock=stock)))
     by_hour = np.zeros((WHAT, 3, 48), np.int64)
     by_hour[HUMAN, 0, [3, 20, 40]] = 4, 8, 3
     by_hour[BOT, 0, [3, 20]] = 6, 12

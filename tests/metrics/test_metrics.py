@@ -15,15 +15,15 @@ from sim.demand import Demand
 from sim.drivers.market import Market
 from sim.engine.reference import simulate
 from sim.experiment.hourly_table import frame, hourly_of
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.experiment.store import ReplicationStore
 from sim.feedback import LevelRules, Rail
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
 from sim.metrics.registry import METRICS, measure, metric_of
-from sim.model.model import World, build
+from sim.model.model import Model, build
 from sim.numerics.intervals import Stay
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
@@ -38,16 +38,16 @@ TARGET_OF_Q = {"q": {"target": "1 h"}}
 PEOPLE = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}
 
 
-def facts(d: Demand, at: Desk, rules: LevelRules | None = None, **changes: Any) -> Facts:
+def observed(d: Demand, at: Desk, rules: LevelRules | None = None, **changes: Any) -> Observation:
     """Return the facts of a small world under a scenario that says the rest."""
     scenario = story(**({"days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
-    world = World(scenario, Market(scenario, np.ones(hours)), at, rules)
+    world = Model(scenario, Market(scenario, np.ones(hours)), at, rules)
     opening = scenario.complaints.clock == "opening"
-    return Facts(world, d, simulate(d, at, rules, complain_from_opening=opening), Streams(1, 0))
+    return Observation(world, d, simulate(d, at, rules, complain_from_opening=opening), Streams(1, 0))
 
 
-def by_hand() -> Facts:
+def by_hand() -> Observation:
     """A day of seven tickets. t0 works on row 0 0-1 h, 1 1-2, 3 2-5, 6 5-5.5, 4 from 23; t1 on row 1 4-6."""
     rows = [
         ticket(0, H, "p", target=H // 4),
@@ -65,7 +65,7 @@ def by_hand() -> Facts:
     at = desk(crew(1, "p", cost=10.0, scheduled=2), crew(1, "q", cost=5.0, scheduled=1), queues="pq", horizon=24 * H)
     at = replace(at, surges=(Called("t1", 20 * H, 30 * H, 2, 7.0),), lost=(0.0, 0.5))
     lesson = {"at": "12 h", "reduction": {"a": 0.5}}  # half of 6 an hour, for half a day
-    f = facts(d, at, population=PEOPLE, regulator={"after": "2 h", "share": 0.5}, education=lesson)
+    f = observed(d, at, population=PEOPLE, regulator={"after": "2 h", "share": 0.5}, education=lesson)
     logins = np.zeros(1440, dtype=np.int64)
     logins[7] = 90
     f.__dict__["requests"] = f.requests | {"login": logins}  # drawn when asked for; here by hand
@@ -160,7 +160,7 @@ def test_a_value_s_name_is_the_metric_s_and_its_entity_s() -> None:
 def test_the_warm_up_is_not_measured_and_its_tickets_are_not_lost() -> None:
     rows = [ticket(0, 30 * H, "p"), ticket(H, H, "p"), ticket(25 * H, H, "p", complain=1)]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=2880, posts=[H, 25 * H], bot_opened=[[H, 26 * H], []])
-    f = facts(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=48 * H), warmup_days=1)
+    f = observed(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=48 * H), warmup_days=1)
     found = measure(f)
     assert found["tickets_human_per_day"] == 1
     assert found["tickets_bot_per_day"] == 1
@@ -177,12 +177,12 @@ def test_drain_days_from_the_peak_to_a_quarter_above_the_warm_up_s_highest() -> 
     crowd = [ticket(60 * H, (n + 1) * H, "p") for n in range(8)]
     d = demand(*before, *crowd, queues="pq", categories=("a", "b"), minutes=5760)
     at = desk(crew(9, "p"), crew(1, "q"), queues="pq", horizon=96 * H)
-    assert measure(facts(d, at, warmup_days=2, days=2))["drain_days"] == pytest.approx(3 / 24)
-    assert measure(facts(d, at, warmup_days=1, days=3))["drain_days"] is None  # too short a warm-up to tell
+    assert measure(observed(d, at, warmup_days=2, days=2))["drain_days"] == pytest.approx(3 / 24)
+    assert measure(observed(d, at, warmup_days=1, days=3))["drain_days"] is None  # too short a warm-up to tell
     calm = demand(*before, *crowd[:5], queues="pq", categories=("a", "b"), minutes=5760)
-    assert measure(facts(calm, at, warmup_days=2, days=2))["drain_days"] == 0.0
+    assert measure(observed(calm, at, warmup_days=2, days=2))["drain_days"] == 0.0
     stuck = replace(at, shifts=np.array([[0, 0, 9], [0, 1, 1], [60 * H, 0, 0]]))
-    assert measure(facts(d, stuck, warmup_days=2, days=2))["drain_days"] is None
+    assert measure(observed(d, stuck, warmup_days=2, days=2))["drain_days"] is None
 
 
 def test_levels_by_hand() -> None:
@@ -197,7 +197,7 @@ def test_levels_by_hand() -> None:
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, auto=[5])
     at = desk(crew(2, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
     rumour = {"half_life": "1 min", "threshold": 0, "tickets_per_hour": 60, "category": "a", "ceiling_per_hour": 30}
-    found = measure(facts(d, at, rules, complaints={"clock": "opening"}, rumour=rumour))
+    found = measure(observed(d, at, rules, complaints={"clock": "opening"}, rumour=rumour))
     assert found["withdrawals_late_peak"] == 2  # in minute 2 two of five are still unpaid
     assert found["rumour_peak"] == 2.0
     assert found["candidates_refused"] == 2.0  # levels of 4, 2, 1, ... at half a candidate a minute
@@ -205,7 +205,7 @@ def test_levels_by_hand() -> None:
 
 def test_shares_without_a_denominator_do_not_exist() -> None:
     d = demand(ticket(0, H, "p"), queues="pq", categories=("a", "b"), minutes=1440)
-    found = measure(facts(d, desk(crew(1, "p"), crew(0, "q"), queues="pq", horizon=24 * H)))
+    found = measure(observed(d, desk(crew(1, "p"), crew(0, "q"), queues="pq", horizon=24 * H)))
     assert found["within_target_share"] is None
     assert found["abandoned_share"] == 0
     assert found["abandoned_share.b"] is None
@@ -218,13 +218,13 @@ def test_a_target_is_missed_before_the_horizon_and_undecided_at_it() -> None:
     rows = [ticket(0, 30 * H, "p"), ticket(22 * H, H, "p", target=2 * H - 1), ticket(22 * H, H, "p", target=2 * H)]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
-    assert facts(d, at).totals[[DUE, IN_TIME], 0].tolist() == [1, 0]
+    assert observed(d, at).totals[[DUE, IN_TIME], 0].tolist() == [1, 0]
 
 
 def test_a_chat_that_moved_to_the_inbox_is_abandoned_once() -> None:
     d = demand(ticket(0, H, "p", patience=10), queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew(0, "p"), crew(1, "q"), queues="pq", horizon=24 * H, rules=Rules(then={"p": "q"}))
-    f = facts(d, at)
+    f = observed(d, at)
     assert measure(f)["abandoned_share"] == 1
     assert measure(f)["tickets_first_contact_per_day"] == 1
 
@@ -247,7 +247,7 @@ def test_who_waits_counts_for_the_team_that_would_take_first_and_then_for_the_on
     ]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew(1, "q", "p"), crew({0: 1, 2 * H: 0}, "p"), queues="pq", horizon=24 * H)
-    f = facts(d, at)
+    f = observed(d, at)
     assert f.leg_home.tolist() == [1, 0, 0, 1, 1]  # t1 ranks p the highest, though it has gone home
     assert measure(f)["backlog_end.t1"] == 2
 
@@ -282,11 +282,11 @@ def test_the_floor_s_agents_hold_one_ticket_each() -> None:
 
 
 @pytest.fixture(scope="module")
-def replication() -> Facts:
-    return facts_of(build(rich(queues={"inbox": {"target": "1 h"}, "security": {}})), seed=3, replication=0)
+def replication() -> Observation:
+    return observe(build(rich(queues={"inbox": {"target": "1 h"}, "security": {}})), seed=3, replication=0)
 
 
-def test_the_series_add_up_to_the_metrics(replication: Facts) -> None:
+def test_the_series_add_up_to_the_metrics(replication: Observation) -> None:
     series, found, days = hourly(replication), measure(replication), replication.days
     total = {key: float(np.nansum(values)) for key, values in series.items()}
     for name, metric in (
@@ -316,7 +316,7 @@ def test_agents_and_waits_in_the_series_by_hand() -> None:
     rows = [ticket(0, H, "p"), ticket(0, H, "p"), ticket(H // 2, H, "p"), ticket(23 * H, H, "p")]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew({0: 1, H // 4: 2, 2 * H: 0}, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
-    series = hourly(facts(d, at, queues={"p": {"target": "2 h"}}))
+    series = hourly(observed(d, at, queues={"p": {"target": "2 h"}}))
     assert series["team:t0", "agents_on_duty"][:4].tolist() == pytest.approx([1.75, 2, 0, 0])
     assert series["team:t0", "agents_needed"][[0, 1, 23]].tolist() == pytest.approx([3, 0, 1])
     # Waits in hour 0: 0, 15 and 30 min; the ticket of hour 23 is never answered.
@@ -336,7 +336,9 @@ def test_the_keys_of_the_series_are_the_world_s_and_what_nobody_asked_is_not_kno
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
     quiet, busy = (
         hourly(
-            facts(demand(*rows, queues="pq", categories=("a", "b"), minutes=1440), at, queues={"q": {"target": "1 h"}})
+            observed(
+                demand(*rows, queues="pq", categories=("a", "b"), minutes=1440), at, queues={"q": {"target": "1 h"}}
+            )
         )
         for rows in ([ticket(0, H, "p")], [ticket(0, H, "p"), ticket(0, H, "q", category=1)])
     )
@@ -351,13 +353,15 @@ def test_a_desk_that_leaves_no_whole_hours_to_measure_is_refused() -> None:
     d = demand(ticket(0, H, "p"), queues="pq", categories=("a", "b"), minutes=1440)
     for horizon in (24 * H + 1, 0):
         with pytest.raises(ValueError, match=r"horizon_ms: got .*; must be whole hours, and after the warm-up"):
-            measure(facts(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=horizon)))
+            measure(observed(d, desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=horizon)))
 
 
-def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(replication: Facts, tmp_path: Path) -> None:
+def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(
+    replication: Observation, tmp_path: Path
+) -> None:
     store = ReplicationStore(tmp_path)
     store.add(4, measure(replication), hourly(replication))
-    table = check(frame(hourly_of(store, [4], replication.world.scenario)), SERIES, "series")
+    table = check(frame(hourly_of(store, [4], replication.model.scenario)), SERIES, "series")
     assert set(table["name"]) <= set(SERIES_NAMES)
     assert str(table["time"].min()) == "2026-01-06 00:00:00+00:00"
     assert str(table["time"].max()) == "2026-01-08 23:00:00+00:00"
@@ -365,7 +369,7 @@ def test_the_table_of_series_is_of_its_schema_and_begins_after_the_warm_up(repli
     assert not table["value"].is_nan().any()
 
 
-def test_reads_follow_who_waits(replication: Facts) -> None:
+def test_reads_follow_who_waits(replication: Observation) -> None:
     """Views: one per open ticket and 4 h. Polls: 0.3 of the withdrawals on their way, one per 5 min."""
     minutes = np.arange(replication.to_ms // MIN)
     expected = replication.backlog.at(minutes * MIN).sum() / 240
@@ -378,7 +382,7 @@ def test_reads_follow_who_waits(replication: Facts) -> None:
 
 
 def test_views_are_expected_of_those_who_are_open_at_the_minute(
-    replication: Facts, monkeypatch: pytest.MonkeyPatch
+    replication: Observation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sim.metrics.observation.requests.poisson_count", lambda mean, u: mean)
     one = replace(replication)
@@ -386,11 +390,11 @@ def test_views_are_expected_of_those_who_are_open_at_the_minute(
     assert one.requests["ticket_view"] == pytest.approx(one.backlog.at(minutes * MIN) / 240, rel=1e-12)
 
 
-def test_waits_are_told_of_the_queues_in_which_tickets_start(replication: Facts) -> None:
+def test_waits_are_told_of_the_queues_in_which_tickets_start(replication: Observation) -> None:
     """Later steps are in finance and security."""
     told = {entity for entity, name in hourly(replication) if name == "wait_p50_min"}
     assert told == {"queue:inbox"}
 
 
-def test_the_days_of_the_run_are_those_measured(replication: Facts) -> None:
+def test_the_days_of_the_run_are_those_measured(replication: Observation) -> None:
     assert (replication.from_ms, replication.to_ms) == (DAY_MS, 4 * DAY_MS)

@@ -17,10 +17,10 @@ from sim.engine.conservation import must_balance
 from sim.engine.reference import simulate
 from sim.feedback import Countries, Flow, LevelRules, Mistake, Rail
 from sim.feedback.columns import ADDRESS_STREAM, BARRED_STREAM, NETWORK_STREAM
-from sim.metrics.observation.replication import Facts
+from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.feedback_parameters import rules_of
-from sim.model.model import World
+from sim.model.model import Model
 from sim.numerics.lognormal import amounts_at, amounts_of
 from sim.numerics.streams import Streams
 from sim.scenario import ScenarioFaults
@@ -65,7 +65,7 @@ def changed(changes: dict[str, Any]) -> Scenario:
 # --- by hand --------------------------------------------------------------------------------------------------------
 
 
-def by_hand() -> Facts:
+def by_hand() -> Observation:
     """Return a day behind a warm-up of one: 4 requests of 100 cents in the warm-up, then 10, and 2 of 150."""
     requests = np.zeros((1, 4, 2 * DAY), np.int64)
     requests[0, :2, 100] = 4, 400
@@ -94,7 +94,7 @@ def by_hand() -> Facts:
     scenario = changed({})
     outcome = simulate(met, at, rules)
     must_balance(outcome, met.flow, rules, every_minute=True)
-    return Facts(World(scenario, Market(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
+    return Observation(Model(scenario, Market(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
 
 
 # Warm-up: 1 of 4 is barred with 150 cents; 3 confirm 250: 0.4 breaches, 0.375 wrong addresses, 0.75 networks go on.
@@ -116,16 +116,17 @@ HAND_ASTRAY: dict[str, dict[str, float | None]] = {
 
 
 def test_what_a_scenario_does_not_speak_of_has_no_number() -> None:
-    facts = by_hand()
+    observed = by_hand()
     silent = replace(
-        facts, world=replace(facts.world, scenario=changed({"jurisdictions": {}, "barred": None, "mistakes": None}))
+        observed,
+        model=replace(observed.model, scenario=changed({"jurisdictions": {}, "barred": None, "mistakes": None})),
     )
     found = measure(silent)
     for name in ("withdrawals_barred_per_day", "compliance_breaches_per_day", "compliance_cost_per_day"):
         assert found[name] is None
     assert (found["astray_usd_per_day"], found["recovered_usd_per_day"]) == (None, None)
     network = changed({"mistakes": {"network": {"share": 0.25, "recovered_share": 0.5, **TICKETS}}})
-    one = measure(replace(facts, world=replace(facts.world, scenario=network)))
+    one = measure(replace(observed, model=replace(observed.model, scenario=network)))
     assert one["astray_usd_per_day"] == one["astray_usd_per_day.network"] == 2.5
     assert "astray_usd_per_day.address" not in one
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.registry import METRICS, measure
 from sim.model.model import build
 from sim.scenario import Scenario, ScenarioFaults, load
@@ -110,7 +110,7 @@ def test_a_name_on_the_command_line_is_checked_as_well() -> None:
 @pytest.mark.parametrize("name", ["baseline", "quiet_week", str(WORLD)])
 def test_the_names_taken_are_those_that_have_a_value(name: str) -> None:
     scenario = load(name, sets=["days=1", "warmup_days=0"])
-    measured = measure(facts_of(build(scenario), seed=1, replication=0))
+    measured = measure(observe(build(scenario), seed=1, replication=0))
     named = {one.name for one in METRICS} | {f"{m.name}.{part}" for m in METRICS for part in parts_of(scenario, m.name)}
     # A rail without a wallet is no part of what wallets hold: there it has no value.
     assert named == {one for one in measured if one in named or measured[one] is not None}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.experiment.replication import facts_of
+from sim.experiment.replication import observe
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.model.offered_load import offered_agents, work_of
@@ -66,7 +66,7 @@ def test_a_surge_comes_after_its_delay_stays_for_its_length_and_is_paid_apart() 
     world = build(scenario)
     assert agents_at(world.desk, [6.9, 7, 16.9, 17]) == [2, 5, 5, 2]
     assert agents_at(world.desk, [8], scheduled=True) == [2]
-    found = measure(facts_of(world, seed=1, replication=0))
+    found = measure(observe(world, seed=1, replication=0))
     assert found["surge_agent_hours"] == found["surge_agent_hours.front"] == 30
     assert found["agent_cost_per_day"] == pytest.approx(2 * 10 * 24 + 30 * 50 / 2)
     assert found["agents_on_duty"] == pytest.approx(2 + 30 / 48)
@@ -94,14 +94,14 @@ def test_a_warning_in_a_drawn_market_staffs_each_replication_by_its_own() -> Non
     called = {k: v for k, v in SURGE.items() if k != "at"}
     alarm = {"volatility_ratio": 2.5, "window": "4 h", "rest": "1 d", "surge": ["s"]}
     world = build(story(days=7, market=market, surges={"s": called}, early_warnings={"w": alarm}, teams=team(2)))
-    made = [facts_of(world, seed=1, replication=number) for number in range(6)]
+    made = [observe(world, seed=1, replication=number) for number in range(6)]
     assert world.desk.surges == ()
-    hours = {measure(facts)["surge_agent_hours"] for facts in made}
+    hours = {measure(observed)["surge_agent_hours"] for observed in made}
     assert len(hours) > 1
-    for facts in made:
-        begins = {one.begin_ms - 2 * H for one in facts.desk.surges}
-        assert begins <= set(facts.recipe.policy.alarms["w"])
-        assert len(facts.recipe.policy.alarms["w"]) >= len(begins)
+    for observed in made:
+        begins = {one.begin_ms - 2 * H for one in observed.desk.surges}
+        assert begins <= set(observed.expected_demand.policy.alarms["w"])
+        assert len(observed.expected_demand.policy.alarms["w"]) >= len(begins)
 
 
 # --- the planned load -------------------------------------------------------------------------------------------
@@ -109,10 +109,10 @@ def test_a_warning_in_a_drawn_market_staffs_each_replication_by_its_own() -> Non
 
 def test_the_planned_load_is_rate_times_work() -> None:
     world = build(story(categories={"howto": category(60.0, bot_resolve=0.5)}, bot={"handle": fixed("1 min")}))
-    assert offered_agents(world.recipe, world.desk) == pytest.approx(np.full((1, 2), 30 * 8 / 60))
+    assert offered_agents(world.expected_demand, world.desk) == pytest.approx(np.full((1, 2), 30 * 8 / 60))
     chat = story(categories={"howto": category(60.0)}, teams=team(9, concurrency=2, stretch=[1.0, 1.25]))
     world = build(chat)
-    assert offered_agents(world.recipe, world.desk) == pytest.approx(np.full((1, 2), 8 * 1.25 / 2))
+    assert offered_agents(world.expected_demand, world.desk) == pytest.approx(np.full((1, 2), 8 * 1.25 / 2))
 
 
 def test_the_work_of_a_ticket_has_its_steps_wrong_departments_and_reopenings() -> None:
@@ -135,9 +135,9 @@ def test_the_planned_load_is_the_work_that_comes() -> None:
     scenario = rich(days=60, recontact=None, withdrawals=None, mfa=None, rumour=None, queues={"security": {}},
                     busyness={"cv": 0.0})  # fmt: skip
     world = build(scenario)
-    facts = facts_of(world, seed=2, replication=0)
-    planned = offered_agents(world.recipe, world.desk)[:, scenario.warmup_days :].mean(axis=1)
-    came = facts.worked.arrived_ms.sum(axis=1) * np.array(world.givens.agents_per_work) / (24 * scenario.days)
+    observed = observe(world, seed=2, replication=0)
+    planned = offered_agents(world.expected_demand, world.desk)[:, scenario.warmup_days :].mean(axis=1)
+    came = observed.worked.arrived_ms.sum(axis=1) * np.array(world.measurement.agents_per_work) / (24 * scenario.days)
     assert came == pytest.approx(planned, rel=0.05)
 
 
@@ -202,7 +202,7 @@ def test_the_desk_loses_those_who_quit_week_by_week_and_tells_how_many() -> None
     assert agents_at(world.desk, (weeks * 7 * 24).tolist()) == [round(n) for n in there]
     assert agents_at(world.desk, (weeks * 7 * 24).tolist(), scheduled=True) == [round(n) for n in there]  # who is paid
     assert world.desk.lost[0] == pytest.approx(10 - there[-1])
-    assert measure(facts_of(world, seed=1, replication=0))["agents_lost.front"] == world.desk.lost[0]
+    assert measure(observe(world, seed=1, replication=0))["agents_lost.front"] == world.desk.lost[0]
     busy = build(attrited(9)).desk.lost[0]
     assert busy > 1.5 * world.desk.lost[0]
 

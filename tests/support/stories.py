@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.demand import Demand, draw, recipe_of
+from sim.demand import Demand, draw, expected_demand_of
 from sim.drivers.market import market_of
 from sim.scenario import Scenario
 from sim.scenario.loading.load import from_resolved
@@ -91,7 +91,7 @@ def rich(**changes: Any) -> Scenario:
 
 def drawn(scenario: Scenario, *, seed: int = 1, replication: int = 0) -> Demand:
     """Return one replication's demand."""
-    return draw(recipe_of(scenario, market_of(scenario)), seed=seed, replication=replication)
+    return draw(expected_demand_of(scenario, market_of(scenario)), seed=seed, replication=replication)
 
 
 def near(share: float, expected: float, n: int) -> bool:

@@ -51,5 +51,5 @@ def unsent(n: int, outcome: str) -> Any:
 
 def judged(rows: pl.DataFrame, **changes: Any) -> dict[str, Any]:
     objective = {"p50_ms": 50.0, "p95_ms": None, "p99_ms": 100.0, "error_share": 0.01}
-    facts = {"duration_us": 10 * SECOND_US, "timeout_us": SECOND_US, "objectives": {"login": objective}}
-    return judge(Evidence(requests=rows, **{**facts, **changes}))
+    observed = {"duration_us": 10 * SECOND_US, "timeout_us": SECOND_US, "objectives": {"login": objective}}
+    return judge(Evidence(requests=rows, **{**observed, **changes}))

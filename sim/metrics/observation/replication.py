@@ -13,7 +13,7 @@ import numpy as np
 from sim.core.arrays import Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
-from sim.demand import CANDIDATE, ROOT, TASK, Demand, Recipe
+from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
 from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
 from sim.feedback import LEVEL_COLUMN, STREAMS
 from sim.feedback.columns import FINAL, PAYOUT_IN
@@ -32,8 +32,8 @@ from sim.metrics.observation.counts import (
 from sim.metrics.observation.requests import endpoints_of, requests_of
 from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, line_waits, waits_of
-from sim.model.measurement import Givens
-from sim.model.model import World
+from sim.model.measurement import Measurement
+from sim.model.model import Model
 from sim.numerics.intervals import Span, Stay, within
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
@@ -63,44 +63,44 @@ class Worked:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """One replication: its world, demand and outcome, and what follows from them (computed once, when asked for)."""
+class Observation:
+    """One replication: its model, demand and outcome, and what follows from them (computed once, when asked for)."""
 
-    world: World
+    model: Model
     demand: Demand
     outcome: Outcome
     streams: Streams
-    drawn_from: Recipe | None = None
+    drawn_from: ExpectedDemand | None = None
 
     @lazy_property
-    def recipe(self) -> Recipe:
+    def expected_demand(self) -> ExpectedDemand:
         """What the demand was drawn from."""
-        return self.drawn_from or self.world.recipe_in(self.streams)
+        return self.drawn_from or self.model.expected_in(self.streams)
 
     @property
-    def givens(self) -> Givens:
-        """What all replications of the world have in common."""
-        return self.world.givens
+    def measurement(self) -> Measurement:
+        """What all replications of the model have in common."""
+        return self.model.measurement
 
     @property
     def from_ms(self) -> int:
         """The end of the warm-up."""
-        return self.givens.from_ms
+        return self.measurement.from_ms
 
     @property
     def to_ms(self) -> int:
         """The horizon."""
-        return self.givens.to_ms
+        return self.measurement.to_ms
 
     @property
     def days(self) -> int:
         """Measured days."""
-        return self.world.scenario.days
+        return self.model.scenario.days
 
     @property
     def desk(self) -> Desk:
         """The desk."""
-        return self.world.desk
+        return self.model.desk
 
     def measured(self, time_ms: Ints) -> Mask:
         """Return which of the times lie in the measured period."""
@@ -233,7 +233,7 @@ class Facts:
     @property
     def open_tickets(self) -> Stay:
         """The same without tasks, which no customer views."""
-        if not any(category.task for category in self.world.scenario.categories.values()):
+        if not any(category.task for category in self.model.scenario.categories.values()):
             return self.backlog
         tickets = self.demand.kind != TASK
         return Stay(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
@@ -260,7 +260,7 @@ class Facts:
             closed_ms=outcome.closed_ms,
             outcome=outcome.outcome,
         )
-        home, teams = self.givens.home_team, len(self.desk.teams)
+        home, teams = self.measurement.home_team, len(self.desk.teams)
         return Worked(*count_legs(columns, home, teams, self.from_ms, self.to_ms))
 
     @property
@@ -295,20 +295,20 @@ class Facts:
     @lazy_property
     def regulator_ms(self) -> Ints:
         """By row, when its customer turned to a regulator; NEVER if not."""
-        rule = self.world.scenario.regulator
+        rule = self.model.scenario.regulator
         after_ms = rule.after if rule else NEVER
         return regulator_ms(self.demand, self.outcome, after_ms=after_ms, horizon_ms=self.to_ms)
 
     @property
     def _at_opening(self) -> bool:
-        return self.world.scenario.complaints.clock == "opening"
+        return self.model.scenario.complaints.clock == "opening"
 
     # --- endpoints ----------------------------------------------------------------------------------------
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """The endpoints that customers of this world may ask."""
-        return endpoints_of(self.world.scenario)
+        """The endpoints that customers of this model may ask."""
+        return endpoints_of(self.model.scenario)
 
     @lazy_property
     def requests(self) -> dict[str, Ints]:

@@ -16,7 +16,7 @@ from sim.numerics.poisson import poisson_count
 from sim.scenario.schema.scenario import Scenario
 
 if TYPE_CHECKING:
-    from sim.metrics.observation.replication import Facts
+    from sim.metrics.observation.replication import Observation
 
 
 def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
@@ -26,41 +26,41 @@ def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
     return tuple(name for name in ENDPOINTS if name not in idle)
 
 
-def requests_of(facts: Facts) -> dict[str, Ints]:
+def requests_of(observed: Observation) -> dict[str, Ints]:
     """Return by endpoint the requests of each minute of the run."""
-    scenario, rules = facts.world.scenario, facts.world.rules
-    minutes, levels = facts.to_ms // MINUTE_MS, facts.outcome.level_ints
+    scenario, rules = observed.model.scenario, observed.model.rules
+    minutes, levels = observed.to_ms // MINUTE_MS, observed.outcome.level_ints
     out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-    out["withdrawal"] = levels[REQUESTS] if rules else facts.demand.flow.withdrawals
-    out["ticket"] = facts.counted.opened_by_minute
-    if facts.demand.spam_ms.size:
-        out["ticket"] = out["ticket"] + per_minute(facts.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
+    out["withdrawal"] = levels[REQUESTS] if rules else observed.demand.flow.withdrawals
+    out["ticket"] = observed.counted.opened_by_minute
+    if observed.demand.spam_ms.size:
+        out["ticket"] = out["ticket"] + per_minute(observed.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
     if scenario.population and scenario.population.logins_per_mau_day:
-        out["login"] = logins(facts.recipe, facts.streams)
-    out |= _onboarding(facts)
+        out["login"] = logins(observed.expected_demand, observed.streams)
+    out |= _onboarding(observed)
     if scenario.mfa:
         again = scenario.mfa.failure_share / (1 - scenario.mfa.failure_share)
-        out["mfa"] = out["withdrawal"] + _counts(facts, out["withdrawal"] * again, "codes entered again")
+        out["mfa"] = out["withdrawal"] + _counts(observed, out["withdrawal"] * again, "codes entered again")
     if readers := scenario.readers:
-        views = facts.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
-        out["ticket_view"] = _counts(facts, views, "views")
+        views = observed.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
+        out["ticket_view"] = _counts(observed, views, "views")
         if rules and scenario.withdrawals:
             polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
-            out["withdrawal_status"] = _counts(facts, polls, "polls")
+            out["withdrawal_status"] = _counts(observed, polls, "polls")
     return out
 
 
-def _onboarding(facts: Facts) -> dict[str, Ints]:
+def _onboarding(observed: Observation) -> dict[str, Ints]:
     """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
-    newcomers = facts.world.scenario.newcomers
-    trusting = facts.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
-    out = onboarding(facts.recipe, facts.streams, trusting)
+    newcomers = observed.model.scenario.newcomers
+    trusting = observed.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+    out = onboarding(observed.expected_demand, observed.streams, trusting)
     if newcomers and newcomers.review_category:
-        reviewed = facts.tasks(newcomers.review_category).begin_ms
-        sent = np.bincount(reviewed[reviewed < facts.to_ms] // MINUTE_MS, minlength=facts.to_ms // MINUTE_MS)
+        reviewed = observed.tasks(newcomers.review_category).begin_ms
+        sent = np.bincount(reviewed[reviewed < observed.to_ms] // MINUTE_MS, minlength=observed.to_ms // MINUTE_MS)
         out["kyc"] = out["kyc"] + sent
     return out
 
 
-def _counts(facts: Facts, expected: NDArray[np.floating], purpose: str) -> Ints:
-    return poisson_count(expected, facts.streams.uniforms("", purpose, np.arange(len(expected))))
+def _counts(observed: Observation, expected: NDArray[np.floating], purpose: str) -> Ints:
+    return poisson_count(expected, observed.streams.uniforms("", purpose, np.arange(len(expected))))

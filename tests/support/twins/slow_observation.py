@@ -27,8 +27,8 @@ from sim.metrics.observation.counts import (
     IN_TIME,
     REGULATOR,
 )
-from sim.metrics.observation.replication import Facts
-from sim.model.model import World
+from sim.metrics.observation.replication import Observation
+from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
 from tests.support.stories import category, story
@@ -37,7 +37,7 @@ from tests.support.worlds import random_world
 INFINITE = float("inf")
 
 
-def random_facts(rng: Random) -> Facts:
+def random_facts(rng: Random) -> Observation:
     """Return a small random world full of ties whose measured day begins just as one of its tickets opens."""
     small = random_world(rng)
     drawn = small.demand.opened_ms[small.demand.opened_ms < NEVER].tolist()
@@ -53,7 +53,9 @@ def random_facts(rng: Random) -> Facts:
         regulator={"after": rng.choice(["1 min", "3 min"]), "share": 0.5},
     )
     outcome = simulate(demand, desk, small.rules, complain_from_opening=small.at_opening)
-    return Facts(World(scenario, Market(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0))
+    return Observation(
+        Model(scenario, Market(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0)
+    )
 
 
 def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
@@ -90,10 +92,10 @@ def _times(rng: Random, n: int) -> np.ndarray:
 class SlowFacts:
     """Row by row, in Python's own numbers; what never happens is at infinity."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts, self.demand, self.outcome = facts, facts.demand, facts.outcome
-        self.from_ms, self.to_ms = facts.from_ms, facts.to_ms
-        self.rows = range(facts.demand.rows)
+    def __init__(self, observed: Observation) -> None:
+        self.observed, self.demand, self.outcome = observed, observed.demand, observed.outcome
+        self.from_ms, self.to_ms = observed.from_ms, observed.to_ms
+        self.rows = range(observed.demand.rows)
 
     def at(self, column: np.ndarray, row: int) -> float:
         value = int(column[row])
@@ -123,7 +125,7 @@ class SlowFacts:
         return at if at < min(closed, self.to_ms) else INFINITE
 
     def regulator(self, row: int) -> float:
-        rule = self.facts.world.scenario.regulator
+        rule = self.observed.model.scenario.regulator
         if rule is None or not self.demand.regulator[row]:
             return INFINITE
         at = self.at(self.outcome.opened_ms, row) + rule.after
@@ -131,7 +133,7 @@ class SlowFacts:
 
     def _complaint(self, row: int, opened: float, first_start: float, first_end: float, left: float) -> float:
         starts = [opened]
-        if self.facts.world.scenario.complaints.clock == "unanswered":
+        if self.observed.model.scenario.complaints.clock == "unanswered":
             silent = min(opened + self.at(self.demand.target_ms, row), left)
             starts = [silent] if first_start > silent else []
             starts += [first_end] if len(self.legs(row)) > 1 else []
@@ -139,7 +141,7 @@ class SlowFacts:
 
     def unhindered(self, row: int) -> tuple[float, float, float]:
         """Return when a ticket opens, has its first handling ended, and is closed with unlimited agents."""
-        d, desk = self.demand, self.facts.desk
+        d, desk = self.demand, self.observed.desk
         opened, parent = self.at(self.outcome.opened_ms, row), int(d.parent[row])
         if parent >= 0:
             opened = self.unhindered(parent)[2] + int(d.after_ms[row]) if d.kind[row] == REOPEN else INFINITE
