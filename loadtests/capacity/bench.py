@@ -17,7 +17,6 @@ from loadtests.core.schedule import SECOND_US, Schedule
 from loadtests.dialect.contract import Dialect
 from loadtests.plan.plan import limits_of
 from loadtests.transport import guard
-from loadtests.transport.client import Client
 from loadtests.transport.driver import WATCH_S, Driver
 from loadtests.transport.guard import Caps
 from loadtests.transport.recorder import Journal, Recorder
@@ -103,9 +102,7 @@ class Bench:
         rate = settings.caps.rate_per_s
         asked = {"in_flight": 0, "timeout": settings.timeout_s, "abort_failure_share": 0.5, "max_rate": rate}
         limits = limits_of(asked, schedule)
-        host, port, address = guard.resolve(self._url)
-        scheme = self._url.partition(":")[0]
-        client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=limits.in_flight)
+        client = guard.client_of(self._url, limits.in_flight)
         recorder = Recorder(schedule)
         journal = Journal(self._folder / f"journal-{self._number}.jsonl")
         driver = self._driver = Driver(

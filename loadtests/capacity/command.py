@@ -17,7 +17,9 @@ from loadtests.capacity.bench import Bench, Settings
 from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
 from loadtests.capacity.step import Objective
 from loadtests.capacity.usl import LEAST_STEPS, fit
-from loadtests.core.faults import InputError
+from loadtests.core.exits import FAILED, INVALID, PASSED
+from loadtests.core.faults import InputError, attempt
+from loadtests.core.folders import make_part, result_folder
 from loadtests.core.numbers import COUNT, DURATION, RATE, SHARE
 from loadtests.core.numbers import numbers as read_numbers
 from loadtests.core.schedule import ALL, read_trace
@@ -27,8 +29,7 @@ from loadtests.plan import accounts
 from loadtests.plan.pool import pooled
 from loadtests.plan.target import narrow, samples_of
 from loadtests.transport import guard
-from loadtests.transport.client import Client
-from loadtests.transport.guard import LOCAL_HOSTS, Caps
+from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, caps_of
 from loadtests.verdict.files import write_json
 from sim.core.tables import ENDPOINTS
 
@@ -42,9 +43,7 @@ _NUMBERS = {
     "step_requests": COUNT,
     "resolution": SHARE,
     "timeout": DURATION,
-    "max_rate": COUNT,
-    "max_requests": COUNT,
-    "max_duration": DURATION,
+    **CAP_RULES,
 }
 
 
@@ -99,20 +98,12 @@ def add_arguments(add: Callable[..., Any]) -> None:
 def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order:
     """Return what the options ask for. Raises InputError with every fault found; nothing has been sent then."""
     faults: list[str] = []
-
-    def attempt(step: Callable[[], Any]) -> Any:
-        try:
-            return step()
-        except InputError as error:
-            faults.extend(error.faults)
-        return None
-
     allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
     faults.extend(guard.check_url(options.host, allowed))
-    found = attempt(lambda: read_numbers(options, _NUMBERS))
-    dialect = attempt(lambda: _dialect(options, environ))
-    mix = attempt(lambda: _mix(Path(options.mix))) if options.mix else None
-    out_dir = attempt(lambda: _out_dir(options.out))
+    found = attempt(faults, lambda: read_numbers(options, _NUMBERS))
+    dialect = attempt(faults, lambda: _dialect(options, environ))
+    mix = attempt(faults, lambda: _mix(Path(options.mix))) if options.mix else None
+    out_dir = attempt(faults, lambda: result_folder(options.out, Path("results") / "capacity"))
     if dialect is not None:
         faults.extend(_endpoint_faults(options, dialect, mix))
     if faults:
@@ -126,7 +117,7 @@ def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order
             step_s=found["step"],
             step_requests=int(found["step_requests"]),
             timeout_s=found["timeout"],
-            caps=Caps(int(found["max_rate"]), int(found["max_requests"]), found["max_duration"]),
+            caps=caps_of(found),
             objective=Objective(p99_ms=found["p99"] * 1000, error_share=found["error_share"]),
         ),
         start_per_s=found["start_rate"],
@@ -145,11 +136,7 @@ def measure(
     target is no test system or the folder is taken; nothing has been measured then.
     """
     _check_target(order)
-    part = order.out_dir.with_name(order.out_dir.name + ".part")
-    try:
-        part.mkdir(parents=True)
-    except OSError as error:
-        raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None
+    part = make_part(order.out_dir)
     prefix = f"ws-{secrets.token_hex(5)}-"
     bench = Bench(
         url=order.url, dialect=order.dialect, settings=order.settings, folder=part, prefix=prefix, tell=tell
@@ -204,8 +191,9 @@ def _endpoint(found: Found) -> dict[str, Any]:
 def exit_code(result: Mapping[str, Any]) -> int:
     """Return 0; 1 when some endpoint held no rate, 3 when the generator fell short or somebody ended it."""
     if any(ended.startswith((FELL_SHORT, INTERRUPTED)) for ended in result["ended"].values()):
-        return 3
-    return 1 if any(not one["capacity_per_s"]["value"] for one in result["endpoints"].values()) else 0
+        return INVALID
+    held_none = any(not one["capacity_per_s"]["value"] for one in result["endpoints"].values())
+    return FAILED if held_none else PASSED
 
 
 def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
@@ -223,9 +211,7 @@ def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _check_target(order: Order) -> None:
-    host, port, address = guard.resolve(order.url)
-    scheme = order.url.partition(":")[0].lower()
-    client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=1)
+    client = guard.client_of(order.url, concurrency=1)
     try:
         guard.check_health(client, order.dialect, order.url)
     finally:
@@ -253,10 +239,3 @@ def _endpoint_faults(options: argparse.Namespace, dialect: Dialect, mix: pl.Data
     faults = [f"{where}: got {name}; must be one of {', '.join(spoken)}" for name in wanted if name not in spoken]
     return faults + [f"--endpoint: got {name} twice; must be named once" for name in set(wanted)
                      if wanted.count(name) > 1]  # fmt: skip
-
-
-def _out_dir(out: str) -> Path:
-    path = Path(out) if out else Path("results") / "capacity" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError([f"--out: got {out}; must be absent or an empty folder"])
-    return path

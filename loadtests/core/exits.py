@@ -12,7 +12,7 @@ from typing import NoReturn
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.core.redact import REDACTOR, CleanStream
 
-BAD_INPUT, GENERATOR_UNFIT, LAW_BROKEN = 2, 3, 4
+PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN = 0, 1, 2, 3, 4
 
 
 def refuse(faults: Sequence[str]) -> NoReturn:
@@ -28,7 +28,7 @@ def exit_code_of(error: BaseException) -> int:
         return BAD_INPUT
     if isinstance(error, GeneratorError):
         tell([f"no verdict: {error}"])
-        return GENERATOR_UNFIT
+        return INVALID
     tell(["".join(traceback.format_exception(error)).rstrip()])
     tell(["this is a fault of the load test itself; neither the target nor the input is judged"])
     return LAW_BROKEN

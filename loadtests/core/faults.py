@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -19,3 +20,14 @@ class GeneratorError(RuntimeError):
 
 class LawError(AssertionError):
     """An internal law broke: the program is wrong, not its input and not the target."""
+
+
+def attempt(faults: list[str], step: Callable[[], Any]) -> Any:
+    """Return what a step returns; where it finds bad input, add what is wrong to the faults and return None."""
+    try:
+        return step()
+    except InputError as error:
+        faults.extend(error.faults)
+    except ValueError as error:
+        faults.append(str(error))
+    return None

@@ -21,6 +21,8 @@ from sim.core.tables import ENDPOINTS
 ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN = "acknowledged", "rejected", "rate_limited", "unknown"
 SHED, NOT_SENT = "shed", "not_sent"
 OUTCOMES = (ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN, SHED, NOT_SENT)
+WRITES = ("withdrawal", "ticket")
+"""Endpoints whose requests leave something that can be looked up by its key."""
 
 
 class Arrival(NamedTuple):

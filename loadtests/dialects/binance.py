@@ -21,9 +21,10 @@ from loadtests.dialect.signing import Params, form, hex_hmac, now_ms
 SECRETS = ("WITHSTAND_BINANCE_KEY", "WITHSTAND_BINANCE_SECRET")
 SETTINGS = {"WITHSTAND_BINANCE_FEE": "net"}
 
-_NETWORKS = {"TRX": "TRX", "ETH": "ETH", "BTC": "BTC"}
-_PAGE = 1000
 RECEIVE_WINDOW_MS = 5000
+PAGE = 1000
+"""Rows of the history at once, at most."""
+_NETWORKS = {"TRX": "TRX", "ETH": "ETH", "BTC": "BTC"}
 
 
 def create(values: Mapping[str, str]) -> Binance:
@@ -42,6 +43,7 @@ class Binance(Exchange):
     create_path = "/sapi/v1/capital/withdraw/apply"
     history_path = "/sapi/v1/capital/withdraw/history"
     key_header = "X-MBX-APIKEY"
+    network_name = "network"
     limited_statuses: ClassVar[tuple[int, ...]] = (429, 418)
     limited_codes: ClassVar[tuple[int, ...]] = (-1003, -1015)
     unknown_codes: ClassVar[tuple[int, ...]] = (-1000, -1001, -1006, -1007)
@@ -75,14 +77,16 @@ class Binance(Exchange):
         return f"{text}&signature={hex_hmac(self._secret, text, 'sha256')}"
 
     def _create(self, asked: Withdrawal) -> Request:
-        params = {
+        return self.signed("POST", self.create_path, self._order(asked), asked.key)
+
+    def _order(self, asked: Withdrawal) -> Params:
+        return {
             "coin": asked.currency,
             "address": asked.address,
             "amount": plain(asked.amount),
-            "network": _NETWORKS[ASSETS[asked.currency].chain],
+            self.network_name: _NETWORKS[ASSETS[asked.currency].chain],
             "withdrawOrderId": asked.key,
         }
-        return self.signed("POST", self.create_path, params, asked.key)
 
     def _query(self, key: str) -> Request:
         return self.signed("GET", self.history_path, {"withdrawOrderId": key})
@@ -113,12 +117,12 @@ class Binance(Exchange):
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
         offset = 0
         while True:
-            params = {"startTime": self._since_ms, "limit": _PAGE, "offset": offset}
+            params = {"startTime": self._since_ms, "limit": PAGE, "offset": offset}
             page = fetch(send, self.signed("GET", self.history_path, params), list)
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
-            offset += _PAGE
+            offset += PAGE
 
     def _held(self, row: Mapping[str, Any]) -> Withdrawal:
         amount, fee = self.booked(row["amount"], row.get("transactionFee"))

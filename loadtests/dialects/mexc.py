@@ -15,16 +15,13 @@ from typing import Any, ClassVar
 from loadtests.dialect.answers import fetch
 from loadtests.dialect.contract import ReadError, Request, Send, Withdrawal
 from loadtests.dialect.exchange import Words, cancelled
-from loadtests.dialect.payload import ASSETS, plain
 from loadtests.dialect.signing import Params, now_ms
-from loadtests.dialects.binance import RECEIVE_WINDOW_MS, Binance
+from loadtests.dialects.binance import PAGE, RECEIVE_WINDOW_MS, Binance
 
 SECRETS = ("WITHSTAND_MEXC_KEY", "WITHSTAND_MEXC_SECRET")
 SETTINGS = {"WITHSTAND_MEXC_FEE": "within"}
 
 PATH = "/api/v3/capital/withdraw"
-_NETWORKS = {"TRX": "TRX", "ETH": "ETH", "BTC": "BTC"}
-_PAGE = 1000
 
 
 def create(values: Mapping[str, str]) -> Mexc:
@@ -40,8 +37,10 @@ def create(values: Mapping[str, str]) -> Mexc:
 class Mexc(Binance):
     """See the module's own text."""
 
+    create_path = PATH
     history_path = f"{PATH}/history"
     key_header = "X-MEXC-APIKEY"
+    network_name = "netWork"
     limited_statuses: ClassVar[tuple[int, ...]] = (429,)
     limited_codes: ClassVar[tuple[int, ...]] = (429, 510)
     unknown_codes: ClassVar[tuple[int, ...]] = (500, 503, 504)
@@ -59,16 +58,8 @@ class Mexc(Binance):
         answer = send(self.signed("DELETE", PATH, {"id": withdrawal.server_id}))
         return cancelled(answer, self._refusal(answer))
 
-    def _create(self, asked: Withdrawal) -> Request:
-        params = {
-            "coin": asked.currency,
-            "address": asked.address,
-            "amount": plain(asked.amount),
-            "netWork": _NETWORKS[ASSETS[asked.currency].chain],
-            "withdrawOrderId": asked.key,
-            "remark": asked.key,
-        }
-        return self.signed("POST", PATH, params, asked.key)
+    def _order(self, asked: Withdrawal) -> Params:
+        return {**super()._order(asked), "remark": asked.key}
 
     def _query(self, key: str) -> Request:
         return self.signed("GET", self.history_path, {"limit": 100})
@@ -77,13 +68,13 @@ class Mexc(Binance):
         yield from self._between(send, self._since_ms, now_ms() + 60_000)
 
     def _between(self, send: Send, start_ms: int, end_ms: int) -> Iterator[Mapping[str, Any]]:
-        params = {"startTime": start_ms, "endTime": end_ms, "limit": _PAGE}
+        params = {"startTime": start_ms, "endTime": end_ms, "limit": PAGE}
         page = fetch(send, self.signed("GET", self.history_path, params), list)
-        if len(page) < _PAGE:
+        if len(page) < PAGE:
             yield from page
             return
         if start_ms >= end_ms:
-            raise ReadError(f"the history holds {_PAGE} withdrawals in one millisecond, more than it shows")
+            raise ReadError(f"the history holds {PAGE} withdrawals in one millisecond, more than it shows")
         middle_ms = (start_ms + end_ms) // 2
         yield from self._between(send, start_ms, middle_ms)
         yield from self._between(send, middle_ms + 1, end_ms)

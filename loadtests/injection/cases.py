@@ -32,6 +32,7 @@ from loadtests.dialect.contract import (
     Spending,
     Ticket,
 )
+from loadtests.reconciliation.checks import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
 from loadtests.transport.client import Client, NoAnswerError, check_path
 from loadtests.transport.recorder import Journal
@@ -213,14 +214,4 @@ def _case(name: str, what: str, shots: Sequence[Shot], wrong: Sequence[str], rea
     counts: dict[str, int] = {}
     for shot in shots:
         counts[shot.outcome.outcome] = counts.get(shot.outcome.outcome, 0) + 1
-    unchecked = bool(reason) and not wrong
-    return {
-        "name": name,
-        "what": what,
-        "passed": None if unchecked else not wrong,
-        "reason": reason if unchecked else "",
-        "count": len(shots),
-        "n_wrong": len(wrong),
-        "examples": list(wrong[:5]),
-        "outcomes": counts,
-    }
+    return {**checked(name, what, len(shots), wrong, reason), "outcomes": counts}

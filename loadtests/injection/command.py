@@ -7,14 +7,15 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import gevent
 import polars as pl
 
-from loadtests.core.faults import InputError
+from loadtests.core.exits import FAILED, PASSED
+from loadtests.core.faults import InputError, attempt
+from loadtests.core.folders import make_part, result_folder
 from loadtests.core.schedule import Trace, read_trace
 from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Arrival, Dialect, Glancing, Holdings, speaks
@@ -26,14 +27,13 @@ from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Sightings
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.transport import guard
-from loadtests.transport.client import Client
+from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.transport.recorder import Journal
 from loadtests.verdict.files import write_json
 from sim.core.clock import DURATION_RULE, duration_ms
 
 RESULT = "inject.json"
-READ_TIMEOUT_S = 30.0
 SETTLE_S = 3.0
 """How long the server is watched after the last case: its payments move on meanwhile."""
 _TRACE_COLUMNS = ("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
@@ -57,9 +57,7 @@ class Injection:
 
     def client(self) -> Client:
         """Return a client of the target. Raises InputError when its name cannot be resolved."""
-        host, port, address = guard.resolve(self.url)
-        scheme = self.url.partition(":")[0].lower()
-        return Client(scheme=scheme, host=host, port=port, address=address, concurrency=2 * inject.AT_ONCE)
+        return guard.client_of(self.url, 2 * inject.AT_ONCE)
 
 
 def add_arguments(add: Callable[..., Any]) -> None:
@@ -88,9 +86,7 @@ def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> I
         timeout_ms = 0
     if timeout_ms <= 0:
         faults.append(f"--timeout: got {options.timeout}; {DURATION_RULE}, above 0")
-    out_dir = Path(options.out or run_dir / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-inject")
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        faults.append(f"--out: got {out_dir}; must be absent or an empty folder")
+    out_dir = attempt(faults, lambda: result_folder(options.out, run_dir / "loadtest", "-inject"))
     if faults:
         raise InputError(faults)
     dialect = chosen.choose(options, run_dir, environ)
@@ -122,13 +118,13 @@ def run(plan: Injection) -> dict[str, Any]:
 
     Raises InputError when the target is no test system or cannot be read, before anything is sent.
     """
-    client, part = plan.client(), plan.out_dir.with_name(plan.out_dir.name + ".part")
+    client = plan.client()
     send = patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
     prefix = plan.start["key_prefix"]
     try:
         guard.check_health(client, plan.dialect, plan.url)
         before = _before(plan, send)
-        part.mkdir(parents=True)
+        part = make_part(plan.out_dir)
         books.begin(part, start=plan.start, before=before)
         books.note_asked(part, plan.dialect, _known(plan), prefix)
         with _watching(plan, part):
@@ -143,7 +139,7 @@ def run(plan: Injection) -> dict[str, Any]:
     finally:
         client.close()
     passed = found["passed"] and not any(case["passed"] is False for case in cases)
-    code = books.PASSED if passed else books.FAILED
+    code = PASSED if passed else FAILED
     result = {**plan.start, "exit_code": code, "repeats": plan.repeats, "cases": cases, "reconciliation": found}
     result["cleanup"] = cleaned
     write_json(part / books.RESULT, found)

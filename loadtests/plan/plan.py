@@ -10,13 +10,13 @@ import resource
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loadtests.core.faults import InputError
-from loadtests.core.numbers import COUNT, DURATION, OPTIONAL_COUNT, SHARE
+from loadtests.core.faults import InputError, attempt
+from loadtests.core.folders import result_folder
+from loadtests.core.numbers import DURATION, OPTIONAL_COUNT, SHARE
 from loadtests.core.numbers import numbers as read_numbers
 from loadtests.core.schedule import SECOND_US, Schedule, cut, in_flight_cap, parse_window, read_trace
 from loadtests.dialect.contract import Dialect
@@ -25,7 +25,7 @@ from loadtests.plan import target as chosen
 from loadtests.transport import guard
 from loadtests.transport.client import Client
 from loadtests.transport.driver import Limits
-from loadtests.transport.guard import LOCAL_HOSTS, Caps
+from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, Caps, caps_of
 from loadtests.verdict.baseline import MARGIN, Baseline, check_same_load, read_baseline
 from loadtests.verdict.shortage import Amount, read_capacity
 from loadtests.verdict.verdict import PEAK_METRICS, QUANTILES
@@ -35,9 +35,7 @@ SPARE_FILES = 100
 _LIBRARIES = ("locust", "gevent", "polars")
 _NUMBERS = {
     "timeout": DURATION,
-    "max_duration": DURATION,
-    "max_rate": COUNT,
-    "max_requests": COUNT,
+    **CAP_RULES,
     "in_flight": OPTIONAL_COUNT,
     "abort_failure_share": SHARE,
     "margin": SHARE,
@@ -70,9 +68,7 @@ class Plan:
 
     def client(self) -> Client:
         """Return a client of the target, its name resolved now. Raises InputError when it cannot be."""
-        host, port, address = guard.resolve(self.url)
-        scheme = self.url.partition(":")[0].lower()
-        return Client(scheme=scheme, host=host, port=port, address=address, concurrency=self.limits.in_flight)
+        return guard.client_of(self.url, self.limits.in_flight)
 
     def identity(self) -> dict[str, Any]:
         """Return what is run against what: enough to do it again, and all JSON."""
@@ -157,29 +153,19 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
     if not run_dir.is_dir():
         raise InputError([f"RUN: got {run}; must be the folder of a run"])
     faults: list[str] = []
-
-    def attempt(step: Callable[[], Any]) -> Any:
-        try:
-            return step()
-        except InputError as error:
-            faults.extend(error.faults)
-        except ValueError as error:
-            faults.append(str(error))
-        return None
-
     allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
     faults.extend(guard.check_url(url, allowed))
-    dialect = attempt(lambda: chosen.choose(options, run_dir, environ))
-    numbers = attempt(lambda: read_numbers(options, _NUMBERS))
-    facts = attempt(lambda: _facts(run_dir))
-    out_dir = attempt(lambda: _out_dir(run_dir, options.out))
-    schedule = attempt(lambda: _schedule(run_dir, options))
-    baseline = attempt(lambda: _baseline(options.baseline, numbers)) if numbers else None
-    capacity = attempt(lambda: read_capacity(Path(options.capacity))) if options.capacity else None
+    dialect = attempt(faults, lambda: chosen.choose(options, run_dir, environ))
+    numbers = attempt(faults, lambda: read_numbers(options, _NUMBERS))
+    facts = attempt(faults, lambda: _facts(run_dir))
+    out_dir = attempt(faults, lambda: result_folder(options.out, run_dir / "loadtest"))
+    schedule = attempt(faults, lambda: _schedule(run_dir, options))
+    baseline = attempt(faults, lambda: _baseline(options.baseline, numbers)) if numbers else None
+    capacity = attempt(faults, lambda: read_capacity(Path(options.capacity))) if options.capacity else None
     limits = caps = None
     if numbers and schedule:
-        limits = attempt(lambda: limits_of(numbers, schedule))
-        caps = Caps(int(numbers["max_rate"]), int(numbers["max_requests"]), numbers["max_duration"])
+        limits = attempt(faults, lambda: limits_of(numbers, schedule))
+        caps = caps_of(numbers)
         faults.extend(guard.check_caps(schedule, caps))
     if dialect and schedule:
         faults.extend(chosen.faults(dialect, options.dialect, schedule))
@@ -323,12 +309,3 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _baseline(folder: str, numbers: Mapping[str, float]) -> Baseline | None:
     return read_baseline(Path(folder), numbers["margin"]) if folder else None
-
-
-def _out_dir(run_dir: Path, out: str) -> Path:
-    if not out:
-        return run_dir / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-    path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError([f"--out: got {out}; must be absent or an empty folder"])
-    return path

@@ -126,8 +126,8 @@ def _withdrawal_checks(money: _Rows, asked: Mapping[str, Withdrawal], held: list
     none = "" if money or held else "the run sent no withdrawals"
     what = "acknowledged withdrawals are in the server exactly once, as agreed"
     return [
-        _check("W1", what, len(acknowledged), lost, none),
-        _check("W2", "no withdrawal key twice, no id for two keys", len(held), twice, none),
+        checked("W1", what, len(acknowledged), lost, none),
+        checked("W2", "no withdrawal key twice, no id for two keys", len(held), twice, none),
     ]
 
 
@@ -139,8 +139,8 @@ def _ticket_checks(desk: _Rows, held: Sequence[Ticket]) -> list[dict[str, Any]]:
     lost += [f"{k}: acknowledged as {desk[k]['server_id']}, is {ids[k]}" for k in other]
     none = "" if desk or held else "the run sent no tickets"
     return [
-        _check("T1", "acknowledged tickets are in the server exactly once", len(acknowledged), lost, none),
-        _check("T3", "no ticket marker twice", len(held), [key for key, n in found.items() if n > 1], none),
+        checked("T1", "acknowledged tickets are in the server exactly once", len(acknowledged), lost, none),
+        checked("T3", "no ticket marker twice", len(held), [key for key, n in found.items() if n > 1], none),
     ]
 
 
@@ -153,16 +153,16 @@ def _common_checks(kinds: list[tuple[_Rows, Counter[str]]], held: Holdings) -> l
     n_rejected, n_unknown = (sum(len(_with(rows, fate)) for rows, _ in kinds) for fate in (REJECTED, UNKNOWN))
     none = "the API knows no client ids, so only what was acknowledged can be told apart" if held.by_id else ""
     return [
-        _check("W3", "rejected requests are absent or failed", n_rejected, taken, none),
-        _check("W4", "requests of unknown fate are in the server at most once", n_unknown, twice, none),
-        _check("W5", "nothing of this run that it never sent", sum(len(found) for _, found in kinds), invented, none),
+        checked("W3", "rejected requests are absent or failed", n_rejected, taken, none),
+        checked("W4", "requests of unknown fate are in the server at most once", n_unknown, twice, none),
+        checked("W5", "nothing of this run that it never sent", sum(len(found) for _, found in kinds), invented, none),
     ]
 
 
 def _balance_check(held: Holdings, before: Holdings | None) -> dict[str, Any]:
     what = "what left the balances, less what others spent, is what was withdrawn, with fees"
     if held.balances is None or before is None or before.balances is None:
-        return _check("W6", what, 0, [], "balances cannot be read, or were not read before the run")
+        return checked("W6", what, 0, [], "balances cannot be read, or were not read before the run")
     taken: dict[str, Decimal] = {}
     zero = Decimal(0)
     for w in held.withdrawals:
@@ -179,8 +179,8 @@ def _balance_check(held: Holdings, before: Holdings | None) -> dict[str, Any]:
     if now is None or others is None:
         told = f" ({'; '.join(wrong[:EXAMPLES])})" if wrong else ""
         reason = "who else withdrew cannot be told, or balances kept moving while they were read"
-        return _check("W6", what, 0, [], reason + told)
-    return _check("W6", what, len(held.balances), wrong)
+        return checked("W6", what, 0, [], reason + told)
+    return checked("W6", what, len(held.balances), wrong)
 
 
 def _state_checks(held: Holdings, seen: Sightings) -> list[dict[str, Any]]:
@@ -200,19 +200,19 @@ def _state_checks(held: Holdings, seen: Sightings) -> list[dict[str, Any]]:
     no_status = "" if seen.n_withdrawals else "no withdrawal was read more than once"
     no_closed = "" if seen.n_closed else "no ticket was seen closed and read again"
     return [
-        _check("W7", "no balance below zero in any read", seen.n_balances, seen.overdrawn, no_balance),
-        _check("W8", "statuses only move forward, final ones never change", seen.n_withdrawals, seen.back, no_status),
-        _check("W9", "paid means a chain transaction of its own", len(paid), [*unpaid, *seen.paid_again], no_chain),
-        _check("T4", "closed tickets stay closed", seen.n_closed, seen.reopened, no_closed),
+        checked("W7", "no balance below zero in any read", seen.n_balances, seen.overdrawn, no_balance),
+        checked("W8", "statuses only move forward, final ones never change", seen.n_withdrawals, seen.back, no_status),
+        checked("W9", "paid means a chain transaction of its own", len(paid), [*unpaid, *seen.paid_again], no_chain),
+        checked("T4", "closed tickets stay closed", seen.n_closed, seen.reopened, no_closed),
     ]
 
 
 def _open_check(desk: _Rows, held: Holdings, before: Holdings | None) -> dict[str, Any]:
     what = "the open count rose by what was acknowledged, up to what is unknown more, less what is open no more"
     if not desk:
-        return _check("T2", what, 0, [], "the run sent no tickets")
+        return checked("T2", what, 0, [], "the run sent no tickets")
     if held.open_tickets is None or before is None or before.open_tickets is None:
-        return _check("T2", what, 0, [], "the open count cannot be read, or was not read before the run")
+        return checked("T2", what, 0, [], "the open count cannot be read, or was not read before the run")
     rose = held.open_tickets - before.open_tickets
     n_done, n_known, n_unknown = (
         sum(not t.is_open for t in held.tickets), len(_with(desk, ACKNOWLEDGED)), len(_with(desk, UNKNOWN))
@@ -220,10 +220,10 @@ def _open_check(desk: _Rows, held: Holdings, before: Holdings | None) -> dict[st
     least, most = n_known - n_done, n_known + n_unknown - n_done
     if held.open_of_others is None or before.open_of_others is None:
         reason = f"who else opened or closed tickets cannot be told (it rose by {rose}, expected {least} to {most})"
-        return _check("T2", what, 0, [], reason)
+        return checked("T2", what, 0, [], reason)
     rose -= held.open_of_others - before.open_of_others
     wrong = [] if least <= rose <= most else [f"it rose by {rose}, not by {least} to {most}"]
-    return _check("T2", what, 1, wrong)
+    return checked("T2", what, 1, wrong)
 
 
 def _rows(requests: pl.DataFrame, endpoint: str) -> _Rows:
@@ -254,7 +254,7 @@ def _fault(n_found: int, held: Withdrawal | None, asked: Withdrawal, row: Mappin
     return f"{asked.key}: " + ", ".join(f"{name} {here}, not {agreed}" for name, agreed, here in pairs) if pairs else ""
 
 
-def _check(name: str, what: str, count: int, wrong: Sequence[str], reason: str = "") -> dict[str, Any]:
+def checked(name: str, what: str, count: int, wrong: Sequence[str], reason: str = "") -> dict[str, Any]:
     """Return one check; with a ``reason`` and nothing wrong it is not checked, and not passed."""
     unchecked = bool(reason) and not wrong
     return {

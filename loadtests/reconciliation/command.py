@@ -13,11 +13,10 @@ from loadtests.core.faults import InputError
 from loadtests.plan import target as chosen
 from loadtests.reconciliation import evidence as books
 from loadtests.transport import guard
-from loadtests.transport.client import Client
+from loadtests.transport.client import READ_TIMEOUT_S
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.verdict.files import write_json
 
-READ_TIMEOUT_S = 30.0
 _CONCURRENCY = 4
 
 
@@ -46,9 +45,7 @@ def reconcile_later(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     if faults:
         raise InputError(faults)
     dialect, url = chosen.choose(choice, folder, environ), options.host.rstrip("/")
-    host, port, address = guard.resolve(url)
-    scheme = url.partition(":")[0].lower()
-    client = Client(scheme=scheme, host=host, port=port, address=address, concurrency=_CONCURRENCY)
+    client = guard.client_of(url, _CONCURRENCY)
     try:
         guard.check_health(client, dialect, url)
         found, _ = books.settle(kept, dialect, lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)

@@ -17,12 +17,14 @@ from typing import Any
 
 import polars as pl
 
+from loadtests.core.exits import FAILED, PASSED
 from loadtests.core.faults import InputError
 from loadtests.dialect.contract import (
     ACKNOWLEDGED,
     RATE_LIMITED,
     REJECTED,
     UNKNOWN,
+    WRITES,
     Arrival,
     Dialect,
     Holdings,
@@ -37,8 +39,6 @@ from sim.core.tables import REQUESTS, dtypes
 
 START, ASKED, JOURNAL = "start.json", "asked*.parquet", "journal*.jsonl"
 SIGHTINGS, RESULT = "sightings.jsonl", "reconcile.json"
-WRITES = ("withdrawal", "ticket")
-PASSED, FAILED = 0, 1
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, InvalidOperation, pl.exceptions.PolarsError)
 _RANKS = (ACKNOWLEDGED, UNKNOWN, RATE_LIMITED, REJECTED)
 _ASKED_COLUMNS = dict.fromkeys(("endpoint", "key", "currency", "address", "amount"), pl.String)

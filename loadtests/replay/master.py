@@ -24,6 +24,7 @@ from loadtests.dialect.contract import (
     REJECTED,
     SHED,
     UNKNOWN,
+    WRITES,
     Arrival,
     Dialect,
     Known,
@@ -33,7 +34,7 @@ from loadtests.replay import protocol as distributed
 from loadtests.replay.protocol import Offset, Whole
 from loadtests.replay.sender import JOURNAL, Sent
 from loadtests.replay.worker import LEASE_S
-from loadtests.transport.driver import WATCH_S, WRITES, Hook, Progress, Watch
+from loadtests.transport.driver import WATCH_S, Hook, Progress, Watch
 from loadtests.transport.recorder import NEVER_US
 
 HELLO_LIMIT_S = 20.0

@@ -12,7 +12,9 @@ from typing import Any
 
 import gevent
 
+from loadtests.core.exits import FAILED
 from loadtests.core.faults import InputError
+from loadtests.core.folders import make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
@@ -23,14 +25,13 @@ from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Sightings
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Sender, Sent, clock
-from loadtests.transport.client import Client
+from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.driver import Hook, Progress
 from loadtests.verdict import shortage as manager
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
-from loadtests.verdict.verdict import FAILED, Evidence, judge
+from loadtests.verdict.verdict import Evidence, judge
 
-READ_TIMEOUT_S = 30.0
 PATIENCE_S = 10.0
 """How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
 
@@ -51,12 +52,11 @@ class Session:
         Raises InputError when the folder is taken or the server cannot be read, before anything is sent.
         """
         plan = self.plan
-        part = plan.out_dir.with_name(plan.out_dir.name + ".part")
         self._sender.prepare()
         client = plan.client()
         try:
             before = self._before(client)
-            _make(part)
+            part = make_part(plan.out_dir)
             asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
@@ -163,10 +163,3 @@ class Session:
         verdict["manager"] = manager.told(verdict, predicted, plan.capacity, plan.costs)
         own = {"reconciliation": found, "counts": recorder.counts(), "clock": clock(sent)}
         return {**verdict, **own, **plan.identity()}
-
-
-def _make(part: Path) -> None:
-    try:
-        part.mkdir(parents=True)
-    except OSError as error:
-        raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None

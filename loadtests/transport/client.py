@@ -18,6 +18,8 @@ from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import Answer, Request
 
 MAX_ANSWER_BYTES = 8_000_000
+READ_TIMEOUT_S = 30.0
+"""How long a page of what the server holds may take: it is read outside the measured load."""
 
 
 class NoAnswerError(Exception):

@@ -19,7 +19,17 @@ from gevent.event import Event
 
 from loadtests.core.redact import REDACTOR
 from loadtests.core.schedule import Schedule
-from loadtests.dialect.contract import ACKNOWLEDGED, REJECTED, UNKNOWN, Arrival, Dialect, Known, Outcome, Request
+from loadtests.dialect.contract import (
+    ACKNOWLEDGED,
+    REJECTED,
+    UNKNOWN,
+    WRITES,
+    Arrival,
+    Dialect,
+    Known,
+    Outcome,
+    Request,
+)
 from loadtests.transport.client import Client, ForbiddenError, NoAnswerError, check_path
 from loadtests.transport.recorder import Journal, Recorder
 
@@ -28,7 +38,6 @@ LEAD_S = 0.1
 WATCH_S = 0.25
 CATCHES_UP_S = 0.05
 """How late an arrival is when the generator is catching up, rather than only jittering."""
-WRITES = ("withdrawal", "ticket")
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from loadtests.core.faults import InputError
+from loadtests.core.numbers import COUNT, DURATION
 from loadtests.core.schedule import SECOND_US, Schedule
 from loadtests.dialect.contract import Dialect, Request
 from loadtests.transport.client import Client, NoAnswerError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 HEALTH_TIMEOUT_S = 5.0
+CAP_RULES = {"max_rate": COUNT, "max_requests": COUNT, "max_duration": DURATION}
+"""How the options of the caps are read."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Caps:
     rate_per_s: int
     requests: int
     duration_s: float
+
+
+def caps_of(numbers: Mapping[str, float]) -> Caps:
+    """Return the caps among options that have been read by ``CAP_RULES``."""
+    return Caps(int(numbers["max_rate"]), int(numbers["max_requests"]), numbers["max_duration"])
 
 
 def check_url(url: str, allowed: Collection[str]) -> list[str]:
@@ -70,6 +78,13 @@ def resolve(url: str) -> tuple[str, int, str]:
     except OSError:
         raise InputError([f"--host: got {host}; must be a host whose name can be resolved"]) from None
     return host, port, str(found[0][4][0])
+
+
+def client_of(url: str, concurrency: int) -> Client:
+    """Return a client of a target, its name resolved now. Raises InputError when it cannot be."""
+    host, port, address = resolve(url)
+    scheme = url.partition(":")[0].lower()
+    return Client(scheme=scheme, host=host, port=port, address=address, concurrency=concurrency)
 
 
 def check_health(client: Client, dialect: Dialect, url: str) -> None:

@@ -20,8 +20,9 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from loadtests.core.exits import FAILED
 from loadtests.core.faults import InputError
-from loadtests.verdict.verdict import FAILED, Evidence, interval, latency_us, quantile
+from loadtests.verdict.verdict import Evidence, interval, latency_us, quantile
 from sim.core.tables import ENDPOINTS, REQUESTS, TableError, read
 
 CONFIDENCE, Q = 0.90, 0.95

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from loadtests.core.exits import FAILED, INVALID, PASSED
 from loadtests.dialect.contract import ACKNOWLEDGED, NOT_SENT, RATE_LIMITED, REJECTED, SHED, UNKNOWN
 from sim.core.tables import ENDPOINTS
 
@@ -24,7 +25,6 @@ RATE_TOLERANCE = 0.01
 RATE_SLACK_US = 100_000
 LITTLE_LIMIT = 0.05
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-PASSED, FAILED, INVALID = 0, 1, 3
 PEAK_METRICS = {
     "withdrawals_peak_per_s": ("withdrawal",),
     "tickets_peak_per_s": ("ticket",),

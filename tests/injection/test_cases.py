@@ -14,7 +14,7 @@ import pytest
 from loadtests.injection.cases import AT_ONCE, GIVE_UP_S
 from tests.support.servers.loadtest_run import LONGEST_S, run_of
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging
-from tests.support.servers.tiny_server import Reply, TinyServer, good
+from tests.support.servers.tiny_server import TinyServer, forgetful
 
 pytestmark = pytest.mark.servers
 
@@ -137,15 +137,8 @@ def test_a_dialect_that_fails_is_told_and_proves_nothing(tmp_path: Path) -> None
 
 
 def test_a_server_that_acknowledges_all_and_holds_nothing_is_caught(tmp_path: Path) -> None:
-    def reply(path: str, number: int) -> Reply:
-        if path.startswith("/admin/ledger"):
-            return Reply(body={"currencies": []})
-        if path.startswith("/admin/"):
-            return Reply(body={path.split("/")[2].partition("?")[0]: [], "next_after": None})
-        return good(path, number)
-
     run = run_of(tmp_path, WRITES, 1.0)
-    with TinyServer(reply) as server:
+    with TinyServer(forgetful) as server:
         code, out, err = inject(run, server.url, "--no-spend")
     assert code == 1, out + err
     assert "FAILED       I1 withdrawal" in out

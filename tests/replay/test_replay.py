@@ -22,7 +22,7 @@ from tests.support.servers.loadtest_run import (
     start,
 )
 from tests.support.servers.staging_client import ENVIRON, staging, wait_until
-from tests.support.servers.tiny_server import Reply, TinyServer, good
+from tests.support.servers.tiny_server import Reply, TinyServer, forgetful, good
 
 pytestmark = pytest.mark.servers
 
@@ -322,15 +322,8 @@ def test_reads_ask_for_what_this_run_had_acknowledged(tmp_path: Path) -> None:
 
 
 def test_a_server_that_loses_what_it_acknowledged_fails(tmp_path: Path) -> None:
-    def reply(path: str, n: int) -> Reply:
-        if path.startswith("/admin/ledger"):
-            return Reply(body={"currencies": []})
-        if path.startswith("/admin/"):
-            return Reply(body={path.split("/")[2].partition("?")[0]: [], "next_after": None})
-        return good(path, n)
-
     run = run_of(tmp_path, MIXED, 1.0)
-    with TinyServer(reply) as server:
+    with TinyServer(forgetful) as server:
         code, out, _ = load(run, server.url, "--window", "1 s")
     verdict, _ = results(run)
     assert (code, verdict["valid"], verdict["passed"]) == (1, True, False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,10 +17,9 @@ from sim.output.plots.style import (
     finish,
     line_key,
     log_axis,
-    new_figure,
     panel,
     shade_shocks,
-    time_axis,
+    small_multiples,
 )
 from sim.output.presentation import findings
 from sim.output.presentation.view import View, band, coarse, quantile_text
@@ -33,13 +30,7 @@ def draw(view: View) -> Figure | None:
     names = findings.active_endpoints(view)
     if not names:
         return None
-    columns = 2 if len(names) > 1 else 1
-    rows = math.ceil(len(names) / columns)
-    figure = new_figure(1.1 + 2.1 * rows + (1.5 if rows == 1 else 0))
-    for number, name in enumerate(names):
-        axis = figure.add_subplot(rows, columns, number + 1)
-        draw_on(axis, view, name)
-        time_axis(axis, view, label=number + columns >= len(names))
+    figure = small_multiples(view, names, 2.1, draw_on)
     many = view.replications > 1
     key = [
         line_key(RED, "busiest minute of the hour", "--"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,10 +18,9 @@ from sim.output.plots.style import (
     finish,
     line_key,
     linear_axis,
-    new_figure,
     panel,
     shade_shocks,
-    time_axis,
+    small_multiples,
 )
 from sim.output.presentation import findings
 from sim.output.presentation.view import View, band, coarse, percent
@@ -34,13 +31,7 @@ def draw(view: View) -> Figure | None:
     teams = view.entities("team", "agents_needed")
     if not teams:
         return None
-    columns = 2 if len(teams) > 1 else 1
-    rows = math.ceil(len(teams) / columns)
-    figure = new_figure(1.1 + 1.85 * rows + (1.5 if rows == 1 else 0))
-    for number, team in enumerate(teams):
-        axis = figure.add_subplot(rows, columns, number + 1)
-        draw_on(axis, view, team)
-        time_axis(axis, view, label=number + columns >= len(teams))
+    figure = small_multiples(view, teams, 1.85, draw_on)
     key = [
         line_key(BLACK, "agents on duty"),
         line_key(BLUE, "offered load"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import matplotlib.dates as mdates
 import numpy as np
@@ -31,6 +32,20 @@ def new_figure(height_in: float) -> Figure:
     """Return an empty figure, as wide as A4 landscape, on an Agg canvas."""
     figure = Figure(figsize=(WIDTH_IN, height_in), facecolor="white")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def small_multiples(
+    view: View, names: Sequence[str], row_in: float, draw_on: Callable[[Axes, View, str], None]
+) -> Figure:
+    """Return a figure with a panel for each name, two in a row, and time along the lowest of each column."""
+    columns = 2 if len(names) > 1 else 1
+    rows = math.ceil(len(names) / columns)
+    figure = new_figure(1.1 + row_in * rows + (1.5 if rows == 1 else 0))
+    for number, name in enumerate(names):
+        axis = figure.add_subplot(rows, columns, number + 1)
+        draw_on(axis, view, name)
+        time_axis(axis, view, label=number + columns >= len(names))
     return figure
 
 

@@ -47,6 +47,15 @@ def good(path: str, number: int) -> Reply:
     return Reply(body={"token": "t"})
 
 
+def forgetful(path: str, number: int) -> Reply:
+    """Acknowledge everything, and hold nothing of it when asked."""
+    if path.startswith("/admin/ledger"):
+        return Reply(body={"currencies": []})
+    if path.startswith("/admin/"):
+        return Reply(body={path.split("/")[2].partition("?")[0]: [], "next_after": None})
+    return good(path, number)
+
+
 class TinyServer:
     """Serves in a thread; ``reply(path, number)`` decides, with numbers from 1 in the order of arrival.
 
