@@ -1,4 +1,4 @@
-"""One station whose customers lose patience: Erlang A, M/M/n+G, and the staffing that keeps them."""
+"""One station whose customers lose patience: Erlang A, M/M/n+G."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import log_ndtr, ndtr
+from scipy.special import ndtr
 
 from sim.theory.queues import birth_death, erlang_b
 from sim.theory.support_desk import lognormal_parameters
@@ -51,38 +51,6 @@ def erlang_a(*, arrival_rate: float, service_rate: float, abandon_rate: float, s
         mean_in_queue=in_queue,
         occupancy=float(np.minimum(n, servers) @ p) / servers,
     )
-
-
-def min_servers_abandonment(*, arrival_rate: float, service_rate: float, abandon_rate: float, p_abandon: float) -> int:
-    """Return the fewest servers of M/M/c+M with P(abandon) <= p_abandon (above 0)."""
-    if not p_abandon > 0:
-        raise ValueError(f"p_abandon: got {p_abandon}; must be above 0")
-    servers = 1
-    while (
-        erlang_a(
-            arrival_rate=arrival_rate, service_rate=service_rate, abandon_rate=abandon_rate, servers=servers
-        ).p_abandon
-        > p_abandon
-    ):
-        servers += 1
-    return servers
-
-
-def garnett(*, load: float, beta: float, abandon_over_service: float) -> tuple[float, float]:
-    """Return the limits of P(wait) and P(abandon) of Erlang A with R + beta sqrt(R) servers for R erlangs.
-
-    P(wait) = 1 / (1 + s h(beta / s) / h(-beta)), P(abandon) = (s h(beta / s) - beta) P(wait) / sqrt(R), with
-    s = sqrt(theta / mu) and h the hazard of the standard normal. Within some 4 % at 100 erlangs. Source: Garnett,
-    Mandelbaum and Reiman 2002.
-    """
-    s = math.sqrt(abandon_over_service)
-    p_wait = 1 / (1 + s * _normal_hazard(beta / s) / _normal_hazard(-beta))
-    return p_wait, (s * _normal_hazard(beta / s) - beta) * p_wait / math.sqrt(load)
-
-
-def _normal_hazard(x: float) -> float:
-    """Return phi(x) / (1 - Phi(x)), in logarithms for a large x."""
-    return math.exp(-(x**2) / 2 - math.log(2 * math.pi) / 2 - float(log_ndtr(-x)))
 
 
 @dataclass(frozen=True, kw_only=True)

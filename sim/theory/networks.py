@@ -37,18 +37,6 @@ def cobham(*, arrival_rates: Sequence[float], service_rate: float, servers: int)
     )
 
 
-def preemptive_resume(*, arrival_rates: Sequence[float], service_rate: float) -> list[float]:
-    """Return the mean sojourn of each class of M/M/1 with preemptive-resume priorities, highest first.
-
-    T_k = (1 / mu) / ((1 - s_(k-1)) (1 - s_k)). Source: Kleinrock, Queueing Systems, vol. 2, ch. 3.
-    """
-    load = np.concatenate(([0.0], np.cumsum(arrival_rates) / service_rate))
-    if not load[-1] < 1:
-        raise ValueError(f"arrival_rates: got {sum(arrival_rates)} in all; must be below {service_rate}")
-    sojourns: list[float] = (1 / service_rate / ((1 - load[:-1]) * (1 - load[1:]))).tolist()
-    return sojourns
-
-
 @dataclass(frozen=True, kw_only=True)
 class Jackson:
     """An open network: each station on its own, the mean number in all, and the mean time from entry to exit."""
@@ -74,14 +62,3 @@ def jackson_open(
     ]
     in_system = sum(station.mean_in_system for station in stations)
     return Jackson(stations=stations, mean_in_system=in_system, mean_sojourn=in_system / float(gamma.sum()))
-
-
-def tandem(*, arrival_rate: float, service_rates: Sequence[float], servers: Sequence[int]) -> Jackson:
-    """Return stations in a row: what leaves an M/M/c is again Poisson. Source: Burke 1956."""
-    n = len(service_rates)
-    return jackson_open(
-        external_rates=[arrival_rate] + [0.0] * (n - 1),
-        routing=np.eye(n, k=1),
-        service_rates=service_rates,
-        servers=servers,
-    )

@@ -1,4 +1,4 @@
-"""One station in its stationary state, everybody patient: Erlang B and C, M/G/1, M/M/c/K, the closed loop."""
+"""One station in its stationary state, everybody patient: Erlang B and C, M/G/1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +22,6 @@ class Queue:
     mean_sojourn: float
     mean_in_system: float
     throughput: float
-    p_block: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +84,6 @@ def erlang_c(*, arrival_rate: float, service_rate: float, servers: int) -> Erlan
     )
 
 
-def min_servers_service_level(
-    *, arrival_rate: float, service_rate: float, target_wait: float, service_level: float
-) -> int:
-    """Return the fewest servers of M/M/c with P(wait <= target_wait) >= service_level (below 1)."""
-    servers = math.floor(arrival_rate / service_rate) + 1
-    while (
-        erlang_c(arrival_rate=arrival_rate, service_rate=service_rate, servers=servers).service_level(target_wait)
-        < service_level
-    ):
-        servers += 1
-    return servers
-
-
 def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> Queue:
     """Return M/G/1 by Pollaczek and Khinchine: Wq = lambda E[S^2] / (2 (1 - rho)), E[S^2] = m^2 (1 + cv^2).
 
@@ -114,83 +100,6 @@ def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> Queue:
         mean_in_system=arrival_rate * (wait + mean_service),
         throughput=arrival_rate,
     )
-
-
-def md1(*, arrival_rate: float, mean_service: float) -> Queue:
-    """Return M/D/1, the Pollaczek-Khinchine formula without variation."""
-    return mg1(arrival_rate=arrival_rate, mean_service=mean_service, cv=0.0)
-
-
-def lee_longton(*, arrival_rate: float, mean_service: float, cv: float, servers: int) -> float:
-    """Return an approximate mean wait of M/G/c: (1 + cv^2) / 2 times that of M/M/c. Good to some 5 %, not exact.
-
-    Source: Lee and Longton 1959.
-    """
-    exponential = erlang_c(arrival_rate=arrival_rate, service_rate=1 / mean_service, servers=servers)
-    return (1 + cv**2) / 2 * exponential.mean_wait
-
-
-def mmck(*, arrival_rate: float, service_rate: float, servers: int, places: int) -> Queue:
-    """Return M/M/c/K: ``places`` counts those in service too, and who finds them full is lost.
-
-    Means are of the customers who enter. Source: Gross et al., Fundamentals of Queueing Theory, ch. 2.
-    """
-    if places < servers:
-        raise ValueError(f"places: got {places}; must be at least the {servers} servers")
-    n = np.arange(places + 1)
-    p = birth_death(np.full(places, arrival_rate), np.minimum(n[1:], servers) * service_rate)
-    entering = arrival_rate * (1 - float(p[-1]))
-    queue = float(np.maximum(n - servers, 0) @ p)
-    return Queue(
-        occupancy=entering / (servers * service_rate),
-        p_block=float(p[-1]),
-        mean_wait=queue / entering,
-        mean_in_queue=queue,
-        mean_sojourn=queue / entering + 1 / service_rate,
-        mean_in_system=float(n @ p),
-        throughput=entering,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClosedLoop:
-    """What N users with think time can offer: throughput, mean response, and the N at which both bounds meet."""
-
-    throughput: float
-    mean_response: float
-    saturation_users: float
-
-
-def closed_loop(*, users: int, think_time: float, service_time: float, servers: int) -> ClosedLoop:
-    """Return the machine-repairman model of a load generator with a fixed number of users.
-
-    Each thinks (exponential), asks, waits for one of the servers (exponential) and thinks again. Response
-    R = N / X - Z; X <= min(c / S, N / (Z + S)), which meet at N* = c (Z + S) / S. Source: Scherr 1967; Denning and
-    Buzen 1978; Schroeder, Wierman and Harchol-Balter 2006.
-    """
-    n = np.arange(users + 1)
-    busy = np.minimum(n, servers)
-    p = birth_death((users - n[:-1]) / think_time, busy[1:] / service_time)
-    throughput = float(busy @ p) / service_time
-    return ClosedLoop(
-        throughput=throughput,
-        mean_response=users / throughput - think_time,
-        saturation_users=servers * (think_time + service_time) / service_time,
-    )
-
-
-def square_root_staffing(*, load: float, beta: float) -> int:
-    """Return R + beta sqrt(R) rounded up: servers for a load of R erlangs at quality of service beta."""
-    return math.ceil(load + beta * math.sqrt(load))
-
-
-def halfin_whitt(*, beta: float) -> float:
-    """Return the limit of P(wait) under square-root staffing: 1 / (1 + beta Phi(beta) / phi(beta)), beta > 0.
-
-    Within some 6 % at 100 erlangs. Source: Halfin and Whitt 1981.
-    """
-    density = math.exp(-(beta**2) / 2) / math.sqrt(2 * math.pi)
-    return 1 / (1 + beta * float(ndtr(beta)) / density)
 
 
 def mm1_run_length(*, occupancy: float, relative_width: float, confidence: float = 0.95) -> float:

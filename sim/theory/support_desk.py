@@ -1,12 +1,10 @@
-"""The desk's own arithmetic: the funnel, complaints, busy days, laws by mean and cv, heads for a roster."""
+"""The desk's own arithmetic: the funnel, complaints, busy days, a lognormal by mean and cv."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from scipy.special import gammaincinv, ndtri
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,29 +132,3 @@ def lognormal_parameters(*, mean: float, cv: float) -> tuple[float, float]:
     """
     variance = math.log1p(cv**2)
     return math.log(mean) - variance / 2, math.sqrt(variance)
-
-
-def lognormal_quantile(*, mean: float, cv: float, p: float) -> float:
-    """Return the p-quantile of a lognormal with that mean and coefficient of variation: exp(mu + sigma z_p)."""
-    mu, sigma = lognormal_parameters(mean=mean, cv=cv)
-    return math.exp(mu + sigma * float(ndtri(p)))
-
-
-def gamma_quantile(*, mean: float, cv: float, p: float) -> float:
-    """Return the p-quantile of a gamma law with that mean and coefficient of variation.
-
-    The load of a busy day (Whitt 2006), or the time of k confirmations (cv = 1 / sqrt(k), Poisson blocks).
-    """
-    return mean * cv**2 * float(gammaincinv(1 / cv**2, p))
-
-
-def fte_24x7(*, seats: float, hours_per_week: float, shrinkage: float) -> float:
-    """Return the full-time staff behind seats that are filled around the clock: seats 168 / (h (1 - shrinkage))."""
-    return seats * 168 / (hours_per_week * (1 - shrinkage))
-
-
-def agents_for_backlog(
-    *, backlog: float, days: float, inflow_per_day: float, handle_min: float, productive_hours: float
-) -> float:
-    """Return the agents who clear a backlog in so many days while the inflow goes on, each so many hours a day."""
-    return (backlog / days + inflow_per_day) * handle_min / 60 / productive_hours

@@ -8,21 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import quad, solve_ivp
+from scipy.integrate import solve_ivp
 
 from sim.theory.queues import birth_death
 
 Floats = NDArray[np.float64]
-
-
-def mtginf(*, rate: Callable[[float], float], survival: Callable[[float], float], longest: float, t: float) -> float:
-    """Return m(t), the mean number in service at t with a server for everybody; the number is Poisson(m(t)).
-
-    m(t) = integral over x > 0 of rate(t - x) P(service > x) dx, by quadrature up to ``longest``, beyond which the
-    service must have no weight. Source: Eick, Massey and Whitt 1993, Operations Research 41:731-742.
-    """
-    value, _ = quad(lambda x: rate(t - x) * survival(x), 0, longest, epsabs=0, epsrel=1e-12, limit=1000)
-    return float(value)
 
 
 def mtginf_sinusoid(
