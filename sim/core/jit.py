@@ -42,7 +42,7 @@ def compiled(function: _F) -> _F:
     return _njit(function)
 
 
-def part(function: _F) -> _F:
+def inlined(function: _F) -> _F:
     """Return a compiled function for the inner loop of others: inlined in them, it may not make arrays.
 
     It counts no references (numba's ``_nrt``): an atomic instruction for each array that is handed on would cost more
@@ -51,12 +51,12 @@ def part(function: _F) -> _F:
     return _njit(function, forceinline=True, _nrt=False)
 
 
-def stage(function: _F) -> _F:
-    """Return a compiled function like a ``part``, but one that is called, for what is long and not the innermost."""
+def outlined(function: _F) -> _F:
+    """Return a compiled function like an ``inlined`` one, but called, for what is long and not the innermost."""
     return _njit(function, _nrt=False)
 
 
-def special(name: str, arguments: int) -> Any:
+def scipy_special(name: str, arguments: int) -> Any:
     """Return a function of scipy.special, of so many floats, that compiled code can call.
 
     It takes one argument more at the end, Cython's own, which is 0. Compiled code knows it by a name, which each

@@ -19,7 +19,7 @@ class Laps:
         self.cpu_s: dict[str, float] = {}
         self._since = thread_time()
 
-    def lap(self, station: str) -> None:
+    def mark(self, station: str) -> None:
         """Book the time since the last lap on a station."""
         now = thread_time()
         self.cpu_s[station] = now - self._since

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 from sim.demand.expected import GUIDES, Sources
 from sim.numerics.poisson import count
 from sim.numerics.streams import DAY_STRIDE, Key, purpose_key, stream_keys, ticket_key, uniform
@@ -106,7 +106,7 @@ def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today:
     return n
 
 
-@part
+@inlined
 def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: Bots, today: _Day, here: int) -> int:
     """Write one source's tickets of one day; return how many of the day's are for people so far.
 
@@ -129,7 +129,7 @@ def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: B
     return here
 
 
-@part
+@inlined
 def _time_of_day(sources: Sources, spread: int, u: float) -> int:
     """Return the time of day, in ms, by which the part u of the day's arrivals has come."""
     i = sources.guide[spread, int(u * GUIDES)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.core.arrays import Ints
-from sim.feedback import Flow
+from sim.feedback import FeedbackInputs
 
 ROOT, CANDIDATE, REOPEN, CHASE, TASK = range(5)
 KINDS = ("root", "candidate", "reopen", "chase", "task")
@@ -62,7 +62,7 @@ class Demand:
     leg_pause_ms: Ints
     bot_opened_ms: tuple[Ints, ...]
     bot_ordinals: tuple[Ints, ...]
-    flow: Flow
+    inputs: FeedbackInputs
     bot_candidates: tuple[BotCandidates, ...] = ()
     unanswerable: tuple[int, ...] = ()
     spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.core.arrays import Floats
-from sim.core.jit import compiled, part, special
+from sim.core.jit import compiled, inlined, scipy_special
 from sim.numerics.normal import normal_quantile
 from sim.scenario.schema.durations import Deterministic, Empirical, Exponential, Gamma, Law, Lognormal, Mixture
 
@@ -30,7 +30,7 @@ _EXPONENTIAL, _LOGNORMAL, _GAMMA, _DETERMINISTIC, _EMPIRICAL, _MIXTURE = range(6
 _Z90 = 1.2815515655446004
 _LONGEST_MS = 2.0**62
 
-_gammaincinv = special("gammaincinv", 2)
+_gammaincinv = scipy_special("gammaincinv", 2)
 
 
 class Laws(NamedTuple):
@@ -151,13 +151,13 @@ def _quantiles(laws: Laws, law: int, u: Floats) -> Floats:
     return out
 
 
-@part
+@inlined
 def drawn_ms(laws: Laws, law: int, u: float) -> int:
     """Return whole milliseconds of the law in row ``law``, 0 or more."""
     return int(np.rint(quantile(laws, law, u)))
 
 
-@part
+@inlined
 def quantile(laws: Laws, law: int, u: float) -> float:
     """Return the quantile in ms, at most 2^62, of the law in row ``law``, for u in (0, 1).
 
@@ -179,7 +179,7 @@ def quantile(laws: Laws, law: int, u: float) -> float:
     return min(value, _LONGEST_MS)
 
 
-@part
+@inlined
 def _between(points: Floats, first: int, size: int, u: float) -> float:
     """Return the quantile between evenly spaced ones, from that of 0 to that of 1."""
     place = u * (size - 1)
@@ -188,7 +188,7 @@ def _between(points: Floats, first: int, size: int, u: float) -> float:
     return low + (points[first + i + 1] - low) * (place - i)
 
 
-@part
+@inlined
 def _of_mixture(laws: Laws, law: int, u: float) -> tuple[int, float]:
     """Return which part a uniform chooses, and its place within the part's share, which is the part's own uniform."""
     one = laws.rows[law]

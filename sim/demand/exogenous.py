@@ -12,7 +12,7 @@ from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
     CONTAGION,
-    GIVEN_NAMES,
+    EXOGENOUS_NAMES,
     MARKET_TIGHTNESS,
     QUIET_FAULT,
     QUIET_LATE,
@@ -24,29 +24,29 @@ from sim.scenario.schema.scenario import Scenario
 _DAY_MINUTES = 1440
 
 
-def given_of(scenario: Scenario, market: Market, policy: Policy) -> Floats:
-    """Return the table of ``sim.feedback.columns.GIVEN_NAMES`` over the minutes of a run; 0 where nothing happens."""
+def exogenous_of(scenario: Scenario, market: Market, policy: Policy) -> Floats:
+    """Return the table of ``columns.EXOGENOUS_NAMES`` over the minutes of a run; 0 where nothing happens."""
     minutes = (scenario.warmup_days + scenario.days) * _DAY_MINUTES
-    given = np.zeros((len(GIVEN_NAMES), minutes))
+    exogenous = np.zeros((len(EXOGENOUS_NAMES), minutes))
     money, gateway = scenario.withdrawals, scenario.gateway
     if money:
-        given[QUIET_LATE] = 1 - policy.late_contact_factor(money.late_category)
+        exogenous[QUIET_LATE] = 1 - policy.late_contact_factor(money.late_category)
     if money and money.limits:
-        given[QUIET_LIMITED] = 1 - policy.contact_factor(money.limits.category)
+        exogenous[QUIET_LIMITED] = 1 - policy.contact_factor(money.limits.category)
     if gateway:
-        given[QUIET_FAULT] = 1 - policy.contact_factor(gateway.category)
-    given[MARKET_TIGHTNESS] = _tightness(scenario, market, minutes)
+        exogenous[QUIET_FAULT] = 1 - policy.contact_factor(gateway.category)
+    exogenous[MARKET_TIGHTNESS] = _tightness(scenario, market, minutes)
     for one in scenario.amplification.values():
-        _add(given[BOOST if one.answered else BOOST_UNANSWERED], scenario, one.at, one.mark)
+        _add(exogenous[BOOST if one.answered else BOOST_UNANSWERED], scenario, one.at, one.mark)
     if scenario.trust:
         for event in scenario.trust.events.values():
-            _add(given[TRUST_SHOCK], scenario, event.at, event.change)
+            _add(exogenous[TRUST_SHOCK], scenario, event.at, event.change)
     if scenario.run:
         for shock in scenario.run.shocks.values():
             begin = scenario.warmup_days * _DAY_MINUTES + shock.at // MINUTE_MS
             length = max(shock.length // MINUTE_MS, 1)
-            given[CONTAGION, begin : begin + length] += shock.frightened / length
-    return given
+            exogenous[CONTAGION, begin : begin + length] += shock.frightened / length
+    return exogenous
 
 
 def _add(line: Floats, scenario: Scenario, at_ms: int, value: float) -> None:

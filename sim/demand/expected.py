@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import lazy_property
-from sim.demand.exogenous import given_of
+from sim.demand.exogenous import exogenous_of
 from sim.demand.itineraries import Paths, paths_of
 from sim.demand.withdrawals import ExpectedWithdrawals, feared, money_recipe
 from sim.drivers.market import Market, profile_curve
@@ -153,7 +153,7 @@ def expected_demand_of(scenario: Scenario, market: Market, paths: Paths | None =
         withdrawals_review=withdrawn * review,
         logins=logins * (active * people.logins_per_mau_day if people else 0),
         money=money_recipe(
-            scenario, usual=ordinary.expected(MINUTE_MS) * withdrawals, given=given_of(scenario, market, policy)
+            scenario, usual=ordinary.expected(MINUTE_MS) * withdrawals, exogenous=exogenous_of(scenario, market, policy)
         ),
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, NEVER
-from sim.core.jit import part
+from sim.core.jit import inlined
 from sim.demand.durations import Laws, LawTable, drawn_ms
 from sim.drivers.policy import complaint_factor
 from sim.numerics.streams import Key, purpose_key, uniform
@@ -148,7 +148,7 @@ def _loops(scenario: Scenario, laws: LawTable, names: list[str]) -> Loops:
 # --- one ticket: legs are written from ``at`` on, and each function returns where they end ------------------------
 
 
-@part
+@inlined
 def first_contact(paths: Paths, legs: Ints, at: int, key: Key, category: int) -> tuple[int, int]:
     """Write the legs of a first contact; return where they end, and the step that solves it."""
     first, last = paths.categories[category].steps, paths.categories[category].last
@@ -163,7 +163,7 @@ def first_contact(paths: Paths, legs: Ints, at: int, key: Key, category: int) ->
         step += 1
 
 
-@part
+@inlined
 def reopened(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     """Write the leg of a reopened ticket: the step that had solved it, once more."""
     one = paths.steps[step]
@@ -172,14 +172,14 @@ def reopened(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     return _leg(legs, at, queue, handle_ms, 0)
 
 
-@part
+@inlined
 def question(paths: Paths, legs: Ints, at: int, key: Key) -> int:
     """Write the leg of a customer who asks again: one short answer."""
     handle_ms = max(drawn_ms(paths.laws, paths.loops.question_handle, uniform(key, _HANDLE)), 1)
     return _leg(legs, at, paths.loops.question_queue, handle_ms, 0)
 
 
-@part
+@inlined
 def _work(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     """Write the legs of one step: one, or two with a pause between where proof or a third party is awaited."""
     one, loops = paths.steps[step], paths.loops
@@ -200,7 +200,7 @@ def _work(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     return _leg(legs, at, queue, max(handle_ms - first_ms, 1), 0)
 
 
-@part
+@inlined
 def _stray(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     """Write the leg of an escalated ticket that a wrong department sees first."""
     one = paths.steps[step]
@@ -209,7 +209,7 @@ def _stray(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     return _leg(legs, at, queue, handle_ms, 0)
 
 
-@part
+@inlined
 def _queue(paths: Paths, first: int, size: int, key: Key, purpose: Key) -> int:
     """Return one of ``size`` queues by their shares."""
     i = first
@@ -220,7 +220,7 @@ def _queue(paths: Paths, first: int, size: int, key: Key, purpose: Key) -> int:
     return paths.shares[i].queue
 
 
-@part
+@inlined
 def _leg(legs: Ints, at: int, queue: int, handle_ms: int, pause_ms: int) -> int:
     legs[LEG_QUEUE, at], legs[LEG_HANDLE, at], legs[LEG_PAUSE, at] = queue, handle_ms, pause_ms
     return at + 1

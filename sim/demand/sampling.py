@@ -16,17 +16,18 @@ from sim.demand.expected import ExpectedDemand, candidates_name
 from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_PAUSE, LEG_QUEUE
 from sim.demand.tickets import OWN_COLUMNS, ROW_COLUMNS, draw_rows
 from sim.demand.withdrawals import flow_of
-from sim.feedback import Flow
+from sim.feedback import FeedbackInputs
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key
 
 _SPARE_ROWS = 1024
 _FAMILY_MOST = 4.0
 
 
-def draw(expected: ExpectedDemand, *, seed: int, replication: int, plenty: int = 0) -> Demand:
+def draw(expected: ExpectedDemand, *, seed: int, replication: int, extra_draws: int = 0) -> Demand:
     """Return every draw of one replication. Pure: the same arguments give the same bits.
 
-    With each ``plenty`` the levels get 8 times as much of what they may use without limit; the first of it is the same.
+    With each of the ``extra_draws`` there is 8 times as much of what feedback may use without limit; the first of it is
+    the same.
     """
     streams = Streams(seed, replication)
     root, busyness, even = streams.root, _busyness(expected, streams), np.ones(expected.days)
@@ -37,18 +38,18 @@ def draw(expected: ExpectedDemand, *, seed: int, replication: int, plenty: int =
     n, bot_candidates = open_tickets(expected.candidates, root, counts_candidates, people, n_roots)
     _, posts = open_tickets(expected.posts, root, day_counts(expected.posts, root, even), people, n)
     background, campaigns, spam = _of_nobody(expected, posts)
-    flow = flow_of(
+    inputs = flow_of(
         expected.money,
         expected.scenario,
         streams,
-        auto=minute_counts(expected.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
-        hand=minute_counts(expected.withdrawals_review, busyness, root, *_address("withdrawals/review")),
+        automatic=minute_counts(expected.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
+        reviewed=minute_counts(expected.withdrawals_review, busyness, root, *_address("withdrawals/review")),
         posts_ms=(background, campaigns),
         others=logins(expected, streams) + per_minute(spam, expected.days) if expected.scenario.gateway else None,
-        plenty=plenty,
+        extra_draws=extra_draws,
     )
     tables = draw_rows(expected.paths, people, n, *_room(expected, n))
-    return _demand(expected, tables, (bots, _for_bot(expected, streams, bot_candidates), spam), flow)
+    return _demand(expected, tables, (bots, _for_bot(expected, streams, bot_candidates), spam), inputs)
 
 
 def _of_nobody(expected: ExpectedDemand, posts: Bots) -> tuple[Ints, Ints, Ints]:
@@ -133,7 +134,10 @@ def _for_bot(expected: ExpectedDemand, streams: Streams, bots: Bots) -> tuple[Bo
 
 
 def _demand(
-    expected: ExpectedDemand, tables: Any, without_row: tuple[Bots, tuple[BotCandidates, ...], Ints], flow: Flow
+    expected: ExpectedDemand,
+    tables: Any,
+    without_row: tuple[Bots, tuple[BotCandidates, ...], Ints],
+    inputs: FeedbackInputs,
 ) -> Demand:
     """Return the Demand that the tables of ``draw_rows`` hold, and what has no row: bot-ended tickets, spam."""
     bots, for_bot, spam_ms = without_row
@@ -161,7 +165,7 @@ def _demand(
         leg_pause_ms=legs[LEG_PAUSE, :n_legs],
         bot_opened_ms=tuple(opened for opened, _ in mine),
         bot_ordinals=tuple(ordinals for _, ordinals in mine),
-        flow=flow,
+        inputs=inputs,
         bot_candidates=for_bot,
         spam_ms=spam_ms,
         unanswerable=tuple(

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import NEVER
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 from sim.demand.arrivals import PERSON_CATEGORY, PERSON_KEY, PERSON_OPENED, PERSON_STREAM
 from sim.demand.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK
 from sim.demand.durations import drawn_ms
@@ -61,7 +61,7 @@ def _larger(table: Ints, used: int) -> Ints:
     return out
 
 
-@part
+@inlined
 def _begin(paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints) -> None:
     """Write the rows of the tickets that are nobody's child; a task may be a live level's candidate, too."""
     for i in range(n_people):
@@ -74,7 +74,7 @@ def _begin(paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints) -> 
         rows[OPENED, i], rows[STREAM, i] = people[i, PERSON_OPENED], people[i, PERSON_STREAM]
 
 
-@part
+@inlined
 def _row(rows: Ints, own: Ints, row: int, key: int | Key, kind: int, category: int) -> None:
     """Write a row as it is born, without parent, time, stream, or children."""
     own[KEY, row], own[GENERATION, row] = key, 0
@@ -83,7 +83,7 @@ def _row(rows: Ints, own: Ints, row: int, key: int | Key, kind: int, category: i
     rows[CHASE_ROW, row], rows[REOPEN_ROW, row] = -1, -1
 
 
-@part
+@inlined
 def _draw_on(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int, n: int, at: int) -> tuple[int, int, int]:
     """Draw row after row, the children behind all others, while there is room; return the next row and both numbers."""
     rows_most, legs_most = rows.shape[1] - 3, legs.shape[1] - paths.legs_most
@@ -96,7 +96,7 @@ def _draw_on(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int, n: int, 
     return row, n, at
 
 
-@part
+@inlined
 def _itinerary(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int, at: int) -> int:
     """Write the legs of a row from ``at`` on; return where they end."""
     key, kind = Key(own[KEY, row]), rows[KIND, row]
@@ -108,7 +108,7 @@ def _itinerary(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int, at: in
     return at
 
 
-@part
+@inlined
 def _expect(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int) -> None:
     """Write priority, and when the customer loses patience or goes public; target and patience are its first queue's.
 
@@ -125,7 +125,7 @@ def _expect(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int) -> None:
     rows[PATIENCE, row], rows[COMPLAINT, row] = patience_ms, complaint_ms
 
 
-@part
+@inlined
 def _children(paths: Paths, rows: Ints, own: Ints, row: int, n: int) -> int:
     """Write the rows reserved for a ticket's children from row ``n`` on; return the row after them.
 
@@ -142,7 +142,7 @@ def _children(paths: Paths, rows: Ints, own: Ints, row: int, n: int) -> int:
     return n
 
 
-@part
+@inlined
 def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) -> int:
     """Write the row of a child; its key comes from its parent's, so its numbers depend on its ancestry alone."""
     letter = _QUESTION if kind == CHASE else _REOPENED
@@ -155,7 +155,7 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
     return n + 1
 
 
-@part
+@inlined
 def _flag(paths: Paths, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Mask) -> None:
     """Mark the candidates, and flag the customers who would turn to a regulator."""
     for i in range(n_people):

@@ -13,7 +13,7 @@ from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.durations import draw_ms
-from sim.feedback import Flow
+from sim.feedback import FeedbackInputs
 from sim.feedback.columns import OTHERS
 from sim.numerics.lognormal import Amounts, amount, amounts_at, amounts_of
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key, stream_keys, ticket_key, uniform
@@ -42,8 +42,8 @@ class Chain(NamedTuple):
 class ExpectedWithdrawals:
     """What all replications' flows have in common: rails and their amounts, minutes in which nothing is paid, deposits.
 
-    ``frights`` are the amounts of those who run, where some may. ``given`` has the lines of
-    ``sim.feedback.columns.GIVEN_NAMES``, but for the requests of other endpoints.
+    ``frights`` are the amounts of those who run, where some may. ``exogenous`` has the lines of
+    ``sim.feedback.columns.EXOGENOUS_NAMES``, but for the requests of other endpoints.
     """
 
     edges: Floats
@@ -52,16 +52,16 @@ class ExpectedWithdrawals:
     closed: Ints
     deposits: Ints
     chains: tuple[Chain, ...]
-    given: Floats
+    exogenous: Floats
 
 
-def money_recipe(scenario: Scenario, *, usual: Floats, given: Floats) -> ExpectedWithdrawals:
+def money_recipe(scenario: Scenario, *, usual: Floats, exogenous: Floats) -> ExpectedWithdrawals:
     """Return the withdrawals expected of a scenario; ``usual`` are the requests of each minute on ordinary days."""
     money, run, minutes = scenario.withdrawals, scenario.run, len(usual)
     frights = amounts_of(mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None
     if money is None:
         none = np.empty(0, np.int64)
-        return ExpectedWithdrawals(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), given)
+        return ExpectedWithdrawals(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), exogenous)
     return ExpectedWithdrawals(
         edges=np.cumsum(list(money.assets.values()))[:-1],
         amounts=amounts_of(mean_usd=money.amount_mean_usd, cv=money.amount_cv),
@@ -69,7 +69,7 @@ def money_recipe(scenario: Scenario, *, usual: Floats, given: Floats) -> Expecte
         closed=_closed(scenario, money, minutes),
         deposits=_deposits(money, usual),
         chains=tuple(_chains(scenario, money, minutes)),
-        given=given,
+        exogenous=exogenous,
     )
 
 
@@ -133,50 +133,50 @@ def flow_of(
     scenario: Scenario,
     streams: Streams,
     *,
-    auto: Ints,
-    hand: Ints,
+    automatic: Ints,
+    reviewed: Ints,
     posts_ms: tuple[Ints, Ints],
     others: Ints | None,
-    plenty: int,
-) -> Flow:
-    """Return the flow of one replication: ``auto`` and ``hand`` are its withdrawals by the minute, without and with a
-    review, ``posts_ms`` posts of the background and of campaigns, ``others`` the requests to other endpoints.
+    extra_draws: int,
+) -> FeedbackInputs:
+    """Return the inputs of one replication: its ``automatic`` and ``reviewed`` withdrawals by the minute, ``posts_ms``
+    posts of the background and of campaigns, ``others`` the requests to other endpoints.
 
-    Each ``plenty`` draws 8 times as many of what the levels may use without limit.
+    Each ``extra_draws`` draws 8 times as many of what the levels may use without limit.
     """
-    given = expected.given
+    exogenous = expected.exogenous
     if others is not None:
-        given = np.concatenate([given[:OTHERS], [others.astype(np.float64)], given[OTHERS + 1 :]])
-    return Flow(
-        requests=_requests(expected, streams, auto, hand),
+        exogenous = np.concatenate([exogenous[:OTHERS], [others.astype(np.float64)], exogenous[OTHERS + 1 :]])
+    return FeedbackInputs(
+        requests=_requests(expected, streams, automatic, reviewed),
         posts_ms=posts_ms[0],
         campaign_ms=posts_ms[1],
         closed=expected.closed,
         deposits=expected.deposits,
-        blocks=_blocks(expected, scenario, streams, len(auto)),
+        blocks=_blocks(expected, scenario, streams, len(automatic)),
         refill_minutes=_refills(scenario, streams),
-        given=given,
-        **_public(scenario, streams, _FIRST_TIMES << 3 * plenty),
-        **_run(expected, scenario, streams, _FIRST_TIMES << 3 * plenty),
+        exogenous=exogenous,
+        **_public(scenario, streams, _FIRST_TIMES << 3 * extra_draws),
+        **_run(expected, scenario, streams, _FIRST_TIMES << 3 * extra_draws),
     )
 
 
-def _requests(expected: ExpectedWithdrawals, streams: Streams, auto: Ints, hand: Ints) -> Ints:
-    requests = np.zeros((len(expected.edges) + 1, 4, len(auto)), np.int64)
-    if auto.any() or hand.any():
-        _spread(auto, hand, streams.root, name_keys("withdrawal"), expected.edges, expected.amounts, requests)
+def _requests(expected: ExpectedWithdrawals, streams: Streams, automatic: Ints, reviewed: Ints) -> Ints:
+    requests = np.zeros((len(expected.edges) + 1, 4, len(automatic)), np.int64)
+    if automatic.any() or reviewed.any():
+        _spread(automatic, reviewed, streams.root, name_keys("withdrawal"), expected.edges, expected.amounts, requests)
     return requests
 
 
 @compiled
 def _spread(
-    auto: Ints, hand: Ints, root: NDArray[Key], name: NDArray[Key], edges: Floats, law: Amounts, requests: Ints
+    automatic: Ints, reviewed: Ints, root: NDArray[Key], name: NDArray[Key], edges: Floats, law: Amounts, requests: Ints
 ) -> None:
     """Give each withdrawal its rail and its amount, and add up those of a minute: the reviewed come last in it."""
     k0, k1 = stream_keys(root, name[0], name[1])
-    for minute in range(len(auto)):
+    for minute in range(len(automatic)):
         first = minute * MINUTE_STRIDE
-        for what, begin, n in ((0, first, auto[minute]), (2, first + auto[minute], hand[minute])):
+        for what, begin, n in ((0, first, automatic[minute]), (2, first + automatic[minute], reviewed[minute])):
             for ordinal in range(begin, begin + n):
                 key = ticket_key(k0, k1, ordinal)
                 u, rail = uniform(key, _ASSET), 0
@@ -239,10 +239,10 @@ def _run(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, mo
     at = np.arange(min(most, depositors_of(scenario)))
     rail = np.searchsorted(expected.edges, streams.uniforms("fright", "asset", at), side="right")
     return {
-        "fright_times": unit_times(streams, "fright", len(at)),
+        "panic_times": unit_times(streams, "fright", len(at)),
         "calm_times": unit_times(streams, "calm", len(at)),
-        "fright_rail": rail.astype(np.int64),
-        "fright_cents": amounts_at(expected.frights, streams.uniforms("fright", "amount", at)),
+        "panic_rail": rail.astype(np.int64),
+        "panic_cents": amounts_at(expected.frights, streams.uniforms("fright", "amount", at)),
     }
 
 

@@ -18,7 +18,7 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers
-from sim.feedback import STREAMS, Flow, LevelRules, Levels, levels_of, ran_out, tables_of
+from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
 from sim.staffing.desk import Desk
 
 PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
@@ -53,7 +53,7 @@ have been read, and from CANDIDATE on the candidates of each stream; from FIRST 
 its chain."""
 
 
-class Floor(NamedTuple):
+class DeskArrays(NamedTuple):
     """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue.
 
     ``first_due`` is by minute the first complaint due in it. ``candidates`` are the rows of all streams, those of
@@ -73,21 +73,23 @@ class Floor(NamedTuple):
     candidates: Ints
     marks: NDArray[np.float64]
     ends: Ints
-    levels: Levels
+    levels: FeedbackState
 
 
-def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening: bool, room: int) -> Floor:
-    """Return the floor before the first event; ``room`` is what each heap can hold.
+def arrays_of(
+    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, at_opening: bool, room: int
+) -> DeskArrays:
+    """Return the desk before the first event; ``room`` is what each heap can hold.
 
     Raises ValueError for numbers that a place in an instant or in line cannot hold.
     """
-    minutes = demand.flow.minutes if rules is not None else 0
+    minutes = demand.inputs.minutes if rules is not None else 0
     _must_fit(demand, desk, levels=rules is not None)
     streams = [candidates(demand, stream) for stream in range(len(STREAMS))]
     ends, admissible = np.cumsum([len(rows) for rows in streams]), np.concatenate(streams)
     n = _counters(desk, at_opening=at_opening, levels=rules is not None)
     n[CANDIDATE:FIRST] = ends - [len(rows) for rows in streams]
-    return Floor(
+    return DeskArrays(
         n=n,
         rows=_rows(demand, desk, at_opening=at_opening),
         legs=_legs(demand),
@@ -101,7 +103,7 @@ def floor_of(demand: Demand, desk: Desk, rules: LevelRules | None, *, at_opening
         candidates=admissible,
         marks=demand.mark[admissible],
         ends=ends,
-        levels=levels_of(rules, demand.flow, minutes) if rules else _no_levels(),
+        levels=state_of(rules, demand.inputs, minutes) if rules else _no_levels(),
     )
 
 
@@ -115,7 +117,7 @@ def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
         "horizon_ms": desk.horizon_ms < 1 << PLACE_BITS,
         "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
     }
-    if levels and desk.horizon_ms != demand.flow.minutes * MINUTE_MS:
+    if levels and desk.horizon_ms != demand.inputs.minutes * MINUTE_MS:
         raise ValueError(f"horizon_ms: got {desk.horizon_ms}; live levels need an element of the flow for each minute")
     if not all(fits.values()):
         raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
@@ -149,10 +151,10 @@ def _legs(demand: Demand) -> Ints:
     return legs
 
 
-def _no_levels() -> Levels:
+def _no_levels() -> FeedbackState:
     """Return levels of no minute."""
-    rules = LevelRules()
-    return levels_of(rules, Flow(requests=np.empty((len(rules.rails), 4, 0), np.int64)), 0)
+    rules = FeedbackParameters()
+    return state_of(rules, FeedbackInputs(requests=np.empty((len(rules.rails), 4, 0), np.int64)), 0)
 
 
 def _teams(desk: Desk) -> Ints:
@@ -175,10 +177,10 @@ def _queues(desk: Desk) -> Ints:
     return queues
 
 
-def outcome_of(floor: Floor) -> Outcome:
-    """Return the tables at the end, copied, so that the floor and all else in it can go."""
-    rows, legs = floor.rows, floor.legs
-    levels = floor.levels if floor.n[LEVELS] else None
+def outcome_of(arrays: DeskArrays) -> Outcome:
+    """Return the tables at the end, copied, so that the arrays and all else in them can go."""
+    rows, legs = arrays.rows, arrays.legs
+    levels = arrays.levels if arrays.n[LEVELS] else None
     ints, floats, rails = tables_of(levels)
     first: Any = rows[FIRST_LEG]
     return Outcome(
@@ -193,8 +195,8 @@ def outcome_of(floor: Floor) -> Outcome:
         leg_end_ms=legs[END].copy(),
         leg_queue=legs[QUEUE].copy(),
         leg_team=legs[TEAM].copy(),
-        level_ints=ints,
-        level_floats=floats,
-        level_rails=rails,
-        ran_out=ran_out(levels),
+        feedback_ints=ints,
+        feedback_floats=floats,
+        feedback_rails=rails,
+        exhausted=exhausted(levels),
     )

@@ -9,18 +9,17 @@ after the horizon is never scheduled. The tables are those of ``sim.engine.array
 from __future__ import annotations
 
 from sim.core.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 from sim.demand import Demand
 from sim.engine.arrays import (
     AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
-    FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS,
-    LISTS, LOADED, MOVED, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE,
-    PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, QUIET, REOPEN, ROOT, SHIFT,
-    SILENCE, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, floor_of,
-    outcome_of,
+    FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS, LISTS, LOADED, MOVED,
+    NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE,
+    PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, QUIET, REOPEN, ROOT, SHIFT, SILENCE, SIZE, SLOTS, SPARE, START,
+    STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
 )  # fmt: skip
 from sim.engine.heap import pop, push
-from sim.feedback import LevelRules, step
+from sim.feedback import FeedbackParameters, step
 from sim.feedback.columns import LEVEL_LATE
 from sim.engine.outcome import Outcome
 from sim.staffing.desk import Desk
@@ -35,30 +34,32 @@ _ROOM, _WAITING = 4096, 8  # the heaps' first room: so much, and for one row in 
 UNSTRETCHED = 1000
 
 
-def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+def simulate(
+    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
+) -> Outcome:
     """Return what became of every ticket of ``demand`` at ``desk``; see ``reference.simulate``, of which it is a twin.
 
     Raises ValueError for more tickets, priorities or ages than its tables can hold.
     """
     room = _ROOM + demand.rows // _WAITING
     while True:
-        floor = floor_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
-        if _run(floor):
-            return outcome_of(floor)
+        arrays = arrays_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
+        if _run(arrays):
+            return outcome_of(arrays)
         room = 4 * room + 1  # a heap was too small: start again, with larger ones
 
 
 @compiled
-def _run(floor):
+def _run(arrays):
     """Run to the horizon; return whether the heaps were large enough."""
-    return _loop(floor)
+    return _loop(arrays)
 
 
-@part
-def _loop(floor):
+@inlined
+def _loop(arrays):
     """Let happen what is next, until the horizon."""
-    n, rows, legs, teams, queues = floor.n, floor.rows, floor.legs, floor.teams, floor.queues
-    agenda, lines, first_due = floor.agenda, floor.lines, floor.first_due
+    n, rows, legs, teams, queues = arrays.n, arrays.rows, arrays.legs, arrays.teams, arrays.queues
+    agenda, lines, first_due = arrays.agenda, arrays.lines, arrays.first_due
     while not n[FULL]:
         if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
             n[DECIDING] = 0
@@ -70,7 +71,7 @@ def _loop(floor):
                 n[NOW] = n[HORIZON]
                 _flush(n, rows)
                 return True
-            _load(n, rows, agenda, floor.roots, floor.shifts)
+            _load(n, rows, agenda, arrays.roots, arrays.shifts)
             continue
         n[NOW], key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
         pop(agenda, HEAP, n[DUE])
@@ -79,9 +80,9 @@ def _loop(floor):
         if phase == PHASE_DONE:
             _done(n, rows, legs, teams, agenda, first_due, row)
         elif phase == PHASE_SHIFT:
-            _change_shift(n, teams, floor.shifts, row)
+            _change_shift(n, teams, arrays.shifts, row)
         elif phase == PHASE_LEVELS:
-            _tick(n, rows, legs, first_due, floor, row)
+            _tick(n, rows, legs, first_due, arrays, row)
         elif what == BACK:
             legs[ENTERED, rows[LEG, row]] = n[NOW]
             _wait(n, rows, legs, teams, queues, agenda, lines, row)
@@ -95,7 +96,7 @@ def _loop(floor):
 # --- tickets --------------------------------------------------------------------------------------------------------
 
 
-@part
+@inlined
 def _change_shift(n, teams, shifts, change):
     """Set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
     team = shifts[change, 1]
@@ -105,7 +106,7 @@ def _change_shift(n, teams, shifts, change):
     n[DECIDING] = 1
 
 
-@part
+@inlined
 def _done(n, rows, legs, teams, agenda, first_due, row):
     """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
     now, leg = n[NOW], rows[LEG, row]
@@ -124,14 +125,14 @@ def _done(n, rows, legs, teams, agenda, first_due, row):
     _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
 
 
-@part
+@inlined
 def _still_asks(n, rows, row):
     """Return whether a customer asks again: unless the ticket in question is resolved by now."""
     parent = rows[PARENT, row]
     return rows[CLOSED, parent] > n[NOW] or rows[HAS_LEFT, parent]
 
 
-@part
+@inlined
 def _open(n, rows, legs, teams, queues, agenda, lines, row):
     """Open a ticket now and let it wait for its first leg."""
     rows[OPENED, row] = n[NOW]
@@ -142,7 +143,7 @@ def _open(n, rows, legs, teams, queues, agenda, lines, row):
     _wait(n, rows, legs, teams, queues, agenda, lines, row)
 
 
-@part
+@inlined
 def _wait(n, rows, legs, teams, queues, agenda, lines, row):
     """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
@@ -160,7 +161,7 @@ def _wait(n, rows, legs, teams, queues, agenda, lines, row):
         rows[NEXT_WAITER, row], n[WAITERS] = n[WAITERS], row
 
 
-@part
+@inlined
 def _look_ahead(n, rows, legs, queues, agenda, first_due):
     """Schedule what a long wait will do to those who began to wait at this instant and still do after the decision."""
     now = n[NOW]
@@ -179,14 +180,14 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
             _schedule(n, agenda, now + queues[queue, first + 3 * number], _key(PHASE_OPEN, row, IMPATIENT + 1 + number))
 
 
-@part
+@inlined
 def _has_impatience(n, rows, queues, row, queue, entered):
     """Return whether the end of a customer's patience moves the ticket: only from the queue it was opened in."""
     first_wait = entered == rows[OPENED, row] and rows[LEG, row] == rows[FIRST_LEG, row]
     return first_wait and queues[queue, PATIENCE_TO] != LEAVE and rows[PATIENCE, row] < n[HORIZON]
 
 
-@part
+@inlined
 def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
     """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
 
@@ -218,21 +219,21 @@ def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
         _wait(n, rows, legs, teams, queues, agenda, lines, row)
 
 
-@part
+@inlined
 def _gone(n, rows, row):
     """Return whether the customer of a waiting ticket has left for good: only the first leg has an end."""
     first = rows[LEG, row] == rows[FIRST_LEG, row]
     return first and rows[LEAVING, row] < n[NOW] - rows[OPENED, row]
 
 
-@part
+@inlined
 def _leave(rows, row):
     """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
     rows[CLOSED, row] = rows[OPENED, row] + rows[LEAVING, row]
     rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY
 
 
-@part
+@inlined
 def _flush(n, rows):
     """At the horizon, let those go whose patience has ended before it."""
     for row in range(rows.shape[1]):
@@ -243,7 +244,7 @@ def _flush(n, rows):
 # --- decisions ------------------------------------------------------------------------------------------------------
 
 
-@part
+@inlined
 def _decide(n, rows, legs, teams, queues, agenda, lines):
     """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
     while True:
@@ -265,7 +266,7 @@ def _decide(n, rows, legs, teams, queues, agenda, lines):
         _start(n, rows, legs, teams, agenda, best[2], best[4])
 
 
-@part
+@inlined
 def _head(n, rows, legs, queues, lines, queue):
     """Return place and row of who stands first in a queue; stale places and who has left are dropped on the way."""
     while queues[queue, SIZE]:
@@ -278,7 +279,7 @@ def _head(n, rows, legs, queues, lines, queue):
     return 0, NOBODY
 
 
-@part
+@inlined
 def _start(n, rows, legs, teams, agenda, row, team):
     """Begin work. The handling time is stretched once, by the number then held by each agent."""
     leg = rows[LEG, row]
@@ -297,18 +298,18 @@ def _start(n, rows, legs, teams, agenda, row, team):
 # --- the minute -----------------------------------------------------------------------------------------------------
 
 
-@part
-def _tick(n, rows, legs, first_due, floor, minute):
+@inlined
+def _tick(n, rows, legs, first_due, arrays, minute):
     """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
     complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
-    step(minute + 1, complaints, unanswerable, floor.levels)
-    for stream in range(len(floor.ends)):
-        level = floor.levels.floats[minute + 1, LEVEL_LATE + stream]
-        first, end = n[CANDIDATE + stream], floor.ends[stream]
-        n[CANDIDATE + stream] = _admit(n, rows, floor.agenda, floor.candidates, floor.marks, first, end, level)
+    step(minute + 1, complaints, unanswerable, arrays.levels)
+    for stream in range(len(arrays.ends)):
+        level = arrays.levels.floats[minute + 1, LEVEL_LATE + stream]
+        first, end = n[CANDIDATE + stream], arrays.ends[stream]
+        n[CANDIDATE + stream] = _admit(n, rows, arrays.agenda, arrays.candidates, arrays.marks, first, end, level)
 
 
-@part
+@inlined
 def _admit(n, rows, agenda, stream, marks, first, end, level):
     """Open, each at its time, the coming minute's candidates whose mark is under the level; return the next one."""
     end_ms = n[NOW] + MINUTE_MS
@@ -319,14 +320,14 @@ def _admit(n, rows, agenda, stream, marks, first, end, level):
     return first
 
 
-@part
+@inlined
 def _note_unanswered(n, rows, first_due, row):
     """Note when the customer of a ticket opened now will complain, unless it is answered before."""
     if rows[UNANSWERED, row] < n[HORIZON] - n[NOW]:
         _note(rows, first_due, row, 0, n[NOW] + rows[UNANSWERED, row])
 
 
-@part
+@inlined
 def _note_unsolved(n, rows, legs, first_due, row):
     """Note when the customer of a ticket not solved at first contact will complain, if it was answered in time."""
     in_time = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] <= rows[SILENCE, row]
@@ -334,7 +335,7 @@ def _note_unsolved(n, rows, legs, first_due, row):
         _note(rows, first_due, row, 1, n[NOW] + rows[UNSOLVED, row])
 
 
-@part
+@inlined
 def _note(rows, first_due, row, unsolved, due_ms):
     """Put a complaint into the chain of its minute: 2 x row, and one more if the ticket is an unsolved one."""
     minute = due_ms // MINUTE_MS
@@ -342,7 +343,7 @@ def _note(rows, first_due, row, unsolved, due_ms):
     first_due[minute] = 2 * row + unsolved
 
 
-@part
+@inlined
 def _complaints(rows, legs, first_due, minute, at_opening):
     """Return how many complaints of a minute are made, those of tickets not resolved by then; how many unanswerable."""
     made, quiet, complaint = 0, 0, first_due[minute]
@@ -365,13 +366,13 @@ def _complaints(rows, legs, first_due, minute, at_opening):
 # --- heaps ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@inlined
 def _key(phase, row, what):
     """Return the place in an instant: by phase, then by row."""
     return phase << PHASE_BITS | row << WHAT_BITS | what
 
 
-@part
+@inlined
 def _schedule(n, agenda, due_ms, key):
     """Put an event on the agenda, unless it is due at or after the horizon: into the heap or its minute's chain."""
     if due_ms >= n[HORIZON]:
@@ -397,7 +398,7 @@ def _schedule(n, agenda, due_ms, key):
     n[FIRST + minute] = link
 
 
-@part
+@inlined
 def _moot(n, rows, row, what):
     """Return whether an event will change nothing: the wait that grows old has ended, or the question is answered."""
     if what >= IMPATIENT:
@@ -405,7 +406,7 @@ def _moot(n, rows, row, what):
     return what == ASKS and not _still_asks(n, rows, row)
 
 
-@part
+@inlined
 def _load(n, rows, agenda, roots, shifts):
     """Put what is due in the next minute into the heap, which so stays small."""
     minute = n[LOADED]
@@ -429,7 +430,7 @@ def _load(n, rows, agenda, roots, shifts):
         _schedule(n, agenda, minute * MINUTE_MS, _key(PHASE_LEVELS, minute, OPENS))
 
 
-@part
+@inlined
 def _stand(n, rows, queues, lines, where):
     """Put a row into a queue's line, at a place; one that it had in it before is stale from now on."""
     row, queue, place = where
@@ -442,7 +443,7 @@ def _stand(n, rows, queues, lines, where):
     queues[queue, SIZE] += 1
 
 
-@part
+@inlined
 def _drop_waiter(queues, lines, queue):
     """Take the first off a queue's line."""
     pop(lines, queue, queues[queue, SIZE])

@@ -10,7 +10,7 @@ import numpy as np
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.engine.outcome import LEFT, RESOLVED, Outcome
-from sim.feedback import Flow, LevelRules
+from sim.feedback import FeedbackInputs, FeedbackParameters
 from sim.feedback import columns as level
 
 
@@ -29,12 +29,14 @@ class Account(NamedTuple):
     places: dict[str, Ints]
 
 
-def must_balance(outcome: Outcome, flow: Flow, rules: LevelRules | None, *, every_minute: bool = False) -> None:
+def check_conservation(
+    outcome: Outcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
+) -> None:
     """Raise ConservationError for the first account of a replication that does not balance, with its place.
 
     Only the last minute is looked at, which holds the sums of all before it, unless every minute is asked for.
     """
-    for account in accounts(outcome, flow, rules, every_minute=every_minute):
+    for account in accounts(outcome, inputs, rules, every_minute=every_minute):
         places = np.stack(np.broadcast_arrays(*account.places.values()))
         wrong = (places.sum(axis=0) != account.came) | (places < 0).any(axis=0)
         if wrong.any():
@@ -44,18 +46,20 @@ def must_balance(outcome: Outcome, flow: Flow, rules: LevelRules | None, *, ever
 
 
 def accounts(
-    outcome: Outcome, flow: Flow, rules: LevelRules | None, *, every_minute: bool = False
+    outcome: Outcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
 ) -> Iterator[Account]:
     """Yield the accounts of one replication: tickets at its end; withdrawals, and money by rail in US cents."""
     yield _tickets(outcome)
-    if rules is None or not outcome.level_ints.shape[1]:
+    if rules is None or not outcome.feedback_ints.shape[1]:
         return
     sums = np.cumsum if every_minute else _total
     at = slice(None) if every_minute else slice(-1, None)
-    ints, rails = outcome.level_ints, outcome.level_rails[:, :, at].transpose(1, 0, 2)
-    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(flow.withdrawals), sums(ints[level.REQUESTS]))
-    yield _requested(rails, sums(flow.requests[:, 1] + flow.requests[:, 3], axis=1) + _frightened(flow, ints[:, at]))
-    deposits = sums(flow.deposits, axis=1) if flow.deposits.size else 0
+    ints, rails = outcome.feedback_ints, outcome.feedback_rails[:, :, at].transpose(1, 0, 2)
+    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(inputs.withdrawals), sums(ints[level.REQUESTS]))
+    yield _requested(
+        rails, sums(inputs.requests[:, 1] + inputs.requests[:, 3], axis=1) + _frightened(inputs, ints[:, at])
+    )
+    deposits = sums(inputs.deposits, axis=1) if inputs.deposits.size else 0
     yield _wallets(rails, rules, deposits)
 
 
@@ -95,10 +99,10 @@ def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterato
     yield Account("attempts to withdraw", attempts, failed | refused | inside)
 
 
-def _frightened(flow: Flow, ints: Ints) -> Ints:
+def _frightened(inputs: FeedbackInputs, ints: Ints) -> Ints:
     """Return by rail the money that those who have panicked by each minute asked for, in cents."""
-    rails = np.arange(len(flow.requests))[:, None]
-    by_rail = np.where(flow.fright_rail == rails, flow.fright_cents, 0)
+    rails = np.arange(len(inputs.requests))[:, None]
+    by_rail = np.where(inputs.panic_rail == rails, inputs.panic_cents, 0)
     return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[level.PANICKED]]
 
 
@@ -114,7 +118,7 @@ def _requested(rails: Ints, came: Ints) -> Account:
     return Account("cents asked for", came, places)
 
 
-def _wallets(rails: Ints, rules: LevelRules, deposits: Ints | int) -> Account:
+def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Account:
     """What the wallets of a rail held at first and got; rails without a wallet have nothing, and pay from nowhere."""
     owns = np.array([[rail.hot_cents >= 0] for rail in rules.rails])
     start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in rules.rails])

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sim.core.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import Demand
 from sim.engine.setup import candidates, clocks
-from sim.feedback import LEVEL_COLUMN, LevelRules, levels_of, ticks
+from sim.feedback import ADMISSION_COLUMN, FeedbackParameters, state_of, ticks
 
 if TYPE_CHECKING:
-    from sim.engine.reference import Floor
+    from sim.engine.reference import DeskState
 
 ALWAYS = -1
 """Earlier than any time: nobody was answered by then."""
@@ -25,12 +25,12 @@ Note = tuple[int, int, int, int]
 class Minute:
     """The minute clock: it steps the live levels and admits the coming minute's candidates under them."""
 
-    def __init__(self, floor: Floor, rules: LevelRules, at_opening: bool) -> None:
-        self.floor, self.at_opening = floor, at_opening
-        demand = floor.demand
-        self.horizon_ms = floor.desk.horizon_ms
+    def __init__(self, state: DeskState, rules: FeedbackParameters, at_opening: bool) -> None:
+        self.state, self.at_opening = state, at_opening
+        demand = state.demand
+        self.horizon_ms = state.desk.horizon_ms
         minutes = self.horizon_ms // MINUTE_MS
-        self.levels = levels_of(rules, demand.flow, minutes)
+        self.levels = state_of(rules, demand.inputs, minutes)
         self.quiet = demand.quiet.tolist()
         self.due: list[list[Note]] = [[] for _ in range(minutes)]
         self._clocks(demand)
@@ -38,15 +38,15 @@ class Minute:
 
     def _clocks(self, demand: Demand) -> None:
         """Set up when complaints of unanswered and of unsolved tickets are due; NEVER for those that never are."""
-        due = clocks(demand, self.floor.leaving, horizon_ms=self.horizon_ms, at_opening=self.at_opening)
+        due = clocks(demand, self.state.leaving, horizon_ms=self.horizon_ms, at_opening=self.at_opening)
         self.silence_ms = due.silence_ms.tolist()
         self.unanswered_ms = due.unanswered_ms.tolist()
         self.unsolved_ms = due.unsolved_ms.tolist()
 
     def _candidates(self, minutes: int) -> list[tuple[NDArray[np.float64], list[int], list[int], list[float]]]:
         """Return for each stream that has any its level, the first of each minute, rows and marks in order of time."""
-        demand, out = self.floor.demand, []
-        for stream, column in LEVEL_COLUMN.items():
+        demand, out = self.state.demand, []
+        for stream, column in ADMISSION_COLUMN.items():
             rows = candidates(demand, stream)
             if len(rows):
                 first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)
@@ -56,9 +56,9 @@ class Minute:
 
     def clock(self) -> Generator[Any, Any, None]:
         """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        env, quiet, posted = self.floor.env, self.quiet, np.zeros(2, np.int64)
+        env, quiet, posted = self.state.env, self.quiet, np.zeros(2, np.int64)
         steps = ticks(self.levels, posted)
-        start, closed, left = self.floor.leg_start, self.floor.closed, self.floor.left
+        start, closed, left = self.state.leg_start, self.state.closed, self.state.left
         due: list[Note] = []
         at_opening = self.at_opening
         for minute in range(len(self.due)):
@@ -80,10 +80,10 @@ class Minute:
         self, level: NDArray[np.float64], first: list[int], rows: list[int], marks: list[float], minute: int
     ) -> None:
         """Open a stream's candidates of the coming minute whose mark is under its level, each at its time."""
-        floor, now, end = self.floor, level[minute + 1], first[minute + 1]
+        state, now, end = self.state, level[minute + 1], first[minute + 1]
         for i in range(first[minute], end):
             if marks[i] < now:
-                floor.env.at(floor.drawn_ms[rows[i]], PHASE_OPEN, rows[i], floor.admitted, rows[i])
+                state.env.at(state.drawn_ms[rows[i]], PHASE_OPEN, rows[i], state.admitted, rows[i])
 
     def note(self, row: int, leg: int, silent_ms: int, due_ms: int) -> None:
         """Note a complaint that is due before the horizon, unless its ticket is answered by ``silent_ms``."""
@@ -91,7 +91,7 @@ class Minute:
 
     def unsolved(self, row: int, leg: int) -> None:
         """Note when the customer of a ticket not solved at first contact will complain, if answered in time."""
-        floor = self.floor
-        due_ms = floor.env._now + self.unsolved_ms[row]
-        if due_ms < self.horizon_ms and floor.leg_start[leg] <= floor.opened[row] + self.silence_ms[row]:
+        state = self.state
+        due_ms = state.env._now + self.unsolved_ms[row]
+        if due_ms < self.horizon_ms and state.leg_start[leg] <= state.opened[row] + self.silence_ms[row]:
             self.note(row, leg, ALWAYS, due_ms)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sim.core.jit import part
+from sim.core.jit import inlined
 
 
-@part
+@inlined
 def push(heaps, which, size, x, y):
     """Add the pair (x, y) to a heap of ``size`` pairs, which must have room for one more."""
     at = size
@@ -19,7 +19,7 @@ def push(heaps, which, size, x, y):
     heaps[which, at, 0], heaps[which, at, 1] = x, y
 
 
-@part
+@inlined
 def pop(heaps, which, size):
     """Remove the smallest of ``size`` pairs, which stands at 0.
 

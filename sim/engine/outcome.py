@@ -23,7 +23,7 @@ class Outcome:
 
     Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
     another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one.
-    With ``ran_out`` the levels used up a process's drawn times; it then has to be done again, with more of them.
+    With ``exhausted`` the levels used up a process's drawn times; it then has to be done again, with more of them.
     """
 
     opened_ms: Ints
@@ -37,10 +37,10 @@ class Outcome:
     leg_end_ms: Ints
     leg_queue: Ints
     leg_team: Ints
-    level_ints: Ints
-    level_floats: NDArray[np.float64]
-    level_rails: Ints
-    ran_out: bool = False
+    feedback_ints: Ints
+    feedback_floats: NDArray[np.float64]
+    feedback_rails: Ints
+    exhausted: bool = False
 
     @property
     def resolved_ms(self) -> Ints:

@@ -23,7 +23,7 @@ from sim.demand import Demand
 from sim.engine.feedback_clock import Minute
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
 from sim.engine.setup import leaving_ms, roots, takers
-from sim.feedback import LevelRules, ran_out, tables_of
+from sim.feedback import FeedbackParameters, exhausted, tables_of
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
@@ -39,7 +39,9 @@ Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
 Callbacks = list[Callable[[Event], None]]
 
 
-def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_from_opening: bool = False) -> Outcome:
+def simulate(
+    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
+) -> Outcome:
     """Return what became of every ticket of ``demand`` at ``desk``.
 
     ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
@@ -48,14 +50,14 @@ def simulate(demand: Demand, desk: Desk, rules: LevelRules | None, *, complain_f
     collecting = gc.isenabled()
     gc.disable()  # nothing here is garbage before the end, and looking for it costs a tenth of the time
     try:
-        floor = Floor(demand, desk)
-        floor.env.process(floor.arrivals())
-        floor.env.process(floor.shifts())
+        state = DeskState(demand, desk)
+        state.env.process(state.arrivals())
+        state.env.process(state.shifts())
         if rules is not None:
-            floor.minute = Minute(floor, rules, complain_from_opening)
-            floor.env.process(floor.minute.clock())
-        floor.env.run_to(desk.horizon_ms)
-        return floor.result()
+            state.minute = Minute(state, rules, complain_from_opening)
+            state.env.process(state.minute.clock())
+        state.env.run_to(desk.horizon_ms)
+        return state.result()
     finally:
         if collecting:
             gc.enable()
@@ -98,7 +100,7 @@ class _Clock(simpy.Environment):
                 raise event._value  # a process failed
 
 
-class Floor:
+class DeskState:
     """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
 
     __slots__ = tuple(_STATE.split())  # too many for the interpreter's fast dictionaries
@@ -424,10 +426,10 @@ class Floor:
             leg_end_ms=end,
             leg_queue=_column(self.queue_of),
             leg_team=_column(self.team_of),
-            level_ints=ints,
-            level_floats=floats,
-            level_rails=rails,
-            ran_out=ran_out(levels),
+            feedback_ints=ints,
+            feedback_floats=floats,
+            feedback_rails=rails,
+            exhausted=exhausted(levels),
         )
 
     def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from sim.core.profiling import Laps
 from sim.demand import draw
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine_simpy
-from sim.engine.conservation import must_balance
+from sim.engine.conservation import check_conservation
 from sim.engine.outcome import Outcome
 from sim.metrics.hourly import Series, hourly
 from sim.metrics.observation.replication import Observation
@@ -49,20 +49,20 @@ def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, la
 
     Raises ConservationError when tickets, withdrawals or money got lost on the way.
     """
-    laps, plenty = laps or Laps(), 0
+    laps, extra_draws = laps or Laps(), 0
     streams = Streams(seed, replication)
     expected = model.expected_in(streams)
     model = model.staffed_in(expected)
     at_opening = model.scenario.complaints.clock == "opening"
     while True:
-        demand = draw(expected, seed=seed, replication=replication, plenty=plenty)
-        laps.lap("draw")
+        demand = draw(expected, seed=seed, replication=replication, extra_draws=extra_draws)
+        laps.mark("draw")
         outcome = ENGINES[engine](demand, model.desk, model.rules, complain_from_opening=at_opening)
-        laps.lap("engine")
-        if not outcome.ran_out:
+        laps.mark("engine")
+        if not outcome.exhausted:
             break
-        plenty += 1  # the first of the draws stay the same, so what went before goes the same way again
-    must_balance(outcome, demand.flow, model.rules)
+        extra_draws += 1  # the first of the draws stay the same, so what went before goes the same way again
+    check_conservation(outcome, demand.inputs, model.rules)
     return Observation(model, demand, outcome, streams, expected)
 
 
@@ -71,5 +71,5 @@ def finish(plan: Plan, number: int) -> Finished:
     laps = Laps()
     observed = observe(plan.model, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
     metrics, series = measure(observed), hourly(observed)
-    laps.lap("metrics")
+    laps.mark("metrics")
     return Finished(number, metrics, series, laps.cpu_s)

@@ -119,7 +119,7 @@ class _Gathering:
                 continue
             one, laps = future.result(), Laps()
             self.checkpoint.add(one.number, one.metrics, one.series)
-            laps.lap("keep")
+            laps.mark("keep")
             self.profile.add(one.cpu_s)
             self.profile.add(laps.cpu_s)
             self.tick()

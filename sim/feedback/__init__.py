@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from sim.feedback.columns import (  # fmt: skip
+    ADMISSION_COLUMN,
     FLOAT_NAMES,
     INT_NAMES,
     LATE_STREAM,
-    LEVEL_COLUMN,
     RAIL_NAMES,
     RUMOUR_STREAM,
     STREAMS,
 )
-from sim.feedback.inputs import Flow
-from sim.feedback.parameters import Countries, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
-from sim.feedback.state import Levels, levels_of, ran_out, tables_of
+from sim.feedback.inputs import FeedbackInputs
+from sim.feedback.parameters import Countries, FeedbackParameters, Gateway, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback.state import FeedbackState, exhausted, state_of, tables_of
 from sim.feedback.step import step, ticks
 
 __all__ = [
-    "FLOAT_NAMES", "INT_NAMES", "LATE_STREAM", "LEVEL_COLUMN", "RAIL_NAMES", "RUMOUR_STREAM", "STREAMS", "Countries",
-    "Flow", "Gateway", "LevelRules", "Levels", "Limits", "Mistake", "Panic", "Rail", "Voice", "levels_of", "ran_out",
-    "step", "tables_of", "ticks",
+    "ADMISSION_COLUMN", "FLOAT_NAMES", "INT_NAMES", "LATE_STREAM", "RAIL_NAMES", "RUMOUR_STREAM", "STREAMS",
+    "Countries", "FeedbackInputs", "FeedbackParameters", "FeedbackState", "Gateway", "Limits", "Mistake", "Panic",
+    "Rail", "Voice", "exhausted", "state_of", "step", "tables_of", "ticks",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ FLOAT_NAMES = (
     RUMOUR, TRUST, REVIEW_CREDIT, ERROR_SHARE, TIGHTNESS, LEVEL_LATE, LEVEL_RUMOUR, LEVEL_FAULT, LEVEL_LIMITED,
     LEVEL_ADDRESS, LEVEL_NETWORK, LEVEL_BARRED, LEVEL_SIGNUP,
 ) = range(len(FLOAT_NAMES))  # fmt: skip
-LEVEL_COLUMN = {stream: LEVEL_LATE + stream for stream in range(len(STREAMS))}
+ADMISSION_COLUMN = {stream: LEVEL_LATE + stream for stream in range(len(STREAMS))}
 """A level is the share of a stream's candidates admitted in the minute; above 1 it is cut short."""
 
 RAIL_NAMES = (
@@ -51,13 +51,13 @@ RAIL_NAMES = (
 is on its way from the cold to the hot one; money of requests given up, turned away, barred or dropped, of those who
 will try once more, and of those held."""
 
-GIVEN_NAMES = (
+EXOGENOUS_NAMES = (
     "quiet_late", "quiet_fault", "quiet_limited", "tightness", "contagion", "boost", "boost_unanswered", "trust_shock",
     "other_requests",
 )  # fmt: skip
 (
     QUIET_LATE, QUIET_FAULT, QUIET_LIMITED, MARKET_TIGHTNESS, CONTAGION, BOOST, BOOST_UNANSWERED, TRUST_SHOCK, OTHERS,
-) = range(len(GIVEN_NAMES))  # fmt: skip
+) = range(len(EXOGENOUS_NAMES))  # fmt: skip
 """What a minute is given from outside, 0 where nothing is: the shares of three streams that words
 prevent (announcements, status messages), how far
 the market alone tightens limits, people frightened by other platforms, posts' worth of amplification (of what can be

@@ -18,16 +18,16 @@ def _no_floats() -> Floats:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow:
+class FeedbackInputs:
     """Requests to withdraw by rail, what can be reviewed or not, and minute; and all else that is drawn for the levels.
 
     ``requests[rail]`` has four lines: how many are automatic, their money in cents, how many are reviewed, theirs.
     Empty arrays stand for nothing. ``posts_ms`` and ``campaign_ms`` are times of posts that name no ticket.
     ``closed`` marks the minutes in which a rail pays nothing, ``deposits`` are cents into its hot wallet, ``blocks``
     the minute of each block of its chain (NEVER-like large ones at the end), ``refill_minutes`` how long each refill
-    takes. ``given`` has the lines of ``columns.GIVEN_NAMES``. ``copy_times``, ``fright_times`` and ``calm_times`` are
-    the times of Poisson processes of rate 1, in units of their intensity (random time change: Kurtz 1980); ``marks``
-    weigh posts, and who is frightened asks for ``fright_cents`` on ``fright_rail``.
+    takes. ``exogenous`` has the lines of ``columns.EXOGENOUS_NAMES``. ``copy_times``, ``panic_times``, ``calm_times``
+    are those of Poisson processes of rate 1, in units of their intensity (random time change: Kurtz 1980); ``marks``
+    weigh posts, and who is frightened asks for ``panic_cents`` on ``panic_rail``.
     """
 
     requests: Ints
@@ -37,13 +37,13 @@ class Flow:
     deposits: Ints = field(default_factory=_no_ints)
     blocks: Ints = field(default_factory=_no_ints)
     refill_minutes: Ints = field(default_factory=_no_ints)
-    given: Floats = field(default_factory=_no_floats)
+    exogenous: Floats = field(default_factory=_no_floats)
     copy_times: Floats = field(default_factory=_no_floats)
-    fright_times: Floats = field(default_factory=_no_floats)
+    panic_times: Floats = field(default_factory=_no_floats)
     calm_times: Floats = field(default_factory=_no_floats)
     post_marks: Floats = field(default_factory=_no_floats)
-    fright_rail: Ints = field(default_factory=_no_ints)
-    fright_cents: Ints = field(default_factory=_no_ints)
+    panic_rail: Ints = field(default_factory=_no_ints)
+    panic_cents: Ints = field(default_factory=_no_ints)
 
     @property
     def minutes(self) -> int:

@@ -118,7 +118,7 @@ class Panic:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LevelRules:
+class FeedbackParameters:
     """All of it; what is left out does nothing."""
 
     rails: tuple[Rail, ...] = (Rail(),)

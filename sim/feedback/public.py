@@ -8,7 +8,7 @@ drawn are the times of Poisson processes of rate 1 on the scale of the running i
 
 from __future__ import annotations
 
-from sim.core.jit import part
+from sim.core.jit import inlined
 from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
@@ -40,7 +40,7 @@ from sim.feedback.state import (
 )  # fmt: skip
 
 
-@part
+@inlined
 def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
     """Write what the posts of the last minute do: copies in the coming one, rumour, trust, and who still signs up."""
     numbers, minute = lv.numbers[0], row - 2
@@ -59,11 +59,11 @@ def hear(lv, row, complaints, unanswerable):  # type: ignore[no-untyped-def]
         _copy(lv, row, posts - hidden, hidden)
     trust = lv.floats[row - 1, TRUST]
     trust += (1.0 - trust) * numbers.trust_recovery - trust * numbers.trust_loss * posts
-    lv.floats[row, TRUST] = min(max(trust + lv.given[TRUST_SHOCK, row - 1], 0.0), 1.0)
+    lv.floats[row, TRUST] = min(max(trust + lv.exogenous[TRUST_SHOCK, row - 1], 0.0), 1.0)
     lv.floats[row, LEVEL_SIGNUP] = 1.0 - numbers.signup_weight * (1.0 - lv.floats[row, TRUST])
 
 
-@part
+@inlined
 def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
     """Add the last minute's posts, each with its mark, to the cascades; write how many copies the coming one brings.
 
@@ -71,8 +71,8 @@ def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
     what is below one is carried to the next.
     """
     numbers = lv.numbers[0]
-    weight = _marks(lv, answerable) + lv.given[BOOST, row - 1]
-    weight_unanswered = _marks(lv, unanswerable) + lv.given[BOOST_UNANSWERED, row - 1]
+    weight = _marks(lv, answerable) + lv.exogenous[BOOST, row - 1]
+    weight_unanswered = _marks(lv, unanswerable) + lv.exogenous[BOOST_UNANSWERED, row - 1]
     jump, jump_unanswered = 1.0 - numbers.decay, 1.0 - numbers.unanswered_decay
     lv.sums[CASCADE] = lv.sums[CASCADE] * numbers.decay + numbers.copies * jump * weight
     lv.sums[UNANSWERED] *= numbers.unanswered_decay
@@ -87,7 +87,7 @@ def _copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
         lv.sums[COPY_CARRY], lv.ints[row, COPIES_UNANSWERABLE] = exact - hidden, hidden
 
 
-@part
+@inlined
 def _marks(lv, posts):  # type: ignore[no-untyped-def]
     """Return the marks of so many posts, in the order in which they come; they are used again after the last."""
     weight, at = 0.0, lv.at[POST_AT]
@@ -98,7 +98,7 @@ def _marks(lv, posts):  # type: ignore[no-untyped-def]
     return weight
 
 
-@part
+@inlined
 def _passed(times, at, place, until):  # type: ignore[no-untyped-def]
     """Return how many of the drawn times have come by the running intensity ``until``, and move on past them."""
     first = at[place]
@@ -109,7 +109,7 @@ def _passed(times, at, place, until):  # type: ignore[no-untyped-def]
     return last - first
 
 
-@part
+@inlined
 def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     """Frighten depositors, by those who are frightened, by rumour and from outside; each asks for money at once."""
     numbers = lv.numbers[0]
@@ -118,14 +118,14 @@ def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     spreaders, panicked = lv.ints[row - 1, SPREADERS], lv.ints[row - 1, PANICKED]
     calm_ones = numbers.depositors - panicked
     excess = max(lv.floats[row, RUMOUR] - numbers.rumour_threshold, 0.0)
-    force = numbers.spread * spreaders + numbers.per_rumour * excess + lv.given[CONTAGION, row - 1]
+    force = numbers.spread * spreaders + numbers.per_rumour * excess + lv.exogenous[CONTAGION, row - 1]
     force *= 1.0 + numbers.distrust_weight * (1.0 - lv.floats[row, TRUST])
     lv.sums[FRIGHTENED] += force * calm_ones / numbers.depositors
     first = lv.at[FRIGHT_AT]
-    new = min(_passed(lv.fright_times, lv.at, FRIGHT_AT, lv.sums[FRIGHTENED]), calm_ones)
+    new = min(_passed(lv.panic_times, lv.at, FRIGHT_AT, lv.sums[FRIGHTENED]), calm_ones)
     for i in range(first, first + new):
-        lv.now[lv.fright_rail[i], AUTO] += 1
-        lv.now[lv.fright_rail[i], AUTO_C] += lv.fright_cents[i]
+        lv.now[lv.panic_rail[i], AUTO] += 1
+        lv.now[lv.panic_rail[i], AUTO_C] += lv.panic_cents[i]
     lv.sums[CALMED] += numbers.calm * spreaders
     calmed = min(_passed(lv.calm_times, lv.at, CALM_AT, lv.sums[CALMED]), spreaders)
     lv.ints[row, SPREADERS] = spreaders + new - calmed

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
-from sim.feedback.columns import COLD_C, FLOAT_NAMES, GIVEN_NAMES, HOT_C, INT_NAMES, RAIL_NAMES, TRUST
-from sim.feedback.inputs import Flow
-from sim.feedback.parameters import LevelRules, Rail
+from sim.feedback.columns import COLD_C, EXOGENOUS_NAMES, FLOAT_NAMES, HOT_C, INT_NAMES, RAIL_NAMES, TRUST
+from sim.feedback.inputs import FeedbackInputs
+from sim.feedback.parameters import FeedbackParameters, Rail
 
 AUTO, AUTO_C, HAND, HAND_C = range(4)
 """Requests on their way through a minute: those without and with a review, and their money."""
@@ -48,7 +48,7 @@ NUMBERS = np.dtype((np.record, _FIELDS))
 """The rules' own numbers, each always of the same kind: one record, which costs a call less than as many numbers."""
 
 
-class Levels(NamedTuple):
+class FeedbackState(NamedTuple):
     """What ``step`` reads and writes; see the modules ``columns`` and this one for the names of lines and places.
 
     ``ints`` and ``floats`` have a row for each minute, ``rails`` one for each minute and rail, so that what a step
@@ -69,17 +69,17 @@ class Levels(NamedTuple):
     requests: Ints
     closed: Ints
     deposits: Ints
-    given: Floats
+    exogenous: Floats
     posts: Ints
     blocks: Ints
     paid_at_block: Ints
     refill_minutes: Ints
     copy_times: Floats
-    fright_times: Floats
+    panic_times: Floats
     calm_times: Floats
     post_marks: Floats
-    fright_rail: Ints
-    fright_cents: Ints
+    panic_rail: Ints
+    panic_cents: Ints
     loads: Floats
     errors: Floats
     rail_ints: Ints
@@ -90,17 +90,17 @@ BATCH, CONFIRMATIONS, FINAL_MINUTES, LOW_C, TARGET_C, HIGH_C, HAS_WALLET = range
 """Columns of ``rail_ints``."""
 
 
-def levels_of(rules: LevelRules, flow: Flow, minutes: int) -> Levels:
+def state_of(rules: FeedbackParameters, inputs: FeedbackInputs, minutes: int) -> FeedbackState:
     """Return the levels before the first minute. Raises ValueError when flow and rules have not the same rails."""
     rails = len(rules.rails)
-    if flow.requests.shape != (rails, 4, minutes):
-        raise ValueError(f"flow: got requests of shape {flow.requests.shape}; must be {(rails, 4, minutes)}")
+    if inputs.requests.shape != (rails, 4, minutes):
+        raise ValueError(f"inputs: got requests of shape {inputs.requests.shape}; must be {(rails, 4, minutes)}")
     columns = np.zeros((minutes + 1, rails, len(RAIL_NAMES)), np.int64)
     floats = np.zeros((minutes + 1, len(FLOAT_NAMES)))
     floats[0, TRUST] = 1.0
     for number, rail in enumerate(rules.rails):
         columns[0, number, HOT_C], columns[0, number, COLD_C] = max(rail.hot_cents, 0), rail.cold_cents
-    return Levels(
+    return FeedbackState(
         numbers=_numbers(rules),
         ints=np.zeros((minutes + 1, len(INT_NAMES)), np.int64),
         floats=floats,
@@ -111,20 +111,20 @@ def levels_of(rules: LevelRules, flow: Flow, minutes: int) -> Levels:
         carry=np.zeros((rails, PAYING + 1)),
         at=_places(rails),
         sums=np.zeros(COPY_CARRY + 1),
-        requests=flow.requests,
-        closed=_or_zeros(flow.closed, (rails, minutes), np.int64),
-        deposits=_or_zeros(flow.deposits, (rails, minutes), np.int64),
-        given=_or_zeros(flow.given, (len(GIVEN_NAMES), minutes), np.float64),
-        posts=_posts(flow, minutes),
-        blocks=flow.blocks if flow.blocks.size else np.full((rails, 1), minutes + 1),
-        paid_at_block=np.zeros((rails, max(flow.blocks.shape[-1], 1)), np.int64),
-        refill_minutes=flow.refill_minutes if flow.refill_minutes.size else np.ones((rails, 1), np.int64),
-        copy_times=flow.copy_times,
-        fright_times=flow.fright_times,
-        calm_times=flow.calm_times,
-        post_marks=flow.post_marks,
-        fright_rail=flow.fright_rail,
-        fright_cents=flow.fright_cents,
+        requests=inputs.requests,
+        closed=_or_zeros(inputs.closed, (rails, minutes), np.int64),
+        deposits=_or_zeros(inputs.deposits, (rails, minutes), np.int64),
+        exogenous=_or_zeros(inputs.exogenous, (len(EXOGENOUS_NAMES), minutes), np.float64),
+        posts=_posts(inputs, minutes),
+        blocks=inputs.blocks if inputs.blocks.size else np.full((rails, 1), minutes + 1),
+        paid_at_block=np.zeros((rails, max(inputs.blocks.shape[-1], 1)), np.int64),
+        refill_minutes=inputs.refill_minutes if inputs.refill_minutes.size else np.ones((rails, 1), np.int64),
+        copy_times=inputs.copy_times,
+        panic_times=inputs.panic_times,
+        calm_times=inputs.calm_times,
+        post_marks=inputs.post_marks,
+        panic_rail=inputs.panic_rail,
+        panic_cents=inputs.panic_cents,
         loads=np.array(rules.gateway.loads_per_minute, np.float64),
         errors=np.array(rules.gateway.error_shares, np.float64),
         rail_ints=np.array([_rail_ints(rail) for rail in rules.rails], np.int64),
@@ -139,14 +139,14 @@ def _places(rails: int) -> Ints:
     return at
 
 
-def _or_zeros(given: NDArray[Any], shape: tuple[int, ...], kind: type) -> NDArray[Any]:
-    return given if given.size else np.zeros(shape, kind)
+def _or_zeros(exogenous: NDArray[Any], shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+    return exogenous if exogenous.size else np.zeros(shape, kind)
 
 
-def _posts(flow: Flow, minutes: int) -> Ints:
+def _posts(inputs: FeedbackInputs, minutes: int) -> Ints:
     """Return by the minute the posts that name no ticket: of the background, and of campaigns."""
     edges = np.arange(minutes + 1) * MINUTE_MS
-    return np.stack([np.diff(np.searchsorted(times, edges)) for times in (flow.posts_ms, flow.campaign_ms)])
+    return np.stack([np.diff(np.searchsorted(times, edges)) for times in (inputs.posts_ms, inputs.campaign_ms)])
 
 
 def _rail_ints(rail: Rail) -> list[int]:
@@ -157,10 +157,10 @@ def _rail_ints(rail: Rail) -> list[int]:
     ]  # fmt: skip
 
 
-def _numbers(rules: LevelRules) -> NDArray[np.void]:
+def _numbers(rules: FeedbackParameters) -> NDArray[np.void]:
     gateway, countries, limits = rules.gateway, rules.countries, rules.limits
     voice, panic = rules.voice, rules.panic
-    given = {
+    exogenous = {
         "promise_minutes": rules.promise_minutes,
         "hold_minutes": rules.hold_minutes,
         "retry_minutes": gateway.retry_minutes,
@@ -203,22 +203,22 @@ def _numbers(rules: LevelRules) -> NDArray[np.void]:
         "per_rumour": panic.per_rumour,
         "distrust_weight": panic.distrust_weight,
     }
-    return np.array([tuple(given[name] for name in (*_WHOLE, *_REAL))], NUMBERS)
+    return np.array([tuple(exogenous[name] for name in (*_WHOLE, *_REAL))], NUMBERS)
 
 
-def ran_out(levels: Levels | None) -> bool:
+def exhausted(levels: FeedbackState | None) -> bool:
     """Return whether a process used up all its drawn times, so that more of them could have made a difference."""
     if levels is None:
         return False
-    drawn = ((COPY_AT, levels.copy_times), (FRIGHT_AT, levels.fright_times), (CALM_AT, levels.calm_times))
-    whole_crowd = len(levels.fright_times) >= int(levels.numbers["depositors"][0])
+    drawn = ((COPY_AT, levels.copy_times), (FRIGHT_AT, levels.panic_times), (CALM_AT, levels.calm_times))
+    whole_crowd = len(levels.panic_times) >= int(levels.numbers["depositors"][0])
     return any(
         len(times) > 0 and levels.at[place] == len(times) and not (whole_crowd and place != COPY_AT)
         for place, times in drawn
     )
 
 
-def tables_of(levels: Levels | None) -> tuple[Ints, Floats, Ints]:
+def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints]:
     """Return the columns that were written, by the minute: whole numbers, numbers, and by rail; empty for no levels."""
     if levels is None:
         none = np.empty((0, len(RAIL_NAMES), 0), np.int64)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sim.core.jit import compiled, stage
+from sim.core.jit import compiled, outlined
 from sim.feedback.public import hear, run_on_the_bank
 from sim.feedback.withdrawals import request, withdraw
 
 
-@stage
+@outlined
 def step(row, complaints, unanswerable, lv):  # type: ignore[no-untyped-def]
     """Write row ``row`` of every column: the minute after row - 1, in which so many complaints were posted.
 

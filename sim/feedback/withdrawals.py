@@ -8,7 +8,7 @@ cent is lost or made.
 
 from __future__ import annotations
 
-from sim.core.jit import part, stage
+from sim.core.jit import inlined, outlined
 from sim.feedback.columns import (
     AGAIN_C,
     BARRED,
@@ -86,7 +86,7 @@ from sim.feedback.state import (
 )  # fmt: skip
 
 
-@part
+@inlined
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
     """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
     _pass_gateway(lv, row)
@@ -112,10 +112,10 @@ def withdraw(lv, row):  # type: ignore[no-untyped-def]
             late += max(lv.rails[ago, r, PAYOUT_IN] - lv.rails[row, r, FINAL], 0)
     lv.ints[row, N_LATE] = late
     lv.ints[row, N_OPEN] = waiting + lv.ints[row, HELD] - lv.ints[row, RELEASED]
-    lv.floats[row, LEVEL_LATE] = late * lv.numbers[0].late_level * (1.0 - lv.given[QUIET_LATE, row - 1])
+    lv.floats[row, LEVEL_LATE] = late * lv.numbers[0].late_level * (1.0 - lv.exogenous[QUIET_LATE, row - 1])
 
 
-@part
+@inlined
 def request(lv, row):  # type: ignore[no-untyped-def]
     """Put the minute's requests into ``now``: those that were drawn, and those that are made again."""
     again = 0
@@ -129,7 +129,7 @@ def request(lv, row):  # type: ignore[no-untyped-def]
     lv.ints[row, N_AGAIN] = lv.ints[row - 1, N_AGAIN] - again
 
 
-@part
+@inlined
 def portion(cents, some, of):  # type: ignore[no-untyped-def]
     """Return the money of ``some`` of the withdrawals, rounded down; without overflow for any that exist."""
     if some == of:  # as a rule, and a division takes longer than all the rest
@@ -137,7 +137,7 @@ def portion(cents, some, of):  # type: ignore[no-untyped-def]
     return cents // of * some + cents % of * some // of
 
 
-@stage
+@outlined
 def _take_out(lv, r, share, weight, carried):  # type: ignore[no-untyped-def]
     """Move a share of a rail's requests from ``now`` to ``cut``; each has ``weight`` times the mean money."""
     now, cut = lv.now, lv.cut
@@ -164,7 +164,7 @@ def _take_out(lv, r, share, weight, carried):  # type: ignore[no-untyped-def]
     return gone
 
 
-@stage
+@outlined
 def _come_again(lv, r, row, share, minutes, carried):  # type: ignore[no-untyped-def]
     """Let a share of those in ``cut`` come again some minutes later; return how many did not."""
     n = lv.cut[AUTO] + lv.cut[HAND]
@@ -190,7 +190,7 @@ def _come_again(lv, r, row, share, minutes, carried):  # type: ignore[no-untyped
     return n - back
 
 
-@part
+@inlined
 def _error_share(lv, load):  # type: ignore[no-untyped-def]
     """Return the share of requests that fail at a load per minute: straight lines between the points given."""
     loads, errors = lv.loads, lv.errors
@@ -208,14 +208,14 @@ def _error_share(lv, load):  # type: ignore[no-untyped-def]
     return errors[i - 1] + (errors[i] - errors[i - 1]) * (load - loads[i - 1]) / (loads[i] - loads[i - 1])
 
 
-@part
+@inlined
 def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     """Let the gateway answer what it can at this load."""
     n = 0
     for r in range(lv.now.shape[0]):
         n += lv.now[r, AUTO] + lv.now[r, HAND]
     lv.ints[row, REQUESTS] = n
-    load = n + lv.given[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers[0].polls_per_open
+    load = n + lv.exogenous[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers[0].polls_per_open
     share = _error_share(lv, load)
     lv.floats[row, ERROR_SHARE] = share
     failed = gave_up = 0
@@ -224,10 +224,10 @@ def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
         gave_up += _come_again(lv, r, row, lv.numbers[0].retry_share, lv.numbers[0].retry_minutes, RETRYING)
     lv.ints[row, FAILED] = lv.ints[row - 1, FAILED] + failed
     lv.ints[row, GAVE_UP] = lv.ints[row - 1, GAVE_UP] + gave_up
-    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers[0].fault_level * (1.0 - lv.given[QUIET_FAULT, row - 1])
+    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers[0].fault_level * (1.0 - lv.exogenous[QUIET_FAULT, row - 1])
 
 
-@stage
+@outlined
 def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     """Refuse for good what a country forbids, and count what is forbidden and gets past the check."""
     n = barred = breaches = 0
@@ -247,10 +247,10 @@ def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     lv.floats[row, LEVEL_BARRED] = n * lv.numbers[0].barred_share * lv.numbers[0].barred_level
 
 
-@part
+@inlined
 def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     """Refuse what is over the limit, for as many accounts as the market or an empty wallet tightens it."""
-    tight = lv.given[MARKET_TIGHTNESS, row - 1]
+    tight = lv.exogenous[MARKET_TIGHTNESS, row - 1]
     for r in range(lv.now.shape[0]):
         enough = lv.numbers[0].hot_share * lv.rail_ints[r, TARGET_C]
         if lv.rail_ints[r, HAS_WALLET] and lv.rails[row - 1, r, HOT_C] < enough:
@@ -263,10 +263,10 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
         away += _come_again(lv, r, row, lv.numbers[0].back_share, lv.numbers[0].back_minutes, RETURNING)
     lv.ints[row, OVER_LIMIT] = lv.ints[row - 1, OVER_LIMIT] + refused
     lv.ints[row, TURNED_AWAY] = lv.ints[row - 1, TURNED_AWAY] + away
-    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers[0].limited_level * (1.0 - lv.given[QUIET_LIMITED, row - 1])
+    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers[0].limited_level * (1.0 - lv.exogenous[QUIET_LIMITED, row - 1])
 
 
-@part
+@inlined
 def _confirm(lv, row):  # type: ignore[no-untyped-def]
     """Let the customers confirm; some drop out."""
     dropped = 0
@@ -277,7 +277,7 @@ def _confirm(lv, row):  # type: ignore[no-untyped-def]
     lv.ints[row, DROPPED] = lv.ints[row - 1, DROPPED] + dropped
 
 
-@stage
+@outlined
 def _go_astray(lv, row, kind, share, level):  # type: ignore[no-untyped-def]
     """Count what was confirmed to a wrong address (kind 0) or over a wrong network (1), and its money, to be paid."""
     confirmed = astray = cents = 0
@@ -295,7 +295,7 @@ def _go_astray(lv, row, kind, share, level):  # type: ignore[no-untyped-def]
     lv.floats[row, LEVEL_ADDRESS + kind] = confirmed * share * level
 
 
-@part
+@inlined
 def _screen(lv, row):  # type: ignore[no-untyped-def]
     """Put what needs a review into its line, and what does not into the payout lines; then review, oldest first."""
     rails, now = lv.rails, lv.now
@@ -319,7 +319,7 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
         lv.floats[row, REVIEW_CREDIT] = credit - able if waiting > able else 0.0
 
 
-@part
+@inlined
 def _review(lv, row, able):  # type: ignore[no-untyped-def]
     """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
     rails, minute = lv.rails, lv.at[REVIEW_AT]
@@ -338,7 +338,7 @@ def _review(lv, row, able):  # type: ignore[no-untyped-def]
     lv.at[REVIEW_AT] = minute
 
 
-@part
+@inlined
 def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
     """Put what was reviewed into the payout line, but for the share that is held first."""
     held = held_cents = 0
@@ -356,7 +356,7 @@ def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
     lv.rails[row, r, PAYOUT_IN_C] += cents - held_cents
 
 
-@part
+@inlined
 def _pay(lv, row, r):  # type: ignore[no-untyped-def]
     """Pay what the line and the hot wallet allow, the oldest minute first; nobody overtakes."""
     rails, rules = lv.rails, lv.rail_ints
@@ -390,7 +390,7 @@ def _pay(lv, row, r):  # type: ignore[no-untyped-def]
         _move_cold(lv, row, r, hot)
 
 
-@part
+@inlined
 def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     """Order money from the cold wallet when the hot one runs low, unless some is on its way; give it what is over."""
     rails, rules, refills = lv.rails, lv.rail_ints, lv.at[RAIL_AT + 3 * r + 2]
@@ -409,7 +409,7 @@ def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     rails[row, r, HOT_C] = hot
 
 
-@part
+@inlined
 def _settle(lv, row, r):  # type: ignore[no-untyped-def]
     """Write how many payments are final: those with enough blocks on them, or of long enough ago."""
     rails, rules, needed = lv.rails, lv.rail_ints, lv.rail_ints[r, CONFIRMATIONS]

@@ -16,7 +16,7 @@ import numpy as np
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.tables import ENDPOINTS
 from sim.demand import ceilings
-from sim.feedback import LEVEL_COLUMN
+from sim.feedback import ADMISSION_COLUMN
 from sim.feedback.columns import N_LATE, RUMOUR
 from sim.metrics import (
     public as public_metrics,
@@ -30,10 +30,10 @@ from sim.metrics.observation.counts import (
     DUE,
     ESCALATED,
     FIRST_CONTACT,
-    FLOOR,
     HUMAN,
     IN_TIME,
     REGULATOR,
+    UNLIMITED,
 )
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
@@ -155,7 +155,7 @@ def _posts(observed: Observation) -> float:
 
 
 def _floor(observed: Observation) -> Values:
-    without = _per_day(FLOOR)(observed)
+    without = _per_day(UNLIMITED)(observed)
     return without | {"": (without[""] or 0.0) + _posts(observed)}
 
 
@@ -164,7 +164,7 @@ def _reducible(observed: Observation) -> Values:
 
 
 def _peak_day(observed: Observation) -> Values:
-    posts = np.concatenate([observed.demand.flow.posts_ms, observed.demand.flow.campaign_ms])
+    posts = np.concatenate([observed.demand.inputs.posts_ms, observed.demand.inputs.campaign_ms])
     days = (posts[observed.measured(posts)] - observed.from_ms) // DAY_MS
     direct = observed.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
     return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
@@ -210,8 +210,8 @@ def _level_peak(table: str, column: int) -> Callable[[Observation], Values]:
 def _refused(observed: Observation) -> Values:
     """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
     per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(observed.model.scenario)}
-    floats = observed.outcome.level_floats[:, observed.from_ms // MINUTE_MS :]
-    excess = {stream: np.maximum(floats[LEVEL_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    floats = observed.outcome.feedback_floats[:, observed.from_ms // MINUTE_MS :]
+    excess = {stream: np.maximum(floats[ADMISSION_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
     return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
 
 
@@ -293,9 +293,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "withdrawals_late_peak", "withdrawals", -1, "most withdrawals late at once",
-        _level_peak("level_ints", N_LATE),
+        _level_peak("feedback_ints", N_LATE),
     ),
-    Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("level_floats", RUMOUR)),
+    Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("feedback_floats", RUMOUR)),
     Metric(
         "candidates_refused", "tickets", -1, "tickets that a live level above its ceiling could not provide",
         _refused,

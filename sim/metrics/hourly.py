@@ -18,7 +18,7 @@ from sim.feedback.columns import (
     TIGHTNESS,
     TRUST,
 )
-from sim.metrics.observation.counts import BOT, COMPLAINT, FLOOR, HUMAN, by_hour
+from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN, UNLIMITED, by_hour
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.numerics.survival import NOT_REACHED
@@ -71,11 +71,11 @@ def hourly(observed: Observation) -> Series:
     out["all", "new_human"] = human.sum(axis=0)
     out["all", "n_backlog"] = observed.spans[""].hourly.astype(np.float64)
     out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
-    out["all", "new_complaints_floor"] = counted[FLOOR].sum(axis=0).astype(np.float64)
-    flow = observed.demand.flow
-    out["all", "new_posts"] = _posts(observed, flow.posts_ms, flow.campaign_ms)
+    out["all", "new_complaints_floor"] = counted[UNLIMITED].sum(axis=0).astype(np.float64)
+    inputs = observed.demand.inputs
+    out["all", "new_posts"] = _posts(observed, inputs.posts_ms, inputs.campaign_ms)
     if observed.model.scenario.campaigns:
-        out["all", "new_campaign_posts"] = _posts(observed, flow.campaign_ms)
+        out["all", "new_campaign_posts"] = _posts(observed, inputs.campaign_ms)
     for number, name in enumerate(observed.demand.categories):
         out[f"category:{name}", "new_tickets"] = new_tickets[number]
         out[f"category:{name}", "new_human"] = human[number]
@@ -114,7 +114,7 @@ def _endpoints(observed: Observation, out: Series) -> None:
 
 
 def _levels(observed: Observation, out: Series) -> None:
-    ints, floats = observed.outcome.level_ints, observed.outcome.level_floats
+    ints, floats = observed.outcome.feedback_ints, observed.outcome.feedback_floats
     if observed.model.rules is None:
         return
     ends = slice(observed.from_ms // MINUTE_MS + 59, None, 60)
@@ -135,8 +135,8 @@ def _levels(observed: Observation, out: Series) -> None:
 
 def _money(observed: Observation, out: Series, ends: slice) -> None:
     """Write what was paid, what the hot wallets hold, and what gateway and limits refuse."""
-    scenario, rules, rails = observed.model.scenario, observed.model.rules, observed.outcome.level_rails
-    floats, first = observed.outcome.level_floats, observed.from_ms // MINUTE_MS
+    scenario, rules, rails = observed.model.scenario, observed.model.rules, observed.outcome.feedback_rails
+    floats, first = observed.outcome.feedback_floats, observed.from_ms // MINUTE_MS
     assert scenario.withdrawals is not None
     assert rules is not None
     paid = rails[:, PAID_C].sum(axis=0)

@@ -14,7 +14,7 @@ from sim.scenario.schema.withdrawals import Mistakes
 
 def _grown(observed: Observation, column: int) -> float:
     """Return by how much a running sum grew in a measured day."""
-    line, first = observed.outcome.level_ints[column], observed.from_ms // MINUTE_MS
+    line, first = observed.outcome.feedback_ints[column], observed.from_ms // MINUTE_MS
     return int(line[-1] - (line[first - 1] if first else 0)) / observed.days
 
 
@@ -55,7 +55,7 @@ def _recovered(observed: Observation) -> Values:
         return {"": None}
     mine = (observed.demand.kind == CANDIDATE) & (observed.demand.stream == level.NETWORK_STREAM)
     resolved = int(observed.measured(observed.outcome.resolved_ms[mine]).sum())
-    n, cents = (int(observed.outcome.level_ints[one, -1]) for one in (level.WRONG_NETWORK, level.WRONG_NETWORK_C))
+    n, cents = (int(observed.outcome.feedback_ints[one, -1]) for one in (level.WRONG_NETWORK, level.WRONG_NETWORK_C))
     return {"": resolved * network.recovered_share * cents / n / 100 / observed.days if n else 0.0}
 
 

@@ -13,12 +13,12 @@ from sim.metrics.observation.replication import Observation
 
 def posts(observed: Observation) -> int:
     """Return the measured posts that name no ticket: background and campaigns."""
-    flow = observed.demand.flow
-    return sum(int(observed.measured(times).sum()) for times in (flow.posts_ms, flow.campaign_ms))
+    inputs = observed.demand.inputs
+    return sum(int(observed.measured(times).sum()) for times in (inputs.posts_ms, inputs.campaign_ms))
 
 
 def _minutes(observed: Observation, column: int) -> int:
-    return int(observed.outcome.level_ints[column, observed.from_ms // MINUTE_MS :].sum())
+    return int(observed.outcome.feedback_ints[column, observed.from_ms // MINUTE_MS :].sum())
 
 
 def _copied(observed: Observation) -> Values:
@@ -37,12 +37,12 @@ def _public(observed: Observation) -> Values:
 
 def _peak_day(observed: Observation) -> Values:
     """Return the posts of the day with the most of them."""
-    days, flow = observed.days, observed.demand.flow
+    days, inputs = observed.days, observed.demand.inputs
     by_day = np.zeros(days)
-    for times in (observed.complaint_ms, flow.posts_ms, flow.campaign_ms):
+    for times in (observed.complaint_ms, inputs.posts_ms, inputs.campaign_ms):
         by_day += np.bincount((times[observed.measured(times)] - observed.from_ms) // DAY_MS, minlength=days)
     if observed.model.scenario.copies:
-        copies = observed.outcome.level_ints[level.COPIES, observed.from_ms // MINUTE_MS :]
+        copies = observed.outcome.feedback_ints[level.COPIES, observed.from_ms // MINUTE_MS :]
         by_day += copies.reshape(days, -1).sum(axis=1)
     return {"": float(by_day.max())}
 
@@ -78,16 +78,16 @@ def _spam(observed: Observation) -> Values:
 
 
 def _trust_low(observed: Observation) -> Values:
-    if observed.model.scenario.trust is None or not observed.outcome.level_floats.size:
+    if observed.model.scenario.trust is None or not observed.outcome.feedback_floats.size:
         return {"": None}
-    return {"": float(observed.outcome.level_floats[level.TRUST, observed.from_ms // MINUTE_MS :].min())}
+    return {"": float(observed.outcome.feedback_floats[level.TRUST, observed.from_ms // MINUTE_MS :].min())}
 
 
 def _ran(observed: Observation) -> Values:
     rules = observed.model.rules
     if observed.model.scenario.run is None or rules is None or not rules.panic.depositors:
         return {"": None}
-    return {"": int(observed.outcome.level_ints[level.PANICKED, -1]) / rules.panic.depositors}
+    return {"": int(observed.outcome.feedback_ints[level.PANICKED, -1]) / rules.panic.depositors}
 
 
 METRICS: tuple[Metric, ...] = (

@@ -25,7 +25,7 @@ def _grown(observed: Observation, line: Ints) -> Ints:
 
 
 def _known(observed: Observation) -> bool:
-    return observed.model.scenario.withdrawals is not None and observed.outcome.level_ints.size > 0
+    return observed.model.scenario.withdrawals is not None and observed.outcome.feedback_ints.size > 0
 
 
 def _daily(*columns: int) -> Callable[[Observation], Values]:
@@ -34,7 +34,7 @@ def _daily(*columns: int) -> Callable[[Observation], Values]:
     def daily(observed: Observation) -> Values:
         if not _known(observed):
             return {"": None}
-        return {"": sum(int(_grown(observed, observed.outcome.level_ints[one])) for one in columns) / observed.days}
+        return {"": sum(int(_grown(observed, observed.outcome.feedback_ints[one])) for one in columns) / observed.days}
 
     return daily
 
@@ -42,7 +42,7 @@ def _daily(*columns: int) -> Callable[[Observation], Values]:
 def _requests(observed: Observation) -> Values:
     if not _known(observed):
         return {"": None}
-    return {"": int(observed.outcome.level_ints[level.REQUESTS, _first(observed) :].sum()) / observed.days}
+    return {"": int(observed.outcome.feedback_ints[level.REQUESTS, _first(observed) :].sum()) / observed.days}
 
 
 def _by_asset(observed: Observation, values: list[float | None], whole: float | None) -> Values:
@@ -54,7 +54,7 @@ def _paid(column: int, unit: float) -> Callable[[Observation], Values]:
     def paid(observed: Observation) -> Values:
         if not _known(observed):
             return {"": None}
-        by_rail = _grown(observed, observed.outcome.level_rails[:, column]) * unit / observed.days
+        by_rail = _grown(observed, observed.outcome.feedback_rails[:, column]) * unit / observed.days
         return _by_asset(observed, by_rail.tolist(), float(by_rail.sum()))
 
     return paid
@@ -72,7 +72,7 @@ def _wallet_low(observed: Observation) -> Values:
     rails, rules = _wallets(observed), observed.model.rules
     if not rails or rules is None:
         return {"": None}
-    hot = observed.outcome.level_rails[:, level.HOT_C, _first(observed) :].min(axis=-1)
+    hot = observed.outcome.feedback_rails[:, level.HOT_C, _first(observed) :].min(axis=-1)
     low: list[float | None] = [None] * len(hot)
     for rail in rails:
         low[rail] = int(hot[rail]) / rules.rails[rail].target_cents
@@ -82,7 +82,7 @@ def _wallet_low(observed: Observation) -> Values:
 def _short(observed: Observation) -> Values:
     if not _wallets(observed):
         return {"": None}
-    return {"": int((observed.outcome.level_ints[level.SHORT, _first(observed) :] > 0).sum()) / 60}
+    return {"": int((observed.outcome.feedback_ints[level.SHORT, _first(observed) :] > 0).sum()) / 60}
 
 
 def _assets_left(observed: Observation) -> Values:
@@ -91,7 +91,7 @@ def _assets_left(observed: Observation) -> Values:
     if not rails or rules is None:
         return {"": None}
     before = sum(rules.rails[rail].hot_cents + rules.rails[rail].cold_cents for rail in rails)
-    deposits, paid = observed.demand.flow.deposits, observed.outcome.level_rails[:, level.PAID_C, -1]
+    deposits, paid = observed.demand.inputs.deposits, observed.outcome.feedback_rails[:, level.PAID_C, -1]
     change = sum((int(deposits[rail].sum()) if deposits.size else 0) - int(paid[rail]) for rail in rails)
     return {"": (before + change) / before if before else None}
 
@@ -99,8 +99,8 @@ def _assets_left(observed: Observation) -> Values:
 def _failed(observed: Observation) -> Values:
     if not _known(observed) or observed.model.scenario.gateway is None:
         return {"": None}
-    asked = int(observed.outcome.level_ints[level.REQUESTS, _first(observed) :].sum())
-    return {"": int(_grown(observed, observed.outcome.level_ints[level.FAILED])) / asked if asked else None}
+    asked = int(observed.outcome.feedback_ints[level.REQUESTS, _first(observed) :].sum())
+    return {"": int(_grown(observed, observed.outcome.feedback_ints[level.FAILED])) / asked if asked else None}
 
 
 def _final(p: float) -> Callable[[Observation], Values]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.demand.withdrawals import depositors_of
-from sim.feedback import Countries, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback import Countries, FeedbackParameters, Gateway, Limits, Mistake, Panic, Rail, Voice
 from sim.numerics.lognormal import exceeding
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Jurisdiction, Withdrawals, WrongAddress
@@ -12,7 +12,7 @@ from sim.scenario.schema.withdrawals import Jurisdiction, Withdrawals, WrongAddr
 _MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
 
-def rules_of(scenario: Scenario) -> LevelRules | None:
+def feedback_parameters_of(scenario: Scenario) -> FeedbackParameters | None:
     """Return the level rules of a scenario, or None when no live level is in use and no minute clock runs."""
     if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run, _signup_weight(scenario))):
         return None
@@ -26,7 +26,7 @@ def rules_of(scenario: Scenario) -> LevelRules | None:
             "rumour_threshold": rumour.threshold,
             "rumour_level_per_complaint": rumour.tickets_per_hour / rumour.ceiling_per_hour,
         }
-    return LevelRules(**rules)  # type: ignore[arg-type]
+    return FeedbackParameters(**rules)  # type: ignore[arg-type]
 
 
 def _money(scenario: Scenario, money: Withdrawals) -> dict[str, object]:

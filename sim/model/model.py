@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from sim.core.lazy import lazy_property
 from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
 from sim.drivers.market import Market, market_in, market_of, varies
-from sim.feedback import LevelRules
-from sim.model.feedback_parameters import rules_of
+from sim.feedback import FeedbackParameters
+from sim.model.feedback_parameters import feedback_parameters_of
 from sim.model.measurement import Measurement, measurement_of
 from sim.model.offered_load import extra_of
 from sim.numerics.streams import Streams
@@ -23,7 +23,7 @@ class Model:
     scenario: Scenario
     market: Market
     desk: Desk
-    rules: LevelRules | None
+    rules: FeedbackParameters | None
 
     @lazy_property
     def measurement(self) -> Measurement:
@@ -48,12 +48,14 @@ class Model:
             return self
         return replace(self, desk=desk_of(self.scenario, extra_of(self.scenario, expected.market, expected)))
 
-    def demand(self, *, seed: int, replication: int, plenty: int = 0) -> Demand:
-        """Return every draw of one replication; for ``plenty`` see ``draw``."""
-        return draw(self.expected_in(Streams(seed, replication)), seed=seed, replication=replication, plenty=plenty)
+    def demand(self, *, seed: int, replication: int, extra_draws: int = 0) -> Demand:
+        """Return every draw of one replication; for ``extra_draws`` see ``draw``."""
+        return draw(
+            self.expected_in(Streams(seed, replication)), seed=seed, replication=replication, extra_draws=extra_draws
+        )
 
 
 def build(scenario: Scenario) -> Model:
     """Return the model of a scenario. Raises ScenarioFaults when its candles do not serve it."""
     market = market_of(scenario)
-    return Model(scenario, market, desk_of(scenario, extra_of(scenario, market)), rules_of(scenario))
+    return Model(scenario, market, desk_of(scenario, extra_of(scenario, market)), feedback_parameters_of(scenario))

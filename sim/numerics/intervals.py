@@ -39,7 +39,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Stay:
+class Intervals:
     """Things of one kind that begin and end."""
 
     begin_ms: Ints

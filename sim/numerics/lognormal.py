@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 from sim.numerics.normal import normal_quantile
 
 STEPS = 4096
@@ -47,7 +47,7 @@ def exceeding(limit_usd: float, *, mean: float, cv: float) -> tuple[float, float
     return float(ndtr(z)), float(ndtr(z + sigma))
 
 
-@part
+@inlined
 def amount(law, u):  # type: ignore[no-untyped-def]
     """Return the amount, in whole cents and at least 1, at the probability u in (0, 1)."""
     at = u * STEPS

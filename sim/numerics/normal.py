@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sim.core.jit import part
+from sim.core.jit import inlined
 
 Coefficients = tuple[float, float, float, float, float, float, float, float]
 
@@ -23,7 +23,7 @@ _F = (2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.846318317510054681
       0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1.0)  # fmt: skip
 
 
-@part
+@inlined
 def normal_quantile(p: float) -> float:
     """Return z with P(Z <= z) = p, for p in (0, 1), to 1e-15 relative.
 
@@ -38,7 +38,7 @@ def normal_quantile(p: float) -> float:
     return -z if q < 0 else z
 
 
-@part
+@inlined
 def _ratio(top: Coefficients, bottom: Coefficients, r: float) -> float:
     """Return the value at r of one polynomial over that of another."""
     above, below = 0.0, 0.0

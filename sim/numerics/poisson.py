@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.core.jit import compiled, part, special
+from sim.core.jit import compiled, inlined, scipy_special
 from sim.numerics.normal import normal_quantile
 
 _SUMMED_BELOW = 8.0
@@ -16,8 +16,8 @@ _FAR = 9.0
 _EXPANDED_ABOVE = 1e5
 _GOOD, _NO_MEAN, _NO_UNIFORM = range(3)
 
-_gammainc = special("gammainc", 2)
-_gammaincc = special("gammaincc", 2)
+_gammainc = scipy_special("gammainc", 2)
+_gammaincc = scipy_special("gammaincc", 2)
 
 
 def poisson_count(mean: ArrayLike, u: ArrayLike) -> NDArray[np.int64]:
@@ -52,7 +52,7 @@ def _counts(mean: NDArray[np.float64], u: NDArray[np.float64], out: NDArray[np.i
     return _GOOD
 
 
-@part
+@inlined
 def count(mean: float, u: float) -> int:
     """Return ``poisson_count`` of one valid mean and uniform.
 
@@ -68,7 +68,7 @@ def count(mean: float, u: float) -> int:
     return k if sure else _walked(k, mean, u)
 
 
-@part
+@inlined
 def _summed(mean: float, u: float) -> tuple[int, bool]:
     """Return the count by adding terms, and whether u is further from a step than their rounding.
 
@@ -83,7 +83,7 @@ def _summed(mean: float, u: float) -> tuple[int, bool]:
     return k, total > u + _SUM_MARGIN
 
 
-@part
+@inlined
 def _expanded(mean: float, u: float) -> tuple[int, bool]:
     """Return the count by expansion, and whether x is further from a step than its error."""
     w = normal_quantile(u) if u > 0.0 else -_FAR
@@ -95,7 +95,7 @@ def _expanded(mean: float, u: float) -> tuple[int, bool]:
     return int(max(mean + w * math.sqrt(mean) + (w * w - 1.0) / 6, 0.0)), False
 
 
-@part
+@inlined
 def expansion(mean: float, w: float) -> tuple[float, float]:
     """Return the solution x of Q(x, mean) = P(Z <= w), Z normal, and a bound on its error.
 
@@ -118,7 +118,7 @@ def _walked(k: int, mean: float, u: float) -> int:
     return k
 
 
-@part
+@inlined
 def _reached(k: int, mean: float, u: float) -> bool:
     """Return whether P(N <= k) >= u, by the smaller of the two tails."""
     if u > 0.5:

@@ -19,7 +19,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 
 Key = np.uint64
 DAY_STRIDE = 1 << 32
@@ -30,7 +30,7 @@ _M1, _M2 = Key(0xBF58476D1CE4E5B9), Key(0x94D049BB133111EB)
 _S30, _S27, _S31, _S12 = Key(30), Key(27), Key(31), Key(12)
 
 
-@part
+@inlined
 def mix(x: Key) -> Key:
     """Return SplitMix64's finaliser of 64 bits."""
     x = (x ^ (x >> _S30)) * _M1
@@ -38,25 +38,25 @@ def mix(x: Key) -> Key:
     return x ^ (x >> _S31)
 
 
-@part
+@inlined
 def unit(bits: Key) -> float:
     """Return a number in the open interval (0, 1) from the upper 52 of 64 bits."""
     return (np.int64(bits >> _S12) + 0.5) * 2.0**-52
 
 
-@part
+@inlined
 def stream_keys(root: NDArray[Key], name0: Key, name1: Key) -> tuple[Key, Key]:
     """Return both keys of a stream in the replication whose two keys are ``root``."""
     return mix(root[0] ^ name0), mix(root[1] ^ name1)
 
 
-@part
+@inlined
 def ticket_key(k0: Key, k1: Key, ordinal: int) -> Key:
     """Return the key of a stream's ticket, from which all its numbers come."""
     return mix(np.uint64(ordinal) * _GOLDEN + k0) ^ k1
 
 
-@part
+@inlined
 def uniform(key: Key, purpose: Key) -> float:
     """Return a ticket's uniform in (0, 1) for a purpose."""
     return unit(mix(key ^ purpose))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.core.arrays import Floats, Ints
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 
 NOT_REACHED = -1
 
@@ -68,7 +68,7 @@ def product_limit(keys: Ints, groups: int, bits: int, shares: Floats) -> Ints:
     return found
 
 
-@part
+@inlined
 def leave(estimate: Estimate, g: int, at_risk: int, duration: int, censored: int) -> None:
     """Let one of a group go, by the event or censored, so that ``at_risk`` stay."""
     if not censored:
@@ -81,7 +81,7 @@ def leave(estimate: Estimate, g: int, at_risk: int, duration: int, censored: int
         look_ahead(estimate, g)
 
 
-@part
+@inlined
 def look_ahead(estimate: Estimate, g: int) -> None:
     """Work out with how many at risk the next share is reached; -1, and so never, when all are."""
     estimate.enough[g] = -1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.core.jit import part
+from sim.core.jit import inlined
 
 
-@part
+@inlined
 def whole(time_ms: int, unit_ms: int) -> np.int64:
     """Return how many whole units fit into a time of 0 or more: ``time_ms // unit_ms``, in 0.6 of its time.
 

@@ -18,8 +18,19 @@ from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.withdrawals import unit_times
-from sim.feedback import Flow, LevelRules, Levels, Panic, Rail, Voice, levels_of, ran_out, step, tables_of
-from sim.feedback.columns import CONTAGION, COPIES, FINAL, GIVEN_NAMES, PAID, PANICKED, SHORT, SPREADERS
+from sim.feedback import (
+    FeedbackInputs,
+    FeedbackParameters,
+    FeedbackState,
+    Panic,
+    Rail,
+    Voice,
+    exhausted,
+    state_of,
+    step,
+    tables_of,
+)
+from sim.feedback.columns import CONTAGION, COPIES, EXOGENOUS_NAMES, FINAL, PAID, PANICKED, SHORT, SPREADERS
 from sim.numerics.streams import Streams
 from sim.selfcheck.check import Check, Quantity
 
@@ -47,11 +58,11 @@ def advance(levels, first, last):  # type: ignore[no-untyped-def]
         step(minute + 1, 0, 0, levels)
 
 
-def run(rules: LevelRules, flow: Flow) -> Levels:
+def run(rules: FeedbackParameters, inputs: FeedbackInputs) -> FeedbackState:
     """Return the levels after all minutes. Raises ArithmeticError when the draws did not suffice."""
-    levels = levels_of(rules, flow, flow.minutes)
-    advance(levels, 0, flow.minutes)
-    if ran_out(levels):
+    levels = state_of(rules, inputs, inputs.minutes)
+    advance(levels, 0, inputs.minutes)
+    if exhausted(levels):
         raise ArithmeticError("the levels used up their draws: draw more of them")
     return levels
 
@@ -79,12 +90,12 @@ class Posts(NamedTuple):
 def copies_of(streams: Streams, name: str, posts_ms: Ints, minutes: int, *, ratio: float, decay: float) -> Ints:
     """Return by the minute the copies of posts, each of which brings ``ratio`` on average, fading with ``decay``."""
     expected = len(posts_ms) * ratio / (1 - ratio)
-    flow = Flow(
+    inputs = FeedbackInputs(
         requests=no_requests(minutes),
         posts_ms=posts_ms,
         copy_times=unit_times(streams, f"{name} copies", _enough(expected, (1 - ratio) ** -2)),
     )
-    copies: Ints = tables_of(run(LevelRules(voice=Voice(copies=ratio, decay=decay)), flow))[0][COPIES]
+    copies: Ints = tables_of(run(FeedbackParameters(voice=Voice(copies=ratio, decay=decay)), inputs))[0][COPIES]
     return copies
 
 
@@ -196,33 +207,33 @@ def _run_size(streams: Streams, name: str, contacts: float, setting: tuple[int, 
     depositors, calm, small = setting
     for drawn in (small, depositors):
         frights = unit_times(streams, f"{name} fright", drawn)
-        given = np.zeros((len(GIVEN_NAMES), round(200 / calm)))
-        given[CONTAGION, 0] = frights[0] * (1 + 1e-12)  # one depositor, and the next gap is whole
-        flow = Flow(
-            requests=no_requests(given.shape[1]),
-            given=given,
-            fright_times=frights,
+        exogenous = np.zeros((len(EXOGENOUS_NAMES), round(200 / calm)))
+        exogenous[CONTAGION, 0] = frights[0] * (1 + 1e-12)  # one depositor, and the next gap is whole
+        inputs = FeedbackInputs(
+            requests=no_requests(exogenous.shape[1]),
+            exogenous=exogenous,
+            panic_times=frights,
             calm_times=unit_times(streams, f"{name} calm", drawn),
-            fright_rail=np.zeros(drawn, np.int64),
-            fright_cents=np.ones(drawn, np.int64),
+            panic_rail=np.zeros(drawn, np.int64),
+            panic_cents=np.ones(drawn, np.int64),
         )
         panic = Panic(depositors=depositors, spread=contacts * calm, calm=calm)
-        levels = levels_of(LevelRules(panic=panic), flow, flow.minutes)
+        levels = state_of(FeedbackParameters(panic=panic), inputs, inputs.minutes)
         done = _until(levels, _all_calm, every=250)
-        if not ran_out(levels):
+        if not exhausted(levels):
             return int(levels.ints[done, PANICKED])
     raise ArithmeticError("more have panicked than there are")
 
 
-def _all_calm(levels: Levels, row: int) -> bool:
+def _all_calm(levels: FeedbackState, row: int) -> bool:
     return bool(levels.ints[row, SPREADERS] == 0)
 
 
-def _was_short(levels: Levels, row: int) -> bool:
+def _was_short(levels: FeedbackState, row: int) -> bool:
     return bool(levels.ints[: row + 1, SHORT].any())
 
 
-def _until(levels: Levels, ended: Callable[[Levels, int], bool], *, every: int) -> int:
+def _until(levels: FeedbackState, ended: Callable[[FeedbackState, int], bool], *, every: int) -> int:
     """Step on until something has ended, looked at every so many minutes; return the row reached."""
     last = levels.ints.shape[0] - 1
     for first in range(0, last, every):
@@ -280,7 +291,9 @@ def _short_by(streams: Streams, name: str, money: tuple[float, float, float, flo
     paid_in: Ints = np.rint(np.arange(minutes + 1) * premium * 100 / per_hour).astype(np.int64)
     deposits = paid_in[1:] - paid_in[:-1]
     rail = Rail(payouts_per_minute=_MANY, final_minutes=1, hot_cents=round(reserve * 100))
-    levels = levels_of(LevelRules(rails=(rail,)), Flow(requests=requests, deposits=deposits[None]), minutes)
+    levels = state_of(
+        FeedbackParameters(rails=(rail,)), FeedbackInputs(requests=requests, deposits=deposits[None]), minutes
+    )
     _until(levels, _was_short, every=2_000)
     if not levels.ints[:, SHORT].any():
         raise ArithmeticError("a wallet was not short in the time given: the run is too short")
@@ -298,8 +311,8 @@ def _confirmations(blocks: int) -> Check:
         requests[0, :2] = 1
         found = unit_times(Streams(seed, number), "blocks", _enough(minutes / block_min, 1.0)) * block_min
         rail = Rail(payouts_per_minute=_MANY, confirmations=blocks)
-        flow = Flow(requests=requests, blocks=found[None].astype(np.int64))
-        rails = tables_of(run(LevelRules(rails=(rail,)), flow))[2]
+        inputs = FeedbackInputs(requests=requests, blocks=found[None].astype(np.int64))
+        rails = tables_of(run(FeedbackParameters(rails=(rail,)), inputs))[2]
         final = np.searchsorted(rails[0, FINAL], rails[0, PAID])
         return (final - np.arange(minutes))[: minutes - round(30 * block_min)]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim import theory
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.metrics.observation.replication import Observation
-from sim.numerics.intervals import Stay
+from sim.numerics.intervals import Intervals
 from sim.selfcheck.check import Check, Quantity
 from sim.selfcheck.queues import deterministic, exponential
 
@@ -145,8 +145,8 @@ def _surge() -> Check:
     )  # fmt: skip
 
 
-def _waiting(observed: Observation) -> Stay:
-    return Stay(observed.outcome.opened_ms, observed.outcome.first_start_ms)
+def _waiting(observed: Observation) -> Intervals:
+    return Intervals(observed.outcome.opened_ms, observed.outcome.first_start_ms)
 
 
 def _peak(observed: Observation) -> tuple[int, int]:

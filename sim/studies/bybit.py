@@ -53,24 +53,24 @@ def begins(observed: Observation) -> int:
 
 def left(observed: Observation) -> np.ndarray:
     """Return by the minute the requests that are not paid yet: in review and in the payout lines."""
-    rails = observed.outcome.level_rails.sum(axis=0)
+    rails = observed.outcome.feedback_rails.sum(axis=0)
     return rails[level.REVIEW_IN] - rails[level.REVIEWED] + rails[level.PAYOUT_IN] - rails[level.PAID]
 
 
 def assets_bn(observed: Observation, minute: int) -> float:
     """Return the money in all wallets, hot, cold and on its way between them."""
-    return float(observed.outcome.level_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
+    return float(observed.outcome.feedback_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
 
 
 def out_bn(observed: Observation, minute: int) -> float:
     """Return the money paid within a day."""
-    paid = observed.outcome.level_rails[:, level.PAID_C].sum(axis=0)
+    paid = observed.outcome.feedback_rails[:, level.PAID_C].sum(axis=0)
     return float((paid[minute + DAY] - paid[minute]) / BN)
 
 
 def paid_after_h(observed: Observation, *, reviewed: bool) -> float:
     """Return the hours until the last who asked in the ten hours is paid, or leaves the review."""
-    rails, end = observed.outcome.level_rails, begins(observed) + TEN_HOURS
+    rails, end = observed.outcome.feedback_rails, begins(observed) + TEN_HOURS
     into, out = (level.REVIEW_IN, level.REVIEWED) if reviewed else (level.PAYOUT_IN, level.PAID)
     last = max(int(np.searchsorted(rail[out], rail[into, end - 1])) for rail in rails)
     return (last - begins(observed)) / 60
@@ -82,7 +82,7 @@ def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Ro
     silent = run(load("bybit_replay", sets=[*sets, "announcements.ceo.effect=0"]), replications=replications, seed=1)
     all_of_it = [done.observed(i) for i in range(replications)]
     at = begins(all_of_it[0])
-    asked = [float(f.demand.flow.withdrawals[at : at + TEN_HOURS].sum()) for f in all_of_it]
+    asked = [float(f.demand.inputs.withdrawals[at : at + TEN_HOURS].sum()) for f in all_of_it]
     remain = [float(left(f)[at + TEN_HOURS]) for f in all_of_it]
     paid = [a - r for a, r in zip(asked, remain, strict=True)]
     lines, reviews = ([paid_after_h(f, reviewed=one) for f in all_of_it] for one in (False, True))

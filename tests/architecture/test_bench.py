@@ -90,8 +90,8 @@ def test_the_desk_alone_has_no_clock_of_levels() -> None:
     whole, alone = (models[f"compiled, {name}"](1).outcome for name in ("baseline", "desk alone"))
     assert whole is not None
     assert alone is not None
-    assert whole.level_ints.shape[1] == 1440
-    assert alone.level_ints.shape[1] == 0
+    assert whole.feedback_ints.shape[1] == 1440
+    assert alone.feedback_ints.shape[1] == 0
 
 
 def test_models_that_are_not_the_same_desk_are_told() -> None:

@@ -115,7 +115,7 @@ def plain(days: int, setting: Setting) -> Contender:
     def lazy_property(seed: int) -> Turn:
         laps = Laps()
         result = plain_run(days, seed, setting)
-        laps.lap("all")
+        laps.mark("all")
         return Turn(laps.cpu_s, (result.handled_front, result.handled_second, result.left))
 
     return lazy_property
@@ -128,7 +128,7 @@ def ciw(days: int) -> Contender:
     def lazy_property(seed: int) -> Turn:
         laps = Laps()
         handled = run(days, seed)
-        laps.lap("all")
+        laps.mark("all")
         return Turn(laps.cpu_s, handled)
 
     return lazy_property
@@ -143,9 +143,9 @@ def ours(model: Model, engine: str, each: int = 1) -> Contender:
             laps = Laps()
             observed = observe(model, seed=seed, replication=replication, engine=engine, laps=laps)
             measure(observed)
-            laps.lap("metrics")
+            laps.mark("metrics")
             hourly(observed)
-            laps.lap("series")
+            laps.mark("series")
             cpu_s = {station: cpu_s[station] + laps.cpu_s[station] / each for station in STATIONS}
             first = (
                 first or observed.outcome

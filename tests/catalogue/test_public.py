@@ -91,7 +91,7 @@ def test_a_smear_s_spam_touches_no_other_draw() -> None:
     assert with_spam.spam_ms.max() < begin + 48 * HOUR_MS
     for name in ("opened_ms", "leg_handle_ms", "complaint_after_ms"):
         assert getattr(with_spam, name).tobytes() == getattr(without, name).tobytes()
-    assert with_spam.flow.campaign_ms.tobytes() == without.flow.campaign_ms.tobytes()
+    assert with_spam.inputs.campaign_ms.tobytes() == without.inputs.campaign_ms.tobytes()
 
 
 # --- the influencer -----------------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ def copies(mark: float, *, answered: bool) -> np.ndarray:
     world = build(load("kol_amplifies", sets=sets))
     by_hour = []
     for replication in range(10):
-        outcome = simulate(world.demand(seed=SEED, replication=replication, plenty=1), world.desk, world.rules)
-        minutes = outcome.level_ints[COPIES][12 * 60 : (12 + HOURS) * 60]
+        outcome = simulate(world.demand(seed=SEED, replication=replication, extra_draws=1), world.desk, world.rules)
+        minutes = outcome.feedback_ints[COPIES][12 * 60 : (12 + HOURS) * 60]
         by_hour.append(minutes.reshape(HOURS, 60).sum(axis=1))
     return np.mean(by_hour, axis=0)
 

@@ -67,9 +67,9 @@ def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim
 
 def test_a_run_dies_or_takes_more_than_half_and_the_mean_lies_where_nobody_is() -> None:
     shares = np.array([v for v in ran("rumour_run", (), 16).samples("ran_share").values() if v is not None])
-    died, ran_out = shares < 0.02, shares > 0.5
-    assert (died | ran_out).all(), shares
-    assert died.sum() > ran_out.sum() > 2
+    died, exhausted = shares < 0.02, shares > 0.5
+    assert (died | exhausted).all(), shares
+    assert died.sum() > exhausted.sum() > 2
     assert np.abs(shares - shares.mean()).min() > 0.1
 
 

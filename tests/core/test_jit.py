@@ -18,7 +18,7 @@ import pytest
 from sim.core import jit as compiled
 from sim.core.jit import HERE, SOURCES, cache_folder
 
-DECORATORS = {"compiled", "part"}
+DECORATORS = {"compiled", "inlined"}
 DOOR = "core/jit.py"
 
 

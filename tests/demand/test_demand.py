@@ -26,8 +26,8 @@ def arrays(demand: Demand) -> Iterator[tuple[str, np.ndarray]]:
     """Yield every array of a demand with its name."""
     for field in fields(demand):
         value = getattr(demand, field.name)
-        if field.name == "flow":
-            yield from ((f"flow.{f.name}", getattr(value, f.name)) for f in fields(value))
+        if field.name == "inputs":
+            yield from ((f"inputs.{f.name}", getattr(value, f.name)) for f in fields(value))
         elif field.name == "bot_candidates":
             yield from ((f"bot_candidates.{f.name}", getattr(one, f.name)) for one in value for f in fields(one)[2:])
         elif isinstance(value, tuple):
@@ -95,7 +95,7 @@ def test_another_seed_and_another_replication_are_other_draws() -> None:
     for other in (drawn(rich(), seed=2), drawn(rich(), replication=1)):
         assert len(set(one.opened_ms.tolist()) & set(other.opened_ms.tolist())) < 20
         assert len(set(one.leg_handle_ms.tolist()) & set(other.leg_handle_ms.tolist())) < 20
-        assert one.flow.withdrawals.tolist() != other.flow.withdrawals.tolist()
+        assert one.inputs.withdrawals.tolist() != other.inputs.withdrawals.tolist()
 
 
 def test_another_staffing_meets_the_same_customers() -> None:
@@ -120,7 +120,9 @@ def _categories(scenario: Scenario) -> dict[str, Any]:
 
 
 def unlike_flows(a: Demand, b: Demand) -> list[str]:
-    return [f.name for f in fields(a.flow) if getattr(a.flow, f.name).tolist() != getattr(b.flow, f.name).tolist()]
+    return [
+        f.name for f in fields(a.inputs) if getattr(a.inputs, f.name).tolist() != getattr(b.inputs, f.name).tolist()
+    ]
 
 
 def test_a_better_bot_moves_tickets_across_the_line_and_redraws_none() -> None:
@@ -144,8 +146,8 @@ def test_a_longer_run_leaves_its_beginning_as_it_was() -> None:
     horizon = 3 * DAY_MS
     assert early(tickets(long, b), horizon) == tickets(short, a)
     assert logins_of(long)[: 3 * 1440].tolist() == logins_of(short).tolist()
-    assert b.flow.requests[:, :, : 3 * 1440].tolist() == a.flow.requests.tolist()
-    assert b.flow.posts_ms[b.flow.posts_ms < horizon].tolist() == a.flow.posts_ms.tolist()
+    assert b.inputs.requests[:, :, : 3 * 1440].tolist() == a.inputs.requests.tolist()
+    assert b.inputs.posts_ms[b.inputs.posts_ms < horizon].tolist() == a.inputs.posts_ms.tolist()
 
 
 def test_a_shock_on_one_day_leaves_every_other_day_as_it_was() -> None:
@@ -195,7 +197,7 @@ CHANGES: list[tuple[str, dict[str, Any], str]] = [
     ("queues", {"inbox": {"patience": fixed("9 h")}}, "patience_ms"),
     ("queues", {"inbox": {"target": "2 h"}}, "target_ms"),
     ("regulator", {"share": 0.9}, "regulator"),
-    ("complaints", {"background_per_day": 6.0}, "flow.posts_ms"),
+    ("complaints", {"background_per_day": 6.0}, "inputs.posts_ms"),
     ("evidence", {"reply": fixed("1 h")}, "leg_pause_ms"),
     ("evidence", {"first_part": 0.5}, "leg_handle_ms"),
     ("misroute", {"handle": fixed("4 min")}, "leg_handle_ms"),
@@ -316,22 +318,22 @@ def test_flows_have_their_rates_and_their_shock() -> None:
     shock = {"x": {"at": "0 d", "length": "10 d", "withdrawals": 3.0, "logins": 2.0}}
     scenario = rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)
     d = drawn(scenario)
-    auto, review = (d.flow.requests[:, line].sum(axis=0) for line in (0, 2))
+    auto, review = (d.inputs.requests[:, line].sum(axis=0) for line in (0, 2))
     counts = {"withdrawals_auto": auto, "withdrawals_review": review, "logins": logins_of(scenario)}
     per_day = {name: by_minute.reshape(40, 1440).sum(axis=1) for name, by_minute in counts.items()}
     for name, mean, factor in (("withdrawals_auto", 900, 3), ("withdrawals_review", 100, 3), ("logins", 2000, 2)):
         assert abs(per_day[name][10:].mean() - mean) < 4 * np.sqrt(mean / 30)
         assert abs(per_day[name][:10].mean() - mean * factor) < 4 * np.sqrt(mean * factor / 10)
-    assert abs(len(d.flow.posts_ms) - 200) < 4 * np.sqrt(200)
-    assert (np.diff(d.flow.posts_ms) >= 0).all()
+    assert abs(len(d.inputs.posts_ms) - 200) < 4 * np.sqrt(200)
+    assert (np.diff(d.inputs.posts_ms) >= 0).all()
 
 
 def test_a_shock_sends_more_withdrawals_to_review_while_it_lasts_and_touches_no_other_day() -> None:
-    def flow(factor: float) -> np.ndarray:
+    def inputs(factor: float) -> np.ndarray:
         shock = {"x": {"at": "10 d", "length": "10 d", "reviews": factor}}
-        return drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)).flow.requests.sum(axis=0)
+        return drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)).inputs.requests.sum(axis=0)
 
-    usual, more, most = flow(1.0), flow(4.0), flow(50.0)
+    usual, more, most = inputs(1.0), inputs(4.0), inputs(50.0)
     inside = slice(10 * 1440, 20 * 1440)
     for line, mean in ((0, 600), (2, 400)):
         assert abs(more[line, inside].sum() / 10 - mean) < 4 * np.sqrt(mean / 10)

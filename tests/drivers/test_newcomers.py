@@ -78,19 +78,19 @@ def observed(scenario: Scenario, replication: int = 0, seed: int = 1) -> Observa
 # --- delays and learning ----------------------------------------------------------------------------------------
 
 
-@given(flow=st.lists(st.floats(0, 100), min_size=1, max_size=60), mean_hours=st.floats(0.2, 500))
-def test_a_delay_loses_and_makes_nobody(flow: list[float], mean_hours: float) -> None:
+@given(inputs=st.lists(st.floats(0, 100), min_size=1, max_size=60), mean_hours=st.floats(0.2, 500))
+def test_a_delay_loses_and_makes_nobody(inputs: list[float], mean_hours: float) -> None:
     """What has come in and not gone out is what the delay holds: its level times its mean, at the end as at the start.
 
     By d G' = F - G the level at the end is that at the start and, over d, the sum of inflow less outflow.
     """
     mean_ms = round(mean_hours * HOUR_MS)
-    out = delayed(np.array(flow), mean_ms)
-    on = delayed(np.array([*flow, 7.0]), mean_ms)  # the level shows in the next hour, which begins from it
+    out = delayed(np.array(inputs), mean_ms)
+    on = delayed(np.array([*inputs, 7.0]), mean_ms)  # the level shows in the next hour, which begins from it
     h = HOUR_MS / mean_ms
     level = 7.0 + (on[-1] - 7.0) * h / -math.expm1(-h)
     assert on[:-1].tolist() == out.tolist()
-    assert level == pytest.approx(1 + h * (sum(flow) - out.sum()), rel=1e-6, abs=1e-6)
+    assert level == pytest.approx(1 + h * (sum(inputs) - out.sum()), rel=1e-6, abs=1e-6)
 
 
 def test_what_comes_steadily_goes_on_steadily_to_the_last_bit() -> None:
@@ -100,9 +100,9 @@ def test_what_comes_steadily_goes_on_steadily_to_the_last_bit() -> None:
 
 def test_a_pulse_is_learned_by_the_exponential_law() -> None:
     """The excess of a pulse of an hour decays by e within the learning time, and its integral is pulse x learning."""
-    flow = np.ones(24 * 400)
-    flow[0] = 101.0
-    stock = delayed(flow, 10 * DAY_MS) - 1
+    inputs = np.ones(24 * 400)
+    inputs[0] = 101.0
+    stock = delayed(inputs, 10 * DAY_MS) - 1
     assert stock[1 + 240] / stock[1] == pytest.approx(1 / math.e, rel=1e-9)
     # Each of the 100 too many is one ordinary hour's flow, of which the ordinary stock holds 240.
     assert stock.sum() * 240 == pytest.approx(100 * 240, rel=1e-6)
@@ -127,7 +127,7 @@ def test_ordinary_times_are_as_without_newcomers_to_the_last_bit() -> None:
     people = tickets & (b.parent < 0)
     assert b.opened_ms[people].tolist() == a.opened_ms[a.parent < 0].tolist()
     assert b.category[people].tolist() == a.category[a.parent < 0].tolist()
-    assert a.flow.requests.tobytes() == b.flow.requests.tobytes()
+    assert a.inputs.requests.tobytes() == b.inputs.requests.tobytes()
     for name in ("tickets_new_per_day", "complaints_direct_per_day", "occupancy.front", "withdrawals_peak_per_s"):
         assert measure(observed(few))[name] == measure(observed(joined()))[name]
 

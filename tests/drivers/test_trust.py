@@ -60,8 +60,8 @@ def by_day(of: Observation, endpoint: str) -> np.ndarray:
 def test_newcomers_stay_away_by_the_weight_of_the_trust_that_is_gone() -> None:
     """From the third day on trust is 0.4, so that with half the weight 1 - 0.5 x 0.6 = 0.7 of all newcomers come."""
     found, free = observed(0.5), observed(0.0)
-    level = found.outcome.level_floats[LEVEL_SIGNUP]
-    assert (level == 1 - 0.5 * (1 - found.outcome.level_floats[TRUST])).all()
+    level = found.outcome.feedback_floats[LEVEL_SIGNUP]
+    assert (level == 1 - 0.5 * (1 - found.outcome.feedback_floats[TRUST])).all()
     assert level[0] == 1
     assert level[2 * 1440 + 1] == pytest.approx(0.7, rel=1e-4)
     for endpoint, per_day in (("signup", 4800), ("kyc", 2400), ("deposit", 1200)):
@@ -80,7 +80,7 @@ def test_their_documents_are_thinned_and_no_other_is_drawn() -> None:
     mine = found.demand.kind == TASK
     assert (found.demand.stream[mine] == SIGNUP_STREAM).all()
     assert (free.demand.stream == -1).all()
-    level = found.outcome.level_floats[LEVEL_SIGNUP]
+    level = found.outcome.feedback_floats[LEVEL_SIGNUP]
     admitted = found.demand.mark[mine] < level[found.demand.opened_ms[mine] // 60_000]
     drawn = free.outcome.opened_ms[free.demand.kind == TASK]
     assert found.demand.opened_ms[mine].tolist() == drawn.tolist()

@@ -20,7 +20,7 @@ from sim.core.clock import NEVER
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
 from sim.engine.outcome import Outcome
-from sim.feedback import LevelRules, Rail
+from sim.feedback import FeedbackParameters, Rail
 from tests.support.worlds import MIN, Rules, Small, crew, demand, desk, random_world, ticket
 from tests.tools import planted
 from tests.tools.planted import (
@@ -66,13 +66,13 @@ def test_the_engines_make_the_same_of_worlds_that_shrink(world: Small) -> None:
 def rooms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The room of each floor that the compiled engine makes, which begins with the least there can be."""
     made: list[int] = []
-    floor_of = engine_fast.floor_of
+    arrays_of = engine_fast.arrays_of
 
     def noting(*args: object, room: int, **more: object) -> object:
         made.append(room)
-        return floor_of(*args, room=room, **more)  # type: ignore[arg-type]
+        return arrays_of(*args, room=room, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine_fast, "floor_of", noting)
+    monkeypatch.setattr(engine_fast, "arrays_of", noting)
     monkeypatch.setattr(engine_fast, "_ROOM", 0)
     return made
 
@@ -124,8 +124,8 @@ def test_an_engine_leaves_its_inputs_as_they_were() -> None:
 
 
 def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew() -> None:
-    world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, auto=[9, 9, 9])
-    rules = LevelRules(
+    world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, automatic=[9, 9, 9])
+    rules = FeedbackParameters(
         rails=(Rail(payouts_per_minute=2),), rumour_decay=1, rumour_level_per_complaint=1
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
@@ -144,7 +144,10 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
         (Small(demand=demand(ticket(0)), desk=desk(rules=Rules(ages={"q": [(5, 1 << 14)]}))), "priority"),
         (Small(demand=demand(ticket(0)), desk=desk(rules=Rules(ages={"q": [(5, 1)] * 2048}))), "ages of a queue"),
         (Small(demand=demand(ticket(0)), desk=desk(horizon=1 << 48)), "horizon_ms"),
-        (Small(demand=demand(ticket(0), minutes=1), desk=desk(horizon=2 * MIN), rules=LevelRules()), "horizon_ms"),
+        (
+            Small(demand=demand(ticket(0), minutes=1), desk=desk(horizon=2 * MIN), rules=FeedbackParameters()),
+            "horizon_ms",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(world: Small, what: str) -> None:
@@ -163,8 +166,8 @@ def test_the_largest_that_fits_is_the_same() -> None:
 def test_a_swarm_with_every_index_checked_against_its_bounds(tmp_path: Path) -> None:
     probe = """
 import numpy
-from sim.core.jit import compiled, part
-at = part(lambda table, i: table[i])
+from sim.core.jit import compiled, inlined
+at = inlined(lambda table, i: table[i])
 compiled(lambda table, i: at(table, i))(numpy.arange(3), 3)
 """
     environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -246,11 +249,11 @@ def test_a_difference_in_type_shape_or_sign_alone_is_a_difference() -> None:
     assert differences(same, same) == []
     typed = replace(same, closed_ms=same.closed_ms.astype(np.int32))
     short = replace(same, leg_team=same.leg_team[:-1])
-    signed = replace(same, level_floats=-np.zeros_like(same.level_floats))
-    plus = replace(same, level_floats=np.zeros_like(same.level_floats))
+    signed = replace(same, feedback_floats=-np.zeros_like(same.feedback_floats))
+    plus = replace(same, feedback_floats=np.zeros_like(same.feedback_floats))
     assert differences(same, typed)[0].startswith("closed_ms: int64")
     assert differences(same, short)[0].startswith("leg_team: int64")
-    assert differences(plus, signed)[0].startswith("level_floats")
+    assert differences(plus, signed)[0].startswith("feedback_floats")
 
 
 def test_the_command_shows_a_world_and_counts_a_swarm(

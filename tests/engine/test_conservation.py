@@ -11,7 +11,7 @@ import pytest
 
 from sim.cli import main
 from sim.engine import compiled as engine_fast
-from sim.engine.conservation import ConservationError, accounts, must_balance
+from sim.engine.conservation import ConservationError, accounts, check_conservation
 from sim.engine.outcome import Outcome
 from sim.experiment import replication as one_replication
 from sim.experiment.replication import observe
@@ -28,10 +28,10 @@ WORLDS = 2_000
 
 def places_used(world: Small, outcome: Outcome) -> set[str]:
     """Return the places of all accounts that hold something at some minute; all accounts must balance."""
-    flow, rules = world.demand.flow, world.rules
-    must_balance(outcome, flow, rules, every_minute=True)
-    must_balance(outcome, flow, rules)
-    found = accounts(outcome, flow, rules, every_minute=True)
+    inputs, rules = world.demand.inputs, world.rules
+    check_conservation(outcome, inputs, rules, every_minute=True)
+    check_conservation(outcome, inputs, rules)
+    found = accounts(outcome, inputs, rules, every_minute=True)
     return {f"{one.name}: {place}" for one in found for place, n in one.places.items() if n.any()}
 
 
@@ -47,8 +47,8 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
 def test_nothing_is_lost_in_a_scenario(name: str) -> None:
     world = build(load(name, sets=["days=4", "warmup_days=1"]))
     observed = observe(world, seed=2, replication=0)
-    must_balance(observed.outcome, observed.demand.flow, world.rules, every_minute=True)
-    moved = {RAIL_NAMES[column] for column in np.flatnonzero(observed.outcome.level_rails.any(axis=(0, 2)))}
+    check_conservation(observed.outcome, observed.demand.inputs, world.rules, every_minute=True)
+    moved = {RAIL_NAMES[column] for column in np.flatnonzero(observed.outcome.feedback_rails.any(axis=(0, 2)))}
     assert world.rules is None or {"cum_paid_cents", "cum_reviewed_cents"} <= moved
 
 
@@ -70,27 +70,27 @@ NOT_STOCKS = {"new_complaints", "new_copies", "n_spreaders", "n_late", "n_open",
 @pytest.mark.parametrize("column", [name for name in INT_NAMES if name not in NOT_STOCKS])
 def test_a_withdrawal_that_is_counted_wrongly_is_noticed(column: str) -> None:
     world, outcome = busy()
-    ints = outcome.level_ints.copy()
+    ints = outcome.feedback_ints.copy()
     ints[INT_NAMES.index(column), -1] += 1
     with pytest.raises(ConservationError, match="withdraw"):
-        must_balance(replace(outcome, level_ints=ints), world.demand.flow, world.rules)
+        check_conservation(replace(outcome, feedback_ints=ints), world.demand.inputs, world.rules)
 
 
 @pytest.mark.parametrize("column", [name for name in RAIL_NAMES if name not in ("cum_paid", "cum_final")])
 def test_a_cent_that_is_counted_wrongly_is_noticed(column: str) -> None:
     world, outcome = busy()
-    rails = outcome.level_rails.copy()
+    rails = outcome.feedback_rails.copy()
     rails[0, RAIL_NAMES.index(column), -1] += 1
     with pytest.raises(ConservationError):
-        must_balance(replace(outcome, level_rails=rails), world.demand.flow, world.rules)
+        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.rules)
 
 
 def test_more_final_payments_than_payments_are_noticed() -> None:
     world, outcome = busy()
-    rails = outcome.level_rails.copy()
+    rails = outcome.feedback_rails.copy()
     rails[:, RAIL_NAMES.index("cum_final"), -1] = rails[:, RAIL_NAMES.index("cum_paid"), -1] + 1
     with pytest.raises(ConservationError, match=r"-\d confirming"):
-        must_balance(replace(outcome, level_rails=rails), world.demand.flow, world.rules)
+        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.rules)
 
 
 @pytest.mark.parametrize("field", ["opened_ms", "closed_ms", "outcome"])
@@ -103,7 +103,7 @@ def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
     column = getattr(outcome, field).copy()
     column[row] = 0 if field == "outcome" else np.iinfo(np.int64).max // 2 if field == "opened_ms" else -1
     with pytest.raises(ConservationError, match="tickets"):
-        must_balance(replace(outcome, **{field: column}), world.demand.flow, world.rules)
+        check_conservation(replace(outcome, **{field: column}), world.demand.inputs, world.rules)
 
 
 LEAKS = {
@@ -128,7 +128,7 @@ def simulate_all(simulate: Simulate) -> None:
     """Have an engine simulate random worlds that must balance."""
     for seed in range(1_000):
         world = random_world(Random(seed))
-        must_balance(run(simulate, world), world.demand.flow, world.rules)
+        check_conservation(run(simulate, world), world.demand.inputs, world.rules)
 
 
 @pytest.mark.parametrize("leak", LEAKS)
@@ -144,13 +144,13 @@ def test_a_run_that_breaks_the_law_ends_with_code_4(
 
     def leaky(*arguments: object, **named: object) -> Outcome:
         outcome = real(*arguments, **named)
-        outcome.level_rails[0, RAIL_NAMES.index("cum_paid_cents"), -1] += 1
+        outcome.feedback_rails[0, RAIL_NAMES.index("cum_paid_cents"), -1] += 1
         return outcome
 
     monkeypatch.setitem(one_replication.ENGINES, "fast", leaky)
-    given = ["run", "baseline", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
+    exogenous = ["run", "baseline", "--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1"]
     with pytest.raises(SystemExit) as ended:
-        main([*given, "--out", f"{tmp_path}/out", "--quiet"])
+        main([*exogenous, "--out", f"{tmp_path}/out", "--quiet"])
     told = capsys.readouterr().err
     assert ended.value.code == 4
     assert "cents asked for[0, 0]" in told

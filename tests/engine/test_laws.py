@@ -191,12 +191,12 @@ def test_children_open_when_their_parents_say(world: Small, out: Outcome) -> Non
 @law
 def test_the_live_count_of_complaints_is_that_of_the_table(world: Small, out: Outcome) -> None:
     if world.rules is None:
-        assert out.level_ints.size == 0
+        assert out.feedback_ints.size == 0
         return
     at = complaints_ms(world.demand, out, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
     minutes = world.desk.horizon_ms // MIN
     by_minute = np.bincount(at[at < NEVER] // MIN, minlength=minutes)
-    assert out.level_ints[COMPLAINTS].tolist() == [0, *by_minute[: minutes - 1]]
+    assert out.feedback_ints[COMPLAINTS].tolist() == [0, *by_minute[: minutes - 1]]
 
 
 @few

@@ -252,9 +252,9 @@ def tickets(outcome: Outcome) -> list[tuple[int, ...]]:
 def levels(outcome: Outcome, *but: str) -> dict[str, bytes]:
     """Return the levels' columns by name as bytes, without some."""
     tables = {
-        **dict(zip(INT_NAMES, outcome.level_ints, strict=True)),
-        **dict(zip(FLOAT_NAMES, outcome.level_floats, strict=True)),
-        **dict(zip(RAIL_NAMES, outcome.level_rails.transpose(1, 0, 2), strict=True)),
+        **dict(zip(INT_NAMES, outcome.feedback_ints, strict=True)),
+        **dict(zip(FLOAT_NAMES, outcome.feedback_floats, strict=True)),
+        **dict(zip(RAIL_NAMES, outcome.feedback_rails.transpose(1, 0, 2), strict=True)),
     }
     return {name: np.ascontiguousarray(table).tobytes() for name, table in tables.items() if name not in but}
 
@@ -278,9 +278,9 @@ def test_without_a_complaint_hazard_only_posts_that_name_no_ticket_are_left(
     silent = silent.replace("complaint_hazard_per_hour = 0.1", "complaint_hazard_per_hour = 0")
     loud, quiet = (outcome_of(text, folder) for text in (PLAIN, silent))
     made, rumour = INT_NAMES.index("new_complaints"), FLOAT_NAMES.index("rumour")
-    assert loud.level_ints[made].any()
-    assert not quiet.level_ints[made].any()
-    assert quiet.level_floats[rumour].any()  # the background is still heard
-    assert quiet.level_floats[rumour].max() < loud.level_floats[rumour].max()
+    assert loud.feedback_ints[made].any()
+    assert not quiet.feedback_ints[made].any()
+    assert quiet.feedback_floats[rumour].any()  # the background is still heard
+    assert quiet.feedback_floats[rumour].max() < loud.feedback_floats[rumour].max()
     nobody = outcome_of(silent.replace("background_per_day = 40", "background_per_day = 0"), folder)
-    assert not nobody.level_floats[rumour].any()
+    assert not nobody.feedback_floats[rumour].any()

@@ -6,7 +6,7 @@ from sim.core.clock import NEVER
 from sim.demand import Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.engine.reference import simulate
-from sim.feedback import INT_NAMES, LevelRules, Rail
+from sim.feedback import INT_NAMES, FeedbackParameters, Rail
 from sim.feedback.columns import (
     COMPLAINTS,
     FINAL,
@@ -22,12 +22,14 @@ from sim.feedback.columns import (
 from sim.staffing.desk import Desk
 from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
-ALWAYS = LevelRules(rumour_decay=1.0, rumour_threshold=-1.0, rumour_level_per_complaint=1.0)
-ECHO = LevelRules(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=1.0)
+ALWAYS = FeedbackParameters(rumour_decay=1.0, rumour_threshold=-1.0, rumour_level_per_complaint=1.0)
+ECHO = FeedbackParameters(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=1.0)
 """Every candidate of a minute is admitted when a complaint was made in the minute before."""
 
 
-def run(world: Demand, at: Desk | None = None, rules: LevelRules | None = None, *, at_opening: bool = False) -> Outcome:
+def run(
+    world: Demand, at: Desk | None = None, rules: FeedbackParameters | None = None, *, at_opening: bool = False
+) -> Outcome:
     return simulate(world, at or desk(), rules, complain_from_opening=at_opening)
 
 
@@ -267,8 +269,8 @@ def test_the_tick_counts_the_complaints_of_the_minute_before_it_and_comes_before
     ends = (MIN - 1, MIN, 2 * MIN)
     world = demand(*[ticket(0, complain=at) for at in ends], candidate(MIN, 0.5), candidate(4 * MIN, 0.5), minutes=5)
     out = run(world, desk(crew(0), horizon=5 * MIN), ECHO, at_opening=True)
-    assert out.level_ints[COMPLAINTS].tolist() == [0, 1, 1, 1, 0]
-    assert out.level_floats[RUMOUR].tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
+    assert out.feedback_ints[COMPLAINTS].tolist() == [0, 1, 1, 1, 0]
+    assert out.feedback_floats[RUMOUR].tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
     assert out.opened_ms[3:].tolist() == [MIN, NEVER]
 
 
@@ -276,11 +278,11 @@ def test_what_is_closed_in_the_tick_s_instant_has_not_complained_in_it() -> None
     # Both would post in the last ms of minute 0 and at its end; the second is closed at that instant.
     world = demand(ticket(0, MIN, complain=MIN - 1), ticket(0, MIN, complain=MIN), minutes=3)
     out = run(world, desk(crew(2), horizon=3 * MIN), ECHO, at_opening=True)
-    assert out.level_ints[COMPLAINTS].tolist() == [0, 1, 0]
+    assert out.feedback_ints[COMPLAINTS].tolist() == [0, 1, 0]
 
 
 def test_a_level_admits_the_marks_under_it_for_its_whole_minute() -> None:
-    rules = LevelRules(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=0.5)
+    rules = FeedbackParameters(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=0.5)
     marks = [(MIN, 0.0), (MIN + 59_999, 0.49), (MIN + 59_999, 0.5), (2 * MIN, 0.0)]
     rows = [ticket(0, complain=1), *[candidate(at, mark) for at, mark in marks]]
     out = run(demand(*rows, minutes=4), desk(crew(0), horizon=4 * MIN), rules, at_opening=True)
@@ -296,30 +298,30 @@ def test_a_level_above_1_admits_all() -> None:
 def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
     out = run(demand(ticket(0), candidate(0, 0.0), minutes=2), desk(horizon=2 * MIN))
     assert out.opened_ms.tolist() == [0, NEVER]
-    assert out.level_ints.shape == (len(INT_NAMES), 0)
+    assert out.feedback_ints.shape == (len(INT_NAMES), 0)
 
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
     rails = (Rail(payouts_per_minute=2.0, final_minutes=2),)
-    rules = LevelRules(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
-    world = demand(ticket(0), minutes=6, auto=[4, 1], review=[2])
+    rules = FeedbackParameters(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
+    world = demand(ticket(0), minutes=6, automatic=[4, 1], review=[2])
     out = run(world, desk(horizon=6 * MIN), rules)
-    (rail,) = out.level_rails
+    (rail,) = out.feedback_rails
     assert rail[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
     assert rail[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
     assert rail[PAID].tolist() == [2, 4, 6, 7, 7, 7]
     assert rail[FINAL].tolist() == [0, 0, 2, 4, 6, 7]
-    assert out.level_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
-    assert out.level_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
-    assert out.level_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
-    assert out.level_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6
+    assert out.feedback_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
+    assert out.feedback_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
+    assert out.feedback_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
+    assert out.feedback_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6
 
 
 def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
     """Against each withdrawal followed one by one."""
     arrivals = [5, 0, 7, 3, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
-    rules = LevelRules(reviews_per_minute=1.0, rails=(Rail(payouts_per_minute=1.75),), promise_minutes=3)
-    out = run(demand(ticket(0), minutes=15, auto=arrivals), desk(horizon=15 * MIN), rules)
+    rules = FeedbackParameters(reviews_per_minute=1.0, rails=(Rail(payouts_per_minute=1.75),), promise_minutes=3)
+    out = run(demand(ticket(0), minutes=15, automatic=arrivals), desk(horizon=15 * MIN), rules)
     line: list[int] = []
     credit, late = 0.0, []
     for minute, came in enumerate(arrivals):
@@ -329,7 +331,7 @@ def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
         line = line[paid:]
         credit = credit - paid if line else 0.0
         late.append(sum(minute - since >= 3 for since in line))
-    assert out.level_ints[N_LATE].tolist() == late
+    assert out.feedback_ints[N_LATE].tolist() == late
     assert max(late) > 3
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from sim import theory
-from sim.feedback import Flow, LevelRules, Rail, Voice, tables_of
+from sim.feedback import FeedbackInputs, FeedbackParameters, Rail, Voice, tables_of
 from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
     COPIES,
     COPIES_UNANSWERABLE,
-    GIVEN_NAMES,
+    EXOGENOUS_NAMES,
     N_OPEN,
     PAID,
     PAYOUT_IN,
@@ -40,10 +40,10 @@ def spread(total: float, minutes: int) -> np.ndarray:
     return np.diff(np.rint(np.arange(minutes + 1) * total / minutes).astype(np.int64))
 
 
-def lines(auto: np.ndarray, hand: np.ndarray, rules: LevelRules) -> tuple[np.ndarray, np.ndarray]:
+def lines(auto: np.ndarray, hand: np.ndarray, rules: FeedbackParameters) -> tuple[np.ndarray, np.ndarray]:
     """Return whole numbers and the one rail's columns, by the minute, of these requests."""
     requests = np.stack([auto, 100 * auto, hand, 100 * hand])[None]
-    ints, _, rails = tables_of(living.run(rules, Flow(requests=requests)))
+    ints, _, rails = tables_of(living.run(rules, FeedbackInputs(requests=requests)))
     return ints, rails[0]
 
 
@@ -52,7 +52,7 @@ def test_a_surge_fills_and_drains_the_payout_line_as_a_fluid() -> None:
     base, surge, hours, capacity = oracle["parameters"].values()
     minutes = hours * HOUR
     auto = np.concatenate([spread(surge * hours, minutes), spread(base * 240, 240 * HOUR)])
-    rules = LevelRules(rails=(Rail(payouts_per_minute=capacity / HOUR, final_minutes=1),))
+    rules = FeedbackParameters(rails=(Rail(payouts_per_minute=capacity / HOUR, final_minutes=1),))
     _, rail = lines(auto, 0 * auto, rules)
     line = rail[PAYOUT_IN] - rail[PAID]
     peak, clear = oracle["answer"]["peak"], oracle["answer"]["clear"]
@@ -74,7 +74,7 @@ def test_bybit_pays_what_needs_no_review_within_its_ten_hours() -> None:
     auto = spread(known["requests"], minutes) - hand
     auto = np.append(auto, np.zeros(7, np.int64))
     hand = np.append(hand, np.zeros(7, np.int64))
-    rules = LevelRules(rails=(Rail(payouts_per_minute=answer["per_second"] * 60, final_minutes=6),))
+    rules = FeedbackParameters(rails=(Rail(payouts_per_minute=answer["per_second"] * 60, final_minutes=6),))
     ints, rail = lines(auto, hand, rules)
     assert (auto + hand).sum() / known["hours"] == answer["per_hour"]
     assert rail[REVIEW_IN, -1] - rail[REVIEWED, -1] == ints[N_OPEN, -1] == known["pending"]
@@ -120,11 +120,11 @@ def test_posts_that_bring_as_many_are_refused(fault: dict[str, float]) -> None:
 def test_copies_are_shared_out_by_the_intensities_of_both_kinds(
     boosts: tuple[float, float], copies: list[int], unanswerable: list[int]
 ) -> None:
-    given = np.zeros((len(GIVEN_NAMES), 4))
-    given[[BOOST, BOOST_UNANSWERED], 0] = boosts
-    rules = LevelRules(voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.5))
-    flow = Flow(requests=np.zeros((1, 4, 4), np.int64), given=given, copy_times=np.arange(40) + 0.5)
-    ints, _, _ = tables_of(living.run(rules, flow))
+    exogenous = np.zeros((len(EXOGENOUS_NAMES), 4))
+    exogenous[[BOOST, BOOST_UNANSWERED], 0] = boosts
+    rules = FeedbackParameters(voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.5))
+    inputs = FeedbackInputs(requests=np.zeros((1, 4, 4), np.int64), exogenous=exogenous, copy_times=np.arange(40) + 0.5)
+    ints, _, _ = tables_of(living.run(rules, inputs))
     assert ints[COPIES].tolist() == copies
     assert ints[COPIES_UNANSWERABLE].tolist() == unanswerable
 
@@ -153,7 +153,7 @@ def test_posts_that_nobody_copies_are_poisson() -> None:
 
 def changed(module: Any, name: str, change: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     real = getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *given, **named: real(*given, **change(named)))
+    monkeypatch.setattr(module, name, lambda *exogenous, **named: real(*exogenous, **change(named)))
 
 
 FAULTS: dict[str, tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]]] = {

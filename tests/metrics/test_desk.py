@@ -24,10 +24,10 @@ from sim.metrics.observation.counts import (
     DUE,
     ESCALATED,
     FIRST_CONTACT,
-    FLOOR,
     HUMAN,
     IN_TIME,
     REGULATOR,
+    UNLIMITED,
     WHAT,
 )
 from sim.metrics.observation.replication import Counted, Observation
@@ -57,7 +57,7 @@ def observed(d: Demand, at: Desk, *, market: dict[str, Any] | None = None, **cha
 
 COUNTS = {  # by category a and b; in no two of them the same number
     HUMAN: (80, 50), BOT: (30, 14), FIRST_CONTACT: (48, 26), ESCALATED: (22, 18), ASKED_AGAIN: (9, 11),
-    ABANDONED: (4, 15), DUE: (64, 40), IN_TIME: (56, 24), COMPLAINT: (12, 6), FLOOR: (7, 3), REGULATOR: (5, 1),
+    ABANDONED: (4, 15), DUE: (64, 40), IN_TIME: (56, 24), COMPLAINT: (12, 6), UNLIMITED: (7, 3), REGULATOR: (5, 1),
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def counts_world() -> Observation:
     posts, campaigns = (
         np.repeat(np.array([10, 30, 60]) * H, several).astype(np.int64) for several in ((4, 2, 5), (3, 1, 4))
     )
-    d = replace(d, flow=replace(d.flow, posts_ms=posts, campaign_ms=campaigns))
+    d = replace(d, inputs=replace(d.inputs, posts_ms=posts, campaign_ms=campaigns))
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=72 * H)
     people = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}  # 100 are active
     found = observed(d, at, population=people)

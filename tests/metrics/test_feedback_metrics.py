@@ -10,8 +10,8 @@ import pytest
 
 from sim.drivers.market import Market
 from sim.engine.reference import simulate
-from sim.feedback import Flow, Gateway, LevelRules, Limits, Panic, Rail, Voice
-from sim.feedback.columns import CONTAGION, GIVEN_NAMES, MARKET_TIGHTNESS
+from sim.feedback import FeedbackInputs, FeedbackParameters, Gateway, Limits, Panic, Rail, Voice
+from sim.feedback.columns import CONTAGION, EXOGENOUS_NAMES, MARKET_TIGHTNESS
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import line_waits
@@ -59,23 +59,23 @@ def by_hand() -> Observation:
     requests = np.zeros((1, 4, MINUTES), np.int64)
     requests[0, :, 0] = 8, 800, 2, 200
     requests[0, :2, 100] = 4, 400
-    given = np.zeros((len(GIVEN_NAMES), MINUTES))
-    given[MARKET_TIGHTNESS, 100] = 1.0
-    given[CONTAGION, 200] = 1.0
-    flow = Flow(
+    exogenous = np.zeros((len(EXOGENOUS_NAMES), MINUTES))
+    exogenous[MARKET_TIGHTNESS, 100] = 1.0
+    exogenous[CONTAGION, 200] = 1.0
+    inputs = FeedbackInputs(
         requests=requests,
         posts_ms=np.array([5 * MIN]),
         campaign_ms=np.array([6 * MIN]),
-        given=given,
+        exogenous=exogenous,
         refill_minutes=np.array([[60]]),
         copy_times=np.array([0.5, 99.0]),
-        fright_times=np.array([0.5, 99.0]),
+        panic_times=np.array([0.5, 99.0]),
         calm_times=np.array([99.0]),
         post_marks=np.array([1.0]),
-        fright_rail=np.array([0, 0]),
-        fright_cents=np.array([300, 300]),
+        panic_rail=np.array([0, 0]),
+        panic_cents=np.array([300, 300]),
     )
-    rules = LevelRules(
+    rules = FeedbackParameters(
         rails=(RAIL,),
         reviews_per_minute=1.0,
         drop_share=0.2,
@@ -90,7 +90,7 @@ def by_hand() -> Observation:
     at = desk(crew(1, "q"), horizon=MINUTES * MIN)
     world = Model(scenario, Market(scenario, np.ones(24)), at, rules)
     met = replace(
-        demand(ticket(0, 10), categories=("a",), minutes=MINUTES), flow=flow, spam_ms=np.array([6, 6, 7]) * MIN
+        demand(ticket(0, 10), categories=("a",), minutes=MINUTES), inputs=inputs, spam_ms=np.array([6, 6, 7]) * MIN
     )
     return Observation(world, met, simulate(met, at, rules), Streams(1, 0))
 

@@ -124,10 +124,10 @@ def test_floor_and_reducible_are_the_whole() -> None:
 
 def test_who_complains_under_unlimited_agents_complains_in_any_case() -> None:
     observed = one("baseline")
-    spared = observed.root & (observed.floor_ms < NEVER) & (observed.complaint_ms == NEVER)
+    spared = observed.root & (observed.unlimited_ms < NEVER) & (observed.complaint_ms == NEVER)
     # Only the horizon can spare them: a clock that started later had not run out.
     assert (observed.outcome.outcome[spared] == OPEN).all()
-    assert spared.sum() < 0.01 * (observed.floor_ms < NEVER).sum()
+    assert spared.sum() < 0.01 * (observed.unlimited_ms < NEVER).sum()
 
 
 def test_half_the_compliance_agents_raise_what_staffing_can_lower_and_nothing_else() -> None:

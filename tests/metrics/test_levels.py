@@ -16,7 +16,7 @@ from sim.core.clock import NEVER
 from sim.drivers.market import Market
 from sim.engine.outcome import LEFT, OPEN, RESOLVED
 from sim.engine.reference import simulate
-from sim.feedback import Countries, Flow, LevelRules, Panic, Rail
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Panic, Rail
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
@@ -122,7 +122,7 @@ def level_tables() -> dict[str, np.ndarray]:
             rails[rail, level.PAYOUT_IN, minute:] += n
             if wait is not None:
                 rails[rail, level.FINAL, minute + wait :] += n
-    return {"level_ints": ints, "level_floats": floats, "level_rails": rails}
+    return {"feedback_ints": ints, "feedback_floats": floats, "feedback_rails": rails}
 
 
 # --- the world ------------------------------------------------------------------------------------------------------
@@ -154,17 +154,17 @@ def levels_world() -> Observation:
     )
     deposits = np.zeros((len(RAILS), MINUTES), np.int64)
     deposits[:, 600], deposits[:, 2_600] = (1_000, 333, 1_500), (5_000, 444, 2_500)
-    flow = Flow(
+    inputs = FeedbackInputs(
         requests=np.zeros((len(RAILS), 4, MINUTES), np.int64), posts_ms=posts, campaign_ms=campaigns, deposits=deposits,
     )  # fmt: skip
     about, became, closed, complained = zip(*ROWS, strict=True)
     rows = [candidate(MIN, 0.5, stream=stream) for stream in about]
-    met = replace(demand(*rows, categories=("a",), minutes=MINUTES), flow=flow, spam_ms=spam)
+    met = replace(demand(*rows, categories=("a",), minutes=MINUTES), inputs=inputs, spam_ms=spam)
     at = desk(crew(5, "q"), horizon=MINUTES * MIN)
     outcome = replace(
         simulate(met, at, None), outcome=np.array(became), closed_ms=at_minutes(list(closed)), **level_tables()
     )
-    rules = LevelRules(
+    rules = FeedbackParameters(
         rails=(
             Rail(payouts_per_minute=1.0, hot_cents=50_000, cold_cents=100_000, target_cents=8_000),
             Rail(payouts_per_minute=1.0),
@@ -176,7 +176,7 @@ def levels_world() -> Observation:
     scenario = Scenario.model_validate(SCENARIO)
     found = Observation(Model(scenario, Market(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
     never = np.full(len(rows), NEVER)
-    found.__dict__.update(complaint_ms=at_minutes(list(complained)), floor_ms=never, regulator_ms=never)
+    found.__dict__.update(complaint_ms=at_minutes(list(complained)), unlimited_ms=never, regulator_ms=never)
     return found
 
 

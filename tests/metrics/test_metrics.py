@@ -17,14 +17,14 @@ from sim.engine.reference import simulate
 from sim.experiment.hourly_table import frame, hourly_of
 from sim.experiment.replication import observe
 from sim.experiment.store import ReplicationStore
-from sim.feedback import LevelRules, Rail
+from sim.feedback import FeedbackParameters, Rail
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
 from sim.metrics.observation.replication import Observation
-from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
+from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
 from sim.metrics.registry import METRICS, measure, metric_of
 from sim.model.model import Model, build
-from sim.numerics.intervals import Stay
+from sim.numerics.intervals import Intervals
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
 from sim.staffing.roster import Called
@@ -38,7 +38,7 @@ TARGET_OF_Q = {"q": {"target": "1 h"}}
 PEOPLE = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}
 
 
-def observed(d: Demand, at: Desk, rules: LevelRules | None = None, **changes: Any) -> Observation:
+def observed(d: Demand, at: Desk, rules: FeedbackParameters | None = None, **changes: Any) -> Observation:
     """Return the facts of a small world under a scenario that says the rest."""
     scenario = story(**({"days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
@@ -59,7 +59,7 @@ def by_hand() -> Observation:
         chase(3, H, ("p", H // 2), category=1),
     ]
     d = demand(
-        *rows, queues="pq", categories=("a", "b"), minutes=1440, auto=[0] * 5 + [120], review=[0] * 5 + [60],
+        *rows, queues="pq", categories=("a", "b"), minutes=1440, automatic=[0] * 5 + [120], review=[0] * 5 + [60],
         posts=[6 * H, 7 * H], bot_opened=[[H, 2 * H], [3 * H]],
     )  # fmt: skip
     at = desk(crew(1, "p", cost=10.0, scheduled=2), crew(1, "q", cost=5.0, scheduled=1), queues="pq", horizon=24 * H)
@@ -186,7 +186,7 @@ def test_drain_days_from_the_peak_to_a_quarter_above_the_warm_up_s_highest() -> 
 
 
 def test_levels_by_hand() -> None:
-    rules = LevelRules(
+    rules = FeedbackParameters(
         rails=(Rail(payouts_per_minute=1.0),),
         promise_minutes=2,
         rumour_decay=0.5,
@@ -194,7 +194,7 @@ def test_levels_by_hand() -> None:
         rumour_level_per_complaint=2.0,
     )
     rows = [ticket(0, 2 * H, "p", complain=10), ticket(0, H, "p", complain=20), candidate(MIN, 0.9, queue="p")]
-    d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, auto=[5])
+    d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, automatic=[5])
     at = desk(crew(2, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
     rumour = {"half_life": "1 min", "threshold": 0, "tickets_per_hour": 60, "category": "a", "ceiling_per_hour": 30}
     found = measure(observed(d, at, rules, complaints={"clock": "opening"}, rumour=rumour))
@@ -230,7 +230,7 @@ def test_a_chat_that_moved_to_the_inbox_is_abandoned_once() -> None:
 
 
 def test_the_backlog_at_an_instant_counts_who_opened_and_not_who_closed() -> None:
-    stay = Stay(np.array([0, 10, 10, NEVER]), np.array([10, 20, NEVER, NEVER]))
+    stay = Intervals(np.array([0, 10, 10, NEVER]), np.array([10, 20, NEVER, NEVER]))
     assert stay.at(np.array([0, 9, 10, 19, 20])).tolist() == [1, 1, 2, 2, 1]
     assert stay.peak(0, 30) == (2, 10)
     assert stay.peak(20, 30) == (1, 20)
@@ -266,7 +266,7 @@ def test_the_floor_meets_the_same_draws_with_unlimited_agents() -> None:
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440)
     at = desk(crew(1, "p"), crew(0, "q"), queues="pq", horizon=24 * H)
     out = simulate(d, at, None)
-    found = floor_complaints_ms(d, out, at, at_opening=False, horizon_ms=24 * H)
+    found = unlimited_complaints_ms(d, out, at, at_opening=False, horizon_ms=24 * H)
     assert found.tolist() == [4 * H, NEVER, 4 * H + H // 2, NEVER]
 
 
@@ -274,7 +274,7 @@ def test_the_floor_s_agents_hold_one_ticket_each() -> None:
     rows = [path(0, ("p", H), ("p", H), complain=H // 2 + 1)]
     d = demand(*rows, queues="p", categories=("a", "b"), minutes=1440)
     at = desk(crew(1, "p", holds=2, stretch=(500, 4000)), queues="p", horizon=24 * H)
-    found = floor_complaints_ms(d, simulate(d, at, None), at, at_opening=False, horizon_ms=24 * H)
+    found = unlimited_complaints_ms(d, simulate(d, at, None), at, at_opening=False, horizon_ms=24 * H)
     assert found.tolist() == [NEVER]  # half an hour each: solved a millisecond before the complaint
 
 

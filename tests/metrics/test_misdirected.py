@@ -13,13 +13,13 @@ import pytest
 from sim import load, run
 from sim.api import Run
 from sim.drivers.market import Market
-from sim.engine.conservation import must_balance
+from sim.engine.conservation import check_conservation
 from sim.engine.reference import simulate
-from sim.feedback import Countries, Flow, LevelRules, Mistake, Rail
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Mistake, Rail
 from sim.feedback.columns import ADDRESS_STREAM, BARRED_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
-from sim.model.feedback_parameters import rules_of
+from sim.model.feedback_parameters import feedback_parameters_of
 from sim.model.model import Model
 from sim.numerics.lognormal import amounts_at, amounts_of
 from sim.numerics.streams import Streams
@@ -71,7 +71,7 @@ def by_hand() -> Observation:
     requests[0, :2, 100] = 4, 400
     requests[0, :, DAY] = 8, 800, 2, 200
     requests[0, :2, DAY + 1] = 2, 300
-    rules = LevelRules(
+    rules = FeedbackParameters(
         rails=(Rail(payouts_per_minute=20.0, final_minutes=1),),
         reviews_per_minute=1.0,
         countries=Countries(
@@ -90,10 +90,10 @@ def by_hand() -> Observation:
         candidate(last, 0.2, stream=NETWORK_STREAM),  # not admitted
     )
     at = desk(crew(5, "q"), horizon=2 * DAY * MIN)
-    met = replace(demand(*tickets, categories=("a",), minutes=2 * DAY), flow=Flow(requests=requests))
+    met = replace(demand(*tickets, categories=("a",), minutes=2 * DAY), inputs=FeedbackInputs(requests=requests))
     scenario = changed({})
     outcome = simulate(met, at, rules)
-    must_balance(outcome, met.flow, rules, every_minute=True)
+    check_conservation(outcome, met.inputs, rules, every_minute=True)
     return Observation(Model(scenario, Market(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
 
 
@@ -140,7 +140,7 @@ def test_shares_and_money_are_those_of_each_withdrawal_looked_at(limit_usd: floa
     limits = {
         "amount_usd": limit_usd, "back_share": 0, "back_after": "1 h", "tickets_per_refusal": 0, **TICKETS,
     }  # fmt: skip
-    rules = rules_of(changed({"limits": limits}))
+    rules = feedback_parameters_of(changed({"limits": limits}))
     assert rules is not None
     n = 400_000
     usd = amounts_at(amounts_of(mean_usd=1000, cv=2), (np.arange(n) + 0.5) / n) / 100
@@ -164,14 +164,16 @@ def test_shares_and_money_are_those_of_each_withdrawal_looked_at(limit_usd: floa
 
 def test_where_everything_is_banned_nothing_is_left_to_limit() -> None:
     limits = {"amount_usd": 100, "back_share": 0, "back_after": "1 h", "tickets_per_refusal": 0, **TICKETS}
-    rules = rules_of(changed({"limits": limits, "jurisdictions": {"all": {"share": 1.0, "rule": "banned"}}}))
+    rules = feedback_parameters_of(
+        changed({"limits": limits, "jurisdictions": {"all": {"share": 1.0, "rule": "banned"}}})
+    )
     assert rules is not None
     assert (rules.countries.barred_share, rules.countries.barred_weight) == (1.0, 1.0)
     assert (rules.limits.over_share, rules.countries.breach_share) == (0.0, 0.0)
 
 
 def test_a_ticket_for_each_mistake_and_for_a_share_of_the_refusals() -> None:
-    rules = rules_of(changed({}))
+    rules = feedback_parameters_of(changed({}))
     assert rules is not None
     assert rules.wrong_address == Mistake(share=0.125, level_per_mistake=1.0)
     assert rules.wrong_network == Mistake(share=0.25, level_per_mistake=1.0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
-from sim.numerics.intervals import Span, Stay, within
+from sim.numerics.intervals import Intervals, Span, within
 
 FIVE = 5 * MINUTE_MS
 FROM, TO = 2 * HOUR_MS, 4 * HOUR_MS
@@ -69,8 +69,8 @@ def test_each_group_is_what_its_definition_says(stays: list[tuple[Pair, int]]) -
 def test_a_period_may_begin_and_end_within_a_step(stays: list[Pair], first: int, length: int) -> None:
     begin, end = columns(stays)
     wanted = slow(stays, FROM + first, FROM + first + length)
-    assert Stay(begin, end).peak(FROM + first, FROM + first + length) == (wanted.peak, wanted.peak_ms)
-    assert Stay(begin, end).held_ms(FROM + first, FROM + first + length) == wanted.held_ms
+    assert Intervals(begin, end).peak(FROM + first, FROM + first + length) == (wanted.peak, wanted.peak_ms)
+    assert Intervals(begin, end).held_ms(FROM + first, FROM + first + length) == wanted.held_ms
 
 
 @settings(deadline=None)
@@ -79,8 +79,8 @@ def test_by_the_minute_and_at_any_time(stays: list[Pair], first_ms: int, minutes
     begin, end = columns(stays)
     at = first_ms + np.arange(minutes) * MINUTE_MS
     wanted = [there(stays, int(t)) for t in at]
-    assert Stay(begin, end).by_minute(first_ms, minutes).tolist() == wanted
-    assert Stay(begin, end).at(at).tolist() == wanted
+    assert Intervals(begin, end).by_minute(first_ms, minutes).tolist() == wanted
+    assert Intervals(begin, end).at(at).tolist() == wanted
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -91,7 +91,7 @@ def test_a_crowded_day_is_what_its_definition_says(seed: int) -> None:
     begin = np.concatenate([begin, begin + HOUR_MS])
     end = begin + np.tile(rng.integers(0, 3 * FIVE, 200), 2)
     wanted = slow(list(zip(begin.tolist(), end.tolist(), strict=True)), FROM, TO)
-    assert as_lists(Stay(begin, end).within(FROM, TO)) == as_lists(wanted)
+    assert as_lists(Intervals(begin, end).within(FROM, TO)) == as_lists(wanted)
     assert wanted.peak_ms < FROM + HOUR_MS
 
 

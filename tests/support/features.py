@@ -13,7 +13,7 @@ from sim.demand import CHASE, REOPEN
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
-from sim.feedback.columns import COMPLAINTS, LEVEL_COLUMN, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
+from sim.feedback.columns import ADMISSION_COLUMN, COMPLAINTS, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 from tests.support.worlds import MIN, Small
 
@@ -259,10 +259,10 @@ def _of_ages(world: Small, out: Outcome, seen: Counter[str]) -> None:
 
 
 def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
-    demand, floats, ints = world.demand, out.level_floats, out.level_ints
+    demand, floats, ints = world.demand, out.feedback_floats, out.feedback_ints
     for row in np.flatnonzero((demand.stream >= 0) & (demand.opened_ms < world.desk.horizon_ms)).tolist():
         stream, mark = int(demand.stream[row]), float(demand.mark[row])
-        level = float(floats[LEVEL_COLUMN[stream], demand.opened_ms[row] // MIN])
+        level = float(floats[ADMISSION_COLUMN[stream], demand.opened_ms[row] // MIN])
         seen[f"admitted: {STREAMS[stream]}"] += mark < level
         seen[f"refused: {STREAMS[stream]}"] += mark >= level > 0
         seen["mark equal to its level"] += mark == level > 0
@@ -276,7 +276,7 @@ def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
 
 def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
     """Count what withdrawals and the public did."""
-    ints, rails, flow = out.level_ints, out.level_rails, world.demand.flow
+    ints, rails, inputs = out.feedback_ints, out.feedback_rails, world.demand.inputs
     assert world.rules is not None
     for name, column in (
         ("failed requests", level.FAILED), ("gave up", level.GAVE_UP), ("refused for a limit", level.OVER_LIMIT),
@@ -288,11 +288,11 @@ def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
     ):  # fmt: skip
         seen[name] = int(ints[column].any())
     line = rails[:, level.PAYOUT_IN] > rails[:, level.PAID]
-    seen["paused rail with a line"] = int(flow.closed.size > 0 and (line & (flow.closed > 0)).any())
+    seen["paused rail with a line"] = int(inputs.closed.size > 0 and (line & (inputs.closed > 0)).any())
     final = rails[:, level.FINAL].max(axis=1, initial=0)
     seen["blocks that confirm"] = any(one.confirmations and n for one, n in zip(world.rules.rails, final, strict=True))
     seen["refill of a wallet"] = int((np.diff(rails[:, level.COLD_C], axis=1) < 0).any())
-    seen["trust lost"] = int((out.level_floats[level.TRUST] < 1).any())
+    seen["trust lost"] = int((out.feedback_floats[level.TRUST] < 1).any())
     seen["complaint without an answer"] = int(bool(world.demand.unanswerable) and ints[COMPLAINTS].any())
 
 

@@ -15,8 +15,8 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, Demand
 from sim.engine.outcome import Outcome
 from sim.engine.reference import simulate
-from sim.feedback import Countries, Flow, Gateway, LevelRules, Limits, Mistake, Panic, Rail, Voice
-from sim.feedback.columns import GIVEN_NAMES, SIGNUP_STREAM
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Gateway, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback.columns import EXOGENOUS_NAMES, SIGNUP_STREAM
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 
@@ -73,7 +73,7 @@ def demand(
     queues: str = "q",
     categories: tuple[str, ...] = ("c",),
     minutes: int = 0,
-    auto: Sequence[int] = (),
+    automatic: Sequence[int] = (),
     review: Sequence[int] = (),
     posts: Sequence[int] = (),
     bot_opened: Sequence[Sequence[int]] | None = None,
@@ -114,7 +114,9 @@ def demand(
         leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
-        flow=Flow(requests=np.stack([by_minute(auto), zeros, by_minute(review), zeros])[None], posts_ms=column(posts)),
+        inputs=FeedbackInputs(
+            requests=np.stack([by_minute(automatic), zeros, by_minute(review), zeros])[None], posts_ms=column(posts)
+        ),
     )
 
 
@@ -188,7 +190,7 @@ class Small:
 
     demand: Demand
     desk: Desk
-    rules: LevelRules | None = None
+    rules: FeedbackParameters | None = None
     at_opening: bool = False
 
     def run(self) -> Outcome:
@@ -220,11 +222,13 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     horizon = minutes * MIN if levels else end + rng.choice((0, 0, 0, 1))  # with levels a run is of whole minutes
     counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
     tickets = _random_tickets(grid, queues, scale)
-    met = demand(*tickets, queues=queues, minutes=minutes, auto=counts["auto"], review=counts["review"])
+    met = demand(*tickets, queues=queues, minutes=minutes, automatic=counts["auto"], review=counts["review"])
     if levels and levels.voice != Voice():
-        met = replace(met, flow=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
+        met = replace(met, inputs=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
     elif levels:
-        met = replace(met, flow=replace(met.flow, requests=np.repeat(met.flow.requests, len(levels.rails), axis=0)))
+        met = replace(
+            met, inputs=replace(met.inputs, requests=np.repeat(met.inputs.requests, len(levels.rails), axis=0))
+        )
     return Small(
         demand=met,
         desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
@@ -309,7 +313,7 @@ class _Drawn:
         self.patience = rng.choice(((NEVER,), (0,), (NEVER, NEVER, 0, 1, 2, 4), (0, 1, 2, 3)))
         self.priorities = rng.choice(((5,), (0, 5, 5, 9)))
 
-    def ticket(self, **given: object) -> Ticket:
+    def ticket(self, **exogenous: object) -> Ticket:
         """Return a ticket; what is not given is drawn."""
         rng, some, unit = self.grid.rng, self.grid.some, self.grid.unit
         legs = tuple(
@@ -323,15 +327,15 @@ class _Drawn:
             "target": some(NEVER, 1, 2, 3),
             "complain": rng.choice((NEVER, 1, unit, unit, 2 * unit, unit + unit // 2 + 1)),
         }
-        return Ticket(**(drawn | given))  # type: ignore[arg-type]
+        return Ticket(**(drawn | exogenous))  # type: ignore[arg-type]
 
 
-def _random_level_rules(rng: Random) -> LevelRules:
+def _random_level_rules(rng: Random) -> FeedbackParameters:
     """Return rules in which everything is on or off by chance, with numbers that make ties."""
     maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
     living = {} if maybe else _random_living(rng)
     rails = (Rail(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
-    return LevelRules(
+    return FeedbackParameters(
         **{"rails": rails} | living,  # type: ignore[arg-type]
         reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
         promise_minutes=rng.randint(1, 3),
@@ -414,7 +418,7 @@ def _random_rail(rng: Random) -> Rail:
     )
 
 
-def _random_flow(rng: Random, rules: LevelRules, minutes: int) -> Flow:
+def _random_flow(rng: Random, rules: FeedbackParameters, minutes: int) -> FeedbackInputs:
     """Return a flow for these rules, on a coarse grid of times and marks."""
 
     def table(*shape: int, of: Sequence[float]) -> np.ndarray:
@@ -427,10 +431,10 @@ def _random_flow(rng: Random, rules: LevelRules, minutes: int) -> Flow:
     requests[:, 3] = requests[:, 2] * table(rails, minutes, of=(100, 333))
     horizon = max(minutes, 1) * MIN
     unit = np.arange(1, 40)
-    given = np.zeros((len(GIVEN_NAMES), minutes))
+    exogenous = np.zeros((len(EXOGENOUS_NAMES), minutes))
     if rng.random() < 0.5:
-        given[:] = table(len(GIVEN_NAMES), minutes, of=(0.0, 0.0, 0.5))
-    return Flow(
+        exogenous[:] = table(len(EXOGENOUS_NAMES), minutes, of=(0.0, 0.0, 0.5))
+    return FeedbackInputs(
         requests=requests,
         posts_ms=np.sort(table(3, of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
         campaign_ms=np.sort(table(rng.choice((0, 4)), of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
@@ -438,11 +442,11 @@ def _random_flow(rng: Random, rules: LevelRules, minutes: int) -> Flow:
         deposits=table(rails, minutes, of=(0, 100)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
         blocks=np.sort(table(rails, 6, of=tuple(range(minutes + 2))).astype(np.int64), axis=1),
         refill_minutes=table(rails, 2, of=(1, 2)).astype(np.int64),
-        given=given,
+        exogenous=exogenous,
         copy_times=unit * 0.5,
-        fright_times=unit * 0.5,
+        panic_times=unit * 0.5,
         calm_times=unit * 0.25,
         post_marks=table(3, of=(0.5, 1.0, 2.0)).astype(np.float64),
-        fright_rail=table(39, of=tuple(range(rails))).astype(np.int64),
-        fright_cents=table(39, of=(100, 301)).astype(np.int64),
+        panic_rail=table(39, of=tuple(range(rails))).astype(np.int64),
+        panic_cents=table(39, of=(100, 301)).astype(np.int64),
     )

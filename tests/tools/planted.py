@@ -72,7 +72,7 @@ def changed(file: str, changes: Iterable[Change], stand_ins: dict[str, ModuleTyp
 def interpreted(*changes: Change, file: str = "engine/compiled") -> ModuleType:
     """Return the compiled engine, or another file that it is made of, as plain Python with these changes."""
     plain = ModuleType("sim.core.jit")
-    plain.compiled = plain.part = plain.stage = lambda function: function  # type: ignore[attr-defined]
+    plain.compiled = plain.inlined = plain.outlined = lambda function: function  # type: ignore[attr-defined]
     stand_ins = {"sim.core.jit": plain}
     for part in PARTS:
         stand_ins[name_of(part)] = changed(part, changes, stand_ins)
@@ -106,7 +106,7 @@ def counting(module: ModuleType) -> ModuleType:
             return one._make(view(part) for part in one)
         return one
 
-    module._run = lambda floor: loop(floor._make(view(one) for one in floor))  # type: ignore[attr-defined]
+    module._run = lambda arrays: loop(arrays._make(view(one) for one in arrays))  # type: ignore[attr-defined]
     return module
 
 
@@ -245,8 +245,8 @@ FAULTS = (
     # live levels
     fast(
         "the level is that of the minute before",
-        "floor.levels.floats[minute + 1, LEVEL_LATE + stream]",
-        "floor.levels.floats[minute, LEVEL_LATE + stream]",
+        "arrays.levels.floats[minute + 1, LEVEL_LATE + stream]",
+        "arrays.levels.floats[minute, LEVEL_LATE + stream]",
     ),
     fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
     fast(
@@ -306,7 +306,7 @@ FAULTS = (
     ),
     pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
     pipeline("polls do not load the gateway", "* lv.numbers[0].polls_per_open", "* 0.0"),
-    pipeline("announcements have no effect", "late_level * (1.0 - lv.given[QUIET_LATE, row - 1])", "late_level"),
+    pipeline("announcements have no effect", "late_level * (1.0 - lv.exogenous[QUIET_LATE, row - 1])", "late_level"),
     pipeline("a country bars nobody", "_take_out(lv, r, lv.numbers[0].barred_share,", "_take_out(lv, r, 0.0,"),
     pipeline("who is barred takes the mean amount", "lv.numbers[0].barred_weight, BARRING", "1.0, BARRING"),
     pipeline("the reviewed money of those barred vanishes", "lv.cut[HAND_C]\n        credit", "0\n        credit"),

@@ -142,7 +142,7 @@ def show(seed: int) -> bool:
 
 
 def _desk_text(world: Small) -> str:
-    desk, flow = world.desk, world.demand.flow
+    desk, inputs = world.desk, world.demand.inputs
     lines = [f"horizon {desk.horizon_ms} ms, queues {', '.join(desk.queues)}"]
     for number, team in enumerate(desk.teams):
         shifts = {time: agents for time, one, agents in desk.shifts.tolist() if one == number}
@@ -152,7 +152,7 @@ def _desk_text(world: Small) -> str:
         lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")
     if world.rules is not None:
         lines.append(f"{world.rules}, clocks from opening: {world.at_opening}")
-        lines.append(f"requests by rail (automatic, cents, reviewed, cents) {flow.requests.tolist()}")
+        lines.append(f"requests by rail (automatic, cents, reviewed, cents) {inputs.requests.tolist()}")
     return "\n".join(lines)
 
 
@@ -185,10 +185,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--worlds", type=int, default=200_000, help="how many worlds to run")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first world")
     parser.add_argument("--seed", type=int, help="show the world of this seed instead")
-    given = parser.parse_args(arguments)
-    if given.seed is not None:
-        return 0 if show(given.seed) else 1
-    tally = swarm(tqdm(range(given.first, given.first + given.worlds), "swarm", unit=" worlds", mininterval=1))
+    exogenous = parser.parse_args(arguments)
+    if exogenous.seed is not None:
+        return 0 if show(exogenous.seed) else 1
+    tally = swarm(
+        tqdm(range(exogenous.first, exogenous.first + exogenous.worlds), "swarm", unit=" worlds", mininterval=1)
+    )
     for name in sorted(FEATURES, key=lambda one: -tally.seen[one]):
         print(f"{tally.seen[name]:>10,}  {name}")
     if os.environ.get("NUMBA_BOUNDSCHECK") == "1":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
-from sim.core.jit import compiled, part
+from sim.core.jit import compiled, inlined
 from sim.demand import CANDIDATE, ROOT
 from sim.engine.outcome import LEFT
 from sim.numerics.time_grid import whole
@@ -21,7 +21,7 @@ from sim.numerics.time_grid import whole
 Marks = NDArray[np.int16]
 Group = NDArray[np.int16]
 
-HUMAN, FIRST_CONTACT, ESCALATED, ASKED_AGAIN, ABANDONED, DUE, IN_TIME, COMPLAINT, FLOOR, REGULATOR, BOT = range(11)
+HUMAN, FIRST_CONTACT, ESCALATED, ASKED_AGAIN, ABANDONED, DUE, IN_TIME, COMPLAINT, UNLIMITED, REGULATOR, BOT = range(11)
 WHAT = 11
 
 
@@ -39,7 +39,7 @@ class Tickets(NamedTuple):
     moved_ms: Ints
     outcome: Ints
     complaint_ms: Ints
-    floor_ms: Ints
+    unlimited_ms: Ints
     regulator_ms: Ints
 
 
@@ -65,7 +65,7 @@ def count_tickets(tickets: Tickets, categories: int, from_ms: int, to_ms: int) -
     for row in range(rows):
         category, opened = tickets.category[row], tickets.opened_ms[row]
         note(tally, COMPLAINT, row, category, tickets.complaint_ms[row])
-        note(tally, FLOOR, row, category, tickets.floor_ms[row])
+        note(tally, UNLIMITED, row, category, tickets.unlimited_ms[row])
         note(tally, REGULATOR, row, category, tickets.regulator_ms[row])
         if tickets.kind[row] != ROOT and tickets.kind[row] != CANDIDATE:
             continue
@@ -89,7 +89,7 @@ def count_tickets(tickets: Tickets, categories: int, from_ms: int, to_ms: int) -
     return counted, tally.marks, opened_by_minute
 
 
-@part
+@inlined
 def note(tally: Tally, what: int, row: int, category: int, at_ms: int) -> bool:
     """Count and mark what happened at a time, if that lies in the measured period; return whether it does."""
     measured = tally.from_ms <= at_ms < tally.to_ms

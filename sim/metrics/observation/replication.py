@@ -15,7 +15,7 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
 from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
-from sim.feedback import LEVEL_COLUMN, STREAMS
+from sim.feedback import ADMISSION_COLUMN, STREAMS
 from sim.feedback.columns import FINAL, PAYOUT_IN
 from sim.metrics.observation.counts import (
     BOT,
@@ -30,11 +30,11 @@ from sim.metrics.observation.counts import (
     count_tickets,
 )
 from sim.metrics.observation.requests import endpoints_of, requests_of
-from sim.metrics.observation.unlimited_staffing import floor_complaints_ms
+from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, line_waits, waits_of
 from sim.model.measurement import Measurement
 from sim.model.model import Model
-from sim.numerics.intervals import Span, Stay, within
+from sim.numerics.intervals import Intervals, Span, within
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
 
@@ -124,7 +124,7 @@ class Observation:
             moved_ms=outcome.moved_ms,
             outcome=outcome.outcome,
             complaint_ms=self.complaint_ms,
-            floor_ms=self.floor_ms,
+            unlimited_ms=self.unlimited_ms,
             regulator_ms=self.regulator_ms,
         )
         counted = Counted(*count_tickets(columns, len(demand.categories), self.from_ms, self.to_ms))
@@ -171,7 +171,7 @@ class Observation:
             )
         ]
         for one in self.demand.bot_candidates:
-            level = self.outcome.level_floats[LEVEL_COLUMN[one.stream]]
+            level = self.outcome.feedback_floats[ADMISSION_COLUMN[one.stream]]
             came = one.mark < level[one.opened_ms // MINUTE_MS]
             name = self.demand.categories[one.category]
             sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))
@@ -215,28 +215,28 @@ class Observation:
     @lazy_property
     def final_waits(self) -> tuple[Ints, ...]:
         """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
-        lines = np.ascontiguousarray(self.outcome.level_rails[:, [PAYOUT_IN, FINAL]])
+        lines = np.ascontiguousarray(self.outcome.feedback_rails[:, [PAYOUT_IN, FINAL]])
         return tuple(line_waits(came, final, self.from_ms // MINUTE_MS) for came, final in lines)
 
-    def tasks(self, category: str) -> Stay:
+    def tasks(self, category: str) -> Intervals:
         """Return the tasks of a category: work that no customer asked for."""
         mine = (self.demand.kind == TASK) & (self.demand.category == self.demand.categories.index(category))
-        return Stay(self.outcome.opened_ms[mine], self.outcome.closed_ms[mine])
+        return Intervals(self.outcome.opened_ms[mine], self.outcome.closed_ms[mine])
 
     # --- backlog ------------------------------------------------------------------------------------------
 
     @property
-    def backlog(self) -> Stay:
+    def backlog(self) -> Intervals:
         """What is open for people: tickets, reopened ones, questions and tasks, pauses included."""
-        return Stay(self.outcome.opened_ms, self.outcome.closed_ms)
+        return Intervals(self.outcome.opened_ms, self.outcome.closed_ms)
 
     @property
-    def open_tickets(self) -> Stay:
+    def open_tickets(self) -> Intervals:
         """The same without tasks, which no customer views."""
         if not any(category.task for category in self.model.scenario.categories.values()):
             return self.backlog
         tickets = self.demand.kind != TASK
-        return Stay(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
+        return Intervals(self.outcome.opened_ms[tickets], self.outcome.closed_ms[tickets])
 
     @lazy_property
     def spans(self) -> dict[str, Span]:
@@ -268,15 +268,15 @@ class Observation:
         """By leg, the team that it counts for: who works on it, else the home of its queue."""
         return self.worked.home
 
-    def team_backlog(self, team: int) -> Stay:
+    def team_backlog(self, team: int) -> Intervals:
         """Return the tickets that wait for a team or are in its hands."""
         mine = self.leg_home == team
-        return Stay(self.outcome.leg_entered_ms[mine], self.worked.left_ms[mine])
+        return Intervals(self.outcome.leg_entered_ms[mine], self.worked.left_ms[mine])
 
-    def team_busy(self, team: int) -> Stay:
+    def team_busy(self, team: int) -> Intervals:
         """Return the pieces of work in a team's hands."""
         mine = self.outcome.leg_team == team
-        return Stay(self.outcome.leg_start_ms[mine], self.outcome.leg_end_ms[mine])
+        return Intervals(self.outcome.leg_start_ms[mine], self.outcome.leg_end_ms[mine])
 
     # --- the public ---------------------------------------------------------------------------------------
 
@@ -286,9 +286,9 @@ class Observation:
         return complaints_ms(self.demand, self.outcome, at_opening=self._at_opening, horizon_ms=self.to_ms)
 
     @lazy_property
-    def floor_ms(self) -> Ints:
+    def unlimited_ms(self) -> Ints:
         """By row, when its customer would have complained with unlimited agents; NEVER if not."""
-        return floor_complaints_ms(
+        return unlimited_complaints_ms(
             self.demand, self.outcome, self.desk, at_opening=self._at_opening, horizon_ms=self.to_ms
         )
 

@@ -29,9 +29,9 @@ def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
 def requests_of(observed: Observation) -> dict[str, Ints]:
     """Return by endpoint the requests of each minute of the run."""
     scenario, rules = observed.model.scenario, observed.model.rules
-    minutes, levels = observed.to_ms // MINUTE_MS, observed.outcome.level_ints
+    minutes, levels = observed.to_ms // MINUTE_MS, observed.outcome.feedback_ints
     out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-    out["withdrawal"] = levels[REQUESTS] if rules else observed.demand.flow.withdrawals
+    out["withdrawal"] = levels[REQUESTS] if rules else observed.demand.inputs.withdrawals
     out["ticket"] = observed.counted.opened_by_minute
     if observed.demand.spam_ms.size:
         out["ticket"] = out["ticket"] + per_minute(observed.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
@@ -53,7 +53,7 @@ def requests_of(observed: Observation) -> dict[str, Ints]:
 def _onboarding(observed: Observation) -> dict[str, Ints]:
     """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
     newcomers = observed.model.scenario.newcomers
-    trusting = observed.outcome.level_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+    trusting = observed.outcome.feedback_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
     out = onboarding(observed.expected_demand, observed.streams, trusting)
     if newcomers and newcomers.review_category:
         reviewed = observed.tasks(newcomers.review_category).begin_ms

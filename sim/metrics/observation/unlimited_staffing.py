@@ -30,7 +30,7 @@ class _Tickets(NamedTuple):
     opened_ms: Ints
 
 
-def floor_complaints_ms(demand: Demand, outcome: Outcome, desk: Desk, *, at_opening: bool, horizon_ms: int) -> Ints:
+def unlimited_complaints_ms(demand: Demand, outcome: Outcome, desk: Desk, *, at_opening: bool, horizon_ms: int) -> Ints:
     """Return when each ticket's customer would complain if no ticket ever waited for an agent; NEVER if not.
 
     The tickets are those that were opened (candidates as the live levels admitted them). Handling, pauses and

@@ -14,7 +14,7 @@ import numpy as np
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
-from sim.feedback import FLOAT_NAMES, INT_NAMES, LEVEL_COLUMN, RAIL_NAMES
+from sim.feedback import ADMISSION_COLUMN, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
@@ -46,7 +46,7 @@ class SlowEngine:
         self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
         self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
         if world.rules:
-            self.slow_levels = SlowLevels(world.rules, self.d.flow)
+            self.slow_levels = SlowLevels(world.rules, self.d.inputs)
 
     def tell(self, time: int, phase: int, row: int, what: str, data: Any = None) -> None:
         self.told += 1
@@ -109,7 +109,7 @@ class SlowEngine:
             at = int(self.d.opened_ms[row])
             if self.d.stream[row] >= 0 and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
                 stream = int(self.d.stream[row])
-                level = self.floats[LEVEL_COLUMN[stream]][m]
+                level = self.floats[ADMISSION_COLUMN[stream]][m]
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
 
@@ -236,8 +236,8 @@ class SlowEngine:
             leg_end_ms=column(self.leg_end),
             leg_queue=column(self.leg_queue),
             leg_team=column(self.leg_team),
-            level_ints=column(self.ints).reshape(len(INT_NAMES), -1),
-            level_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
-            level_rails=self.rails_table(),
-            ran_out=bool(self.world.rules and self.slow_levels.ran_out),
+            feedback_ints=column(self.ints).reshape(len(INT_NAMES), -1),
+            feedback_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
+            feedback_rails=self.rails_table(),
+            exhausted=bool(self.world.rules and self.slow_levels.exhausted),
         )

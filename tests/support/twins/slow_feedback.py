@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.core.clock import MINUTE_MS
-from sim.feedback import Flow, LevelRules, Mistake
-from sim.feedback.columns import FLOAT_NAMES, GIVEN_NAMES, INT_NAMES, RAIL_NAMES, STREAMS
+from sim.feedback import FeedbackInputs, FeedbackParameters, Mistake
+from sim.feedback.columns import EXOGENOUS_NAMES, FLOAT_NAMES, INT_NAMES, RAIL_NAMES, STREAMS
 
 
 @dataclass
@@ -35,8 +35,8 @@ class Lot:
 class SlowRail:
     """The lines of one rail."""
 
-    def __init__(self, number: int, rules: LevelRules, flow: Flow) -> None:
-        self.number, self.rules, self.rail, self.flow = number, rules, rules.rails[number], flow
+    def __init__(self, number: int, rules: FeedbackParameters, inputs: FeedbackInputs) -> None:
+        self.number, self.rules, self.rail, self.inputs = number, rules, rules.rails[number], inputs
         self.review: deque[Lot] = deque()
         self.payout: deque[Lot] = deque()
         self.unconfirmed: list[tuple[int, int]] = []  # minute of payment, minute in which it came; one each
@@ -61,8 +61,8 @@ class SlowRail:
         if n == 0 or share <= 0:
             return [0, 0, 0, 0]
         gone = self.part(name, n * share, n)
-        auto = min(gone - now[2] * gone // n, now[0])
-        cut = [auto, 0, gone - auto, 0]
+        automatic = min(gone - now[2] * gone // n, now[0])
+        cut = [automatic, 0, gone - automatic, 0]
         for i in (0, 2):
             if cut[i]:
                 some = now[i + 1] if cut[i] == now[i] else min(int(now[i + 1] * cut[i] // now[i] * weight), now[i + 1])
@@ -100,9 +100,11 @@ class SlowRail:
     def pay(self, minute: int) -> bool:
         """Pay what line and wallet allow; return whether the wallet could not pay what was due."""
         rail, wallet, short = self.rail, self.rail.hot_cents >= 0, False
-        hot = self.sums["hot_cents"] + (int(self.flow.deposits[self.number, minute]) if self.flow.deposits.size else 0)
+        hot = self.sums["hot_cents"] + (
+            int(self.inputs.deposits[self.number, minute]) if self.inputs.deposits.size else 0
+        )
         hot += self.refill.pop(minute, 0)
-        closed = bool(self.flow.closed.size and self.flow.closed[self.number, minute])
+        closed = bool(self.inputs.closed.size and self.inputs.closed[self.number, minute])
         waiting = sum(lot.n for lot in self.payout)
         if waiting and not closed:
             credit = self.carry["paying"] + rail.payouts_per_minute
@@ -134,7 +136,7 @@ class SlowRail:
             hot = rail.target_cents
         if hot < rail.low_cents and self.ordered_for <= minute and self.sums["cold_cents"] > 0:
             order = min(rail.target_cents - hot, self.sums["cold_cents"])
-            times = self.flow.refill_minutes[self.number] if self.flow.refill_minutes.size else [1]
+            times = self.inputs.refill_minutes[self.number] if self.inputs.refill_minutes.size else [1]
             self.ordered_for = minute + int(times[self.orders % len(times)])
             self.refill[self.ordered_for] += order
             self.sums["cold_cents"] -= order
@@ -144,7 +146,7 @@ class SlowRail:
     def settle(self, minute: int) -> None:
         """Take off what is final: paid long enough ago, or with enough blocks found since."""
         if self.rail.confirmations:
-            blocks = [int(at) for at in self.flow.blocks[self.number] if at < minute]
+            blocks = [int(at) for at in self.inputs.blocks[self.number] if at < minute]
             final = [one for one in self.unconfirmed if sum(at >= one[0] for at in blocks) >= self.rail.confirmations]
         else:
             final = [one for one in self.unconfirmed if minute - one[0] >= self.rail.final_minutes]
@@ -155,9 +157,9 @@ class SlowRail:
 class SlowLevels:
     """All rails, and the public."""
 
-    def __init__(self, rules: LevelRules, flow: Flow) -> None:
-        self.rules, self.flow = rules, flow
-        self.rails = [SlowRail(number, rules, flow) for number in range(len(rules.rails))]
+    def __init__(self, rules: FeedbackParameters, inputs: FeedbackInputs) -> None:
+        self.rules, self.inputs = rules, inputs
+        self.rails = [SlowRail(number, rules, inputs) for number in range(len(rules.rails))]
         self.ints: dict[str, int] = dict.fromkeys(INT_NAMES, 0)
         self.floats: dict[str, float] = dict.fromkeys(FLOAT_NAMES, 0.0)
         self.floats["trust"] = 1.0
@@ -169,13 +171,13 @@ class SlowLevels:
         self.posts = 0
         self.rows: list[tuple[dict[str, Any], list[dict[str, int]]]] = []
 
-    def given(self, name: str, minute: int) -> float:
-        return float(self.flow.given[GIVEN_NAMES.index(name), minute]) if self.flow.given.size else 0.0
+    def exogenous(self, name: str, minute: int) -> float:
+        return float(self.inputs.exogenous[EXOGENOUS_NAMES.index(name), minute]) if self.inputs.exogenous.size else 0.0
 
     def step(self, minute: int, complaints: int, quiet: int) -> dict[str, Any]:
         """Return the columns of a minute."""
         self.hear(minute, complaints, quiet)
-        now = [[int(x) for x in self.flow.requests[r.number, :, minute]] for r in self.rails]
+        now = [[int(x) for x in self.inputs.requests[r.number, :, minute]] for r in self.rails]
         for rail, want in zip(self.rails, now, strict=True):
             for i, more in enumerate(rail.again.pop(minute, [0, 0, 0, 0])):
                 want[i] += more
@@ -191,10 +193,10 @@ class SlowLevels:
         return columns
 
     @property
-    def ran_out(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether drawn times were used up that could have been more."""
-        flow, crowd = self.flow, len(self.flow.fright_times) >= self.rules.panic.depositors
-        times = {"copies": flow.copy_times, "fright": flow.fright_times, "calm": flow.calm_times}
+        inputs, crowd = self.inputs, len(self.inputs.panic_times) >= self.rules.panic.depositors
+        times = {"copies": inputs.copy_times, "fright": inputs.panic_times, "calm": inputs.calm_times}
         return any(
             len(at) and self.used[name] == len(at) and (name == "copies" or not crowd) for name, at in times.items()
         )
@@ -205,7 +207,8 @@ class SlowLevels:
         voice, rules = self.rules.voice, self.rules
         before = ((minute - 1) * MINUTE_MS, minute * MINUTE_MS)
         background, campaign = (
-            sum(before[0] <= at < before[1] for at in times) for times in (self.flow.posts_ms, self.flow.campaign_ms)
+            sum(before[0] <= at < before[1] for at in times)
+            for times in (self.inputs.posts_ms, self.inputs.campaign_ms)
         )
         copied = self.ints["new_copies"]
         quiet += self.ints["new_copies_unanswerable"]
@@ -216,15 +219,15 @@ class SlowLevels:
         self.floats["level_rumour"] = max(heard - rules.rumour_threshold, 0.0) * rules.rumour_level_per_complaint
         self.ints["new_complaints"] = complaints
         if voice.copies > 0:
-            weights = self.marks(posts - quiet) + self.given("boost", minute)
-            hidden = self.marks(quiet) + self.given("boost_unanswered", minute)
+            weights = self.marks(posts - quiet) + self.exogenous("boost", minute)
+            hidden = self.marks(quiet) + self.exogenous("boost_unanswered", minute)
             for i, (decay, weight) in enumerate(((voice.decay, weights), (voice.unanswered_decay, hidden))):
                 self.cascade[i] = self.cascade[i] * decay + voice.copies * (1.0 - decay) * weight
-            new = self.ints["new_copies"] = self.passed("copies", self.flow.copy_times, sum(self.cascade))
+            new = self.ints["new_copies"] = self.passed("copies", self.inputs.copy_times, sum(self.cascade))
             self.ints["new_copies_unanswerable"] = self.split(new)
         trust = self.floats["trust"]
         trust += (1.0 - trust) * voice.trust_recovery - trust * voice.trust_loss_per_post * posts
-        self.floats["trust"] = min(max(trust + self.given("trust_shock", minute), 0.0), 1.0)
+        self.floats["trust"] = min(max(trust + self.exogenous("trust_shock", minute), 0.0), 1.0)
         self.floats["level_signup"] = 1.0 - voice.signup_weight * (1.0 - self.floats["trust"])
 
     def split(self, copies: int) -> int:
@@ -237,7 +240,7 @@ class SlowLevels:
         return some
 
     def marks(self, posts: int) -> float:
-        marks, weight = self.flow.post_marks, 0.0
+        marks, weight = self.inputs.post_marks, 0.0
         for number in range(self.posts, self.posts + posts):
             weight += float(marks[number % len(marks)]) if len(marks) else 1.0
         self.posts += posts
@@ -256,15 +259,15 @@ class SlowLevels:
             return
         spreaders, panicked = self.ints["n_spreaders"], self.ints["cum_panicked"]
         excess = max(self.floats["rumour"] - self.rules.rumour_threshold, 0.0)
-        force = panic.spread * spreaders + panic.per_rumour * excess + self.given("contagion", minute)
+        force = panic.spread * spreaders + panic.per_rumour * excess + self.exogenous("contagion", minute)
         force *= 1.0 + panic.distrust_weight * (1.0 - self.floats["trust"])
         first = self.used["fright"]
         calm_ones = panic.depositors - panicked
-        new = min(self.passed("fright", self.flow.fright_times, force * calm_ones / panic.depositors), calm_ones)
+        new = min(self.passed("fright", self.inputs.panic_times, force * calm_ones / panic.depositors), calm_ones)
         for i in range(first, first + new):
-            now[self.flow.fright_rail[i]][0] += 1
-            now[self.flow.fright_rail[i]][1] += int(self.flow.fright_cents[i])
-        calmed = min(self.passed("calm", self.flow.calm_times, panic.calm * spreaders), spreaders)
+            now[self.inputs.panic_rail[i]][0] += 1
+            now[self.inputs.panic_rail[i]][1] += int(self.inputs.panic_cents[i])
+        calmed = min(self.passed("calm", self.inputs.calm_times, panic.calm * spreaders), spreaders)
         self.ints["n_spreaders"], self.ints["cum_panicked"] = spreaders + new - calmed, panicked + new
 
     # --- withdrawals ----------------------------------------------------------------------------------------------
@@ -274,9 +277,9 @@ class SlowLevels:
         gate, limits = rules.gateway, rules.limits
         asked = sum(want[0] + want[2] for want in now)
         self.ints["new_requests"] = asked
-        load = asked + self.given("other_requests", minute) + self.ints["n_open"] * gate.polls_per_open
+        load = asked + self.exogenous("other_requests", minute) + self.ints["n_open"] * gate.polls_per_open
         share = self.floats["error_share"] = error_share(gate.loads_per_minute, gate.error_shares, load)
-        tight = self.given("tightness", minute)
+        tight = self.exogenous("tightness", minute)
         if any(
             r.rail.hot_cents >= 0 and r.sums["hot_cents"] < limits.hot_share * r.rail.target_cents for r in self.rails
         ):
@@ -307,8 +310,10 @@ class SlowLevels:
             self.ints[f"cum_{name}"] += more
         for name, more in (("dropped", dropped), ("barred", barred), ("breaches", breaches)):
             self.ints[f"cum_{name}"] += more
-        self.floats["level_fault"] = gave_up * gate.level_per_gave_up * (1.0 - self.given("quiet_fault", minute))
-        self.floats["level_limited"] = refused * limits.level_per_refusal * (1.0 - self.given("quiet_limited", minute))
+        self.floats["level_fault"] = gave_up * gate.level_per_gave_up * (1.0 - self.exogenous("quiet_fault", minute))
+        self.floats["level_limited"] = (
+            refused * limits.level_per_refusal * (1.0 - self.exogenous("quiet_limited", minute))
+        )
         self.err("address", rules.wrong_address, now)
         self.err("network", rules.wrong_network, now)
 
@@ -323,14 +328,14 @@ class SlowLevels:
         self.floats[f"level_{kind}"] = passed * mistake.share * mistake.level_per_mistake
 
     def screen(self, minute: int, now: list[list[int]]) -> None:
-        for rail, (auto, auto_cents, hand, hand_cents) in zip(self.rails, now, strict=True):
-            rail.sums["cum_review_in"] += hand
+        for rail, (automatic, auto_cents, reviewed, hand_cents) in zip(self.rails, now, strict=True):
+            rail.sums["cum_review_in"] += reviewed
             rail.sums["cum_review_in_cents"] += hand_cents
-            if hand:
-                rail.review.append(Lot(minute, hand, hand_cents))
+            if reviewed:
+                rail.review.append(Lot(minute, reviewed, hand_cents))
             n, cents = rail.release.pop(minute, [0, 0])
             self.ints["cum_released"] += n
-            rail.enter_payout(minute, auto + n, auto_cents + cents)
+            rail.enter_payout(minute, automatic + n, auto_cents + cents)
         waiting = sum(lot.n for rail in self.rails for lot in rail.review)
         if not waiting:
             self.credit = self.floats["review_credit"] = 0.0
@@ -372,7 +377,7 @@ class SlowLevels:
             rail.sums["again_cents"] = sum(lot[1] + lot[3] for lot in rail.again.values())
             rail.sums["held_cents"] = sum(cents for _, cents in rail.release.values())
             rail.sums["transit_cents"] = sum(rail.refill.values())
-        free = 1.0 - self.given("quiet_late", minute)
+        free = 1.0 - self.exogenous("quiet_late", minute)
         self.ints["n_late"], self.ints["n_open"], self.ints["n_again"] = late, waiting + held, again
         self.floats["level_late"] = late * self.rules.late_level_per_withdrawal * free
 

@@ -13,7 +13,7 @@ from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
 from sim.drivers.market import Market
 from sim.engine.outcome import LEFT, RESOLVED
 from sim.engine.reference import simulate
-from sim.feedback import Flow
+from sim.feedback import FeedbackInputs
 from sim.metrics.observation.counts import (
     ABANDONED,
     ASKED_AGAIN,
@@ -22,10 +22,10 @@ from sim.metrics.observation.counts import (
     DUE,
     ESCALATED,
     FIRST_CONTACT,
-    FLOOR,
     HUMAN,
     IN_TIME,
     REGULATOR,
+    UNLIMITED,
 )
 from sim.metrics.observation.replication import Observation
 from sim.model.model import Model
@@ -68,7 +68,9 @@ def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
         category=np.array([rng.randint(0, 2) for _ in range(drawn.rows)], dtype=np.int64),
         opened_ms=np.where(never, NEVER, np.where(never, 0, drawn.opened_ms) + later_ms),
         regulator=np.array([rng.random() < 0.5 for _ in range(drawn.rows)], dtype=bool),
-        flow=Flow(requests=np.zeros((len(drawn.flow.requests), 4, 2880), np.int64), posts_ms=_times(rng, 5)),
+        inputs=FeedbackInputs(
+            requests=np.zeros((len(drawn.inputs.requests), 4, 2880), np.int64), posts_ms=_times(rng, 5)
+        ),
         bot_opened_ms=bot,
         bot_ordinals=tuple(np.arange(len(times)) for times in bot),
     )
@@ -174,7 +176,7 @@ class SlowFacts:
 
     def _what(self, row: int) -> list[tuple[int, float]]:
         d, o = self.demand, self.outcome
-        happened = [(COMPLAINT, self.complaint(row)), (FLOOR, self.floor(row)), (REGULATOR, self.regulator(row))]
+        happened = [(COMPLAINT, self.complaint(row)), (UNLIMITED, self.floor(row)), (REGULATOR, self.regulator(row))]
         if d.kind[row] not in (ROOT, CANDIDATE):
             return happened
         solved = len(self.legs(row)) == 1
