@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim.core.profiling import Profile
+from sim.core.profiling import CpuProfile
 from sim.experiment.analysis.precision import Goal, at_most
 from sim.experiment.checkpoint import Checkpoint
-from sim.experiment.replication import AUTO, ENGINES, Plan
+from sim.experiment.replication import AUTO, ENGINES, ReplicationPlan
 from sim.experiment.replications import cores, replicate
 from sim.experiment.results import RunResult
 from sim.model.model import build
@@ -77,14 +77,14 @@ def run(
     _must_make_sense(replications, seed, jobs, precision)
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine: got {engine!r}; must be auto or {', '.join(ENGINES)}")
-    plan = Plan(build(scenario), seed, AUTO if engine == "auto" else engine)
+    plan = ReplicationPlan(build(scenario), seed, AUTO if engine == "auto" else engine)
     most = at_most(replications, precision)
     workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)
     goal = Goal(most, metric=scenario.primary, wanted=precision)
     started, checkpoint, profile = (
         datetime.now(UTC),
         work.checkpoint or Checkpoint(),
-        Profile(f"{workers} {plan.workers(workers)}"),
+        CpuProfile(f"{workers} {plan.workers(workers)}"),
     )
     store = checkpoint.open()
     try:

@@ -11,7 +11,7 @@ import gevent
 import polars as pl
 
 from loadtests.capacity.search import Stop
-from loadtests.capacity.step import Objective, Step, judge_step
+from loadtests.capacity.step import CapacityObjective, LoadStep, judge_step
 from loadtests.capacity.step_load import step_schedule
 from loadtests.core.schedule import SECOND_US, Schedule
 from loadtests.dialect.contract import Dialect
@@ -28,21 +28,21 @@ _PROBE_US, _PROBES = SECOND_US, 5
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """How long a step is at least, in time and in requests, how long an answer may take, and the caps of it all."""
 
     step_s: float
     step_requests: int
     timeout_s: float
     caps: Caps
-    objective: Objective
+    objective: CapacityObjective
 
 
 class Bench:
     """Measures steps of one target. ``folder`` gets a journal for each; ``prefix`` begins every key that is sent."""
 
     def __init__(
-        self, *, url: str, dialect: Dialect, settings: Settings, folder: Path, prefix: str,
+        self, *, url: str, dialect: Dialect, settings: BenchSettings, folder: Path, prefix: str,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:  # fmt: skip
         self._url, self._dialect, self._settings = url, dialect, settings
@@ -58,7 +58,7 @@ class Bench:
         if self._driver is not None:
             self._driver.abort(reason)
 
-    def measure(self, endpoint: str, rate_per_s: float, mix: pl.DataFrame | None = None) -> Step:
+    def measure(self, endpoint: str, rate_per_s: float, mix: pl.DataFrame | None = None) -> LoadStep:
         """Return the step of one endpoint at one rate, or of a mix. Raises Stop where the caps allow no more."""
         shortest_s = self._settings.step_s
         length_s = min(max(shortest_s, self._settings.step_requests / rate_per_s), LONGEST_STEPS * shortest_s)
@@ -145,7 +145,7 @@ class Bench:
             raise Stop("a cap was reached: " + "; ".join(faults))
 
 
-def _told(endpoint: str, step: Step) -> str:
+def _told(endpoint: str, step: LoadStep) -> str:
     p99 = "nothing" if step.p99_ms is None else f"{step.p99_ms:.4g} ms"
     word = "proves nothing: " + "; ".join(step.flaws) if step.flaws else "held" if step.passed else (
         "not held: " + ", ".join(step.broken)

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from loadtests.capacity.bench import Bench, Settings
+from loadtests.capacity.bench import Bench, BenchSettings
 from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
-from loadtests.capacity.step import Objective
+from loadtests.capacity.step import CapacityObjective
 from loadtests.capacity.usl import LEAST_STEPS, fit
 from loadtests.core.exits import FAILED, INVALID, PASSED
 from loadtests.core.faults import InputError, attempt
@@ -48,14 +48,14 @@ _NUMBERS = {
 
 
 @dataclass(frozen=True)
-class Order:
+class CapacityOrder:
     """A checked measurement: what of which target, how, and where the results go. ``mix`` is a run's arrivals."""
 
     url: str
     dialect: Dialect
     endpoints: tuple[str, ...]
     mix: pl.DataFrame | None
-    settings: Settings
+    settings: BenchSettings
     start_per_s: float
     resolution: float
     out_dir: Path
@@ -95,7 +95,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--no-plots", action="store_true", help="write no plots")
 
 
-def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order:
+def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> CapacityOrder:
     """Return what the options ask for. Raises InputError with every fault found; nothing has been sent then."""
     faults: list[str] = []
     allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
@@ -108,17 +108,17 @@ def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order
         faults.extend(_endpoint_faults(options, dialect, mix))
     if faults:
         raise InputError(faults)
-    return Order(
+    return CapacityOrder(
         url=options.host.rstrip("/"),
         dialect=dialect,
         endpoints=(ALL,) if options.mix else tuple(options.endpoint) or tuple(speaks(dialect)),
         mix=mix,
-        settings=Settings(
+        settings=BenchSettings(
             step_s=found["step"],
             step_requests=int(found["step_requests"]),
             timeout_s=found["timeout"],
             caps=caps_of(found),
-            objective=Objective(p99_ms=found["p99"] * 1000, error_share=found["error_share"]),
+            objective=CapacityObjective(p99_ms=found["p99"] * 1000, error_share=found["error_share"]),
         ),
         start_per_s=found["start_rate"],
         resolution=found["resolution"],
@@ -128,7 +128,7 @@ def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Order
 
 
 def measure(
-    order: Order, tell: Callable[[str], None], on_ready: Callable[[Callable[[str], None]], None]
+    order: CapacityOrder, tell: Callable[[str], None], on_ready: Callable[[Callable[[str], None]], None]
 ) -> dict[str, Any]:
     """Return the content of ``capacity.json``, which has been written with the steps and the plots.
 
@@ -162,7 +162,7 @@ def measure(
     return {**result, "ended": {name: found.ended for name, found in searches.items()}}
 
 
-def _search(bench: Bench, order: Order, name: str) -> Found:
+def _search(bench: Bench, order: CapacityOrder, name: str) -> Found:
     return search(
         lambda rate: bench.measure(name, rate, order.mix),
         start_per_s=order.start_per_s,
@@ -210,7 +210,7 @@ def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
     return [*lines, f"results: {folder}"]
 
 
-def _check_target(order: Order) -> None:
+def _check_target(order: CapacityOrder) -> None:
     client = guard.client_of(order.url, concurrency=1)
     try:
         guard.check_health(client, order.dialect, order.url)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
 
-from loadtests.capacity.step import Step
+from loadtests.capacity.step import LoadStep
 
 FACTOR = 2.0
 LEAST_PER_S = 0.1
@@ -23,7 +23,7 @@ class Stop(Exception):  # noqa: N818 - it ends a search in good order, as StopIt
 class Found:
     """The steps of a search in their order, and why it ended."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[LoadStep, ...]
     ended: str
 
 
@@ -37,7 +37,7 @@ class Capacity:
 
 
 def search(
-    measure: Callable[[float], Step], *, start_per_s: float, most_per_s: float, resolution: float, least_held: int
+    measure: Callable[[float], LoadStep], *, start_per_s: float, most_per_s: float, resolution: float, least_held: int
 ) -> Found:
     """Return the steps of a search: x 2 until one is not held, then the geometric mean of the rates around the edge.
 
@@ -46,7 +46,7 @@ def search(
     A step that proves nothing because the generator fell short is measured once more. Then it bounds the search as one
     that was not held does; if it is the bound in the end, that is told.
     """
-    steps: list[Step] = []
+    steps: list[LoadStep] = []
     held: list[float] = []
     failed: float | None = None
     flaws: dict[float, str] = {}
@@ -99,7 +99,7 @@ def _widest_gap(held: Sequence[float], edge: float) -> float:
     return sqrt(low * high)
 
 
-def capacity_of(steps: Sequence[Step]) -> Capacity:
+def capacity_of(steps: Sequence[LoadStep]) -> Capacity:
     """Return the capacity that the steps prove, with its interval.
 
     ``high``: the lowest rate that surely failed. ``value``: the highest that passed below it. ``low``: the highest that

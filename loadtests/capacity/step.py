@@ -24,7 +24,7 @@ GROWTH_SHARE = 0.01
 
 
 @dataclass(frozen=True)
-class Objective:
+class CapacityObjective:
     """What the target must keep: the p99 of its latency, and the share of errors."""
 
     p99_ms: float
@@ -32,7 +32,7 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class Step:
+class LoadStep:
     """One step: rates a second, latencies in ms with the interval of p99, and what was broken.
 
     ``flaws`` are why the generator proved nothing here. ``ended_early``: why, if it was not sent to its end.
@@ -52,7 +52,7 @@ class Step:
     broken: tuple[str, ...]
     flaws: tuple[str, ...]
     ended_early: str
-    objective: Objective
+    objective: CapacityObjective
 
     @property
     def passed(self) -> bool:
@@ -77,8 +77,8 @@ class Step:
 
 
 def judge_step(
-    rows: pl.DataFrame, *, length_us: int, timeout_us: int, objective: Objective, ended_early: str = ""
-) -> Step:
+    rows: pl.DataFrame, *, length_us: int, timeout_us: int, objective: CapacityObjective, ended_early: str = ""
+) -> LoadStep:
     """Return the step that the rows of one endpoint, or of a mix, tell of (schema REQUESTS)."""
     sent_rows = rows.filter(pl.col("sent_us") >= 0)
     # What a step that was ended early never sent says nothing; it is judged by what it did send.
@@ -95,7 +95,7 @@ def judge_step(
     outcomes = dict(kept.group_by("outcome").len().iter_rows())
     errors = (outcomes.get(REJECTED, 0) + outcomes.get(UNKNOWN, 0)) / max(len(kept), 1)
     low, high = interval(latency, 0.99)
-    return Step(
+    return LoadStep(
         offered_per_s=len(kept) / span_s,
         throughput_per_s=throughput,
         **{f"{name}_ms": quantile(latency, q) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
@@ -112,7 +112,7 @@ def judge_step(
 
 
 def _broken(
-    kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int, objective: Objective, errors: float
+    kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int, objective: CapacityObjective, errors: float
 ) -> tuple[str, ...]:
     """Return what of the conditions a step broke: p99, completions, backlog, errors, rate_limited."""
     n, latest_us = max(len(kept), 1), end_us + objective.p99_ms * 1000

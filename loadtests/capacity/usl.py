@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.capacity.step import Step
+from loadtests.capacity.step import LoadStep
 
 LEAST_STEPS = 6
 FORETOLD_WITHIN = 0.10
@@ -29,7 +29,7 @@ FORETOLD_WITHIN = 0.10
 Floats = NDArray[np.float64]
 
 
-def fit(steps: Sequence[Step]) -> tuple[dict[str, dict[str, float]] | None, str | None]:
+def fit(steps: Sequence[LoadStep]) -> tuple[dict[str, dict[str, float]] | None, str | None]:
     """Return lambda, sigma and kappa with their intervals, or None and why the law is not fitted."""
     points = sorted((s.in_flight, s.throughput_per_s) for s in steps if s.in_flight and _steady(s))
     if len(points) < LEAST_STEPS:
@@ -57,7 +57,7 @@ def fit(steps: Sequence[Step]) -> tuple[dict[str, dict[str, float]] | None, str 
     }, None
 
 
-def _steady(step: Step) -> bool:
+def _steady(step: LoadStep) -> bool:
     """Return whether Little's law holds for a step: sent to its end, and no queue that only grew."""
     return not step.flaws and not step.ended_early and not {"backlog", "completions"} & set(step.broken)
 

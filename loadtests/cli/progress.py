@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Bar:
+class SentBar:
     """Sent of planned, on standard error."""
 
     def __init__(self, planned: int, *, quiet: bool) -> None:
@@ -12,7 +12,7 @@ class Bar:
         tqdm.monitor_interval = 0
         self._bar = tqdm(total=planned, unit=" requests", desc="sent", disable=quiet or None, leave=False)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> SentBar:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from loadtests.cli.parsers import command_parser
 from loadtests.core.exits import exit_code_of, refuse
 from loadtests.core.faults import InputError
-from loadtests.reconciliation.command import add_arguments, lines, reconcile_later
+from loadtests.reconciliation.command import add_arguments, lines, reconcile_again
 
 
 def add(commands: Any) -> None:
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 def start(options: Namespace) -> int:
     """Reconcile, print what was found, and return the exit code."""
     try:
-        found = reconcile_later(options, os.environ)
+        found = reconcile_again(options, os.environ)
     except InputError as error:
         refuse(error.faults)
     except Exception as error:  # a crash must not look like a failed check (1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.cli.parsers import add_quiet, command_parser
-from loadtests.cli.progress import Bar
+from loadtests.cli.progress import SentBar
 from loadtests.core.exits import end_on_signals, exit_code_of, refuse
 from loadtests.core.faults import InputError
 from loadtests.plan import dry_run
@@ -59,7 +59,7 @@ def start(options: argparse.Namespace) -> int:
         check_target(plan)
         if options.worker_of:
             return locustfile.work(plan, options.worker_of)
-        with Bar(len(plan.schedule.due_us), quiet=options.quiet or options.json) as bar:
+        with SentBar(len(plan.schedule.due_us), quiet=options.quiet or options.json) as bar:
             if workers:
                 command = [sys.executable, "-m", "loadtests", *options.arguments, "--worker-of"]
                 verdict = locustfile.replay_by_workers(plan, [command] * workers, bar.show, end_on_signals)

@@ -24,7 +24,7 @@ from loadtests.plan import target as chosen
 from loadtests.reconciliation import checks as reconcile
 from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
-from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.transport import guard
 from loadtests.transport.client import READ_TIMEOUT_S, Client
@@ -206,7 +206,7 @@ def _watching(plan: Injection, part: Path) -> Iterator[None]:
         yield
         return
     client = plan.client()
-    seen = Sightings(part / books.SIGHTINGS)
+    seen = Observations(part / books.SIGHTINGS)
     watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.start["key_prefix"], seen=seen)
     watcher.start()
     try:

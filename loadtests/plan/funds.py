@@ -11,7 +11,7 @@ from loadtests.core.faults import InputError
 from loadtests.core.schedule import Schedule
 from loadtests.dialect.contract import Arrival, Dialect, ReadError, Send, Spending
 from loadtests.dialect.payload import plain
-from loadtests.plan.pool import Pooled
+from loadtests.plan.pool import PooledDialect
 from loadtests.transport.client import NoAnswerError
 
 
@@ -38,7 +38,7 @@ def check(dialect: Dialect, send: Send, schedule: Schedule) -> None:
     faults = []
     sums = needed(dialect, schedule)
     for (name, currency), arrival in sorted(first.items()):
-        place = f"{dialect.pool.path}: accounts.{name}" if isinstance(dialect, Pooled) else "test account"
+        place = f"{dialect.pool.path}: accounts.{name}" if isinstance(dialect, PooledDialect) else "test account"
         try:
             held = dialect.available(send, arrival)
         except (NoAnswerError, ReadError) as error:
@@ -52,7 +52,7 @@ def check(dialect: Dialect, send: Send, schedule: Schedule) -> None:
 
 
 def _single_account(dialect: Dialect) -> bool:
-    one = dialect.members[0] if isinstance(dialect, Pooled) else dialect
+    one = dialect.members[0] if isinstance(dialect, PooledDialect) else dialect
     return bool(getattr(one, "single_account", False))
 
 
@@ -62,5 +62,5 @@ def _withdrawals(dialect: Dialect, schedule: Schedule) -> Iterator[tuple[str, Ar
     rows = rows.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     for row in rows.iter_rows():
         arrival = Arrival(*row)
-        pool = dialect.pool if isinstance(dialect, Pooled) else None
+        pool = dialect.pool if isinstance(dialect, PooledDialect) else None
         yield (pool.accounts[pool.place_of(arrival.customer)].name if pool else ""), arrival

@@ -24,7 +24,7 @@ from loadtests.plan import funds
 from loadtests.plan import target as chosen
 from loadtests.transport import guard
 from loadtests.transport.client import Client
-from loadtests.transport.driver import Limits
+from loadtests.transport.driver import SendLimits
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, Caps, caps_of
 from loadtests.verdict.baseline import MARGIN, Baseline, check_same_load, read_baseline
 from loadtests.verdict.shortage import Amount, read_capacity
@@ -53,7 +53,7 @@ class Plan:
     schedule: Schedule
     dialect: Dialect
     dialect_name: str
-    limits: Limits
+    limits: SendLimits
     caps: Caps
     baseline: Baseline | None
     objectives: Mapping[str, Mapping[str, float | None]]
@@ -229,7 +229,7 @@ def _schedule(run_dir: Path, options: argparse.Namespace) -> Schedule:
     return cut(trace, window, speedup)
 
 
-def limits_of(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
+def limits_of(numbers: Mapping[str, float], schedule: Schedule) -> SendLimits:
     """Return the limits; the in-flight cap is what was asked for, or else as large as it should be and files allow.
 
     Below peak rate x time-out a target that answers nothing is shed before it times out: then the run is invalid too,
@@ -243,7 +243,7 @@ def limits_of(numbers: Mapping[str, float], schedule: Schedule) -> Limits:
     cap = asked or min(wanted, most)
     if soft != resource.RLIM_INFINITY and cap + SPARE_FILES > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (cap + SPARE_FILES, hard))
-    return Limits(
+    return SendLimits(
         in_flight=cap,
         in_flight_wanted=wanted,
         timeout_s=numbers["timeout"],

@@ -30,12 +30,12 @@ from loadtests.dialects import load
 from loadtests.plan.accounts import Pool
 
 
-def pooled(pool: Pool, name: str, samples: Mapping[str, Sequence[str]]) -> Pooled:
+def pooled(pool: Pool, name: str, samples: Mapping[str, Sequence[str]]) -> PooledDialect:
     """Return the dialect of that name over the pool. Raises InputError when it cannot be made."""
-    return Pooled(pool, [load(name, account.environ, samples) for account in pool.accounts])
+    return PooledDialect(pool, [load(name, account.environ, samples) for account in pool.accounts])
 
 
-class Pooled:
+class PooledDialect:
     """Dialects of one kind, one for each account.
 
     Reads ask for what the same account has had acknowledged: another key would not see it. What one account can do

@@ -16,7 +16,7 @@ from loadtests.core.schedule import Schedule, Trace
 from loadtests.dialect.contract import Dialect, speaks
 from loadtests.dialects import load
 from loadtests.plan import accounts
-from loadtests.plan.pool import Pooled, pooled
+from loadtests.plan.pool import PooledDialect, pooled
 from sim.core.tables import ENDPOINTS
 
 ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
@@ -71,7 +71,7 @@ def faults(dialect: Dialect, name: str, schedule: Schedule) -> list[str]:
     """Return what of the schedule the dialect cannot speak, or its accounts must not bear."""
     spoken, counts = speaks(dialect), schedule.counts()
     missing = {endpoint: n for endpoint, n in counts.items() if endpoint not in spoken}
-    found = accounts.rate_faults(dialect.pool, schedule) if isinstance(dialect, Pooled) else []
+    found = accounts.rate_faults(dialect.pool, schedule) if isinstance(dialect, PooledDialect) else []
     if missing:
         parts = ", ".join(f"{endpoint} ({n:,} of {sum(counts.values()):,} requests)" for endpoint, n in missing.items())
         rule = f"must speak all, or be told to leave them out with --endpoints {','.join(spoken)}"
@@ -86,7 +86,7 @@ def identity(dialect: Dialect, schedule: Schedule) -> dict[str, Any]:
     """
     sent = sorted(schedule.counts())
     predicted = {name: sum(counts) for name, counts in schedule.trace.predicted.get("per_minute", {}).items()}
-    pool = accounts.summary(dialect.pool, schedule) if isinstance(dialect, Pooled) else None
+    pool = accounts.summary(dialect.pool, schedule) if isinstance(dialect, PooledDialect) else None
     kept = set(schedule.trace.arrivals["endpoint"].unique())
     left_out = {name: count for name, count in predicted.items() if count and name not in kept}
     return {"endpoints": sent, "not_replayed": left_out, "accounts": pool}

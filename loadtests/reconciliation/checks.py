@@ -32,7 +32,7 @@ from loadtests.dialect.contract import (
     Withdrawal,
     named,
 )
-from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.observations import Observations
 
 CHECKS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "T1", "T2", "T3", "T4")
 EXAMPLES = 5
@@ -42,7 +42,7 @@ _TRY_AGAIN_S = 0.3
 _Rows = Mapping[str, dict[str, Any]]
 
 
-class Evidence(NamedTuple):
+class StoredEvidence(NamedTuple):
     """Everything that a reconciliation rests on.
 
     ``requests`` is the run's table of the schema REQUESTS, ``asked`` what each withdrawal's key asked for, ``held`` and
@@ -53,7 +53,7 @@ class Evidence(NamedTuple):
     asked: Mapping[str, Withdrawal]
     held: Holdings
     before: Holdings | None
-    seen: Sightings
+    seen: Observations
 
 
 def read_holdings(
@@ -83,7 +83,7 @@ def read_holdings(
     return found._replace(spent_by_others=None)
 
 
-def reconcile(evidence: Evidence) -> dict[str, Any]:
+def reconcile(evidence: StoredEvidence) -> dict[str, Any]:
     """Return ``checks`` (name, what, passed, reason, count, n_wrong, examples) and the fates of what is unknown.
 
     The held records count as the last sighting of each.
@@ -183,7 +183,7 @@ def _balance_check(held: Holdings, before: Holdings | None) -> dict[str, Any]:
     return checked("W6", what, len(held.balances), wrong)
 
 
-def _state_checks(held: Holdings, seen: Sightings) -> list[dict[str, Any]]:
+def _state_checks(held: Holdings, seen: Observations) -> list[dict[str, Any]]:
     """Return W7, W8, W9 and T4, which rest on what was read during the run and after it."""
     paid = [w for w in held.withdrawals if w.final and not w.failed]
     uses = Counter(w.chain_id for w in paid)

@@ -30,7 +30,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--quiet", action="store_true", help="print only faults")
 
 
-def reconcile_later(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
+def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the reconciliation, which has been written as ``reconcile.json`` into the folder.
 
     Raises InputError when the folder, the host or the dialect is wrong, or the target is no test system.

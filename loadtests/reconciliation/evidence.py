@@ -32,7 +32,7 @@ from loadtests.dialect.contract import (
     Withdrawal,
 )
 from loadtests.reconciliation import checks as reconcile
-from loadtests.reconciliation.observations import Sightings, replay
+from loadtests.reconciliation.observations import Observations, replay
 from loadtests.reconciliation.poller import UNREADABLE
 from loadtests.verdict.files import without_secrets, write_json
 from sim.core.tables import REQUESTS, dtypes
@@ -52,7 +52,7 @@ class Books:
     requests: pl.DataFrame
     asked: Mapping[str, Withdrawal]
     before: Holdings | None
-    seen: Sightings
+    seen: Observations
 
 
 def begin(folder: Path, *, start: Mapping[str, Any], before: Holdings | None) -> None:
@@ -131,7 +131,7 @@ def settle(
     if held is None:
         told = "this dialect cannot tell what the server holds"
         return _signed(reconcile.not_done(told, passed=True), books.start), None
-    evidence = reconcile.Evidence(books.requests, books.asked, held, books.before, books.seen)
+    evidence = reconcile.StoredEvidence(books.requests, books.asked, held, books.before, books.seen)
     return _signed(reconcile.reconcile(evidence), books.start), held
 
 

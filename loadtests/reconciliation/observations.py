@@ -16,7 +16,7 @@ from loadtests.dialect.contract import Ticket, Withdrawal
 _NO_AMOUNT = Decimal(0)
 
 
-class Sightings:
+class Observations:
     """The last known state of each record that was read, and what was wrong on the way; kept in ``path``, if given."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -105,12 +105,12 @@ class Sightings:
         self._lines.clear()
 
 
-def replay(lines: Iterable[dict[str, Any]], path: Path | None = None) -> Sightings:
+def replay(lines: Iterable[dict[str, Any]], path: Path | None = None) -> Observations:
     """Return the sightings that were written as these lines, what they say compared anew; they go on in ``path``.
 
     Raises ValueError, KeyError or TypeError for lines of another form.
     """
-    seen = Sightings()
+    seen = Observations()
     for line in lines:
         if "withdrawal" in line:
             key, server_id, status, stage, final, failed, chain_id = line["withdrawal"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import gevent
 
 from loadtests.dialect.contract import Answer, Glancing, ReadError, Request
-from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.observations import Observations
 from loadtests.transport.client import Client, NoAnswerError
 
 EVERY_S = 1.0
@@ -23,7 +23,7 @@ UNREADABLE = (NoAnswerError, ReadError, LookupError, ValueError, TypeError, Arit
 class Watcher:
     """Reads a server at intervals, in a greenlet, from ``start`` to ``stop``."""
 
-    def __init__(self, *, dialect: Glancing, client: Client, prefix: str, seen: Sightings) -> None:
+    def __init__(self, *, dialect: Glancing, client: Client, prefix: str, seen: Observations) -> None:
         self._dialect, self._client, self._prefix, self._seen = dialect, client, prefix, seen
         self._greenlet: gevent.Greenlet | None = None
 

@@ -31,10 +31,10 @@ from loadtests.dialect.contract import (
 )
 from loadtests.plan.plan import Plan
 from loadtests.replay import protocol as distributed
-from loadtests.replay.protocol import Offset, Whole
+from loadtests.replay.protocol import MergedRows, Offset
 from loadtests.replay.sender import JOURNAL, Sent
 from loadtests.replay.worker import LEASE_S
-from loadtests.transport.driver import WATCH_S, Hook, Progress, Watch
+from loadtests.transport.driver import WATCH_S, Hook, Poller, Progress
 from loadtests.transport.recorder import NEVER_US
 
 HELLO_LIMIT_S = 20.0
@@ -98,7 +98,7 @@ class Master:
         self._peers: dict[str, Peer] = {}
         self._team: list[Peer] = []
         self._changed = Event()
-        self._whole: Whole | None = None
+        self._whole: MergedRows | None = None
         self._journal: TextIO | None = None
         self._error: Exception | None = None
         self._aborted = ""
@@ -169,7 +169,7 @@ class Master:
                 peer.synced = self._synced(peer)
             shards = distributed.deal(self._plan.schedule, len(team), self._plan.dialect)
             caps = distributed.in_flight_shares(self._plan, shards, len(team))
-            self._whole = Whole(self._plan.schedule, shards)
+            self._whole = MergedRows(self._plan.schedule, shards)
             self._pinger = gevent.spawn(self._keep_pinging)
             for peer, cap in zip(team, caps, strict=True):
                 peer.number = team.index(peer)
@@ -233,7 +233,7 @@ class Master:
             raise
 
     def _send(self, folder: Path, progress: Progress) -> Sent:
-        whole, watch = self._whole, Watch(self._plan.limits)
+        whole, watch = self._whole, Poller(self._plan.limits)
         assert whole is not None
         with (folder / JOURNAL).open("x", encoding="utf-8", buffering=1) as self._journal:
             started_utc, start_s = datetime.now(UTC) + timedelta(seconds=START_S), time.perf_counter() + START_S
@@ -252,7 +252,7 @@ class Master:
             whole.finish()
         return self._put_together(whole, watch, started_utc)
 
-    def _look(self, watch: Watch, progress: Progress) -> None:
+    def _look(self, watch: Poller, progress: Progress) -> None:
         """Show the progress, find lost workers, and end early when the run must."""
         assert self._start_s is not None
         states, now_s = [peer.state for peer in self._team], time.perf_counter()
@@ -291,7 +291,7 @@ class Master:
         keys_of_lost(self._plan, self._whole, peer.number)
         self.abort(f"{peer} was lost")
 
-    def _check_all_told(self, whole: Whole) -> None:
+    def _check_all_told(self, whole: MergedRows) -> None:
         """Hold what each worker told against what it counted itself; who lost messages on the way is lost.
 
         Raises LawError when nothing was lost and the sums differ all the same.
@@ -320,7 +320,7 @@ class Master:
             return text
         return None
 
-    def _put_together(self, whole: Whole, watch: Watch, started_utc: datetime) -> Sent:
+    def _put_together(self, whole: MergedRows, watch: Poller, started_utc: datetime) -> Sent:
         done = [peer.done for peer in self._team if peer.done is not None and not peer.lost]
         lost = len(done) < len(self._team)
         return Sent(
@@ -339,7 +339,7 @@ class Master:
             workers=[self._entry(peer, whole) for peer in self._team],
         )
 
-    def _flaws(self, peer: Peer, whole: Whole) -> list[str]:
+    def _flaws(self, peer: Peer, whole: MergedRows) -> list[str]:
         if peer.lost:
             left = whole.unsent(peer.number)
             return [
@@ -356,7 +356,7 @@ class Master:
         last = distributed.offset(peer.round_trips[-SYNC_PINGS:])
         return Offset(last.ahead_s - peer.synced.ahead_s, last.uncertainty_s + peer.synced.uncertainty_s)
 
-    def _entry(self, peer: Peer, whole: Whole) -> dict[str, Any]:
+    def _entry(self, peer: Peer, whole: MergedRows) -> dict[str, Any]:
         """Return a worker's line of the verdict."""
         own = whole.own(peer.number)
         outcomes = [whole.outcome[i] for i in own]
@@ -409,7 +409,7 @@ class Master:
         self._changed.wait(WATCH_S)
 
 
-def keys_of_lost(plan: Plan, whole: Whole, worker: int) -> None:
+def keys_of_lost(plan: Plan, whole: MergedRows, worker: int) -> None:
     """Give the writes that may have left without a word the keys that they had, so that the server can be asked."""
     arrivals = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     for i in whole.own(worker)[whole.lost[whole.own(worker)]].tolist():

@@ -231,7 +231,7 @@ class JournalFeed(Journal):
         self._fresh.append(line)
 
 
-class Whole(Recorder):
+class MergedRows(Recorder):
     """All rows of a run, put together from what workers tell; each row belongs to one of them."""
 
     def __init__(self, schedule: Schedule, shards: np.ndarray) -> None:

@@ -22,7 +22,7 @@ from loadtests.plan.plan import Plan
 from loadtests.reconciliation import checks as reconcile
 from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
-from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Sender, Sent, clock
 from loadtests.transport.client import READ_TIMEOUT_S, Client
@@ -30,7 +30,7 @@ from loadtests.transport.driver import Hook, Progress
 from loadtests.verdict import shortage as manager
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
-from loadtests.verdict.verdict import Evidence, judge
+from loadtests.verdict.verdict import Measured, judge
 
 PATIENCE_S = 10.0
 """How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
@@ -98,14 +98,14 @@ class Session:
         return books.note_asked(part, plan.dialect, (Arrival(*row) for row in rows.iter_rows()), plan.prefix)
 
     @contextmanager
-    def _watching(self, part: Path, before: Holdings | None) -> Iterator[Sightings]:
+    def _watching(self, part: Path, before: Holdings | None) -> Iterator[Observations]:
         """Read the server at intervals meanwhile, apart from the load; yields what is seen."""
         plan = self.plan
         if before is None or not isinstance(plan.dialect, Glancing):
-            yield Sightings(part / books.SIGHTINGS if before else None)
+            yield Observations(part / books.SIGHTINGS if before else None)
             return
         client = plan.client()
-        seen = Sightings(part / books.SIGHTINGS)
+        seen = Observations(part / books.SIGHTINGS)
         watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.prefix, seen=seen)
         watcher.start()
         try:
@@ -115,7 +115,7 @@ class Session:
             client.close()
 
     def _reconcile(
-        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Sightings
+        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Observations
     ) -> tuple[dict[str, Any], Holdings | None]:
         plan = self.plan
         if not plan.reconcile:
@@ -134,7 +134,7 @@ class Session:
 
     def _verdict(self, sent: Sent, found: dict[str, Any]) -> dict[str, Any]:
         plan, recorder = self.plan, sent.recorder
-        evidence = Evidence(
+        evidence = Measured(
             requests=sent.to_judge(),
             duration_us=plan.schedule.duration_us,
             timeout_us=round(plan.limits.timeout_s * SECOND_US),

@@ -41,7 +41,7 @@ CATCHES_UP_S = 0.05
 
 
 @dataclass(frozen=True)
-class Limits:
+class SendLimits:
     """When an arrival is shed, when a request has waited enough, and when the whole run is ended early.
 
     ``rate_per_s`` requests leave in any second at most, also when the generator catches up after it stood still.
@@ -72,10 +72,10 @@ Hook = Callable[[Ended], None]
 Progress = Callable[[int, int], None]
 
 
-class Watch:
+class Poller:
     """Tells when a run should end early: the target keeps failing, or the generator stays late."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SendLimits) -> None:
         self._limits = limits
         self._past: deque[tuple[int, int]] = deque(maxlen=max(1, round(limits.abort_after_s / WATCH_S)))
         self._in_time_s = time.perf_counter()
@@ -112,7 +112,7 @@ class Driver:
         client: Client,
         recorder: Recorder,
         journal: Journal,
-        limits: Limits,
+        limits: SendLimits,
         prefix: str,
         forbidden: Callable[[], str] = lambda: "",
     ) -> None:
@@ -120,7 +120,7 @@ class Driver:
         self._schedule, self._dialect, self._client = schedule, dialect, client
         self._recorder, self._journal, self._limits = recorder, journal, limits
         self._forbidden = forbidden
-        self._watch = Watch(limits)
+        self._watch = Poller(limits)
         self._known = Known(prefix)
         self._arrivals = _arrivals(schedule)
         self._hook: Hook = lambda ended: None

@@ -22,7 +22,7 @@ from polars.exceptions import PolarsError
 
 from loadtests.core.exits import FAILED
 from loadtests.core.faults import InputError
-from loadtests.verdict.verdict import Evidence, interval, latency_us, quantile
+from loadtests.verdict.verdict import Measured, interval, latency_us, quantile
 from sim.core.tables import ENDPOINTS, REQUESTS, TableError, read
 
 CONFIDENCE, Q = 0.90, 0.95
@@ -92,7 +92,7 @@ def compare(baseline: Baseline, requests: pl.DataFrame, timeout_us: int, *, vali
     }
 
 
-def compare_into(verdict: dict[str, Any], baseline: Baseline, evidence: Evidence) -> None:
+def compare_into(verdict: dict[str, Any], baseline: Baseline, evidence: Measured) -> None:
     """Add the comparison to a verdict; a regression fails it."""
     compared = compare(baseline, evidence.requests, evidence.timeout_us, valid=verdict["valid"])
     verdict["baseline"] = compared

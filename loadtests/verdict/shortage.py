@@ -29,7 +29,7 @@ COSTS = {
 _SECONDS = 60
 
 
-class Difference(Protocol):
+class PairedDifference(Protocol):
     """A paired difference of a metric, as ``sim.compare`` gives it."""
 
     @property
@@ -133,7 +133,7 @@ def proven(verdict: Mapping[str, Any]) -> dict[str, Amount]:
     return {ALL: Amount(rate, rate, None)}
 
 
-def costs_of(differences: Mapping[str, Difference], days: float) -> dict[str, Amount]:
+def costs_of(differences: Mapping[str, PairedDifference], days: float) -> dict[str, Amount]:
     """Return what the shortage costs over a scenario of so many days, from paired differences of daily metrics.
 
     What the runs do not count is left out.

@@ -34,7 +34,7 @@ MINUTE_US = 60_000_000
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Measured:
     """Everything that a verdict rests on."""
 
     requests: pl.DataFrame
@@ -50,7 +50,7 @@ class Evidence:
     flaws: Sequence[str] = ()
 
 
-def judge(evidence: Evidence) -> dict[str, Any]:
+def judge(evidence: Measured) -> dict[str, Any]:
     """Return valid, reasons, thresholds, predicted, measured, generator, headroom and exit_code of a run."""
     endpoints = {
         name: evidence.requests.filter(pl.col("endpoint") == name)
@@ -132,16 +132,16 @@ def _ms(us: float | None) -> float | None:
     return None if us is None else round(us / 1000, 3)
 
 
-def _rate(count: int, evidence: Evidence) -> dict[str, float]:
+def _rate(count: int, evidence: Measured) -> dict[str, float]:
     return {"count": count, "per_s": round(count / (evidence.duration_us / 1e6), 4)}
 
 
-def _sent_in_time(rows: pl.DataFrame, evidence: Evidence) -> int:
+def _sent_in_time(rows: pl.DataFrame, evidence: Measured) -> int:
     """Return how many were sent while the schedule lasted; what was due at its very end has a moment longer."""
     return rows.filter((pl.col("sent_us") >= 0) & (pl.col("sent_us") <= evidence.duration_us + RATE_SLACK_US)).height
 
 
-def _measured(rows: pl.DataFrame, evidence: Evidence) -> dict[str, Any]:
+def _measured(rows: pl.DataFrame, evidence: Measured) -> dict[str, Any]:
     found = dict(rows.group_by("outcome").len().iter_rows())
     sent = rows.height - found.get(SHED, 0) - found.get(NOT_SENT, 0)
     errors = found.get(REJECTED, 0) + found.get(UNKNOWN, 0)
@@ -163,7 +163,7 @@ def _measured(rows: pl.DataFrame, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _generator(evidence: Evidence) -> dict[str, Any]:
+def _generator(evidence: Measured) -> dict[str, Any]:
     rows = evidence.requests
     sent = rows.filter(pl.col("sent_us") >= 0)
     lateness = np.sort(sent["sent_us"].to_numpy() - sent["due_us"].to_numpy())
@@ -200,7 +200,7 @@ def _threshold(name: str, limit: float, measured: float | None, *, at_least: boo
 
 
 def _generator_thresholds(
-    evidence: Evidence, generator: dict[str, Any], endpoints: Mapping[str, pl.DataFrame]
+    evidence: Measured, generator: dict[str, Any], endpoints: Mapping[str, pl.DataFrame]
 ) -> list[dict[str, Any]]:
     found = dict(evidence.requests.group_by("outcome").len().iter_rows())
     late = generator["lateness_ms"]["p99"]
@@ -228,7 +228,7 @@ def _generator_thresholds(
 
 
 def _target_thresholds(
-    name: str, rows: pl.DataFrame, measured: dict[str, Any], evidence: Evidence, *, valid: bool, clock_good: bool
+    name: str, rows: pl.DataFrame, measured: dict[str, Any], evidence: Measured, *, valid: bool, clock_good: bool
 ) -> list[dict[str, Any]]:
     """Return a line for each objective. In an invalid run a broken one counts only if nothing unsent could mend it."""
     objectives = evidence.objectives.get(name) or {}
@@ -261,7 +261,7 @@ def _target_thresholds(
     return [{**line, "kind": "target"} for line in lines]
 
 
-def _headroom(evidence: Evidence, measured: Mapping[str, Any]) -> dict[str, Any]:
+def _headroom(evidence: Measured, measured: Mapping[str, Any]) -> dict[str, Any]:
     """Return how much faster than the predicted p95 peak was sent, and how far each p99 lies below its objective."""
     rows = evidence.requests.filter(pl.col("sent_us") >= 0)
     span_us = min(evidence.duration_us, MINUTE_US)

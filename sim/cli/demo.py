@@ -31,7 +31,7 @@ _PASSED, _FAILED = 0, 1
 
 
 @dataclass(frozen=True)
-class Replay:
+class DemoReplay:
     """One load test of the demo: how fast it was, its exit code, and its verdict (None when it wrote none)."""
 
     speedup: float
@@ -82,7 +82,7 @@ def staging(environment: Mapping[str, str]) -> Iterator[str]:
                 child.wait()
 
 
-def _replays(folder: Path, url: str, environment: Mapping[str, str], *, quiet: bool) -> list[Replay]:
+def _replays(folder: Path, url: str, environment: Mapping[str, str], *, quiet: bool) -> list[DemoReplay]:
     """Replay the prediction as it is, then ever faster until the server misses an objective (or the generator does)."""
     replays = [_replay(folder, url, environment, (1.0, FIRST_WINDOW), quiet=quiet)]
     for speedup in SPEEDUPS:
@@ -92,7 +92,9 @@ def _replays(folder: Path, url: str, environment: Mapping[str, str], *, quiet: b
     return replays
 
 
-def _replay(folder: Path, url: str, environment: Mapping[str, str], load: tuple[float, str], *, quiet: bool) -> Replay:
+def _replay(
+    folder: Path, url: str, environment: Mapping[str, str], load: tuple[float, str], *, quiet: bool
+) -> DemoReplay:
     speedup, window = load
     out = folder / "loadtest" / f"x{speedup:g}"
     arguments = [str(folder), "--host", url, "--window", window, "--speedup", f"{speedup:g}", "--out", str(out)]
@@ -101,10 +103,10 @@ def _replay(folder: Path, url: str, environment: Mapping[str, str], load: tuple[
     code = subprocess.call(child_command("loadtest", [*arguments, *["--quiet"] * quiet]), env=dict(environment))
     path = out / "verdict.json"
     verdict = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return Replay(speedup, code, verdict)
+    return DemoReplay(speedup, code, verdict)
 
 
-def _five_lines(run: Run, folder: Path, replays: Sequence[Replay]) -> list[str]:
+def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[str]:
     """Return what was predicted, what was measured, how much headroom there is, and where the report is."""
     metrics = run.metrics
     passed = [one.speedup for one in replays if one.code == _PASSED]
@@ -119,7 +121,7 @@ def _five_lines(run: Run, folder: Path, replays: Sequence[Replay]) -> list[str]:
     ]
 
 
-def _measured(replay: Replay) -> str:
+def _measured(replay: DemoReplay) -> str:
     if replay.verdict is None:
         return f"no verdict (exit code {replay.code})"
     verdict = replay.verdict
@@ -135,7 +137,7 @@ def _used(threshold: Mapping[str, Any]) -> float:
     return (threshold["measured"] or 0.0) / threshold["limit"]
 
 
-def _headroom(passed: Sequence[float], last: Replay) -> str:
+def _headroom(passed: Sequence[float], last: DemoReplay) -> str:
     if not passed:
         return "none: the server does not carry the predicted minute"
     words = f"the server meets its objectives at {max(passed):g} x the predicted peak"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sim.core.profiling import PER_REPLICATION, Profile
+from sim.core.profiling import PER_REPLICATION, CpuProfile
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.precision import Precision
 
@@ -80,7 +80,7 @@ def precision_line(one: Precision) -> str:
     return words if one.met else f"{words}: NOT reached"
 
 
-def profile_table(profile: Profile, replications: int) -> str:
+def profile_table(profile: CpuProfile, replications: int) -> str:
     """Return where the time of a run went: CPU seconds by station, all and for one replication, and their shares."""
     parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}
     whole = sum(parts.values())

@@ -26,7 +26,7 @@ class Laps:
         self._since = now
 
 
-class Profile:
+class CpuProfile:
     """CPU and wall-clock seconds of a run, by station, and who worked: ``2 threads``."""
 
     def __init__(self, workers: str = "") -> None:

@@ -40,7 +40,7 @@ class Bots(NamedTuple):
         return self.opened_ms[here], self.ordinals[here]
 
 
-class _Day(NamedTuple):
+class _DayRoom(NamedTuple):
     """Room for one day: of a source's tickets key and two uniforms, of all that people get order, key and source."""
 
     key: Ints
@@ -86,11 +86,13 @@ def open_tickets(sources: Sources, root: Keys, counts: Ints, people: Ints, n: in
     first = np.append(0, np.cumsum(counts.sum(axis=1)))
     bots = Bots(np.empty(first[-1], np.int64), np.empty(first[-1], np.int64), first[:-1], first[:-1].copy())
     kinds = (np.int64, np.float64, np.float64, np.int64, np.int64, np.int64, np.int64)
-    return _open_tickets(sources, root, counts, bots, _Day(*(np.empty(most, kind) for kind in kinds)), people, n), bots
+    return _open_tickets(
+        sources, root, counts, bots, _DayRoom(*(np.empty(most, kind) for kind in kinds)), people, n
+    ), bots
 
 
 @compiled
-def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today: _Day, people: Ints, n: int) -> int:
+def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today: _DayRoom, people: Ints, n: int) -> int:
     for day in range(counts.shape[1]):
         here: int = np.int64(0)  # type: ignore[assignment]  # for a literal, all would be compiled once more
         for s in range(counts.shape[0]):
@@ -107,7 +109,7 @@ def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today:
 
 
 @inlined
-def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: Bots, today: _Day, here: int) -> int:
+def _open_day(sources: Sources, root: Keys, s: int, day: int, size: int, bots: Bots, today: _DayRoom, here: int) -> int:
     """Write one source's tickets of one day; return how many of the day's are for people so far.
 
     Each ticket is written where it would stand in either line, of which only its own moves on: no branch, for a

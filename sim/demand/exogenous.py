@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.core.arrays import Floats
 from sim.core.clock import MINUTE_MS
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.drivers.policy import Policy
 from sim.feedback.columns import (
     BOOST,
@@ -24,7 +24,7 @@ from sim.scenario.schema.scenario import Scenario
 _DAY_MINUTES = 1440
 
 
-def exogenous_of(scenario: Scenario, market: Market, policy: Policy) -> Floats:
+def exogenous_of(scenario: Scenario, market: MarketPath, policy: Policy) -> Floats:
     """Return the table of ``columns.EXOGENOUS_NAMES`` over the minutes of a run; 0 where nothing happens."""
     minutes = (scenario.warmup_days + scenario.days) * _DAY_MINUTES
     exogenous = np.zeros((len(EXOGENOUS_NAMES), minutes))
@@ -56,7 +56,7 @@ def _add(line: Floats, scenario: Scenario, at_ms: int, value: float) -> None:
         line[minute] += value
 
 
-def _tightness(scenario: Scenario, market: Market, minutes: int) -> Floats | float:
+def _tightness(scenario: Scenario, market: MarketPath, minutes: int) -> Floats | float:
     """Return the share of accounts that the market alone puts under limits: a straight line between two stresses."""
     limits = scenario.withdrawals.limits if scenario.withdrawals else None
     if limits is None or limits.stress_from is None or limits.stress_to is None:

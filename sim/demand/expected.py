@@ -19,7 +19,7 @@ from sim.core.lazy import lazy_property
 from sim.demand.exogenous import exogenous_of
 from sim.demand.itineraries import Paths, paths_of
 from sim.demand.withdrawals import ExpectedWithdrawals, feared, money_recipe
-from sim.drivers.market import Market, profile_curve
+from sim.drivers.market import MarketPath, profile_curve
 from sim.drivers.newcomers import Growth, growth_of
 from sim.drivers.policy import Policy, policy_of
 from sim.feedback import LATE_STREAM, RUMOUR_STREAM, STREAMS
@@ -77,7 +77,7 @@ class ExpectedDemand:
     """
 
     scenario: Scenario
-    market: Market
+    market: MarketPath
     growth: Growth | None
     policy: Policy
     profile: Curve
@@ -104,7 +104,7 @@ class ExpectedDemand:
         return out
 
 
-def expected_demand_of(scenario: Scenario, market: Market, paths: Paths | None = None) -> ExpectedDemand:
+def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | None = None) -> ExpectedDemand:
     """Return the demand expected of a scenario in a market; ``paths`` are worked out where they are not given."""
     days = scenario.warmup_days + scenario.days
     ordinary, flat = profile_curve(scenario, 1.0), Curve(np.array([0, days * DAY_MS]), np.array([1.0]))
@@ -158,7 +158,7 @@ def expected_demand_of(scenario: Scenario, market: Market, paths: Paths | None =
     )
 
 
-def _reviewed(scenario: Scenario, market: Market, minutes: int) -> Floats:
+def _reviewed(scenario: Scenario, market: MarketPath, minutes: int) -> Floats:
     """Return by the minute the share of withdrawals that a person reviews first."""
     share = scenario.withdrawals.review_share if scenario.withdrawals else 0.0
     return np.minimum(share * market.factor("reviews").rate_at(np.arange(minutes) * MINUTE_MS), 1.0)
@@ -198,7 +198,7 @@ def candidates_name(stream: int, category: str) -> str:
 
 
 def _ticket_curves(
-    scenario: Scenario, market: Market, growth: Growth | None, profile: Curve
+    scenario: Scenario, market: MarketPath, growth: Growth | None, profile: Curve
 ) -> Callable[[str], tuple[Curve, Curve]]:
     """Return what yields a category's curves for its mean rate: without the market's factors, and with them.
 

@@ -31,7 +31,7 @@ _ASSET, _AMOUNT = purpose_key("asset"), purpose_key("amount")
 _SPARE_DEVIATIONS = 10.0
 
 
-class Chain(NamedTuple):
+class Blockchain(NamedTuple):
     """A chain whose blocks are drawn: the expected number of them by the minute, summed up."""
 
     rail: int
@@ -51,7 +51,7 @@ class ExpectedWithdrawals:
     frights: Amounts | None
     closed: Ints
     deposits: Ints
-    chains: tuple[Chain, ...]
+    chains: tuple[Blockchain, ...]
     exogenous: Floats
 
 
@@ -115,7 +115,7 @@ def _deposits(money: Withdrawals, usual: Floats) -> Ints:
     return deposits
 
 
-def _chains(scenario: Scenario, money: Withdrawals, minutes: int) -> list[Chain]:
+def _chains(scenario: Scenario, money: Withdrawals, minutes: int) -> list[Blockchain]:
     chains = []
     for rail, name in enumerate(money.assets):
         own = money.rails.get(name)
@@ -124,7 +124,7 @@ def _chains(scenario: Scenario, money: Withdrawals, minutes: int) -> list[Chain]
             for slow in money.congestion.values():
                 if not slow.assets or name in slow.assets:
                     per_minute[_windows(scenario, slow.at, slow.length)] /= slow.factor
-            chains.append(Chain(rail, np.append(0.0, np.cumsum(per_minute))))
+            chains.append(Blockchain(rail, np.append(0.0, np.cumsum(per_minute))))
     return chains
 
 

@@ -26,8 +26,7 @@ from sim.drivers.price_regimes import draw_path
 from sim.numerics.rate_curve import Curve
 from sim.numerics.streams import Streams
 from sim.scenario.faults import ScenarioFaults
-from sim.scenario.schema.scenario import Market as Rules
-from sim.scenario.schema.scenario import Scenario, Shock
+from sim.scenario.schema.scenario import Market, Scenario, Shock
 
 DECAY_STEP_MS = 10 * MINUTE_MS
 _DECAY_HALVES = 12
@@ -36,7 +35,7 @@ _COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True)
-class Market:
+class MarketPath:
     """Factors on demand over the run, the price index (1 at the start) by the hour, and what had to be repaired.
 
     By the hour, where there are real or drawn prices: ``volatility`` as a multiple of the ordinary, ``stress``, the
@@ -90,7 +89,7 @@ class Market:
         return np.clip(moved**elasticity, 1 / bound, bound)
 
 
-def market_of(scenario: Scenario) -> Market:
+def market_of(scenario: Scenario) -> MarketPath:
     """Return the market that all replications share; real candles are read from their file.
 
     Of a market of regimes it has the shocks alone: see ``market_in``.
@@ -98,7 +97,7 @@ def market_of(scenario: Scenario) -> Market:
     """
     hours = (scenario.warmup_days + scenario.days) * 24
     if scenario.market is None or scenario.market.candles is None or scenario.market.begin is None:
-        return Market(scenario, _shock_prices(scenario, hours))
+        return MarketPath(scenario, _shock_prices(scenario, hours))
     return _from_candles(scenario, scenario.market, (scenario.market.candles, scenario.market.begin), hours)
 
 
@@ -107,7 +106,7 @@ def varies(scenario: Scenario) -> bool:
     return scenario.market is not None and scenario.market.path == "regimes"
 
 
-def market_in(market: Market, streams: Streams) -> Market:
+def market_in(market: MarketPath, streams: Streams) -> MarketPath:
     """Return the market of one replication: with regimes, a path of its own over the shared market's shocks."""
     scenario, rules = market.scenario, market.scenario.market
     if rules is None or not varies(scenario):
@@ -119,7 +118,7 @@ def market_in(market: Market, streams: Streams) -> Market:
     at = slice(back - 1, back - 1 + hours)
     usual = regimes[rules.ordinary_regime or next(iter(regimes))]
     ordinary = usual.volatility_per_day * np.sqrt(_window(rules) / 24)
-    return Market(
+    return MarketPath(
         scenario,
         market.price * np.exp(logs[at] - logs[back - 1]),
         market.notes,
@@ -129,7 +128,7 @@ def market_in(market: Market, streams: Streams) -> Market:
     )
 
 
-def _window(rules: Rules) -> int:
+def _window(rules: Market) -> int:
     """Return the hours over which volatility is taken."""
     return max(rules.window // HOUR_MS, 1)
 
@@ -140,7 +139,7 @@ def _lookback(scenario: Scenario) -> int:
     return (newcomers.rally_window + newcomers.rally_lag) // HOUR_MS if newcomers else 0
 
 
-def _realised(returns: NDArray[np.float64], rules: Rules, fall_weight: float) -> NDArray[np.float64]:
+def _realised(returns: NDArray[np.float64], rules: Market, fall_weight: float) -> NDArray[np.float64]:
     """Return the realised volatility of the window that ends with each hour."""
     weighed = np.where(returns < 0, fall_weight, 2 - fall_weight) * returns**2
     return np.sqrt(np.convolve(weighed, np.ones(_window(rules)))[: len(returns)])
@@ -200,7 +199,7 @@ def _shock_prices(scenario: Scenario, hours: int) -> NDArray[np.float64]:
     return price
 
 
-def _from_candles(scenario: Scenario, rules: Rules, source: tuple[str, datetime], hours: int) -> Market:
+def _from_candles(scenario: Scenario, rules: Market, source: tuple[str, datetime], hours: int) -> MarketPath:
     file, begin = source
     closes, first, missing = read_candles(Path(file))
     logs, window = np.log(closes), _window(rules)
@@ -227,7 +226,7 @@ def _from_candles(scenario: Scenario, rules: Rules, source: tuple[str, datetime]
     if scenario.shocks:
         notes.append(f"{file}: the scenario's own shocks ({', '.join(scenario.shocks)}) act as well")
     rally = _rally(scenario, logs)[at - 1 : at - 1 + hours]
-    return Market(scenario, closes[at : at + hours] / closes[at], tuple(notes), ratios[0], ratios[1], rally)
+    return MarketPath(scenario, closes[at : at + hours] / closes[at], tuple(notes), ratios[0], ratios[1], rally)
 
 
 def read_candles(path: Path) -> tuple[NDArray[np.float64], datetime, NDArray[np.int64]]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.numerics.rate_curve import Curve
 from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Scenario
@@ -77,7 +77,7 @@ class Growth:
         return self.excess * self.stock / (1 + self.excess * self.stock)
 
 
-def growth_of(scenario: Scenario, market: Market) -> Growth | None:
+def growth_of(scenario: Scenario, market: MarketPath) -> Growth | None:
     """Return the newcomers of a scenario in a market; None where there are none."""
     newcomers = scenario.newcomers
     if newcomers is None:

@@ -31,7 +31,7 @@ _FIRST_ORDINAL = 1 << 40
 """The ordinal of the run's first hour; those before have smaller ones."""
 
 
-class Chain(NamedTuple):
+class MarkovChain(NamedTuple):
     """The regimes as compiled code reads them, one row each; ``below`` holds running sums of where each goes next."""
 
     leave: Floats
@@ -43,10 +43,10 @@ class Chain(NamedTuple):
     jump_sd: Floats
 
 
-def chain_of(regimes: Regimes) -> Chain:
+def chain_of(regimes: Regimes) -> MarkovChain:
     """Return the regimes in units of an hour."""
     each = list(regimes.values())
-    return Chain(
+    return MarkovChain(
         leave=np.array([HOUR_MS / one.dwell if one.next else 0.0 for one in each]),
         below=np.cumsum(_next(regimes), axis=1),
         drift=np.array([one.drift_per_day / _HOURS_PER_DAY for one in each]),
@@ -95,7 +95,7 @@ def _next(regimes: Regimes) -> Floats:
 
 
 @compiled
-def _path(chain: Chain, uniforms: Floats, first: int) -> tuple[Floats, Ints]:
+def _path(chain: MarkovChain, uniforms: Floats, first: int) -> tuple[Floats, Ints]:
     """Return log return and regime by the hour; the market may leave a regime at the end of each hour."""
     hours = uniforms.shape[1]
     returns, states = np.empty(hours), np.empty(hours, np.int64)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers
 from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
 from sim.staffing.desk import Desk
@@ -177,13 +177,13 @@ def _queues(desk: Desk) -> Ints:
     return queues
 
 
-def outcome_of(arrays: DeskArrays) -> Outcome:
+def outcome_of(arrays: DeskArrays) -> DeskOutcome:
     """Return the tables at the end, copied, so that the arrays and all else in them can go."""
     rows, legs = arrays.rows, arrays.legs
     levels = arrays.levels if arrays.n[LEVELS] else None
     ints, floats, rails = tables_of(levels)
     first: Any = rows[FIRST_LEG]
-    return Outcome(
+    return DeskOutcome(
         opened_ms=rows[OPENED].copy(),
         first_start_ms=legs[START][first],
         first_end_ms=legs[END][first],

@@ -21,7 +21,7 @@ from sim.engine.arrays import (
 from sim.engine.heap import pop, push
 from sim.feedback import FeedbackParameters, step
 from sim.feedback.columns import LEVEL_LATE
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
@@ -36,7 +36,7 @@ UNSTRETCHED = 1000
 
 def simulate(
     demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
-) -> Outcome:
+) -> DeskOutcome:
     """Return what became of every ticket of ``demand`` at ``desk``; see ``reference.simulate``, of which it is a twin.
 
     Raises ValueError for more tickets, priorities or ages than its tables can hold.

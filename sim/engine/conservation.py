@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
-from sim.engine.outcome import LEFT, RESOLVED, Outcome
+from sim.engine.outcome import LEFT, RESOLVED, DeskOutcome
 from sim.feedback import FeedbackInputs, FeedbackParameters
 from sim.feedback import columns as level
 
@@ -18,7 +18,7 @@ class ConservationError(ArithmeticError):
     """An account does not balance: a fault of the program, whatever the scenario says."""
 
 
-class Account(NamedTuple):
+class Balance(NamedTuple):
     """What came in, and all places where it may now be: they are never negative, and sum up to what came.
 
     The arrays have an element for each minute looked at, those of money for each rail and minute.
@@ -30,7 +30,7 @@ class Account(NamedTuple):
 
 
 def check_conservation(
-    outcome: Outcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
+    outcome: DeskOutcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
 ) -> None:
     """Raise ConservationError for the first account of a replication that does not balance, with its place.
 
@@ -46,8 +46,8 @@ def check_conservation(
 
 
 def accounts(
-    outcome: Outcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
-) -> Iterator[Account]:
+    outcome: DeskOutcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
+) -> Iterator[Balance]:
     """Yield the accounts of one replication: tickets at its end; withdrawals, and money by rail in US cents."""
     yield _tickets(outcome)
     if rules is None or not outcome.feedback_ints.shape[1]:
@@ -67,7 +67,7 @@ def _total(counts: Ints, axis: int = 0) -> Ints:
     return counts.sum(axis=axis, keepdims=True)
 
 
-def _tickets(outcome: Outcome) -> Account:
+def _tickets(outcome: DeskOutcome) -> Balance:
     """Every ticket that was opened, by how it ended; those that were not opened must not have ended."""
     opened, closed = outcome.opened_ms, outcome.closed_ms
     ended = (opened <= closed) & (closed < NEVER)
@@ -76,10 +76,10 @@ def _tickets(outcome: Outcome) -> Account:
         "left": ended & (outcome.outcome == LEFT),
         "open": (opened < NEVER) & (closed == NEVER) & (outcome.outcome != RESOLVED) & (outcome.outcome != LEFT),
     }
-    return Account("tickets", (opened < NEVER).sum(keepdims=True), {n: p.sum(keepdims=True) for n, p in places.items()})
+    return Balance("tickets", (opened < NEVER).sum(keepdims=True), {n: p.sum(keepdims=True) for n, p in places.items()})
 
 
-def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Account]:
+def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Balance]:
     """Requests by where they stand, and attempts, of which a request may need several, by what became of them."""
     refused = {"barred": ints[level.BARRED], "dropped": ints[level.DROPPED]}
     inside = {
@@ -95,8 +95,8 @@ def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterato
         "to come again": ints[level.N_AGAIN],
     }
     failed = {"failed": ints[level.FAILED], "over the limit": ints[level.OVER_LIMIT]}
-    yield Account("withdrawals", drawn + ints[level.PANICKED], ended | refused | inside)
-    yield Account("attempts to withdraw", attempts, failed | refused | inside)
+    yield Balance("withdrawals", drawn + ints[level.PANICKED], ended | refused | inside)
+    yield Balance("attempts to withdraw", attempts, failed | refused | inside)
 
 
 def _frightened(inputs: FeedbackInputs, ints: Ints) -> Ints:
@@ -106,7 +106,7 @@ def _frightened(inputs: FeedbackInputs, ints: Ints) -> Ints:
     return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[level.PANICKED]]
 
 
-def _requested(rails: Ints, came: Ints) -> Account:
+def _requested(rails: Ints, came: Ints) -> Balance:
     places = {
         "given up, turned away, barred or dropped": rails[level.LOST_C],
         "to come again": rails[level.AGAIN_C],
@@ -115,10 +115,10 @@ def _requested(rails: Ints, came: Ints) -> Account:
         "waiting to be paid": rails[level.PAYOUT_IN_C] - rails[level.PAID_C],
         "paid": rails[level.PAID_C],
     }
-    return Account("cents asked for", came, places)
+    return Balance("cents asked for", came, places)
 
 
-def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Account:
+def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Balance:
     """What the wallets of a rail held at first and got; rails without a wallet have nothing, and pay from nowhere."""
     owns = np.array([[rail.hot_cents >= 0] for rail in rules.rails])
     start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in rules.rails])
@@ -128,4 +128,4 @@ def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Ac
         "on the way": rails[level.TRANSIT_C],
         "paid": rails[level.PAID_C] * owns,
     }
-    return Account("cents in wallets", start + deposits * owns + np.zeros_like(rails[level.PAID_C]), places)
+    return Balance("cents in wallets", start + deposits * owns + np.zeros_like(rails[level.PAID_C]), places)

@@ -18,7 +18,7 @@ OUTCOMES = ("open", "resolved", "left")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeskOutcome:
     """One replication as it went: an element per ticket row, per leg, and per minute for the levels.
 
     Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
@@ -67,12 +67,12 @@ def clock_start_ms(
     return _clock_starts(opened_ms, first_start_ms, first_end_ms, left_ms, demand.target_ms, demand.legs_from)
 
 
-def complaints_ms(demand: Demand, outcome: Outcome, *, at_opening: bool, horizon_ms: int) -> Ints:
+def complaints_ms(demand: Demand, outcome: DeskOutcome, *, at_opening: bool, horizon_ms: int) -> Ints:
     """Return when each ticket's customer complained in public; NEVER if not before the horizon.
 
     The timer posts unless the ticket is resolved at that instant, closing in the same instant included.
     """
-    tickets = _Tickets(
+    tickets = _ComplaintColumns(
         demand.target_ms,
         demand.complaint_after_ms,
         demand.legs_from,
@@ -85,7 +85,7 @@ def complaints_ms(demand: Demand, outcome: Outcome, *, at_opening: bool, horizon
     return _complaints(tickets, at_opening, horizon_ms)
 
 
-def regulator_ms(demand: Demand, outcome: Outcome, *, after_ms: int, horizon_ms: int) -> Ints:
+def regulator_ms(demand: Demand, outcome: DeskOutcome, *, after_ms: int, horizon_ms: int) -> Ints:
     """Return when each ticket's customer turned to a regulator: at the given age, unless resolved by then."""
     return _regulator(demand.regulator, outcome.opened_ms, outcome.closed_ms, outcome.outcome, after_ms, horizon_ms)
 
@@ -115,7 +115,7 @@ def _clock_starts(
     return start
 
 
-class _Tickets(NamedTuple):
+class _ComplaintColumns(NamedTuple):
     """The columns of tickets that say who complains."""
 
     target_ms: Ints
@@ -129,7 +129,7 @@ class _Tickets(NamedTuple):
 
 
 @compiled
-def _complaints(tickets: _Tickets, at_opening: bool, horizon_ms: int) -> Ints:
+def _complaints(tickets: _ComplaintColumns, at_opening: bool, horizon_ms: int) -> Ints:
     complaint_ms = np.full(len(tickets.opened_ms), NEVER, np.int64)
     for i in range(len(complaint_ms)):
         opened, closed, outcome = tickets.opened_ms[i], tickets.closed_ms[i], tickets.outcome[i]

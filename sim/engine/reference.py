@@ -21,7 +21,7 @@ from simpy.events import Event
 from sim.core.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
 from sim.demand import Demand
 from sim.engine.feedback_clock import Minute
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.engine.setup import leaving_ms, roots, takers
 from sim.feedback import FeedbackParameters, exhausted, tables_of
 from sim.staffing.desk import Desk
@@ -41,7 +41,7 @@ Callbacks = list[Callable[[Event], None]]
 
 def simulate(
     demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
-) -> Outcome:
+) -> DeskOutcome:
     """Return what became of every ticket of ``demand`` at ``desk``.
 
     ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
@@ -402,7 +402,7 @@ class DeskState:
 
     # --- the end ------------------------------------------------------------------------------------------
 
-    def result(self) -> Outcome:
+    def result(self) -> DeskOutcome:
         """Return the tables; waiters whose patience ended before the horizon are flushed as left."""
         for row in [place[2] for place in self.standing if place is not None]:
             if self.deadline(row) < self.horizon_ms:
@@ -414,7 +414,7 @@ class DeskState:
         moved[list(self.moved)] = list(self.moved.values())
         levels = self.minute.levels if self.minute else None
         ints, floats, rails = tables_of(levels)
-        return Outcome(
+        return DeskOutcome(
             opened_ms=_column(self.opened),
             first_start_ms=self._of_first_leg(start),
             first_end_ms=self._of_first_leg(end),

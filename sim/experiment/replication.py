@@ -10,19 +10,19 @@ from sim.demand import draw
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine_simpy
 from sim.engine.conservation import check_conservation
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from sim.metrics.hourly import Series, hourly
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import Model
 from sim.numerics.streams import Streams
 
-ENGINES: dict[str, Callable[..., Outcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
+ENGINES: dict[str, Callable[..., DeskOutcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
 AUTO = "fast"
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReplicationPlan:
     """What is replicated, and by which engine."""
 
     model: Model
@@ -66,7 +66,7 @@ def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, la
     return Observation(model, demand, outcome, streams, expected)
 
 
-def finish(plan: Plan, number: int) -> Finished:
+def finish(plan: ReplicationPlan, number: int) -> Finished:
     """Return one replication, drawn, simulated and measured."""
     laps = Laps()
     observed = observe(plan.model, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)

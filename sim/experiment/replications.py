@@ -25,10 +25,10 @@ from functools import partial
 from multiprocessing import connection, get_context, parent_process
 
 from sim.core.memory import release_memory
-from sim.core.profiling import Laps, Profile
+from sim.core.profiling import CpuProfile, Laps
 from sim.experiment.analysis.precision import Goal
 from sim.experiment.checkpoint import Checkpoint
-from sim.experiment.replication import Finished, Plan, finish
+from sim.experiment.replication import Finished, ReplicationPlan, finish
 from sim.model.model import build
 from sim.scenario.schema.scenario import Scenario
 
@@ -47,7 +47,13 @@ def cores() -> int:
 
 
 def replicate(
-    plan: Plan, checkpoint: Checkpoint, goal: Goal, *, jobs: int, profile: Profile, tick: Callable[[], None]
+    plan: ReplicationPlan,
+    checkpoint: Checkpoint,
+    goal: Goal,
+    *,
+    jobs: int,
+    profile: CpuProfile,
+    tick: Callable[[], None],
 ) -> tuple[Replication, ...]:
     """Return the replications that count, in order, after adding to the checkpoint what it lacks of them.
 
@@ -79,7 +85,7 @@ class _Gathering:
         checkpoint: Checkpoint,
         goal: Goal,
         *,
-        profile: Profile,
+        profile: CpuProfile,
         tick: Callable[[], None],
         ahead: int,
     ) -> None:
@@ -126,7 +132,7 @@ class _Gathering:
 
 
 @contextmanager
-def _workers(plan: Plan, jobs: int) -> Iterator[Callable[[int], Future[Finished]]]:
+def _workers(plan: ReplicationPlan, jobs: int) -> Iterator[Callable[[int], Future[Finished]]]:
     """Yield a function that has a worker finish a replication; the end waits for all that was not cancelled."""
     pool: Executor
     if plan.workers(jobs) == "processes":
@@ -159,11 +165,11 @@ def _deaf_children() -> Iterator[None]:
 class _Worker:
     """What a worker process holds between replications."""
 
-    plan: Plan
+    plan: ReplicationPlan
 
 
 def _begin(scenario: Scenario, seed: int, engine: str) -> None:
-    _Worker.plan = Plan(build(scenario), seed, engine)
+    _Worker.plan = ReplicationPlan(build(scenario), seed, engine)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

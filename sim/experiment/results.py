@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from sim.core.profiling import Profile
+from sim.core.profiling import CpuProfile
 from sim.experiment.analysis.estimate import Estimate, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
@@ -36,7 +36,7 @@ class RunResult:
     replications: tuple[Replication, ...]
     started: datetime
     precision: Precision | None = None
-    profile: Profile = field(default_factory=Profile)
+    profile: CpuProfile = field(default_factory=CpuProfile)
 
     @cached_property
     def metrics(self) -> dict[str, Estimate]:

@@ -9,7 +9,7 @@ NEVER_MINUTES = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rail:
+class RailParameters:
     """One asset's way out: its payout line, its chain and its hot wallet (none when ``hot_cents`` is negative).
 
     With ``confirmations`` of 0 a payment is final ``final_minutes`` after it; otherwise when so many blocks, whose
@@ -29,7 +29,7 @@ class Rail:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gateway:
+class GatewayParameters:
     """What the endpoints carry: the share of requests that fail at a load per minute, joined by straight lines; beyond
     the last point no more gets through than there. Without points everything does.
 
@@ -45,7 +45,7 @@ class Gateway:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class LimitParameters:
     """Limits on single withdrawals: of all requests ``over_share``, with ``over_weight`` times the mean amount, exceed.
 
     They apply to the share of accounts that the tightness names: the market's, or 1 while a hot wallet is below
@@ -121,7 +121,7 @@ class Panic:
 class FeedbackParameters:
     """All of it; what is left out does nothing."""
 
-    rails: tuple[Rail, ...] = (Rail(),)
+    rails: tuple[RailParameters, ...] = (RailParameters(),)
     reviews_per_minute: float = 0.0
     promise_minutes: int = NEVER_MINUTES
     drop_share: float = 0.0
@@ -131,9 +131,9 @@ class FeedbackParameters:
     rumour_decay: float = 0.0
     rumour_threshold: float = 0.0
     rumour_level_per_complaint: float = 0.0
-    gateway: Gateway = Gateway()
+    gateway: GatewayParameters = GatewayParameters()
     countries: Countries = Countries()
-    limits: Limits = Limits()
+    limits: LimitParameters = LimitParameters()
     wrong_address: Mistake = Mistake()
     wrong_network: Mistake = Mistake()
     voice: Voice = Voice()

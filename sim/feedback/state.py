@@ -11,7 +11,7 @@ from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.feedback.columns import COLD_C, EXOGENOUS_NAMES, FLOAT_NAMES, HOT_C, INT_NAMES, RAIL_NAMES, TRUST
 from sim.feedback.inputs import FeedbackInputs
-from sim.feedback.parameters import FeedbackParameters, Rail
+from sim.feedback.parameters import FeedbackParameters, RailParameters
 
 AUTO, AUTO_C, HAND, HAND_C = range(4)
 """Requests on their way through a minute: those without and with a review, and their money."""
@@ -149,7 +149,7 @@ def _posts(inputs: FeedbackInputs, minutes: int) -> Ints:
     return np.stack([np.diff(np.searchsorted(times, edges)) for times in (inputs.posts_ms, inputs.campaign_ms)])
 
 
-def _rail_ints(rail: Rail) -> list[int]:
+def _rail_ints(rail: RailParameters) -> list[int]:
     wallet = rail.hot_cents >= 0
     return [
         rail.batch_minutes, rail.confirmations, rail.final_minutes,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.demand.withdrawals import depositors_of
-from sim.feedback import Countries, FeedbackParameters, Gateway, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback import (
+    Countries,
+    FeedbackParameters,
+    GatewayParameters,
+    LimitParameters,
+    Mistake,
+    Panic,
+    RailParameters,
+    Voice,
+)
 from sim.numerics.lognormal import exceeding
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Jurisdiction, Withdrawals, WrongAddress
@@ -51,11 +60,11 @@ def _minutes(ms: int) -> int:
     return max(ms // MINUTE_MS, 1)
 
 
-def _rail(money: Withdrawals, name: str) -> Rail:
+def _rail(money: Withdrawals, name: str) -> RailParameters:
     share, own = money.assets[name], money.rails.get(name)
     payouts, final = money.payouts_per_minute * share, _minutes(money.confirmation)
     if own is None:
-        return Rail(payouts_per_minute=payouts, final_minutes=final)
+        return RailParameters(payouts_per_minute=payouts, final_minutes=final)
     rail: dict[str, int] = {}
     if own.wallet:
         hot = round(own.wallet.hot_usd * 100)
@@ -66,7 +75,7 @@ def _rail(money: Withdrawals, name: str) -> Rail:
             "low_cents": round(hot * own.wallet.low_share),
             "high_cents": round(hot * own.wallet.high_share),
         }
-    return Rail(
+    return RailParameters(
         payouts_per_minute=own.payouts_per_minute or payouts,
         batch_minutes=_minutes(own.batch),
         confirmations=own.confirmations,
@@ -75,11 +84,11 @@ def _rail(money: Withdrawals, name: str) -> Rail:
     )
 
 
-def _gateway(scenario: Scenario) -> Gateway:
+def _gateway(scenario: Scenario) -> GatewayParameters:
     gateway, readers = scenario.gateway, scenario.readers
     if gateway is None:
-        return Gateway()
-    return Gateway(
+        return GatewayParameters()
+    return GatewayParameters(
         loads_per_minute=tuple(60.0 * load for load in gateway.loads_per_s),
         error_shares=tuple(gateway.error_shares),
         retry_share=gateway.retry_share,
@@ -134,12 +143,12 @@ def _countries(money: Withdrawals) -> Countries:
     )
 
 
-def _limits(money: Withdrawals) -> Limits:
+def _limits(money: Withdrawals) -> LimitParameters:
     limits = money.limits
     if limits is None:
-        return Limits()
+        return LimitParameters()
     (count, cents), passing = _passing(money, limits.amount_usd), _passing(money)
-    return Limits(
+    return LimitParameters(
         over_share=count / passing[0] if passing[0] > 0 else 0.0,
         over_weight=(cents / count) / (passing[1] / passing[0]) if count > 0 else 1.0,
         hot_share=limits.hot_share,

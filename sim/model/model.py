@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sim.core.lazy import lazy_property
 from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
-from sim.drivers.market import Market, market_in, market_of, varies
+from sim.drivers.market import MarketPath, market_in, market_of, varies
 from sim.feedback import FeedbackParameters
 from sim.model.feedback_parameters import feedback_parameters_of
 from sim.model.measurement import Measurement, measurement_of
@@ -21,7 +21,7 @@ class Model:
     """A scenario with its market, desk and level rules (None when no live level is in use)."""
 
     scenario: Scenario
-    market: Market
+    market: MarketPath
     desk: Desk
     rules: FeedbackParameters | None
 

@@ -15,7 +15,7 @@ from sim.core.arrays import Floats
 from sim.core.clock import DAY_MS
 from sim.demand import ExpectedDemand, expected_demand_of
 from sim.demand.durations import mean_ms
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.drivers.policy import policy_of
 from sim.scenario.schema.policy import Attrition
 from sim.scenario.schema.routes import path_of, queues_of
@@ -54,7 +54,7 @@ def work_of(scenario: Scenario, category: Category) -> Iterator[tuple[str, float
         reached *= 1.0 - solved
 
 
-def extra_of(scenario: Scenario, market: Market, expected: ExpectedDemand | None = None) -> Extra:
+def extra_of(scenario: Scenario, market: MarketPath, expected: ExpectedDemand | None = None) -> Extra:
     """Return what changes a scenario's shifts in a market: the agents called in, and those who quit.
 
     The demand ``expected`` in that market is worked out where it is needed and not given.

@@ -34,7 +34,7 @@ def quantiles(keys: Ints, groups: int, shares: tuple[float, ...]) -> Ints:
     return product_limit(keys, groups, group_bits(groups), np.array(shares))
 
 
-class Estimate(NamedTuple):
+class ProductLimit(NamedTuple):
     """By group: the survival per head at risk, the shares reached, and at how many heads the next one is."""
 
     survival: Floats
@@ -52,7 +52,7 @@ def product_limit(keys: Ints, groups: int, bits: int, shares: Floats) -> Ints:
     """
     found = np.full((groups + 1, len(shares)), NOT_REACHED, np.int64)
     counts, group_mask = np.zeros(groups + 1, np.int64), (1 << bits) - 1
-    estimate = Estimate(np.ones(groups + 1), np.zeros_like(counts), np.zeros_like(counts), shares, found)
+    estimate = ProductLimit(np.ones(groups + 1), np.zeros_like(counts), np.zeros_like(counts), shares, found)
     for key in keys:
         counts[key & group_mask] += 1
     counts[groups] = len(keys)
@@ -69,7 +69,7 @@ def product_limit(keys: Ints, groups: int, bits: int, shares: Floats) -> Ints:
 
 
 @inlined
-def leave(estimate: Estimate, g: int, at_risk: int, duration: int, censored: int) -> None:
+def leave(estimate: ProductLimit, g: int, at_risk: int, duration: int, censored: int) -> None:
     """Let one of a group go, by the event or censored, so that ``at_risk`` stay."""
     if not censored:
         while at_risk <= estimate.enough[g]:
@@ -82,7 +82,7 @@ def leave(estimate: Estimate, g: int, at_risk: int, duration: int, censored: int
 
 
 @inlined
-def look_ahead(estimate: Estimate, g: int) -> None:
+def look_ahead(estimate: ProductLimit, g: int) -> None:
     """Work out with how many at risk the next share is reached; -1, and so never, when all are."""
     estimate.enough[g] = -1
     if estimate.reached[g] < len(estimate.shares):

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from sim.selfcheck import feedback as living
 from sim.selfcheck import networks, public, queues
 from sim.selfcheck import time_varying as changing
-from sim.selfcheck.check import Check, Quantity, Result, run_check
+from sim.selfcheck.check import Check, Compared, Result, run_check
 
-__all__ = ["Check", "Quantity", "Result", "checks", "run_check", "selfcheck"]
+__all__ = ["Check", "Compared", "Result", "checks", "run_check", "selfcheck"]
 
 
 def checks() -> tuple[Check, ...]:

@@ -26,7 +26,7 @@ REPLICATIONS_LEAST = 20
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Compared:
     """One number with an exact answer: its name with its unit, the answer, and how a replication estimates it.
 
     ``oracle`` says where the test suite's table of answers has the same number, as "id:key" (empty if nowhere).
@@ -47,7 +47,7 @@ class Check:
     """
 
     name: str
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[Compared, ...]
     source: str
     scenario: str = ""
     replications: int = 25
@@ -106,7 +106,7 @@ def _scenario(check: Check) -> Callable[[int, int], Observation]:
     return lambda seed, replication: observe(model, seed=seed, replication=replication)
 
 
-def result(check: Check, quantity: Quantity, samples: ArrayLike) -> Result:
+def result(check: Check, quantity: Compared, samples: ArrayLike) -> Result:
     """Return the estimate of one quantity from its value in each of two or more replications."""
     x = np.asarray(samples, dtype=np.float64)
     return Result(

@@ -23,7 +23,7 @@ from sim.feedback import (
     FeedbackParameters,
     FeedbackState,
     Panic,
-    Rail,
+    RailParameters,
     Voice,
     exhausted,
     state_of,
@@ -32,7 +32,7 @@ from sim.feedback import (
 )
 from sim.feedback.columns import CONTAGION, COPIES, EXOGENOUS_NAMES, FINAL, PAID, PANICKED, SHORT, SPREADERS
 from sim.numerics.streams import Streams
-from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.check import Check, Compared
 
 _SPARE = 10.0
 HAWKES = "Hawkes 1971; Hawkes and Oakes 1974"
@@ -130,9 +130,9 @@ def _posts(name: str, *, mu: float, alpha: float, beta: float) -> Check:
         name=name,
         replicate=replicate,
         quantities=(
-            Quantity("posts per unit of time", q.mean_rate, lambda m: m.constant.sum() / units, f"{name}:mean_rate"),
-            Quantity("posts in a cluster", q.cluster_mean, lambda m: m.shocks.mean() / posts, f"{name}:cluster_mean"),
-            Quantity(
+            Compared("posts per unit of time", q.mean_rate, lambda m: m.constant.sum() / units, f"{name}:mean_rate"),
+            Compared("posts in a cluster", q.cluster_mean, lambda m: m.shocks.mean() / posts, f"{name}:cluster_mean"),
+            Compared(
                 "index of dispersion", q.fano, lambda m: variance(m) / q.cluster_mean + q.cluster_mean,
                 f"{name}:fano_asymptotic",
             ),
@@ -157,8 +157,8 @@ def _shock() -> Check:
         name=name,
         replicate=replicate,
         quantities=(
-            Quantity("posts in all", total, lambda m: posts + m.sum(axis=1).mean(), f"{name}:total"),
-            Quantity(
+            Compared("posts in all", total, lambda m: posts + m.sum(axis=1).mean(), f"{name}:total"),
+            Compared(
                 "copies by 12 h", by_12, lambda m: m[:, : 12 * per_hour + 1].sum(axis=1).mean(),
                 f"{name}:offspring_by_t12",
             ),
@@ -193,10 +193,10 @@ def _final_size(name: str, contacts: float, *, runs: int) -> Check:
         name=name,
         replicate=replicate,
         quantities=(
-            Quantity(
+            Compared(
                 "share that dies out from one", 1 / contacts, lambda m: m.died_out, f"{name}:extinction_from_one_GI"
             ),
-            Quantity("final size of the others", z, lambda m: m.sizes.mean(), f"{name}:z"),
+            Compared("final size of the others", z, lambda m: m.sizes.mean(), f"{name}:z"),
         ),
         source="Kermack and McKendrick 1927",
     )
@@ -271,7 +271,7 @@ def _ruin() -> Check:
         name=name,
         replicate=replicate,
         quantities=(
-            Quantity("probability that the wallet is ever short", q.probability, float, f"{name}:ruin_probability"),
+            Compared("probability that the wallet is ever short", q.probability, float, f"{name}:ruin_probability"),
         ),
         source="Cramer 1930; Asmussen and Albrecher 2010",
     )
@@ -290,7 +290,7 @@ def _short_by(streams: Streams, name: str, money: tuple[float, float, float, flo
     np.add.at(requests[0, 1], at, cents)
     paid_in: Ints = np.rint(np.arange(minutes + 1) * premium * 100 / per_hour).astype(np.int64)
     deposits = paid_in[1:] - paid_in[:-1]
-    rail = Rail(payouts_per_minute=_MANY, final_minutes=1, hot_cents=round(reserve * 100))
+    rail = RailParameters(payouts_per_minute=_MANY, final_minutes=1, hot_cents=round(reserve * 100))
     levels = state_of(
         FeedbackParameters(rails=(rail,)), FeedbackInputs(requests=requests, deposits=deposits[None]), minutes
     )
@@ -310,7 +310,7 @@ def _confirmations(blocks: int) -> Check:
         requests = no_requests(minutes)
         requests[0, :2] = 1
         found = unit_times(Streams(seed, number), "blocks", _enough(minutes / block_min, 1.0)) * block_min
-        rail = Rail(payouts_per_minute=_MANY, confirmations=blocks)
+        rail = RailParameters(payouts_per_minute=_MANY, confirmations=blocks)
         inputs = FeedbackInputs(requests=requests, blocks=found[None].astype(np.int64))
         rails = tables_of(run(FeedbackParameters(rails=(rail,)), inputs))[2]
         final = np.searchsorted(rails[0, FINAL], rails[0, PAID])
@@ -321,8 +321,8 @@ def _confirmations(blocks: int) -> Check:
         replicate=replicate,
         quantities=(
             # A time is rounded up to whole minutes, by half of one on average.
-            Quantity("mean minutes to be final", blocks * block_min, lambda m: m.mean() - 0.5, f"{name}:mean"),
-            Quantity(
+            Compared("mean minutes to be final", blocks * block_min, lambda m: m.mean() - 0.5, f"{name}:mean"),
+            Compared(
                 f"share not final after {at} min",
                 theory.unconfirmed(blocks=blocks, block_time=block_min, after=at),
                 lambda m: (m > at).mean(),

@@ -8,7 +8,7 @@ from functools import partial
 from sim import theory
 from sim.metrics.observation.replication import Observation
 from sim.selfcheck import measure
-from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.check import Check, Compared
 from sim.selfcheck.queues import exponential
 
 ROUTE_LEAST = 1e-7
@@ -64,7 +64,7 @@ def _network(
     return Check(
         name=name,
         scenario=network_scenario(name, external, routing, services, agents, run),
-        quantities=tuple(Quantity(*known[key], f"{name}:{key}") for key in keys),
+        quantities=tuple(Compared(*known[key], f"{name}:{key}") for key in keys),
         source=source,
     )
 

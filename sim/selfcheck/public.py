@@ -8,7 +8,7 @@ from sim import theory
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import METRICS
 from sim.selfcheck import measure
-from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.check import Check, Compared
 from sim.selfcheck.queues import deterministic, exponential, station
 
 OWN = "constant hazard while a ticket is open"
@@ -97,7 +97,7 @@ def _open_for() -> Iterator[Check]:
                 days=12 if law is deterministic else 80, hazard=repr(hazard), handle=law(times * hours)
             ),
             quantities=(
-                Quantity(f"share public if open for {times * hours:g} h", expected, measure.share_public, oracle),
+                Compared(f"share public if open for {times * hours:g} h", expected, measure.share_public, oracle),
             ),
             source=OWN,
         )  # fmt: skip
@@ -113,7 +113,7 @@ def _complaints_in_queue() -> Check:
         scenario=station(
             title="M/M/3 with complaints", rate=5, handle=exponential(0.5), agents=3, days=260, warmup=5, hazard=hazard
         ),
-        quantities=(Quantity("share public", expected, measure.share_public),),
+        quantities=(Compared("share public", expected, measure.share_public),),
         source=f"{OWN}; Erlang 1917",
     )
 
@@ -138,38 +138,38 @@ def _funnel() -> Check:
         name="funnel",
         scenario=_FUNNEL + blocks,
         quantities=(
-            Quantity("tickets a day", gate.tickets, metric("tickets_new_per_day"), "gate-funnel:tickets"),
-            Quantity(
+            Compared("tickets a day", gate.tickets, metric("tickets_new_per_day"), "gate-funnel:tickets"),
+            Compared(
                 "ended by the bot a day", total.tickets - total.human, metric("tickets_bot_per_day"),
                 "funnel-by-type:bot_resolved",
             ),
-            Quantity("to people a day", total.human, metric("tickets_human_per_day"), "funnel-by-type:human"),
-            Quantity(
+            Compared("to people a day", total.human, metric("tickets_human_per_day"), "funnel-by-type:human"),
+            Compared(
                 "solved at first contact a day", total.first_contact, metric("tickets_first_contact_per_day"),
                 "funnel-by-type:first_contact",
             ),
-            Quantity(
+            Compared(
                 "first contacts that solve, of human", at_once, _first_contact_share,
                 "bot-agent-reconcile:agent_first_contact",
             ),
-            Quantity("escalated a day", gate.unresolved, metric("tickets_escalated_per_day"), "gate-funnel:remaining"),
-            Quantity("public a day", total.public, metric("complaints_direct_per_day"), "funnel-by-type:public"),
+            Compared("escalated a day", gate.unresolved, metric("tickets_escalated_per_day"), "gate-funnel:remaining"),
+            Compared("public a day", total.public, metric("complaints_direct_per_day"), "funnel-by-type:public"),
             *_by_type(rows),
         ),
         source=PUBLISHED,
     )  # fmt: skip
 
 
-def _by_type(rows: dict[str, theory.ByType]) -> Iterator[Quantity]:
+def _by_type(rows: dict[str, theory.ByType]) -> Iterator[Compared]:
     for name, row in rows.items():
         oracle = f"funnel-by-type:rows.{name}"
-        yield Quantity(f"{name} to people a day", row.human, metric("tickets_human_per_day", name), f"{oracle}.human")
+        yield Compared(f"{name} to people a day", row.human, metric("tickets_human_per_day", name), f"{oracle}.human")
         for what, expected, key, source in (
             ("escalated", row.escalated, "tickets_escalated_per_day", "escalated"),
             ("public", row.public, "complaints_direct_per_day", "public"),
         ):
             if expected >= FREQUENT_PER_DAY * 0.8:
-                yield Quantity(f"{name} {what} a day", expected, metric(key, name), f"{oracle}.{source}")
+                yield Compared(f"{name} {what} a day", expected, metric(key, name), f"{oracle}.{source}")
 
 
 def metric(name: str, entity: str = "") -> Callable[[Observation], float]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sim import theory
 from sim.selfcheck import measure
-from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.check import Check, Compared
 
 ERLANG_1917 = "Erlang 1917"
 PALM = "Palm 1957; Garnett, Mandelbaum and Reiman 2002"
@@ -102,7 +102,7 @@ def _erlang_b(number: int, servers: int, load: float, days: int) -> Check:
             warmup=2, patience=deterministic(0),
         ),
         quantities=(
-            Quantity("share blocked", blocked, measure.share_left, f"erlangB-{number}:B"),
+            Compared("share blocked", blocked, measure.share_left, f"erlangB-{number}:B"),
         ),
         source=ERLANG_1917,
     )  # fmt: skip
@@ -127,13 +127,13 @@ def _erlang_c(
         ),
         quantities=_but(
             rare,
-            Quantity("share that waits", q.p_wait, measure.share_waiting, f"{name}:P_wait"),
-            Quantity("mean wait, h", q.mean_wait, measure.mean_wait, f"{name}:Wq"),
-            Quantity(
+            Compared("share that waits", q.p_wait, measure.share_waiting, f"{name}:P_wait"),
+            Compared("mean wait, h", q.mean_wait, measure.mean_wait, f"{name}:Wq"),
+            Compared(
                 f"share served within {target * 60:.3g} min", q.service_level(target),
                 partial(measure.share_served, within=target), f"{name}:service_level",
             ),
-            Quantity(
+            Compared(
                 "mean number there", q.mean_in_system, partial(measure.mean_at, team="agents"), f"{name}:L"
             ),
         ),
@@ -141,7 +141,7 @@ def _erlang_c(
     )  # fmt: skip
 
 
-def _but(rare: tuple[str, ...], *quantities: Quantity) -> tuple[Quantity, ...]:
+def _but(rare: tuple[str, ...], *quantities: Compared) -> tuple[Compared, ...]:
     return tuple(q for q in quantities if q.oracle.partition(":")[2] not in rare)
 
 
@@ -160,13 +160,13 @@ def _erlang_a(
         ),
         quantities=(
             *_impatient(g, target, second),
-            Quantity("occupancy", a.occupancy, partial(measure.occupancy, team="agents"), f"{first}:occupancy"),
+            Compared("occupancy", a.occupancy, partial(measure.occupancy, team="agents"), f"{first}:occupancy"),
         ),
         source=PALM,
     )  # fmt: skip
 
 
-def _impatient(q: theory.ImpatientQueue, target: float, oracle: str) -> Iterator[Quantity]:
+def _impatient(q: theory.ImpatientQueue, target: float, oracle: str) -> Iterator[Compared]:
     minutes, known = f"{target * 60:.3g} min", f"{oracle}:" if oracle else ""
     late = partial(measure.share_waiting, longer_than=target)
     served = partial(measure.share_served, within=target)
@@ -177,7 +177,7 @@ def _impatient(q: theory.ImpatientQueue, target: float, oracle: str) -> Iterator
         (f"share that waits longer than {minutes}", q.p_wait_beyond_target, late, "P_W_gt_T"),
         (f"share served within {minutes}", q.p_served_within_target, served, "served_within_T"),
     ):
-        yield Quantity(name, expected, of, known and known + key)
+        yield Compared(name, expected, of, known and known + key)
 
 
 def _mmn_g(name: str, patience: theory.Patience, law: str, days: int) -> Check:
@@ -203,7 +203,7 @@ def _mg1() -> Iterator[Check]:
         yield Check(
             name=name,
             scenario=station(title="M/G/1", rate=rate, handle=law, agents=1, days=days, warmup=2),
-            quantities=(Quantity("mean wait, h", q.mean_wait, measure.mean_wait, f"{name}:Wq"),),
+            quantities=(Compared("mean wait, h", q.mean_wait, measure.mean_wait, f"{name}:Wq"),),
             source=POLLACZEK,
         )
 
@@ -235,13 +235,13 @@ def _cobham(
         quantities=_but(
             rare,
             *(
-                Quantity(
+                Compared(
                     f"mean wait of class {i + 1}, h", expected,
                     partial(measure.mean_wait, category=f"class_{i}"), f"{name}:Wq.{i}",
                 )
                 for i, expected in enumerate(q.mean_wait)
             ),
-            Quantity("share that waits", q.p_wait, measure.share_waiting, f"{name}:P_wait"),
+            Compared("share that waits", q.p_wait, measure.share_waiting, f"{name}:P_wait"),
         ),
         source="Cobham 1954; Kella and Yechiali 1985",
     )  # fmt: skip

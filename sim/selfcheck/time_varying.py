@@ -13,7 +13,7 @@ from sim import theory
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.metrics.observation.replication import Observation
 from sim.numerics.intervals import Intervals
-from sim.selfcheck.check import Check, Quantity
+from sim.selfcheck.check import Check, Compared
 from sim.selfcheck.queues import deterministic, exponential
 
 _MINUTES = 1440
@@ -84,7 +84,7 @@ def _wave(name: str, mean: float, handle: str, *, exponentially: bool) -> Check:
         name=name,
         scenario=_WAVE.format(days=10 if exponentially else 6, weights=weights.tolist(), handle=handle),
         quantities=tuple(
-            Quantity(
+            Compared(
                 f"mean number in service at {hour:02}:00", float(number(hour)),
                 partial(_daily_mean, hour=hour), f"{name}:m_t.{i}",
             )
@@ -110,7 +110,7 @@ def _spike() -> Check:
             handle=exponential(0.25), agents=12,
         ),
         quantities=tuple(
-            Quantity(
+            Compared(
                 f"mean number there at {hour:g} h", float(q.mean_in_system[i]),
                 partial(_daily_mean, hour=hour),
                 f"{name}:L.{i + 1}" if hour < 12 else "",
@@ -137,9 +137,9 @@ def _surge() -> Check:
             handle=deterministic(0.2), agents=10,
         ),
         quantities=(
-            Quantity("peak of the backlog / scale", q.peak / scale, lambda f: _peak(f)[0] / scale, f"{name}:peak"),
-            Quantity("time from peak to clear, h", q.clear_time, _clear_hours, f"{name}:clear"),
-            Quantity("longest wait, h", q.max_wait, _longest_wait, f"{name}:max_fifo_delay"),
+            Compared("peak of the backlog / scale", q.peak / scale, lambda f: _peak(f)[0] / scale, f"{name}:peak"),
+            Compared("time from peak to clear, h", q.clear_time, _clear_hours, f"{name}:clear"),
+            Compared("longest wait, h", q.max_wait, _longest_wait, f"{name}:max_fifo_delay"),
         ),
         source="Newell 1982",
     )  # fmt: skip
@@ -176,9 +176,9 @@ def _busyness() -> Check:
         name=name,
         scenario=_BUSY,
         quantities=(
-            Quantity("mean tickets a day", 10_000, lambda observed: float(_by_day(observed).mean())),
+            Compared("mean tickets a day", 10_000, lambda observed: float(_by_day(observed).mean())),
             # About the known mean, so that a replication's value has no bias but that of the root, 0.3 %.
-            Quantity(
+            Compared(
                 "standard deviation of tickets a day", q.deviation,
                 lambda observed: float(np.sqrt(((_by_day(observed) - 10_000.0) ** 2).mean())), f"{name}:sd",
             ),

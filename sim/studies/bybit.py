@@ -29,7 +29,7 @@ BN = 1e11
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedFigure:
     """A figure: how the scenario came by it, what it gives (one value by replication), and what was published."""
 
     what: str
@@ -76,7 +76,7 @@ def paid_after_h(observed: Observation, *, reviewed: bool) -> float:
     return (last - begins(observed)) / 60
 
 
-def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Row]:
+def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[PublishedFigure]:
     """Return the figures of the replay, fitted first."""
     done = run(load("bybit_replay", sets=list(sets)), replications=replications, seed=1)
     silent = run(load("bybit_replay", sets=[*sets, "announcements.ceo.effect=0"]), replications=replications, seed=1)
@@ -88,18 +88,20 @@ def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Ro
     lines, reviews = ([paid_after_h(f, reviewed=one) for f in all_of_it] for one in (False, True))
     peak, complaints = (_values(done.samples(name)) for name in ("withdrawals_peak_per_s", DIRECT))
     return [
-        Row("requests in ten hours (shocks.theft.withdrawals)", "fitted", asked, 350_000, 0),
-        Row("requests done in ten hours (payouts_per_minute)", "fitted", paid, 347_900, 0),
-        Row("bn US dollars out in a day (amount_mean_usd)", "fitted", [out_bn(f, at) for f in all_of_it], 5.5, 1),
-        Row("requests left after ten hours", "predicted", remain, 2_100, 0),
-        Row(
+        PublishedFigure("requests in ten hours (shocks.theft.withdrawals)", "fitted", asked, 350_000, 0),
+        PublishedFigure("requests done in ten hours (payouts_per_minute)", "fitted", paid, 347_900, 0),
+        PublishedFigure(
+            "bn US dollars out in a day (amount_mean_usd)", "fitted", [out_bn(f, at) for f in all_of_it], 5.5, 1
+        ),
+        PublishedFigure("requests left after ten hours", "predicted", remain, 2_100, 0),
+        PublishedFigure(
             "bn US dollars left after a day, of 16.9", "predicted", [assets_bn(f, at + DAY) for f in all_of_it], 11.2, 1
         ),
-        Row("hours until the payout lines are clear", "predicted", lines, 12, 1),
-        Row("hours until the last review is done", "predicted", reviews, 12, 1),
-        Row("requests/s in the busiest minute", "predicted", peak, None, 1),
-        Row("direct complaints a day over the week", "predicted", complaints, None, 0),
-        Row("the same without the early word", "predicted", _values(silent.samples(DIRECT)), None, 0),
+        PublishedFigure("hours until the payout lines are clear", "predicted", lines, 12, 1),
+        PublishedFigure("hours until the last review is done", "predicted", reviews, 12, 1),
+        PublishedFigure("requests/s in the busiest minute", "predicted", peak, None, 1),
+        PublishedFigure("direct complaints a day over the week", "predicted", complaints, None, 0),
+        PublishedFigure("the same without the early word", "predicted", _values(silent.samples(DIRECT)), None, 0),
     ]
 
 
@@ -107,7 +109,7 @@ def _values(samples: dict[int, float | None]) -> list[float]:
     return [value for value in samples.values() if value is not None]
 
 
-def text(rows: Sequence[Row]) -> str:
+def text(rows: Sequence[PublishedFigure]) -> str:
     """Return the table as Markdown."""
     head = ["figure", "how", "model", "published", "off by"]
     lines = [head, ["---"] * len(head), *(row.cells() for row in rows)]

@@ -70,7 +70,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Row:
+class Fact:
     """A fact: its number, a line about it, and what represents it or why nothing does."""
 
     id: str
@@ -102,9 +102,9 @@ def read() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text("utf-8"))
 
 
-def rows() -> list[Row]:
+def rows() -> list[Fact]:
     """Return the rows in the order of the file."""
-    return [Row(name, data) for name, data in read()["rows"].items()]
+    return [Fact(name, data) for name, data in read()["rows"].items()]
 
 
 def changes() -> list[Change]:

@@ -17,7 +17,7 @@ from sim.theory.impatience import (
 from sim.theory.networks import Jackson, Priorities, cobham, jackson_open
 from sim.theory.queues import (
     ErlangC,
-    Queue,
+    StationaryQueue,
     birth_death,
     erlang_b,
     erlang_c,
@@ -53,8 +53,8 @@ __all__ = [
     "Patience",
     "PoissonGamma",
     "Priorities",
-    "Queue",
     "Ruin",
+    "StationaryQueue",
     "TransientQueue",
     "agent_first_contact",
     "birth_death",

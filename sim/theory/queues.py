@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
+class StationaryQueue:
     """Means of a stationary queue. Times in the unit of 1 / rate; ``mean_wait`` is until service starts."""
 
     occupancy: float
@@ -25,7 +25,7 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErlangC(Queue):
+class ErlangC(StationaryQueue):
     """M/M/c: the means, the probability of a wait, and the law of the wait."""
 
     p_wait: float
@@ -84,7 +84,7 @@ def erlang_c(*, arrival_rate: float, service_rate: float, servers: int) -> Erlan
     )
 
 
-def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> Queue:
+def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> StationaryQueue:
     """Return M/G/1 by Pollaczek and Khinchine: Wq = lambda E[S^2] / (2 (1 - rho)), E[S^2] = m^2 (1 + cv^2).
 
     ``cv`` is the coefficient of variation of the service time: 0 deterministic, 1 exponential or any other law.
@@ -92,7 +92,7 @@ def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> Queue:
     """
     rho = stable(arrival_rate, 1 / mean_service, 1)
     wait = arrival_rate * mean_service**2 * (1 + cv**2) / (2 * (1 - rho))
-    return Queue(
+    return StationaryQueue(
         occupancy=rho,
         mean_wait=wait,
         mean_in_queue=arrival_rate * wait,

@@ -18,7 +18,7 @@ from statistics import mean, median, stdev
 import numpy as np
 
 from sim.core.profiling import Laps
-from sim.engine.outcome import LEFT, Outcome
+from sim.engine.outcome import LEFT, DeskOutcome
 from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.registry import measure
@@ -40,7 +40,7 @@ class Turn:
 
     cpu_s: dict[str, float]
     handled: Handled
-    outcome: Outcome | None = None
+    outcome: DeskOutcome | None = None
 
 
 Contender = Callable[[int], Turn]
@@ -156,7 +156,7 @@ def ours(model: Model, engine: str, each: int = 1) -> Contender:
     return lazy_property
 
 
-def _handled(outcome: Outcome, horizon_ms: int) -> Handled:
+def _handled(outcome: DeskOutcome, horizon_ms: int) -> Handled:
     done = outcome.leg_team[outcome.leg_end_ms < horizon_ms]
     return int((done == 0).sum()), int((done == 1).sum()), int((outcome.outcome == LEFT).sum())
 
@@ -204,9 +204,9 @@ def equal_in_law(one: str, other: str, done: Sequence[dict[str, Turn]]) -> list[
     return lines
 
 
-def must_be_twins(one: Outcome | None, other: Outcome | None) -> None:
+def must_be_twins(one: DeskOutcome | None, other: DeskOutcome | None) -> None:
     """Raise ValueError unless two outcomes are the same tables, bit for bit."""
-    for field in fields(Outcome):
+    for field in fields(DeskOutcome):
         x, y = (np.asarray(getattr(outcome, field.name)) for outcome in (one, other))
         if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
             raise ValueError(f"the compiled engine and the SimPy engine differ in {field.name}")

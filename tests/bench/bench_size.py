@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 from sim.experiment.precompile import precompile
-from sim.experiment.replication import Plan, finish
+from sim.experiment.replication import ReplicationPlan, finish
 from sim.model.model import build
 from sim.scenario import Scenario, load
 from tests.bench.timing import ROOT, compiled_first, process
@@ -80,7 +80,7 @@ def measured(users: int, span: str) -> Size | str:
 def replicated(users: int, days: int) -> dict[str, object]:
     """Return tickets and occupancy of a replication, and the median CPU seconds of its stations over a few of them."""
     precompile()
-    plan = Plan(build(scaled(users, days)), seed=1)
+    plan = ReplicationPlan(build(scaled(users, days)), seed=1)
     done = [finish(plan, 0)]
     while len(done) < MOST and sum(sum(one.cpu_s.values()) for one in done) < ENOUGH_S:
         done.append(finish(plan, len(done)))

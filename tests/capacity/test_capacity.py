@@ -17,7 +17,7 @@ import pytest
 
 from loadtests.capacity import command, usl
 from loadtests.capacity.search import MOST_STEPS, Capacity, Stop, capacity_of, search
-from loadtests.capacity.step import Objective, Step, judge_step
+from loadtests.capacity.step import CapacityObjective, LoadStep, judge_step
 from loadtests.capacity.step_load import step_schedule
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import ALL
@@ -29,10 +29,10 @@ from tests.support.verdict_rows import ended, first, rows_of, unsent
 
 SECOND_US = 1_000_000
 LENGTH_US = 10 * SECOND_US
-GOAL = Objective(p99_ms=100.0, error_share=0.01)
+GOAL = CapacityObjective(p99_ms=100.0, error_share=0.01)
 
 
-def judged(rows: pl.DataFrame, **changes: Any) -> Step:
+def judged(rows: pl.DataFrame, **changes: Any) -> LoadStep:
     return judge_step(rows, **{"length_us": LENGTH_US, "timeout_us": SECOND_US, "objective": GOAL, **changes})
 
 
@@ -78,7 +78,7 @@ def test_a_rate_limit_is_no_completion() -> None:
 def test_a_queue_that_grows_is_found_before_p99_breaks() -> None:
     # The wait grows by 8 ms a second, so at 1,000/s the number in flight grows by 8 a second: 64 of 8,000, below 1 %;
     # by 16 ms a second it is 128, which is more, and still the last request has waited for 0.18 s only.
-    goal = Objective(p99_ms=500.0, error_share=0.01)
+    goal = CapacityObjective(p99_ms=500.0, error_share=0.01)
     for ms_per_s, broken in ((8, ()), (16, ("backlog",))):
         rows = rows_of(10_000, **late_by(pl.col("due_us") / SECOND_US * ms_per_s + 10))
         assert judged(rows, objective=goal).broken == broken
@@ -87,7 +87,7 @@ def test_a_queue_that_grows_is_found_before_p99_breaks() -> None:
 def test_a_server_that_completes_less_than_is_offered_is_seen_without_a_latency_limit() -> None:
     # 90 of 100 a second are served, one after the other, from an empty queue on.
     rows = rows_of(done_us=((pl.col("idx") + 1) / 90 * SECOND_US).cast(pl.Int64))
-    step = judged(rows, objective=Objective(p99_ms=900.0, error_share=0.01))
+    step = judged(rows, objective=CapacityObjective(p99_ms=900.0, error_share=0.01))
     assert step.broken == ("p99", "completions", "backlog")
     assert step.throughput_per_s == pytest.approx(90, rel=0.01)
 
@@ -123,24 +123,24 @@ def test_what_only_p99_tells_is_sure_only_beyond_its_interval() -> None:
 # --- the search ---------------------------------------------------------------------------------------------------
 
 
-def step_at(rate: float, **changes: Any) -> Step:
+def step_at(rate: float, **changes: Any) -> LoadStep:
     facts: dict[str, Any] = {
         "offered_per_s": rate, "throughput_per_s": rate, "p50_ms": 5.0, "p95_ms": 20.0, "p99_ms": 50.0,
         "p99_low_ms": 45.0, "p99_high_ms": 60.0, "error_share": 0.0, "n": 1000, "in_flight": rate * 0.01,
         "broken": (), "flaws": (), "ended_early": "", "objective": GOAL,
     }  # fmt: skip
-    return Step(**{**facts, **changes})
+    return LoadStep(**{**facts, **changes})
 
 
-def failed_at(rate: float) -> Step:
+def failed_at(rate: float) -> LoadStep:
     return step_at(rate, p99_ms=400.0, p99_low_ms=300.0, p99_high_ms=500.0, broken=("p99",))
 
 
-def server_of(capacity_per_s: float) -> Callable[[float], Step]:
+def server_of(capacity_per_s: float) -> Callable[[float], LoadStep]:
     return lambda rate: step_at(rate) if rate <= capacity_per_s else failed_at(rate)
 
 
-def find(measure: Callable[[float], Step], **changes: Any) -> Any:
+def find(measure: Callable[[float], LoadStep], **changes: Any) -> Any:
     facts = {"start_per_s": 10.0, "most_per_s": 5000.0, "resolution": 0.1, "least_held": 6}
     return search(measure, **{**facts, **changes})
 
@@ -207,7 +207,7 @@ def test_a_generator_that_falls_short_far_beyond_the_edge_does_not_matter() -> N
 def test_a_cap_ends_the_search_with_what_there_is() -> None:
     n = iter(range(3))
 
-    def measure(rate: float) -> Step:
+    def measure(rate: float) -> LoadStep:
         if next(n, None) is None:
             raise Stop("a cap was reached")
         return step_at(rate)
@@ -229,7 +229,9 @@ def test_the_interval_is_what_is_sure_on_both_sides() -> None:
 # --- the law ------------------------------------------------------------------------------------------------------
 
 
-def law_steps(n: np.ndarray, scale: float, sigma: float, kappa: float, noise: np.ndarray | float = 1.0) -> list[Step]:
+def law_steps(
+    n: np.ndarray, scale: float, sigma: float, kappa: float, noise: np.ndarray | float = 1.0
+) -> list[LoadStep]:
     x = usl.throughput((scale, sigma, kappa), n) * noise
     return [step_at(float(b), throughput_per_s=float(b), in_flight=float(a)) for a, b in zip(n, x, strict=True)]
 
@@ -309,7 +311,7 @@ def test_a_mix_has_the_shares_of_the_run() -> None:
 # --- the command --------------------------------------------------------------------------------------------------
 
 
-def ordered(*options: str, environ: dict[str, str] | None = None) -> command.Order:
+def ordered(*options: str, environ: dict[str, str] | None = None) -> command.CapacityOrder:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser.add_argument)
     return command.make_order(parser.parse_args(["--host", "http://127.0.0.1:1", *options]), environ or ENVIRON)
@@ -402,7 +404,7 @@ def test_the_mix_of_a_run_is_one_endpoint_called_all(tmp_path: Path) -> None:
 # --- the picture --------------------------------------------------------------------------------------------------
 
 
-def endpoint_of(held: dict[str, float | None], *steps: Step) -> dict[str, Any]:
+def endpoint_of(held: dict[str, float | None], *steps: LoadStep) -> dict[str, Any]:
     return {"capacity_per_s": held, "curve": [s.curve_point() for s in steps], "usl": None, "usl_refused": "few"}
 
 

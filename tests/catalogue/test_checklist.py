@@ -25,7 +25,7 @@ from sim.scenario import load
 from sim.scenario.loading import catalogue
 from sim.scenario.reference.keys import Key, key_at, keys, laws
 from sim.studies import checklist
-from sim.studies.checklist import NAMES, PARTS, STATES, Bound, Change, Row, changes, read, rows, summary
+from sim.studies.checklist import NAMES, PARTS, STATES, Bound, Change, Fact, changes, read, rows, summary
 from tests.catalogue import moves as moving
 from tests.catalogue.moves import WORLD, assert_moves, half, measured, move, seen, write_prices
 
@@ -53,7 +53,7 @@ def test_every_id_stands_in_the_checklist_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_row_is_represented_or_says_why_not(row: Row) -> None:
+def test_a_row_is_represented_or_says_why_not(row: Fact) -> None:
     known = {"text", "change", *NAMES, *STATES[1:]}
     assert set(row.data) <= known, f"{row.id}: {set(row.data) - known} are no words of the checklist"
     assert len(row.text.split()) > 1, f"{row.id}: no text"

@@ -26,8 +26,8 @@ from loadtests.dialect.contract import (
     Withdrawal,
     named,
 )
-from loadtests.reconciliation.checks import Evidence, reconcile
-from loadtests.reconciliation.observations import Sightings
+from loadtests.reconciliation.checks import StoredEvidence, reconcile
+from loadtests.reconciliation.observations import Observations
 from tests.tools.dialect_contract import ENVIRONS, PREFIX, spoken
 
 EXCHANGES = ("gate", "mexc", "binance", "kraken")
@@ -364,7 +364,7 @@ def test_what_an_api_without_client_ids_cannot_tell_is_not_judged() -> None:
         "key": [MINE, f"{PREFIX}4", f"{PREFIX}5"],
         "server_id": ["R1", "", ""],
     }
-    found = reconcile(Evidence(pl.DataFrame(columns), {MINE: asked}, held, None, Sightings()))
+    found = reconcile(StoredEvidence(pl.DataFrame(columns), {MINE: asked}, held, None, Observations()))
     judged = {check["name"]: check["passed"] for check in found["checks"]}
     assert (judged["W1"], judged["W2"]) == (True, True)
     assert (judged["W3"], judged["W4"], judged["W5"]) == (None, None, None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.drivers.market import Market, market_of, profile_curve, read_candles
+from sim.drivers.market import MarketPath, market_of, profile_curve, read_candles
 from sim.numerics.rate_curve import Curve
 from sim.scenario import ScenarioFaults
 from tests.support.real_data import real_file
@@ -20,7 +20,7 @@ BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
 HEADER = "date,open,high,low,close,volume\n"
 
 
-def shocked(shock: dict[str, Any], *, days: int = 10, **more: Any) -> Market:
+def shocked(shock: dict[str, Any], *, days: int = 10, **more: Any) -> MarketPath:
     return market_of(story(days=days, shocks={"x": shock}, **more))
 
 
@@ -130,7 +130,7 @@ def walk(hours: int, *, seed: int = 1, scale: float = 0.01) -> np.ndarray:
     return 100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, scale, hours)))
 
 
-def lively(path: Path, begin: datetime, *, days: int = 2, **more: Any) -> Market:
+def lively(path: Path, begin: datetime, *, days: int = 2, **more: Any) -> MarketPath:
     rules = {
         "candles": str(path),
         "begin": f"{begin:%Y-%m-%dT%H:%M:%SZ}",

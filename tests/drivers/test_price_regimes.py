@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sim.core.clock import HOUR_MS
 from sim.demand import draw
-from sim.drivers.market import Market, market_in, market_of
+from sim.drivers.market import MarketPath, market_in, market_of
 from sim.drivers.price_regimes import chain_of, draw_path, stationary
 from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
@@ -122,7 +122,7 @@ def test_a_regime_s_returns_have_its_drift_and_volatility_with_jumps(name: str) 
 # --- what depends on what ---------------------------------------------------------------------------------------
 
 
-def markets(scenario: Scenario, count: int = 3, seed: int = 1) -> list[Market]:
+def markets(scenario: Scenario, count: int = 3, seed: int = 1) -> list[MarketPath]:
     shared = market_of(scenario)
     return [market_in(shared, Streams(seed, r)) for r in range(count)]
 
@@ -206,7 +206,7 @@ def test_a_shock_s_price_lies_over_the_path() -> None:
 # --- falls weigh more than rises --------------------------------------------------------------------------------
 
 
-def stressed(sign: float, **more: Any) -> Market:
+def stressed(sign: float, **more: Any) -> MarketPath:
     """Return a market that moves steadily, up or down, by 12 % a day."""
     only = {"volatility_per_day": 1e-9, "drift_per_day": sign * 0.12, "dwell": "1 d"}
     rules = RULES | {"path": "regimes", "regimes": {"only": only}} | more

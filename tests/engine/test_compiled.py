@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from sim.core.clock import NEVER
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
-from sim.engine.outcome import Outcome
-from sim.feedback import FeedbackParameters, Rail
+from sim.engine.outcome import DeskOutcome
+from sim.feedback import FeedbackParameters, RailParameters
 from tests.support.worlds import MIN, Rules, Small, crew, demand, desk, random_world, ticket
 from tests.tools import planted
 from tests.tools.planted import (
@@ -103,7 +103,7 @@ def test_two_threads_make_the_same_as_one_after_the_other() -> None:
     alone = [run(engine_fast.simulate, world) for world in worlds]
     start = Barrier(2)
 
-    def work(order: list[int]) -> dict[int, Outcome]:
+    def work(order: list[int]) -> dict[int, DeskOutcome]:
         start.wait()
         return {i: run(engine_fast.simulate, worlds[i]) for _ in range(3) for i in order}
 
@@ -126,7 +126,7 @@ def test_an_engine_leaves_its_inputs_as_they_were() -> None:
 def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew() -> None:
     world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, automatic=[9, 9, 9])
     rules = FeedbackParameters(
-        rails=(Rail(payouts_per_minute=2),), rumour_decay=1, rumour_level_per_complaint=1
+        rails=(RailParameters(payouts_per_minute=2),), rumour_decay=1, rumour_level_per_complaint=1
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
@@ -239,7 +239,7 @@ def test_the_swarm_shows_a_twin_that_falls_behind_its_definition(
 
 def test_an_unchanged_definition_loaded_in_the_same_way_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        engine, "simulate", redefined(Change("engine/reference", "    return Outcome(", "    return Outcome("))
+        engine, "simulate", redefined(Change("engine/reference", "    return DeskOutcome(", "    return DeskOutcome("))
     )
     assert not swarm(range(200)).wrong
 

@@ -12,7 +12,7 @@ import pytest
 from sim.cli import main
 from sim.engine import compiled as engine_fast
 from sim.engine.conservation import ConservationError, accounts, check_conservation
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from sim.experiment import replication as one_replication
 from sim.experiment.replication import observe
 from sim.feedback import INT_NAMES, RAIL_NAMES
@@ -26,7 +26,7 @@ from tests.tools.swarm import Simulate, run
 WORLDS = 2_000
 
 
-def places_used(world: Small, outcome: Outcome) -> set[str]:
+def places_used(world: Small, outcome: DeskOutcome) -> set[str]:
     """Return the places of all accounts that hold something at some minute; all accounts must balance."""
     inputs, rules = world.demand.inputs, world.rules
     check_conservation(outcome, inputs, rules, every_minute=True)
@@ -53,7 +53,7 @@ def test_nothing_is_lost_in_a_scenario(name: str) -> None:
 
 
 @cache
-def busy() -> tuple[Small, Outcome]:
+def busy() -> tuple[Small, DeskOutcome]:
     """Return the random world in which the most places hold something, and its outcome."""
     worlds = [random_world(Random(seed)) for seed in range(400)]
     done = [(world, run(engine_fast.simulate, world)) for world in worlds]
@@ -142,7 +142,7 @@ def test_a_run_that_breaks_the_law_ends_with_code_4(
 ) -> None:
     real = one_replication.ENGINES["fast"]
 
-    def leaky(*arguments: object, **named: object) -> Outcome:
+    def leaky(*arguments: object, **named: object) -> DeskOutcome:
         outcome = real(*arguments, **named)
         outcome.feedback_rails[0, RAIL_NAMES.index("cum_paid_cents"), -1] += 1
         return outcome

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sim.core.clock import NEVER
 from sim.demand import CHASE
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback.columns import COMPLAINTS
 from sim.staffing.skills import AGE_QUEUE, LEAVE
@@ -51,12 +51,12 @@ def test_the_engine_is_its_slow_twin_on_worlds_that_shrink(world: Small) -> None
 
 
 @cache
-def lived() -> list[tuple[Small, Outcome]]:
+def lived() -> list[tuple[Small, DeskOutcome]]:
     """Return worlds and what came of them, once for all laws."""
     return [(world, world.run()) for world in (random_world(Random(seed)) for seed in range(LAWFUL))]
 
 
-def law(check: Callable[[Small, Outcome], None]) -> Callable[[], None]:
+def law(check: Callable[[Small, DeskOutcome], None]) -> Callable[[], None]:
     """Return the test that a law holds in every world."""
 
     def test() -> None:
@@ -74,7 +74,7 @@ def rows_of_legs(world: Small) -> np.ndarray:
 
 
 @law
-def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: Outcome) -> None:
+def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: DeskOutcome) -> None:
     horizon = world.desk.horizon_ms
     opened = out.opened_ms < NEVER
     assert (out.opened_ms[opened] < horizon).all()
@@ -91,7 +91,7 @@ def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: Outcome
 
 
 @law
-def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small, out: Outcome) -> None:
+def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small, out: DeskOutcome) -> None:
     d = world.demand
     begun, ended = out.leg_start_ms < NEVER, out.leg_end_ms < NEVER
     assert (begun | ~ended).all()
@@ -110,7 +110,7 @@ def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small, out: 
 
 
 @law
-def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world: Small, out: Outcome) -> None:
+def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world: Small, out: DeskOutcome) -> None:
     d = world.demand
     for leg in np.flatnonzero(out.leg_end_ms < NEVER):
         team = out.leg_team[leg]
@@ -120,7 +120,7 @@ def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world:
         assert lasted in {max(drawn * factor // 1000, 1) for factor in world.desk.stretch_permille[team]}
 
 
-def held_and_slots(world: Small, out: Outcome) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def held_and_slots(world: Small, out: DeskOutcome) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return for each team the instants at which something changes, the tickets then held and the slots on duty."""
     found = []
     for team, (times, slots) in enumerate(world.desk.slots()):
@@ -133,7 +133,7 @@ def held_and_slots(world: Small, out: Outcome) -> list[tuple[np.ndarray, np.ndar
 
 
 @law
-def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(world: Small, out: Outcome) -> None:
+def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(world: Small, out: DeskOutcome) -> None:
     for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
         starts = out.leg_start_ms[out.leg_team == team]
         began = np.isin(instants, starts)
@@ -143,7 +143,9 @@ def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(wor
 
 
 @law
-def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_changes(world: Small, out: Outcome) -> None:
+def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_changes(
+    world: Small, out: DeskOutcome
+) -> None:
     horizon = world.desk.horizon_ms
     for team, (times, slots) in enumerate(world.desk.slots()):
         mine = out.leg_team == team
@@ -157,7 +159,7 @@ def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_chan
 
 
 @law
-def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small, out: Outcome) -> None:
+def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small, out: DeskOutcome) -> None:
     row = rows_of_legs(world)
     first = np.zeros(len(row), dtype=bool)
     first[world.demand.legs_from[:-1][np.diff(world.demand.legs_from) > 0]] = True
@@ -177,7 +179,7 @@ def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small, out: Outcome
 
 
 @law
-def test_children_open_when_their_parents_say(world: Small, out: Outcome) -> None:
+def test_children_open_when_their_parents_say(world: Small, out: DeskOutcome) -> None:
     d, horizon = world.demand, world.desk.horizon_ms
     for row in np.flatnonzero(d.parent >= 0):
         parent = d.parent[row]
@@ -189,7 +191,7 @@ def test_children_open_when_their_parents_say(world: Small, out: Outcome) -> Non
 
 
 @law
-def test_the_live_count_of_complaints_is_that_of_the_table(world: Small, out: Outcome) -> None:
+def test_the_live_count_of_complaints_is_that_of_the_table(world: Small, out: DeskOutcome) -> None:
     if world.rules is None:
         assert out.feedback_ints.size == 0
         return

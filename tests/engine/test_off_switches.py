@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from sim.experiment.replication import observe
 from sim.feedback import FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.model.model import build
@@ -234,7 +234,7 @@ def merged(text: str, block: str) -> str:
 
 
 @cache
-def outcome_of(text: str, folder: Path) -> Outcome:
+def outcome_of(text: str, folder: Path) -> DeskOutcome:
     file = folder / "scenario.toml"
     file.write_text(text)
     outcome = observe(build(load(file)), seed=5, replication=0).outcome
@@ -242,14 +242,14 @@ def outcome_of(text: str, folder: Path) -> Outcome:
     return outcome
 
 
-def tickets(outcome: Outcome) -> list[tuple[int, ...]]:
+def tickets(outcome: DeskOutcome) -> list[tuple[int, ...]]:
     """Return every ticket that was opened, as it went, in order of time; candidates that never came are left out."""
     rows = outcome.opened_ms < np.iinfo(np.int64).max // 4
     columns = (outcome.opened_ms, outcome.first_start_ms, outcome.first_end_ms, outcome.closed_ms, outcome.outcome)
     return sorted(zip(*(column[rows].tolist() for column in columns), strict=True))
 
 
-def levels(outcome: Outcome, *but: str) -> dict[str, bytes]:
+def levels(outcome: DeskOutcome, *but: str) -> dict[str, bytes]:
     """Return the levels' columns by name as bytes, without some."""
     tables = {
         **dict(zip(INT_NAMES, outcome.feedback_ints, strict=True)),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sim.core.clock import NEVER
 from sim.demand import Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
-from sim.feedback import INT_NAMES, FeedbackParameters, Rail
+from sim.feedback import INT_NAMES, FeedbackParameters, RailParameters
 from sim.feedback.columns import (
     COMPLAINTS,
     FINAL,
@@ -29,11 +29,11 @@ ECHO = FeedbackParameters(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_p
 
 def run(
     world: Demand, at: Desk | None = None, rules: FeedbackParameters | None = None, *, at_opening: bool = False
-) -> Outcome:
+) -> DeskOutcome:
     return simulate(world, at or desk(), rules, complain_from_opening=at_opening)
 
 
-def posts(world: Demand, outcome: Outcome, horizon: int = 10**6, *, at_opening: bool = False) -> list[int]:
+def posts(world: Demand, outcome: DeskOutcome, horizon: int = 10**6, *, at_opening: bool = False) -> list[int]:
     return complaints_ms(world, outcome, at_opening=at_opening, horizon_ms=horizon).tolist()
 
 
@@ -302,7 +302,7 @@ def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
 
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
-    rails = (Rail(payouts_per_minute=2.0, final_minutes=2),)
+    rails = (RailParameters(payouts_per_minute=2.0, final_minutes=2),)
     rules = FeedbackParameters(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
     world = demand(ticket(0), minutes=6, automatic=[4, 1], review=[2])
     out = run(world, desk(horizon=6 * MIN), rules)
@@ -320,7 +320,9 @@ def test_the_withdrawal_pipeline_by_hand() -> None:
 def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
     """Against each withdrawal followed one by one."""
     arrivals = [5, 0, 7, 3, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
-    rules = FeedbackParameters(reviews_per_minute=1.0, rails=(Rail(payouts_per_minute=1.75),), promise_minutes=3)
+    rules = FeedbackParameters(
+        reviews_per_minute=1.0, rails=(RailParameters(payouts_per_minute=1.75),), promise_minutes=3
+    )
     out = run(demand(ticket(0), minutes=15, automatic=arrivals), desk(horizon=15 * MIN), rules)
     line: list[int] = []
     credit, late = 0.0, []

@@ -19,11 +19,11 @@ import pytest
 
 from sim import load, run
 from sim.api import Run, Work
-from sim.core.profiling import Profile
+from sim.core.profiling import CpuProfile
 from sim.experiment import replications as replicate
 from sim.experiment.analysis.precision import Goal
 from sim.experiment.checkpoint import Checkpoint
-from sim.experiment.replication import ENGINES, Finished, Plan, finish
+from sim.experiment.replication import ENGINES, Finished, ReplicationPlan, finish
 from sim.metrics.registry import measure
 
 N = 7
@@ -44,7 +44,7 @@ def tiny() -> Run:
 def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[int], Any]) -> None:
     """Have ``hook`` called by the worker before it finishes a replication."""
 
-    def slowed(plan: Plan, number: int) -> Finished:
+    def slowed(plan: ReplicationPlan, number: int) -> Finished:
         hook(number)
         return finish(plan, number)
 
@@ -147,7 +147,7 @@ def test_only_a_few_are_ahead_so_that_memory_does_not_grow(tmp_path: Path) -> No
         return Future()
 
     goal = Goal(1000, metric="backlog_peak", wanted=None)
-    gathering = replicate._Gathering(send, checkpoint, goal, profile=Profile(), tick=lambda: None, ahead=4)
+    gathering = replicate._Gathering(send, checkpoint, goal, profile=CpuProfile(), tick=lambda: None, ahead=4)
     gathering.launch()
     gathering.launch()
     assert sent == [0, 1, 2, 3]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sim import theory
-from sim.feedback import FeedbackInputs, FeedbackParameters, Rail, Voice, tables_of
+from sim.feedback import FeedbackInputs, FeedbackParameters, RailParameters, Voice, tables_of
 from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
@@ -52,7 +52,7 @@ def test_a_surge_fills_and_drains_the_payout_line_as_a_fluid() -> None:
     base, surge, hours, capacity = oracle["parameters"].values()
     minutes = hours * HOUR
     auto = np.concatenate([spread(surge * hours, minutes), spread(base * 240, 240 * HOUR)])
-    rules = FeedbackParameters(rails=(Rail(payouts_per_minute=capacity / HOUR, final_minutes=1),))
+    rules = FeedbackParameters(rails=(RailParameters(payouts_per_minute=capacity / HOUR, final_minutes=1),))
     _, rail = lines(auto, 0 * auto, rules)
     line = rail[PAYOUT_IN] - rail[PAID]
     peak, clear = oracle["answer"]["peak"], oracle["answer"]["clear"]
@@ -74,13 +74,15 @@ def test_bybit_pays_what_needs_no_review_within_its_ten_hours() -> None:
     auto = spread(known["requests"], minutes) - hand
     auto = np.append(auto, np.zeros(7, np.int64))
     hand = np.append(hand, np.zeros(7, np.int64))
-    rules = FeedbackParameters(rails=(Rail(payouts_per_minute=answer["per_second"] * 60, final_minutes=6),))
+    rules = FeedbackParameters(rails=(RailParameters(payouts_per_minute=answer["per_second"] * 60, final_minutes=6),))
     ints, rail = lines(auto, hand, rules)
     assert (auto + hand).sum() / known["hours"] == answer["per_hour"]
     assert rail[REVIEW_IN, -1] - rail[REVIEWED, -1] == ints[N_OPEN, -1] == known["pending"]
     assert ints[N_OPEN, -1] / known["requests"] == answer["pending_share"]
     assert rail[PAID, -1] / known["requests"] == answer["processed_share"]
-    jammed = replace(rules, rails=(Rail(payouts_per_minute=answer["per_second"] * 60 * 0.97, final_minutes=6),))
+    jammed = replace(
+        rules, rails=(RailParameters(payouts_per_minute=answer["per_second"] * 60 * 0.97, final_minutes=6),)
+    )
     assert lines(auto, hand, jammed)[0][N_OPEN, -1] > known["pending"] + 1_000
 
 
@@ -153,15 +155,15 @@ def test_posts_that_nobody_copies_are_poisson() -> None:
 
 def changed(module: Any, name: str, change: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     real = getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *exogenous, **named: real(*exogenous, **change(named)))
+    monkeypatch.setattr(module, name, lambda *values, **named: real(*values, **change(named)))
 
 
 FAULTS: dict[str, tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "posts that bring a fiftieth more": ("hawkes-1", "Voice", lambda v: v | {"copies": v["copies"] * 1.02}),
     "power that fades faster": ("hawkes-shock", "Voice", lambda v: v | {"decay": v["decay"] ** 1.15}),
     "frightened people who meet more": ("final-size-1.5", "Panic", lambda p: p | {"spread": p["spread"] * 1.04}),
-    "a wallet that holds a tenth more": ("hotwallet-ruin-500", "Rail", lambda r: r | {"hot_cents": 55_000}),
-    "a block too many": ("btc-confirm-2", "Rail", lambda r: r | {"confirmations": 3}),
+    "a wallet that holds a tenth more": ("hotwallet-ruin-500", "RailParameters", lambda r: r | {"hot_cents": 55_000}),
+    "a block too many": ("btc-confirm-2", "RailParameters", lambda r: r | {"confirmations": 3}),
 }
 
 

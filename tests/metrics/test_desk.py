@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.core.clock import HOUR_MS
 from sim.demand import Demand
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.reference import simulate
 from sim.metrics.observation.counts import (
     ABANDONED,
@@ -49,7 +49,7 @@ def observed(d: Demand, at: Desk, *, market: dict[str, Any] | None = None, **cha
     scenario = story(**({"days": 2, "warmup_days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
     moves = {"price": np.ones(hours)} | (market or {})
-    world = Model(scenario, Market(scenario, **moves), at, None)
+    world = Model(scenario, MarketPath(scenario, **moves), at, None)
     return Observation(world, d, simulate(d, at, None), Streams(1, 0))
 
 

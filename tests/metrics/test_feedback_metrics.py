@@ -8,9 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.reference import simulate
-from sim.feedback import FeedbackInputs, FeedbackParameters, Gateway, Limits, Panic, Rail, Voice
+from sim.feedback import (
+    FeedbackInputs,
+    FeedbackParameters,
+    GatewayParameters,
+    LimitParameters,
+    Panic,
+    RailParameters,
+    Voice,
+)
 from sim.feedback.columns import CONTAGION, EXOGENOUS_NAMES, MARKET_TIGHTNESS
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
@@ -51,7 +59,9 @@ SCENARIO = {
     "campaigns": {"wave": {"at": "6 min", "length": "1 min", "posts": 1, "spam_per_post": 3}},
     "listening": {"noise_per_day": 40, "recall": 0.75, "false_share": 0.1},
 }  # fmt: skip
-RAIL = Rail(payouts_per_minute=2.0, final_minutes=3, hot_cents=1000, cold_cents=2000, low_cents=500, target_cents=1000)
+RAIL = RailParameters(
+    payouts_per_minute=2.0, final_minutes=3, hot_cents=1000, cold_cents=2000, low_cents=500, target_cents=1000
+)
 
 
 def by_hand() -> Observation:
@@ -81,14 +91,14 @@ def by_hand() -> Observation:
         drop_share=0.2,
         held_share=1.0,
         hold_minutes=10,
-        gateway=Gateway(loads_per_minute=(5.0,), error_shares=(0.0,)),
-        limits=Limits(over_share=0.5),
+        gateway=GatewayParameters(loads_per_minute=(5.0,), error_shares=(0.0,)),
+        limits=LimitParameters(over_share=0.5),
         voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.0, trust_loss_per_post=0.1),
         panic=Panic(depositors=10),
     )
     scenario = Scenario.model_validate(SCENARIO)
     at = desk(crew(1, "q"), horizon=MINUTES * MIN)
-    world = Model(scenario, Market(scenario, np.ones(24)), at, rules)
+    world = Model(scenario, MarketPath(scenario, np.ones(24)), at, rules)
     met = replace(
         demand(ticket(0, 10), categories=("a",), minutes=MINUTES), inputs=inputs, spam_ms=np.array([6, 6, 7]) * MIN
     )

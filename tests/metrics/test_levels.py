@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from sim.core.clock import NEVER
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, OPEN, RESOLVED
 from sim.engine.reference import simulate
-from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Panic, Rail
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Panic, RailParameters
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
@@ -166,15 +166,15 @@ def levels_world() -> Observation:
     )
     rules = FeedbackParameters(
         rails=(
-            Rail(payouts_per_minute=1.0, hot_cents=50_000, cold_cents=100_000, target_cents=8_000),
-            Rail(payouts_per_minute=1.0),
-            Rail(payouts_per_minute=1.0, hot_cents=20_000, cold_cents=30_000, target_cents=5_000),
+            RailParameters(payouts_per_minute=1.0, hot_cents=50_000, cold_cents=100_000, target_cents=8_000),
+            RailParameters(payouts_per_minute=1.0),
+            RailParameters(payouts_per_minute=1.0, hot_cents=20_000, cold_cents=30_000, target_cents=5_000),
         ),
         countries=Countries(cents_per_breach=250),
         panic=Panic(depositors=40),
     )
     scenario = Scenario.model_validate(SCENARIO)
-    found = Observation(Model(scenario, Market(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
+    found = Observation(Model(scenario, MarketPath(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
     never = np.full(len(rows), NEVER)
     found.__dict__.update(complaint_ms=at_minutes(list(complained)), unlimited_ms=never, regulator_ms=never)
     return found

@@ -12,12 +12,12 @@ import pytest
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.core.tables import SERIES, check
 from sim.demand import Demand
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.reference import simulate
 from sim.experiment.hourly_table import frame, hourly_of
 from sim.experiment.replication import observe
 from sim.experiment.store import ReplicationStore
-from sim.feedback import FeedbackParameters, Rail
+from sim.feedback import FeedbackParameters, RailParameters
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
 from sim.metrics.observation.replication import Observation
@@ -42,7 +42,7 @@ def observed(d: Demand, at: Desk, rules: FeedbackParameters | None = None, **cha
     """Return the facts of a small world under a scenario that says the rest."""
     scenario = story(**({"days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
-    world = Model(scenario, Market(scenario, np.ones(hours)), at, rules)
+    world = Model(scenario, MarketPath(scenario, np.ones(hours)), at, rules)
     opening = scenario.complaints.clock == "opening"
     return Observation(world, d, simulate(d, at, rules, complain_from_opening=opening), Streams(1, 0))
 
@@ -187,7 +187,7 @@ def test_drain_days_from_the_peak_to_a_quarter_above_the_warm_up_s_highest() -> 
 
 def test_levels_by_hand() -> None:
     rules = FeedbackParameters(
-        rails=(Rail(payouts_per_minute=1.0),),
+        rails=(RailParameters(payouts_per_minute=1.0),),
         promise_minutes=2,
         rumour_decay=0.5,
         rumour_threshold=0.0,

@@ -12,10 +12,10 @@ import pytest
 
 from sim import load, run
 from sim.api import Run
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.conservation import check_conservation
 from sim.engine.reference import simulate
-from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Mistake, Rail
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Mistake, RailParameters
 from sim.feedback.columns import ADDRESS_STREAM, BARRED_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
@@ -72,7 +72,7 @@ def by_hand() -> Observation:
     requests[0, :, DAY] = 8, 800, 2, 200
     requests[0, :2, DAY + 1] = 2, 300
     rules = FeedbackParameters(
-        rails=(Rail(payouts_per_minute=20.0, final_minutes=1),),
+        rails=(RailParameters(payouts_per_minute=20.0, final_minutes=1),),
         reviews_per_minute=1.0,
         countries=Countries(
             barred_share=0.25, barred_weight=1.5, breach_share=0.1, cents_per_breach=5000, level_per_barred=0.2
@@ -94,7 +94,7 @@ def by_hand() -> Observation:
     scenario = changed({})
     outcome = simulate(met, at, rules)
     check_conservation(outcome, met.inputs, rules, every_minute=True)
-    return Observation(Model(scenario, Market(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
+    return Observation(Model(scenario, MarketPath(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
 
 
 # Warm-up: 1 of 4 is barred with 150 cents; 3 confirm 250: 0.4 breaches, 0.375 wrong addresses, 0.75 networks go on.

@@ -12,8 +12,8 @@ import pytest
 
 from loadtests.dialect.contract import Answer, Holdings, Request, Ticket, Withdrawal
 from loadtests.dialects import reference
-from loadtests.reconciliation.checks import CHECKS, Evidence, read_holdings, reconcile
-from loadtests.reconciliation.observations import Sightings, replay
+from loadtests.reconciliation.checks import CHECKS, StoredEvidence, read_holdings, reconcile
+from loadtests.reconciliation.observations import Observations, replay
 from sim.core.tables import REQUESTS
 
 FATES = ["acknowledged", "acknowledged", "rejected", "unknown", "unknown", "not_sent"]
@@ -72,15 +72,15 @@ def after(**changes: Any) -> Holdings:
     return Holdings(**{**books, **changes})
 
 
-def seen_before(withdrawals: list[Withdrawal] = WITHDRAWALS, tickets: list[Ticket] = TICKETS) -> Sightings:
-    seen = Sightings()
+def seen_before(withdrawals: list[Withdrawal] = WITHDRAWALS, tickets: list[Ticket] = TICKETS) -> Observations:
+    seen = Observations()
     seen.see(withdrawals, tickets, n_balances=5)
     return seen
 
 
-def result(before: Holdings | None = BEFORE, seen: Sightings | None = None, **changes: Any) -> dict[str, Any]:
+def result(before: Holdings | None = BEFORE, seen: Observations | None = None, **changes: Any) -> dict[str, Any]:
     everything = {f"w{i}": asked(f"w{i}") for i in range(6)}
-    return reconcile(Evidence(requests(), everything, after(**changes), before, seen or seen_before()))
+    return reconcile(StoredEvidence(requests(), everything, after(**changes), before, seen or seen_before()))
 
 
 def failed(found: dict[str, Any]) -> dict[str, list[str]]:
@@ -185,7 +185,7 @@ def test_what_cannot_be_told_is_not_passed() -> None:
         open_tickets=None, open_of_others=None, overdrawn=None,
     )  # fmt: skip
     everything = {f"w{i}": asked(f"w{i}") for i in range(6)}
-    found = reconcile(Evidence(requests(), everything, nothing, None, Sightings()))
+    found = reconcile(StoredEvidence(requests(), everything, nothing, None, Observations()))
     assert unchecked(found) == {
         "W6": "balances cannot be read, or were not read before the run",
         "W7": "balances of accounts cannot be read",
@@ -204,7 +204,7 @@ def test_who_else_spent_or_wrote_may_be_unknown() -> None:
 
 
 def test_an_endpoint_that_was_not_sent_to_is_not_passed() -> None:
-    found = reconcile(Evidence(requests(("withdrawal",)), {f"w{i}": asked(f"w{i}") for i in range(6)},
+    found = reconcile(StoredEvidence(requests(("withdrawal",)), {f"w{i}": asked(f"w{i}") for i in range(6)},
                                after(tickets=[], open_tickets=7), BEFORE, seen_before()))  # fmt: skip
     assert {name for name in unchecked(found) if name[0] == "T"} == {"T1", "T2", "T3", "T4"}
     assert failed(found) == {}
@@ -247,7 +247,7 @@ def test_a_closed_ticket_that_opens_again_is_named() -> None:
 
 def test_sightings_are_kept_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "sightings.jsonl"
-    seen = Sightings(path)
+    seen = Observations(path)
     closed = TICKETS[0]._replace(status="closed", is_open=False, closed=True)
     seen.n_reads = 1
     seen.see([PENDING, held("w1")], [closed], 4, ["account 7: -1 USDT"])

@@ -29,10 +29,10 @@ from loadtests.plan.pool import pooled
 from loadtests.replay import master
 from loadtests.replay import protocol as distributed
 from loadtests.replay.master import Master
-from loadtests.replay.protocol import Feed, JournalFeed, Whole, deal, journalled, offset, stretches
+from loadtests.replay.protocol import Feed, JournalFeed, MergedRows, deal, journalled, offset, stretches
 from loadtests.replay.sender import Sent
 from loadtests.replay.worker import Worker
-from loadtests.transport.driver import Limits, Watch
+from loadtests.transport.driver import Poller, SendLimits
 from loadtests.transport.recorder import Recorder, merge
 from tests.support.servers.staging_client import ENVIRON
 from tests.support.trace_factory import make_run, steady
@@ -127,9 +127,9 @@ def test_a_clock_offset_is_never_off_by_more_than_it_says(ahead_s: float, ways: 
     assert found.uncertainty_s == pytest.approx(min(there + back for there, back in ways) / 2, abs=1e-9)
 
 
-def feeds(plan: Plan, n_workers: int) -> tuple[Whole, list[Feed]]:
+def feeds(plan: Plan, n_workers: int) -> tuple[MergedRows, list[Feed]]:
     shards = deal(plan.schedule, n_workers, plan.dialect)
-    whole = Whole(plan.schedule, shards)
+    whole = MergedRows(plan.schedule, shards)
     own = [whole.own(k) for k in range(n_workers)]
     return whole, [Feed(distributed.part_of(plan.schedule, part), part) for part in own]
 
@@ -234,7 +234,7 @@ def test_what_a_lost_worker_leaves_behind(plan: Plan) -> None:
     assert whole.frame().filter(pl.col("sent_us") >= 0).height == 12
 
 
-def sent_of(whole: Whole) -> Sent:
+def sent_of(whole: MergedRows) -> Sent:
     nothing: dict[str, Any] = {"elapsed_s": 1.0, "cpu_s": 1.0, "wall_drift_ms": 0.0, "area_us": None, "span_us": 1}
     return Sent(recorder=whole, started_utc=None, histograms={}, lost=whole.lost, **nothing)  # type: ignore[arg-type]
 
@@ -285,8 +285,8 @@ def test_only_a_process_beside_this_one_can_be_called_dead() -> None:
 
 
 def test_the_watch_judges_the_sums() -> None:
-    limits = Limits(in_flight=1, in_flight_wanted=1, timeout_s=1.0, abort_after_s=1.0)
-    watch = Watch(limits)
+    limits = SendLimits(in_flight=1, in_flight_wanted=1, timeout_s=1.0, abort_after_s=1.0)
+    watch = Poller(limits)
     assert [watch.look(n * 20, n * 9, 0.0) for n in range(12)] == [""] * 12
     found = [watch.look(240 + n * 20, 99 + n * 15, 0.0) for n in range(12)]
     assert next(line for line in found if line) == "45 of the last 80 requests failed"

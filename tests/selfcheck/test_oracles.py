@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sim.selfcheck import Check, Quantity, Result, checks, run_check, selfcheck
+from sim.selfcheck import Check, Compared, Result, checks, run_check, selfcheck
 from sim.selfcheck.check import result
 from sim.selfcheck.networks import routes
 from sim.selfcheck.public import TYPES
@@ -132,7 +132,7 @@ def test_the_routes_of_the_network_are_its_markov_chain() -> None:
 
 def test_z_counts_standard_errors_and_an_exact_hit_needs_none() -> None:
     check = Check(name="by hand", quantities=(), source="arithmetic")
-    quantity = Quantity("x", 10.0, lambda observed: 0.0)
+    quantity = Compared("x", 10.0, lambda observed: 0.0)
     one = result(check, quantity, [10.0, 11.0, 12.0, 11.0])  # mean 11, variance 2 / 3, n = 4
     assert one.standard_error == pytest.approx(math.sqrt(2 / 3 / 4))
     assert one.z == pytest.approx(1 / math.sqrt(1 / 6))

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.core.clock import NEVER
 from sim.demand import CHASE, REOPEN
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome, complaints_ms
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
 from sim.feedback.columns import ADMISSION_COLUMN, COMPLAINTS, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
@@ -122,7 +122,7 @@ wrong networks
 """What random worlds must meet, each often enough."""
 
 
-def features(world: Small, out: Outcome) -> set[str]:
+def features(world: Small, out: DeskOutcome) -> set[str]:
     """Return the names of what a world had and met."""
     seen: Counter[str] = Counter()
     _of_desk(world, seen)
@@ -155,7 +155,7 @@ def _of_desk(world: Small, seen: Counter[str]) -> None:
     seen["shift change at the horizon"] += bool((desk.shifts[:, 0] == desk.horizon_ms).any())
 
 
-def _of_ties(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_ties(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     """Count what fell into one instant: within a phase, and one phase with another."""
     opened, ended, begun = (
         [t for t in times.tolist() if t < NEVER] for times in (out.opened_ms, out.leg_end_ms, out.leg_start_ms)
@@ -174,7 +174,7 @@ def _of_ties(world: Small, out: Outcome, seen: Counter[str]) -> None:
         seen["opening with tick"] = any(t % MIN == 0 for t in opened)
 
 
-def _of_tickets(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_tickets(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     demand, horizon = world.demand, world.desk.horizon_ms
     left, opened, start = out.outcome == LEFT, out.opened_ms, out.first_start_ms
     leaving = leaving_ms(demand, world.desk)
@@ -191,7 +191,7 @@ def _of_tickets(world: Small, out: Outcome, seen: Counter[str]) -> None:
     seen["priorities in line"] = len(set(demand.priority[waiting].tolist())) > 1
 
 
-def _of_children(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_children(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     demand, horizon = world.demand, world.desk.horizon_ms
     generation = [0] * demand.rows
     for row, parent in enumerate(demand.parent.tolist()):
@@ -214,7 +214,7 @@ def _of_children(world: Small, out: Outcome, seen: Counter[str]) -> None:
         seen["chase due at the horizon"] += base + after == horizon
 
 
-def _of_legs(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_legs(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     demand, desk, horizon = world.demand, world.desk, world.desk.horizon_ms
     handles, pauses = demand.leg_handle_ms.tolist(), demand.leg_pause_ms.tolist()
     starts, ends = out.leg_start_ms.tolist(), out.leg_end_ms.tolist()
@@ -239,7 +239,7 @@ def _of_legs(world: Small, out: Outcome, seen: Counter[str]) -> None:
                 seen["work that outlasts its shift"] += changed == team and agents == 0 and start < at < end
 
 
-def _of_ages(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_ages(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     """Count what waits did. Of a leg that moved, only where it came from and where it was last is known."""
     demand, desk, horizon = world.demand, world.desk, world.desk.horizon_ms
     went, came = demand.leg_queue.tolist(), out.leg_queue.tolist()
@@ -258,7 +258,7 @@ def _of_ages(world: Small, out: Outcome, seen: Counter[str]) -> None:
         seen["there and back"] += away and came[leg] == went[leg]
 
 
-def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_levels(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     demand, floats, ints = world.demand, out.feedback_floats, out.feedback_ints
     for row in np.flatnonzero((demand.stream >= 0) & (demand.opened_ms < world.desk.horizon_ms)).tolist():
         stream, mark = int(demand.stream[row]), float(demand.mark[row])
@@ -274,7 +274,7 @@ def _of_levels(world: Small, out: Outcome, seen: Counter[str]) -> None:
     seen["complaints that fed the rumour"] = int(((ints[COMPLAINTS] > 0) & (floats[LEVEL_RUMOUR] > 0)).any())
 
 
-def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     """Count what withdrawals and the public did."""
     ints, rails, inputs = out.feedback_ints, out.feedback_rails, world.demand.inputs
     assert world.rules is not None
@@ -296,7 +296,7 @@ def _of_money(world: Small, out: Outcome, seen: Counter[str]) -> None:
     seen["complaint without an answer"] = int(bool(world.demand.unanswerable) and ints[COMPLAINTS].any())
 
 
-def _of_complaints(world: Small, out: Outcome, seen: Counter[str]) -> None:
+def _of_complaints(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     """Count complaints made, and those that a resolution in their very instant prevents."""
     horizon = world.desk.horizon_ms
     unsolved = replace(out, outcome=np.where(out.outcome == RESOLVED, OPEN, out.outcome))

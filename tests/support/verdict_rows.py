@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from loadtests.verdict.verdict import Evidence, judge
+from loadtests.verdict.verdict import Measured, judge
 from sim.core.tables import REQUESTS, check
 
 SECOND_US = 1_000_000
@@ -52,4 +52,4 @@ def unsent(n: int, outcome: str) -> Any:
 def judged(rows: pl.DataFrame, **changes: Any) -> dict[str, Any]:
     objective = {"p50_ms": 50.0, "p95_ms": None, "p99_ms": 100.0, "error_share": 0.01}
     observed = {"duration_us": 10 * SECOND_US, "timeout_us": SECOND_US, "objectives": {"login": objective}}
-    return judge(Evidence(requests=rows, **{**observed, **changes}))
+    return judge(Measured(requests=rows, **{**observed, **changes}))

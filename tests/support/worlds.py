@@ -13,9 +13,19 @@ import numpy as np
 
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, Demand
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from sim.engine.reference import simulate
-from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Gateway, Limits, Mistake, Panic, Rail, Voice
+from sim.feedback import (
+    Countries,
+    FeedbackInputs,
+    FeedbackParameters,
+    GatewayParameters,
+    LimitParameters,
+    Mistake,
+    Panic,
+    RailParameters,
+    Voice,
+)
 from sim.feedback.columns import EXOGENOUS_NAMES, SIGNUP_STREAM
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
@@ -193,7 +203,7 @@ class Small:
     rules: FeedbackParameters | None = None
     at_opening: bool = False
 
-    def run(self) -> Outcome:
+    def run(self) -> DeskOutcome:
         """Return what the SimPy engine makes of it."""
         return simulate(self.demand, self.desk, self.rules, complain_from_opening=self.at_opening)
 
@@ -334,7 +344,7 @@ def _random_level_rules(rng: Random) -> FeedbackParameters:
     """Return rules in which everything is on or off by chance, with numbers that make ties."""
     maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
     living = {} if maybe else _random_living(rng)
-    rails = (Rail(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
+    rails = (RailParameters(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
     return FeedbackParameters(
         **{"rails": rails} | living,  # type: ignore[arg-type]
         reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
@@ -357,7 +367,7 @@ def _random_living(rng: Random) -> dict[str, object]:
         "drop_share": some(0.25),
         "held_share": some(0.5, 1.0),
         "hold_minutes": rng.randint(1, 3),
-        "gateway": Gateway(
+        "gateway": GatewayParameters(
             loads_per_minute=loads,
             error_shares=tuple(rng.choice((0.0, 0.25, 0.5)) for _ in loads),
             retry_share=some(0.5, 1.0),
@@ -365,7 +375,7 @@ def _random_living(rng: Random) -> dict[str, object]:
             polls_per_open=some(0.5),
             level_per_gave_up=some(0.25, 1.0),
         ),
-        "limits": Limits(
+        "limits": LimitParameters(
             over_share=some(0.5, 0.5, 1.0),
             over_weight=rng.choice((1.0, 1.5)),
             hot_share=some(0.5),
@@ -402,10 +412,10 @@ def _random_living(rng: Random) -> dict[str, object]:
     }
 
 
-def _random_rail(rng: Random) -> Rail:
+def _random_rail(rng: Random) -> RailParameters:
     wallet = rng.random() < 0.5
     hot = rng.choice((0, 500, 2000)) if wallet else -1
-    return Rail(
+    return RailParameters(
         payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
         batch_minutes=rng.choice((1, 1, 2)),
         confirmations=rng.choice((0, 0, 1, 2)),

@@ -18,9 +18,18 @@ import numpy as np
 
 from loadtests import dialects
 from loadtests.core.schedule import Window, cut, read_trace
-from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, UNKNOWN, Arrival, Known, Outcome, speaks
+from loadtests.dialect.contract import (
+    ACKNOWLEDGED,
+    RATE_LIMITED,
+    REJECTED,
+    UNKNOWN,
+    Arrival,
+    Known,
+    Outcome,
+    speaks,
+)
 from loadtests.transport.client import Client
-from loadtests.transport.driver import Driver, Limits
+from loadtests.transport.driver import Driver, SendLimits
 from loadtests.transport.recorder import Journal, Recorder
 from tests.support.servers.staging_client import ENVIRON
 from tests.support.servers.tiny_server import Reply, TinyServer
@@ -299,7 +308,7 @@ class Bench:
             client=self._client,
             recorder=Recorder(self._schedule),
             journal=self._journal,
-            limits=Limits(4, 4, TIMEOUT_S),
+            limits=SendLimits(4, 4, TIMEOUT_S),
             prefix=PREFIX,
         )
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from tests.support.worlds import Small, random_world
 from tests.tools.swarm import Simulate, differences, run
 
@@ -111,7 +111,7 @@ def counting(module: ModuleType) -> ModuleType:
 
 
 @cache
-def defined(seed: int) -> tuple[Small, Outcome]:
+def defined(seed: int) -> tuple[Small, DeskOutcome]:
     """Return a world of the swarm, and what the definition makes of it."""
     world = random_world(Random(seed))
     return world, run(engine.simulate, world)

@@ -22,32 +22,32 @@ from sim.core.clock import NEVER
 from sim.demand import KINDS, Demand
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
-from sim.engine.outcome import Outcome
+from sim.engine.outcome import DeskOutcome
 from tests.support.features import FEATURES, features
 from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import Small, random_world
 
-Simulate: TypeAlias = Callable[..., Outcome]
+Simulate: TypeAlias = Callable[..., DeskOutcome]
 SLOW_EVERY = 4
 """The slow twin takes part in one world of so many."""
 RAREST_PERMILLE = 2
 """Of so many in a thousand worlds, at least, each feature must be a part."""
 
 
-def run(simulate: Simulate, world: Small) -> Outcome:
+def run(simulate: Simulate, world: Small) -> DeskOutcome:
     """Return what an engine makes of a world."""
     return simulate(world.demand, world.desk, world.rules, complain_from_opening=world.at_opening)
 
 
-def slow(demand: Demand, desk: object, rules: object, *, complain_from_opening: bool) -> Outcome:
+def slow(demand: Demand, desk: object, rules: object, *, complain_from_opening: bool) -> DeskOutcome:
     """Return what the slow twin makes of a world; it is called as the engines are."""
     return SlowEngine(Small(demand=demand, desk=desk, rules=rules, at_opening=complain_from_opening)).run()  # type: ignore[arg-type]
 
 
-def differences(a: Outcome, b: Outcome) -> list[str]:
+def differences(a: DeskOutcome, b: DeskOutcome) -> list[str]:
     """Return the columns in which two outcomes differ: in dtype, shape or any bit, each with the first place."""
     found = []
-    for name in (one.name for one in fields(Outcome)):
+    for name in (one.name for one in fields(DeskOutcome)):
         x, y = np.asarray(getattr(a, name)), np.asarray(getattr(b, name))
         if (x.dtype, x.shape) != (y.dtype, y.shape):
             found.append(f"{name}: {x.dtype} {x.shape} and {y.dtype} {y.shape}")
@@ -61,7 +61,7 @@ def differences(a: Outcome, b: Outcome) -> list[str]:
     return found
 
 
-def disagreement(world: Small, definition: Outcome, twin: Simulate) -> list[str]:
+def disagreement(world: Small, definition: DeskOutcome, twin: Simulate) -> list[str]:
     """Return what a twin makes of a world that the definition does not; an engine that fails says how."""
     try:
         return differences(definition, run(twin, world))
@@ -156,7 +156,7 @@ def _desk_text(world: Small) -> str:
     return "\n".join(lines)
 
 
-def _tickets_text(world: Small, outcome: Outcome) -> str:
+def _tickets_text(world: Small, outcome: DeskOutcome) -> str:
     demand, lines = world.demand, []
     for row in range(demand.rows):
         columns = ("opened", "after", "patience", "target", "complaint_after")

@@ -10,7 +10,7 @@ from loadtests.staging.errors import ApiError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asset:
+class Currency:
     """One currency: how many decimals it has, its fixed test price and the fee on each of its chains.
 
     The price is no market price: it turns the limits and opening balances, which are in dollars, into coins.
@@ -35,17 +35,17 @@ class Asset:
 ASSETS = {
     asset.currency: asset
     for asset in (
-        Asset(currency="USDT", decimals=6, price_cents=100, fees={"TRX": "1", "ETH": "2.5"}),
-        Asset(currency="USDC", decimals=6, price_cents=100, fees={"ETH": "2.5"}),
-        Asset(currency="BTC", decimals=8, price_cents=6_000_000, fees={"BTC": "0.00005"}),
-        Asset(currency="ETH", decimals=8, price_cents=300_000, fees={"ETH": "0.001"}),
+        Currency(currency="USDT", decimals=6, price_cents=100, fees={"TRX": "1", "ETH": "2.5"}),
+        Currency(currency="USDC", decimals=6, price_cents=100, fees={"ETH": "2.5"}),
+        Currency(currency="BTC", decimals=8, price_cents=6_000_000, fees={"BTC": "0.00005"}),
+        Currency(currency="ETH", decimals=8, price_cents=300_000, fees={"ETH": "0.001"}),
     )
 }
 
 _AMOUNT = re.compile(r"[0-9]{1,15}(?:\.([0-9]{1,18}))?")
 
 
-def parse_amount(text: object, asset: Asset) -> int:
+def parse_amount(text: object, asset: Currency) -> int:
     """Return the units of an amount written as a plain decimal string, such as ``"12.5"``.
 
     Raises ApiError (400) for numbers, signs, exponents, NaN, zero, and more decimals than the currency has.
@@ -61,7 +61,7 @@ def parse_amount(text: object, asset: Asset) -> int:
     return units
 
 
-def format_units(units: int, asset: Asset) -> str:
+def format_units(units: int, asset: Currency) -> str:
     """Return units as a plain decimal string without trailing zeros; ``parse_amount`` reads it back exactly."""
     sign = "-" if units < 0 else ""
     whole, part = divmod(abs(units), asset.units_per_coin)
@@ -69,11 +69,11 @@ def format_units(units: int, asset: Asset) -> str:
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
 
 
-def value_cents(units: int, asset: Asset) -> int:
+def value_cents(units: int, asset: Currency) -> int:
     """Return the value of units at the fixed test price, in cents, rounded up."""
     return -(-units * asset.price_cents // asset.units_per_coin)
 
 
-def opening_units(asset: Asset, opening_balance_usd: int) -> int:
+def opening_units(asset: Currency, opening_balance_usd: int) -> int:
     """Return the units that ``opening_balance_usd`` dollars buy at the fixed test price, rounded down."""
     return opening_balance_usd * 100 * asset.units_per_coin // asset.price_cents

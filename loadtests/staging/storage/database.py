@@ -34,7 +34,7 @@ class Cursor(Protocol):
         """Return how many rows a statement changed."""
 
     def fetchone(self) -> Any:
-        """Return the next Row, None when there is none."""
+        """Return the next row, None when there is none."""
 
     def fetchall(self) -> list[Any]:
         """Return all Rows that are left."""

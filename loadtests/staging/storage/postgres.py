@@ -38,7 +38,7 @@ _INDEX_HINT = re.compile(r" INDEXED BY \w+")
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
 
 
-class Row(tuple[Any, ...]):
+class PostgresRow(tuple[Any, ...]):
     """A row's values by place and by the column's name."""
 
     names: dict[str, int]
@@ -50,7 +50,7 @@ class Row(tuple[Any, ...]):
 class PostgresConnection:
     """A connection that takes SQL in SQLite's words; ``raw`` is psycopg's."""
 
-    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+    def __init__(self, raw: psycopg.Connection[PostgresRow]) -> None:
         self.raw = raw
 
     def execute(self, query: str, parameters: Parameters = (), /) -> Cursor:
@@ -94,7 +94,7 @@ def open_lanes(settings: Settings, url: str) -> Lanes:
 
 def connect(url: str, *, busy_timeout_ms: int, synchronous_commit: str, read_only: bool) -> PostgresConnection:
     """Return a connection that waits for a lock no longer than ``busy_timeout_ms`` (at least 1)."""
-    raw = psycopg.Connection[Row].connect(url, connect_timeout=_CONNECT_TIMEOUT_S, row_factory=_rows)
+    raw = psycopg.Connection[PostgresRow].connect(url, connect_timeout=_CONNECT_TIMEOUT_S, row_factory=_rows)
     raw.adapters.register_loader("numeric", IntLoader)  # the sums of integers, which are integers
     raw.execute("SELECT set_config('lock_timeout', %s, false)", (str(max(busy_timeout_ms, 1)),))
     raw.execute("SELECT set_config('synchronous_commit', %s, false)", (synchronous_commit,))
@@ -191,7 +191,7 @@ class PostgresLane(Lane):
             raise busy() from None
 
 
-def _commit(raw: psycopg.Connection[Row]) -> None:
+def _commit(raw: psycopg.Connection[PostgresRow]) -> None:
     """Commit; raise ApiError (500) when the connection broke, so that nobody knows whether it did.
 
     Raises RuntimeError after a job that hid an error of the database's: its COMMIT would undo, and say nothing.
@@ -206,7 +206,7 @@ def _commit(raw: psycopg.Connection[Row]) -> None:
         raise
 
 
-def _undo(raw: psycopg.Connection[Row]) -> None:
+def _undo(raw: psycopg.Connection[PostgresRow]) -> None:
     try:
         raw.rollback()
     except psycopg.Error:
@@ -230,12 +230,12 @@ def _translated(query: str) -> bytes:
     return _NAMED.sub(r"%(\1)s", _INDEX_HINT.sub("", query)).replace("?", "%s").encode()
 
 
-def _rows(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Row]:
-    """Return what makes a Row of each of a result's rows."""
+def _rows(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], PostgresRow]:
+    """Return what makes a PostgresRow of each of a result's rows."""
     names = {column.name: place for place, column in enumerate(cursor.description or ())}
 
-    def row(values: Sequence[Any]) -> Row:
-        made = Row(values)
+    def row(values: Sequence[Any]) -> PostgresRow:
+        made = PostgresRow(values)
         made.names = names
         return made
 

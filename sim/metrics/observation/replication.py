@@ -14,7 +14,7 @@ from sim.core.arrays import Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
-from sim.engine.outcome import Outcome, complaints_ms, regulator_ms
+from sim.engine.outcome import DeskOutcome, complaints_ms, regulator_ms
 from sim.feedback import ADMISSION_COLUMN, STREAMS
 from sim.feedback.columns import FINAL, PAYOUT_IN
 from sim.metrics.observation.counts import (
@@ -68,7 +68,7 @@ class Observation:
 
     model: Model
     demand: Demand
-    outcome: Outcome
+    outcome: DeskOutcome
     streams: Streams
     drawn_from: ExpectedDemand | None = None
 

@@ -10,7 +10,7 @@ from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.core.jit import compiled
 from sim.demand import REOPEN, Demand
-from sim.engine.outcome import Outcome, after, clock_start
+from sim.engine.outcome import DeskOutcome, after, clock_start
 from sim.staffing.desk import Desk
 
 
@@ -30,7 +30,9 @@ class _Tickets(NamedTuple):
     opened_ms: Ints
 
 
-def unlimited_complaints_ms(demand: Demand, outcome: Outcome, desk: Desk, *, at_opening: bool, horizon_ms: int) -> Ints:
+def unlimited_complaints_ms(
+    demand: Demand, outcome: DeskOutcome, desk: Desk, *, at_opening: bool, horizon_ms: int
+) -> Ints:
     """Return when each ticket's customer would complain if no ticket ever waited for an agent; NEVER if not.
 
     The tickets are those that were opened (candidates as the live levels admitted them). Handling, pauses and

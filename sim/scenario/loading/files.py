@@ -37,7 +37,7 @@ class Layer:
 
 
 @dataclass
-class Chain:
+class FileChain:
     """The layers of a scenario, the outermost first, and the faults met on the way, as sentences."""
 
     file: str
@@ -45,14 +45,14 @@ class Chain:
     faults: list[str] = field(default_factory=list)
 
 
-def read_chain(source: str | Path) -> Chain:
+def read_chain(source: str | Path) -> FileChain:
     """Return the layers of a path or a catalogue name, the file itself last, with every fault in reading them."""
     found = _locate(source)
     if found is None:
         hint = closest(Path(source).name.removesuffix(".toml"), catalogue.names())
         missing = Finding((), Said("no such file"), _MUST_BE_FILE, hint)
-        return Chain(str(source), faults=[missing.sentence(str(source))])
-    chain = Chain(_name(found, source))
+        return FileChain(str(source), faults=[missing.sentence(str(source))])
+    chain = FileChain(_name(found, source))
     path: Path | None = found
     names: dict[Path, str] = {}
     while path is not None:

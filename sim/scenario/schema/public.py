@@ -86,7 +86,7 @@ class TrustEvent(Part):
     change: Annotated[float, Number(low=-1, high=1)] = Field(description="change of the trust, as a share of all")
 
 
-class Run(Part):
+class BankRun(Part):
     """Depositors who take their money out because others do: contagion, and the fear that rumour spreads."""
 
     depositors_share: Share = Field(description="depositors, as a share of the monthly active users")

@@ -26,13 +26,13 @@ from sim.scenario.schema.policy import (
 )
 from sim.scenario.schema.public import (
     Amplification,
+    BankRun,
     Campaign,
     Complaints,
     Copies,
     Listening,
     Regulator,
     Rumour,
-    Run,
     Trust,
 )
 from sim.scenario.schema.quantities import (
@@ -324,7 +324,7 @@ class Scenario(Part):
     campaigns: dict[str, Campaign] = {}
     listening: Listening | None = None
     trust: Trust | None = None
-    run: Run | None = None
+    run: BankRun | None = None
     readers: Readers | None = None
     newcomers: Newcomers | None = None
     mfa: Mfa | None = None

@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CHASE
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, Outcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.feedback import ADMISSION_COLUMN, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.twins.slow_feedback import SlowLevels
@@ -52,7 +52,7 @@ class SlowEngine:
         self.told += 1
         self.due.append((time, phase, row, self.told, what, data))
 
-    def run(self) -> Outcome:
+    def run(self) -> DeskOutcome:
         for row in range(self.d.rows):
             if self.d.stream[row] < 0 and self.d.parent[row] < 0:
                 self.tell(int(self.d.opened_ms[row]), OPENING, row, "open")
@@ -220,11 +220,11 @@ class SlowEngine:
             self.clock_runs[row] = True
             self.tell(self.now + after, COMPLAINT, row, "complain")
 
-    def result(self) -> Outcome:
+    def result(self) -> DeskOutcome:
         def column(values: object) -> np.ndarray:
             return np.array(values, dtype=np.int64)
 
-        return Outcome(
+        return DeskOutcome(
             opened_ms=column(self.opened),
             first_start_ms=column(self.start),
             first_end_ms=column(self.first_end),

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
-from sim.drivers.market import Market
+from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, RESOLVED
 from sim.engine.reference import simulate
 from sim.feedback import FeedbackInputs
@@ -54,7 +54,7 @@ def random_facts(rng: Random) -> Observation:
     )
     outcome = simulate(demand, desk, small.rules, complain_from_opening=small.at_opening)
     return Observation(
-        Model(scenario, Market(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0)
+        Model(scenario, MarketPath(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0)
     )
 
 
