@@ -134,7 +134,7 @@ def test_a_trace_that_ends_above_says_so() -> None:
 
 
 def test_costs_are_paired_differences_over_the_days_of_the_scenario() -> None:
-    def by(mean: float, half_width: float | None) -> PairedDifference:
+    def by(mean: float, half_width: float | None) -> Difference:
         return Difference(mean=mean, half_width=half_width, degrees_of_freedom=9)
 
     differences = {
