@@ -20,7 +20,7 @@ from sim.engine.arrays import (
 )  # fmt: skip
 from sim.engine.heap import pop, push
 from sim.feedback import FeedbackParameters, step
-from sim.feedback.columns import LEVEL_LATE
+from sim.feedback.columns import ADMISSION_COLUMNS
 from sim.engine.outcome import DeskOutcome
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
@@ -304,7 +304,7 @@ def _tick(n, rows, legs, first_due, arrays, minute):
     complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
     step(minute + 1, complaints, unanswerable, arrays.levels)
     for stream in range(len(arrays.ends)):
-        level = arrays.levels.floats[minute + 1, LEVEL_LATE + stream]
+        level = arrays.levels.floats[minute + 1, ADMISSION_COLUMNS[stream]]
         first, end = n[CANDIDATE + stream], arrays.ends[stream]
         n[CANDIDATE + stream] = _admit(n, rows, arrays.agenda, arrays.candidates, arrays.marks, first, end, level)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.core.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import Demand
 from sim.engine.setup import candidates, clocks
-from sim.feedback import ADMISSION_COLUMN, FeedbackParameters, state_of, ticks
+from sim.feedback import ADMISSION_COLUMNS, FeedbackParameters, state_of, ticks
 
 if TYPE_CHECKING:
     from sim.engine.reference import DeskState
@@ -46,7 +46,7 @@ class Minute:
     def _candidates(self, minutes: int) -> list[tuple[NDArray[np.float64], list[int], list[int], list[float]]]:
         """Return for each stream that has any its level, the first of each minute, rows and marks in order of time."""
         demand, out = self.state.demand, []
-        for stream, column in ADMISSION_COLUMN.items():
+        for stream, column in enumerate(ADMISSION_COLUMNS):
             rows = candidates(demand, stream)
             if len(rows):
                 first = np.searchsorted(demand.opened_ms[rows], np.arange(minutes + 1) * MINUTE_MS)

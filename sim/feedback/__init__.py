@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from sim.feedback.columns import (  # fmt: skip
-    ADMISSION_COLUMN,
+from sim.feedback.columns import (
+    ADMISSION_COLUMNS,
     FLOAT_NAMES,
     INT_NAMES,
     LATE_STREAM,
     RAIL_NAMES,
     RUMOUR_STREAM,
     STREAMS,
-)
+)  # fmt: skip
 from sim.feedback.inputs import FeedbackInputs
-from sim.feedback.parameters import (
-    Countries,
-    FeedbackParameters,
-    GatewayParameters,
-    LimitParameters,
-    Mistake,
-    Panic,
-    RailParameters,
-    Voice,
-)
+from sim.feedback.mechanisms.copies import CopiesParameters
+from sim.feedback.mechanisms.panic import PanicParameters
+from sim.feedback.mechanisms.rumour import RumourParameters
+from sim.feedback.mechanisms.trust import TrustParameters
+from sim.feedback.mechanisms.withdrawals import Countries, GatewayParameters, LimitParameters, Mistake, RailParameters
+from sim.feedback.parameters import FeedbackParameters
 from sim.feedback.state import FeedbackState, exhausted, state_of, tables_of
 from sim.feedback.step import step, ticks
 
 __all__ = [
-    "ADMISSION_COLUMN", "FLOAT_NAMES", "INT_NAMES", "LATE_STREAM", "RAIL_NAMES", "RUMOUR_STREAM", "STREAMS",
-    "Countries", "FeedbackInputs", "FeedbackParameters", "FeedbackState", "GatewayParameters", "LimitParameters",
-    "Mistake", "Panic", "RailParameters", "Voice", "exhausted", "state_of", "step", "tables_of", "ticks",
+    "ADMISSION_COLUMNS", "FLOAT_NAMES", "INT_NAMES", "LATE_STREAM", "RAIL_NAMES", "RUMOUR_STREAM", "STREAMS",
+    "CopiesParameters", "Countries", "FeedbackInputs", "FeedbackParameters", "FeedbackState", "GatewayParameters",
+    "LimitParameters", "Mistake", "PanicParameters", "RailParameters", "RumourParameters", "TrustParameters",
+    "exhausted", "state_of", "step", "tables_of", "ticks",
 ]  # fmt: skip

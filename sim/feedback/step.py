@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sim.core.jit import compiled, outlined
-from sim.feedback.public import hear, run_on_the_bank
+from sim.feedback.mechanisms.panic import run_on_the_bank
+from sim.feedback.public import listen
 from sim.feedback.withdrawals import request, withdraw
 
 
@@ -13,7 +14,7 @@ def step(row, complaints, unanswerable, lv):  # type: ignore[no-untyped-def]
 
     ``unanswerable`` of them may not be answered in public.
     """
-    hear(lv, row, complaints, unanswerable)
+    listen(lv, row, complaints, unanswerable)
     request(lv, row)
     run_on_the_bank(lv, row)
     withdraw(lv, row)

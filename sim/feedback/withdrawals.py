@@ -9,18 +9,36 @@ cent is lost or made.
 from __future__ import annotations
 
 from sim.core.jit import inlined, outlined
-from sim.feedback.columns import (
+from sim.feedback.columns import RAIL_AT
+from sim.feedback.mechanisms.withdrawals import (
+    AGAIN,
     AGAIN_C,
+    AUTO,
+    AUTO_C,
     BARRED,
+    BARRING,
+    BATCH,
     BREACHES,
+    BREACHING,
     COLD_C,
+    CONFIRMATIONS,
     DROPPED,
+    DROPPING,
+    ERRING_ADDRESS,
     ERROR_SHARE,
+    EXCEEDING,
     FAILED,
+    FAILING,
     FINAL,
+    FINAL_MINUTES,
     GAVE_UP,
+    HAND,
+    HAND_C,
+    HAS_WALLET,
     HELD,
     HELD_C,
+    HIGH_C,
+    HOLDING,
     HOT_C,
     LEVEL_ADDRESS,
     LEVEL_BARRED,
@@ -28,6 +46,7 @@ from sim.feedback.columns import (
     LEVEL_LATE,
     LEVEL_LIMITED,
     LOST_C,
+    LOW_C,
     MARKET_TIGHTNESS,
     N_AGAIN,
     N_LATE,
@@ -36,53 +55,32 @@ from sim.feedback.columns import (
     OVER_LIMIT,
     PAID,
     PAID_C,
+    PAYING,
     PAYOUT_IN,
     PAYOUT_IN_C,
     QUIET_FAULT,
     QUIET_LATE,
     QUIET_LIMITED,
+    REFILL_C,
+    RELEASE,
+    RELEASE_C,
     RELEASED,
     REQUESTS,
+    RETRYING,
+    RETURNING,
+    REVIEW_AT,
     REVIEW_CREDIT,
     REVIEW_IN,
     REVIEW_IN_C,
     REVIEWED,
     REVIEWED_C,
     SHORT,
+    TARGET_C,
     TIGHTNESS,
     TRANSIT_C,
     TURNED_AWAY,
     WRONG_ADDRESS,
     WRONG_ADDRESS_C,
-)  # fmt: skip
-from sim.feedback.state import (
-    AGAIN,
-    AUTO,
-    AUTO_C,
-    BARRING,
-    BATCH,
-    BREACHING,
-    CONFIRMATIONS,
-    DROPPING,
-    ERRING_ADDRESS,
-    EXCEEDING,
-    FAILING,
-    FINAL_MINUTES,
-    HAND,
-    HAND_C,
-    HAS_WALLET,
-    HIGH_C,
-    HOLDING,
-    LOW_C,
-    PAYING,
-    RAIL_AT,
-    REFILL_C,
-    RELEASE,
-    RELEASE_C,
-    RETRYING,
-    RETURNING,
-    REVIEW_AT,
-    TARGET_C,
 )  # fmt: skip
 
 
@@ -90,14 +88,14 @@ from sim.feedback.state import (
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
     """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
     _pass_gateway(lv, row)
-    if lv.numbers[0].barred_share + lv.numbers[0].breach_share > 0.0:
+    if lv.numbers[0].countries_barred_share + lv.numbers[0].countries_breach_share > 0.0:
         _pass_countries(lv, row)
     _pass_limits(lv, row)
     _confirm(lv, row)
-    if lv.numbers[0].address_share > 0.0:
-        _go_astray(lv, row, 0, lv.numbers[0].address_share, lv.numbers[0].address_level)
-    if lv.numbers[0].network_share > 0.0:
-        _go_astray(lv, row, 1, lv.numbers[0].network_share, lv.numbers[0].network_level)
+    if lv.numbers[0].wrong_address_share > 0.0:
+        _go_astray(lv, row, 0, lv.numbers[0].wrong_address_share, lv.numbers[0].wrong_address_level_per_mistake)
+    if lv.numbers[0].wrong_network_share > 0.0:
+        _go_astray(lv, row, 1, lv.numbers[0].wrong_network_share, lv.numbers[0].wrong_network_level_per_mistake)
     _screen(lv, row)
     late = 0
     waiting = 0
@@ -112,7 +110,9 @@ def withdraw(lv, row):  # type: ignore[no-untyped-def]
             late += max(lv.rails[ago, r, PAYOUT_IN] - lv.rails[row, r, FINAL], 0)
     lv.ints[row, N_LATE] = late
     lv.ints[row, N_OPEN] = waiting + lv.ints[row, HELD] - lv.ints[row, RELEASED]
-    lv.floats[row, LEVEL_LATE] = late * lv.numbers[0].late_level * (1.0 - lv.exogenous[QUIET_LATE, row - 1])
+    lv.floats[row, LEVEL_LATE] = (
+        late * lv.numbers[0].late_level_per_withdrawal * (1.0 - lv.exogenous[QUIET_LATE, row - 1])
+    )
 
 
 @inlined
@@ -215,16 +215,20 @@ def _pass_gateway(lv, row):  # type: ignore[no-untyped-def]
     for r in range(lv.now.shape[0]):
         n += lv.now[r, AUTO] + lv.now[r, HAND]
     lv.ints[row, REQUESTS] = n
-    load = n + lv.exogenous[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers[0].polls_per_open
+    load = n + lv.exogenous[OTHERS, row - 1] + lv.ints[row - 1, N_OPEN] * lv.numbers[0].gateway_polls_per_open
     share = _error_share(lv, load)
     lv.floats[row, ERROR_SHARE] = share
     failed = gave_up = 0
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
         failed += _take_out(lv, r, share, 1.0, FAILING)
-        gave_up += _come_again(lv, r, row, lv.numbers[0].retry_share, lv.numbers[0].retry_minutes, RETRYING)
+        gave_up += _come_again(
+            lv, r, row, lv.numbers[0].gateway_retry_share, lv.numbers[0].gateway_retry_minutes, RETRYING
+        )
     lv.ints[row, FAILED] = lv.ints[row - 1, FAILED] + failed
     lv.ints[row, GAVE_UP] = lv.ints[row - 1, GAVE_UP] + gave_up
-    lv.floats[row, LEVEL_FAULT] = gave_up * lv.numbers[0].fault_level * (1.0 - lv.exogenous[QUIET_FAULT, row - 1])
+    lv.floats[row, LEVEL_FAULT] = (
+        gave_up * lv.numbers[0].gateway_level_per_gave_up * (1.0 - lv.exogenous[QUIET_FAULT, row - 1])
+    )
 
 
 @outlined
@@ -233,9 +237,9 @@ def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     n = barred = breaches = 0
     for r in range(lv.now.shape[0]):
         here = lv.now[r, AUTO] + lv.now[r, HAND]
-        gone = _take_out(lv, r, lv.numbers[0].barred_share, lv.numbers[0].barred_weight, BARRING)
+        gone = _take_out(lv, r, lv.numbers[0].countries_barred_share, lv.numbers[0].countries_barred_weight, BARRING)
         lv.rails[row, r, LOST_C] += lv.cut[AUTO_C] + lv.cut[HAND_C]
-        credit = lv.carry[r, BREACHING] + here * lv.numbers[0].breach_share
+        credit = lv.carry[r, BREACHING] + here * lv.numbers[0].countries_breach_share
         passed = min(int(credit), here - gone)
         lv.carry[r, BREACHING] = credit - passed
         n += here
@@ -244,7 +248,7 @@ def _pass_countries(lv, row):  # type: ignore[no-untyped-def]
     lv.ints[row, BARRED] = lv.ints[row - 1, BARRED] + barred
     lv.ints[row, BREACHES] = lv.ints[row - 1, BREACHES] + breaches
     # As many as are expected, not those just counted: few and far between, they would be beyond the ceiling at once.
-    lv.floats[row, LEVEL_BARRED] = n * lv.numbers[0].barred_share * lv.numbers[0].barred_level
+    lv.floats[row, LEVEL_BARRED] = n * lv.numbers[0].countries_barred_share * lv.numbers[0].countries_level_per_barred
 
 
 @inlined
@@ -252,18 +256,20 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     """Refuse what is over the limit, for as many accounts as the market or an empty wallet tightens it."""
     tight = lv.exogenous[MARKET_TIGHTNESS, row - 1]
     for r in range(lv.now.shape[0]):
-        enough = lv.numbers[0].hot_share * lv.rail_ints[r, TARGET_C]
+        enough = lv.numbers[0].limits_hot_share * lv.rail_ints[r, TARGET_C]
         if lv.rail_ints[r, HAS_WALLET] and lv.rails[row - 1, r, HOT_C] < enough:
             tight = 1.0
     lv.floats[row, TIGHTNESS] = tight
     refused = away = 0
-    share = tight * lv.numbers[0].over_share
+    share = tight * lv.numbers[0].limits_over_share
     for r in range(lv.now.shape[0] if share > 0.0 else 0):
-        refused += _take_out(lv, r, share, lv.numbers[0].over_weight, EXCEEDING)
-        away += _come_again(lv, r, row, lv.numbers[0].back_share, lv.numbers[0].back_minutes, RETURNING)
+        refused += _take_out(lv, r, share, lv.numbers[0].limits_over_weight, EXCEEDING)
+        away += _come_again(lv, r, row, lv.numbers[0].limits_back_share, lv.numbers[0].limits_back_minutes, RETURNING)
     lv.ints[row, OVER_LIMIT] = lv.ints[row - 1, OVER_LIMIT] + refused
     lv.ints[row, TURNED_AWAY] = lv.ints[row - 1, TURNED_AWAY] + away
-    lv.floats[row, LEVEL_LIMITED] = refused * lv.numbers[0].limited_level * (1.0 - lv.exogenous[QUIET_LIMITED, row - 1])
+    lv.floats[row, LEVEL_LIMITED] = (
+        refused * lv.numbers[0].limits_level_per_refusal * (1.0 - lv.exogenous[QUIET_LIMITED, row - 1])
+    )
 
 
 @inlined
@@ -322,7 +328,7 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
 @inlined
 def _review(lv, row, able):  # type: ignore[no-untyped-def]
     """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
-    rails, minute = lv.rails, lv.at[REVIEW_AT]
+    rails, minute = lv.rails, lv.places[REVIEW_AT]
     while able > 0:
         for r in range(rails.shape[1]):
             here = rails[minute, r, REVIEW_IN] - rails[row, r, REVIEWED]
@@ -335,7 +341,7 @@ def _review(lv, row, able):  # type: ignore[no-untyped-def]
                 _hold_or_pass(lv, row, r, done, cents)
         if able > 0:
             minute += 1
-    lv.at[REVIEW_AT] = minute
+    lv.places[REVIEW_AT] = minute
 
 
 @inlined
@@ -367,7 +373,7 @@ def _pay(lv, row, r):  # type: ignore[no-untyped-def]
     if waiting and not lv.closed[r, row - 1]:
         credit = lv.carry[r, PAYING] + lv.payouts[r]
         able = min(int(credit), waiting) if row % rules[r, BATCH] == 0 else 0
-        minute, left = lv.at[RAIL_AT + 3 * r], able
+        minute, left = lv.places[RAIL_AT + 3 * r], able
         while left > 0:
             here = rails[minute, r, PAYOUT_IN] - rails[row, r, PAID]
             if here == 0:
@@ -383,7 +389,7 @@ def _pay(lv, row, r):  # type: ignore[no-untyped-def]
             rails[row, r, PAID_C] += cost
             hot -= cost
             left -= done
-        lv.at[RAIL_AT + 3 * r] = minute
+        lv.places[RAIL_AT + 3 * r] = minute
         paid = rails[row, r, PAID] - rails[row - 1, r, PAID]
         lv.carry[r, PAYING] = credit - paid if waiting > paid else 0.0
     if rules[r, HAS_WALLET]:
@@ -393,7 +399,7 @@ def _pay(lv, row, r):  # type: ignore[no-untyped-def]
 @inlined
 def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     """Order money from the cold wallet when the hot one runs low, unless some is on its way; give it what is over."""
-    rails, rules, refills = lv.rails, lv.rail_ints, lv.at[RAIL_AT + 3 * r + 2]
+    rails, rules, refills = lv.rails, lv.rail_ints, lv.places[RAIL_AT + 3 * r + 2]
     ordered_for = refills >> 32  # the minute at which the last order arrives, above the number of orders
     number = refills & 0xFFFFFFFF
     if hot > rules[r, HIGH_C]:
@@ -405,7 +411,7 @@ def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
         lv.due[at, r, REFILL_C] += order
         rails[row, r, COLD_C] -= order
         rails[row, r, TRANSIT_C] += order
-        lv.at[RAIL_AT + 3 * r + 2] = at << 32 | number + 1
+        lv.places[RAIL_AT + 3 * r + 2] = at << 32 | number + 1
     rails[row, r, HOT_C] = hot
 
 
@@ -417,11 +423,11 @@ def _settle(lv, row, r):  # type: ignore[no-untyped-def]
     if needed == 0:
         final = max(final, rails[max(row - rules[r, FINAL_MINUTES], 0), r, PAID])
     else:
-        block = lv.at[RAIL_AT + 3 * r + 1]
+        block = lv.places[RAIL_AT + 3 * r + 1]
         while block < lv.blocks.shape[1] and lv.blocks[r, block] < row - 1:
             lv.paid_at_block[r, block] = rails[row - 1, r, PAID]  # what was sent before the block was found
             if block + 1 >= needed:
                 final = lv.paid_at_block[r, block + 1 - needed]
             block += 1
-        lv.at[RAIL_AT + 3 * r + 1] = block
+        lv.places[RAIL_AT + 3 * r + 1] = block
     rails[row, r, FINAL] = final

@@ -16,7 +16,7 @@ import numpy as np
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.tables import ENDPOINTS
 from sim.demand import ceilings
-from sim.feedback import ADMISSION_COLUMN
+from sim.feedback import ADMISSION_COLUMNS
 from sim.feedback.columns import N_LATE, RUMOUR
 from sim.metrics import (
     public as public_metrics,
@@ -211,7 +211,7 @@ def _refused(observed: Observation) -> Values:
     """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
     per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(observed.model.scenario)}
     floats = observed.outcome.feedback_floats[:, observed.from_ms // MINUTE_MS :]
-    excess = {stream: np.maximum(floats[ADMISSION_COLUMN[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    excess = {stream: np.maximum(floats[ADMISSION_COLUMNS[stream]] - 1.0, 0.0).sum() for stream in per_minute}
     return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
 
 

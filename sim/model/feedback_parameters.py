@@ -1,18 +1,20 @@
-"""A scenario to the rules of its live levels: from hours and dollars to minutes and cents."""
+"""A scenario to the parameters of its feedback: from hours and dollars to minutes and cents."""
 
 from __future__ import annotations
 
 from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.demand.withdrawals import depositors_of
 from sim.feedback import (
+    CopiesParameters,
     Countries,
     FeedbackParameters,
     GatewayParameters,
     LimitParameters,
     Mistake,
-    Panic,
+    PanicParameters,
     RailParameters,
-    Voice,
+    RumourParameters,
+    TrustParameters,
 )
 from sim.numerics.lognormal import exceeding
 from sim.scenario.schema.scenario import Scenario
@@ -22,20 +24,18 @@ _MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
 
 def feedback_parameters_of(scenario: Scenario) -> FeedbackParameters | None:
-    """Return the level rules of a scenario, or None when no live level is in use and no minute clock runs."""
+    """Return the feedback parameters of a scenario, or None when no live level is in use and no minute clock runs."""
     if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run, _signup_weight(scenario))):
         return None
-    rules: dict[str, object] = {"voice": _voice(scenario), "panic": _panic(scenario)}
+    parameters: dict[str, object] = {
+        "rumour": _rumour(scenario),
+        "copies": _copies(scenario),
+        "trust": _trust(scenario),
+        "panic": _panic(scenario),
+    }
     if scenario.withdrawals:
-        rules |= _money(scenario, scenario.withdrawals)
-    if scenario.rumour:
-        rumour = scenario.rumour
-        rules |= {
-            "rumour_decay": 0.5 ** (MINUTE_MS / rumour.half_life),
-            "rumour_threshold": rumour.threshold,
-            "rumour_level_per_complaint": rumour.tickets_per_hour / rumour.ceiling_per_hour,
-        }
-    return FeedbackParameters(**rules)  # type: ignore[arg-type]
+        parameters |= _money(scenario, scenario.withdrawals)
+    return FeedbackParameters(**parameters)  # type: ignore[arg-type]
 
 
 def _money(scenario: Scenario, money: Withdrawals) -> dict[str, object]:
@@ -162,36 +162,48 @@ def _signup_weight(scenario: Scenario) -> float:
     return scenario.newcomers.trust_weight if scenario.newcomers else 0.0
 
 
-def _voice(scenario: Scenario) -> Voice:
-    copies, rumour, trust = scenario.copies, scenario.rumour, scenario.trust
-    voice: dict[str, float] = {}
-    if copies:
-        voice |= {
-            "copies": copies.per_post,
-            "decay": 0.5 ** (MINUTE_MS / copies.half_life),
-            "unanswered_decay": 0.5 ** (MINUTE_MS / copies.unanswered_half_life),
-        }
-    if rumour:
-        voice |= {
-            "background": rumour.background_weight,
-            "campaign": rumour.campaign_weight,
-            "copy": rumour.copy_weight,
-        }
-    if trust:
-        voice |= {
-            "trust_recovery": 1 - 0.5 ** (MINUTE_MS / trust.half_life),
-            "trust_loss_per_post": trust.loss_per_post,
-            "signup_weight": _signup_weight(scenario),
-        }
-    return Voice(**voice)
+def _rumour(scenario: Scenario) -> RumourParameters:
+    rumour = scenario.rumour
+    if rumour is None:
+        return RumourParameters()
+    return RumourParameters(
+        decay=0.5 ** (MINUTE_MS / rumour.half_life),
+        threshold=rumour.threshold,
+        level_per_complaint=rumour.tickets_per_hour / rumour.ceiling_per_hour,
+        background=rumour.background_weight,
+        campaign=rumour.campaign_weight,
+        copied=rumour.copy_weight,
+    )
 
 
-def _panic(scenario: Scenario) -> Panic:
+def _copies(scenario: Scenario) -> CopiesParameters:
+    copies = scenario.copies
+    if copies is None:
+        return CopiesParameters()
+    return CopiesParameters(
+        per_post=copies.per_post,
+        decay=0.5 ** (MINUTE_MS / copies.half_life),
+        unanswered_decay=0.5 ** (MINUTE_MS / copies.unanswered_half_life),
+    )
+
+
+def _trust(scenario: Scenario) -> TrustParameters:
+    trust = scenario.trust
+    if trust is None:
+        return TrustParameters()
+    return TrustParameters(
+        recovery=1 - 0.5 ** (MINUTE_MS / trust.half_life),
+        loss_per_post=trust.loss_per_post,
+        signup_weight=_signup_weight(scenario),
+    )
+
+
+def _panic(scenario: Scenario) -> PanicParameters:
     run, people = scenario.run, scenario.population
     if run is None or people is None:
-        return Panic()
+        return PanicParameters()
     calm = MINUTE_MS / run.fright
-    return Panic(
+    return PanicParameters(
         depositors=depositors_of(scenario),
         spread=run.contacts * calm,
         calm=calm,

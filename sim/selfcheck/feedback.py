@@ -19,12 +19,12 @@ from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
 from sim.demand.withdrawals import unit_times
 from sim.feedback import (
+    CopiesParameters,
     FeedbackInputs,
     FeedbackParameters,
     FeedbackState,
-    Panic,
+    PanicParameters,
     RailParameters,
-    Voice,
     exhausted,
     state_of,
     step,
@@ -95,7 +95,9 @@ def copies_of(streams: Streams, name: str, posts_ms: Ints, minutes: int, *, rati
         posts_ms=posts_ms,
         copy_times=unit_times(streams, f"{name} copies", _enough(expected, (1 - ratio) ** -2)),
     )
-    copies: Ints = tables_of(run(FeedbackParameters(voice=Voice(copies=ratio, decay=decay)), inputs))[0][COPIES]
+    copies: Ints = tables_of(run(FeedbackParameters(copies=CopiesParameters(per_post=ratio, decay=decay)), inputs))[0][
+        COPIES
+    ]
     return copies
 
 
@@ -217,7 +219,7 @@ def _run_size(streams: Streams, name: str, contacts: float, setting: tuple[int, 
             panic_rail=np.zeros(drawn, np.int64),
             panic_cents=np.ones(drawn, np.int64),
         )
-        panic = Panic(depositors=depositors, spread=contacts * calm, calm=calm)
+        panic = PanicParameters(depositors=depositors, spread=contacts * calm, calm=calm)
         levels = state_of(FeedbackParameters(panic=panic), inputs, inputs.minutes)
         done = _until(levels, _all_calm, every=250)
         if not exhausted(levels):

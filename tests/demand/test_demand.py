@@ -14,6 +14,7 @@ from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, expected_demand_of, logins
 from sim.demand.expected import Sources
 from sim.drivers.market import market_of
+from sim.feedback import LATE_STREAM, RUMOUR_STREAM
 from sim.numerics.streams import Streams
 from sim.scenario import Scenario
 from sim.scenario.schema.routes import queue_names
@@ -347,7 +348,7 @@ def test_a_shock_sends_more_withdrawals_to_review_while_it_lasts_and_touches_no_
 
 def test_candidates_come_at_their_ceiling_whatever_the_day_and_with_uniform_marks() -> None:
     d = drawn(rich(days=40, busyness={"cv": 0.5}))
-    for stream, per_hour, to_the_bot in ((0, 10.0, 0.3), (1, 5.0, 0.5)):
+    for stream, per_hour, to_the_bot in ((LATE_STREAM, 10.0, 0.3), (RUMOUR_STREAM, 5.0, 0.5)):
         mine = (d.kind == CANDIDATE) & (d.stream == stream)
         (bot,) = (one for one in d.bot_candidates if one.stream == stream)
         mark = np.concatenate([d.mark[mine], bot.mark])

@@ -16,6 +16,7 @@ from sim.core.clock import DAY_MS, HOUR_MS
 from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
 from sim.demand import sampling as drawing
 from sim.drivers.market import market_of
+from sim.feedback import STREAMS
 from sim.model.model import build
 from sim.numerics.streams import DAY_STRIDE, Streams
 from sim.scenario import Scenario, load
@@ -140,7 +141,7 @@ def test_a_candidate_for_the_bot_has_the_mark_of_its_ordinal_as_one_for_people_h
     """Who is who by the time: all candidates of a stream, the bot's and the people's, have the stream's own marks."""
     d, streams = drawn(rich(days=20)), Streams(1, 0)
     for one in d.bot_candidates:
-        name = f"{('late', 'rumour')[one.stream]} {d.categories[one.category]}"
+        name = f"{STREAMS[one.stream]} {d.categories[one.category]}"
         mine = np.flatnonzero((d.stream == one.stream) & (d.parent < 0))
         found = sorted([*zip(one.opened_ms, one.mark, strict=True), *zip(d.opened_ms[mine], d.mark[mine], strict=True)])
         days = np.bincount([t // DAY_MS for t, _ in found], minlength=21)

@@ -20,7 +20,7 @@ from sim.core.clock import NEVER
 from sim.engine import compiled as engine_fast
 from sim.engine import reference as engine
 from sim.engine.outcome import DeskOutcome
-from sim.feedback import FeedbackParameters, RailParameters
+from sim.feedback import FeedbackParameters, RailParameters, RumourParameters
 from tests.support.worlds import MIN, Rules, Small, crew, demand, desk, random_world, ticket
 from tests.tools import planted
 from tests.tools.planted import (
@@ -126,7 +126,7 @@ def test_an_engine_leaves_its_inputs_as_they_were() -> None:
 def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew() -> None:
     world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, automatic=[9, 9, 9])
     rules = FeedbackParameters(
-        rails=(RailParameters(payouts_per_minute=2),), rumour_decay=1, rumour_level_per_complaint=1
+        rails=(RailParameters(payouts_per_minute=2),), rumour=RumourParameters(decay=1, level_per_complaint=1)
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]

@@ -6,10 +6,11 @@ from sim.core.clock import NEVER
 from sim.demand import Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
-from sim.feedback import INT_NAMES, FeedbackParameters, RailParameters
+from sim.feedback import INT_NAMES, FeedbackParameters, RailParameters, RumourParameters
 from sim.feedback.columns import (
     COMPLAINTS,
     FINAL,
+    LATE_STREAM,
     LEVEL_LATE,
     LEVEL_RUMOUR,
     N_LATE,
@@ -22,8 +23,8 @@ from sim.feedback.columns import (
 from sim.staffing.desk import Desk
 from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
-ALWAYS = FeedbackParameters(rumour_decay=1.0, rumour_threshold=-1.0, rumour_level_per_complaint=1.0)
-ECHO = FeedbackParameters(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=1.0)
+ALWAYS = FeedbackParameters(rumour=RumourParameters(decay=1.0, threshold=-1.0, level_per_complaint=1.0))
+ECHO = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, level_per_complaint=1.0))
 """Every candidate of a minute is admitted when a complaint was made in the minute before."""
 
 
@@ -282,7 +283,7 @@ def test_what_is_closed_in_the_tick_s_instant_has_not_complained_in_it() -> None
 
 
 def test_a_level_admits_the_marks_under_it_for_its_whole_minute() -> None:
-    rules = FeedbackParameters(rumour_decay=0.0, rumour_threshold=0.0, rumour_level_per_complaint=0.5)
+    rules = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, level_per_complaint=0.5))
     marks = [(MIN, 0.0), (MIN + 59_999, 0.49), (MIN + 59_999, 0.5), (2 * MIN, 0.0)]
     rows = [ticket(0, complain=1), *[candidate(at, mark) for at, mark in marks]]
     out = run(demand(*rows, minutes=4), desk(crew(0), horizon=4 * MIN), rules, at_opening=True)
@@ -290,7 +291,7 @@ def test_a_level_admits_the_marks_under_it_for_its_whole_minute() -> None:
 
 
 def test_a_level_above_1_admits_all() -> None:
-    rows = [*[ticket(0, complain=1)] * 3, candidate(MIN, 0.9), candidate(MIN, 0.9, stream=0)]
+    rows = [*[ticket(0, complain=1)] * 3, candidate(MIN, 0.9), candidate(MIN, 0.9, stream=LATE_STREAM)]
     out = run(demand(*rows, minutes=2), desk(crew(0), horizon=2 * MIN), ECHO, at_opening=True)
     assert out.opened_ms[3:].tolist() == [MIN, NEVER]
 

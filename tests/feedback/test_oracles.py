@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sim import theory
-from sim.feedback import FeedbackInputs, FeedbackParameters, RailParameters, Voice, tables_of
+from sim.feedback import CopiesParameters, FeedbackInputs, FeedbackParameters, RailParameters, tables_of
 from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
@@ -124,7 +124,7 @@ def test_copies_are_shared_out_by_the_intensities_of_both_kinds(
 ) -> None:
     exogenous = np.zeros((len(EXOGENOUS_NAMES), 4))
     exogenous[[BOOST, BOOST_UNANSWERED], 0] = boosts
-    rules = FeedbackParameters(voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.5))
+    rules = FeedbackParameters(copies=CopiesParameters(per_post=0.5, decay=0.0, unanswered_decay=0.5))
     inputs = FeedbackInputs(requests=np.zeros((1, 4, 4), np.int64), exogenous=exogenous, copy_times=np.arange(40) + 0.5)
     ints, _, _ = tables_of(living.run(rules, inputs))
     assert ints[COPIES].tolist() == copies
@@ -159,9 +159,17 @@ def changed(module: Any, name: str, change: Callable[..., Any], monkeypatch: pyt
 
 
 FAULTS: dict[str, tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    "posts that bring a fiftieth more": ("hawkes-1", "Voice", lambda v: v | {"copies": v["copies"] * 1.02}),
-    "power that fades faster": ("hawkes-shock", "Voice", lambda v: v | {"decay": v["decay"] ** 1.15}),
-    "frightened people who meet more": ("final-size-1.5", "Panic", lambda p: p | {"spread": p["spread"] * 1.04}),
+    "posts that bring a fiftieth more": (
+        "hawkes-1",
+        "CopiesParameters",
+        lambda v: v | {"per_post": v["per_post"] * 1.02},
+    ),
+    "power that fades faster": ("hawkes-shock", "CopiesParameters", lambda v: v | {"decay": v["decay"] ** 1.15}),
+    "frightened people who meet more": (
+        "final-size-1.5",
+        "PanicParameters",
+        lambda p: p | {"spread": p["spread"] * 1.04},
+    ),
     "a wallet that holds a tenth more": ("hotwallet-ruin-500", "RailParameters", lambda r: r | {"hot_cents": 55_000}),
     "a block too many": ("btc-confirm-2", "RailParameters", lambda r: r | {"confirmations": 3}),
 }

@@ -11,13 +11,14 @@ import pytest
 from sim.drivers.market import MarketPath
 from sim.engine.reference import simulate
 from sim.feedback import (
+    CopiesParameters,
     FeedbackInputs,
     FeedbackParameters,
     GatewayParameters,
     LimitParameters,
-    Panic,
+    PanicParameters,
     RailParameters,
-    Voice,
+    TrustParameters,
 )
 from sim.feedback.columns import CONTAGION, EXOGENOUS_NAMES, MARKET_TIGHTNESS
 from sim.metrics.hourly import hourly
@@ -93,8 +94,9 @@ def by_hand() -> Observation:
         hold_minutes=10,
         gateway=GatewayParameters(loads_per_minute=(5.0,), error_shares=(0.0,)),
         limits=LimitParameters(over_share=0.5),
-        voice=Voice(copies=0.5, decay=0.0, unanswered_decay=0.0, trust_loss_per_post=0.1),
-        panic=Panic(depositors=10),
+        copies=CopiesParameters(per_post=0.5, decay=0.0, unanswered_decay=0.0),
+        trust=TrustParameters(loss_per_post=0.1),
+        panic=PanicParameters(depositors=10),
     )
     scenario = Scenario.model_validate(SCENARIO)
     at = desk(crew(1, "q"), horizon=MINUTES * MIN)

@@ -16,7 +16,7 @@ from sim.core.clock import NEVER
 from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, OPEN, RESOLVED
 from sim.engine.reference import simulate
-from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, Panic, RailParameters
+from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, PanicParameters, RailParameters
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
@@ -171,7 +171,7 @@ def levels_world() -> Observation:
             RailParameters(payouts_per_minute=1.0, hot_cents=20_000, cold_cents=30_000, target_cents=5_000),
         ),
         countries=Countries(cents_per_breach=250),
-        panic=Panic(depositors=40),
+        panic=PanicParameters(depositors=40),
     )
     scenario = Scenario.model_validate(SCENARIO)
     found = Observation(Model(scenario, MarketPath(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))

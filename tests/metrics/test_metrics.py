@@ -17,7 +17,7 @@ from sim.engine.reference import simulate
 from sim.experiment.hourly_table import frame, hourly_of
 from sim.experiment.replication import observe
 from sim.experiment.store import ReplicationStore
-from sim.feedback import FeedbackParameters, RailParameters
+from sim.feedback import FeedbackParameters, RailParameters, RumourParameters
 from sim.metrics.hourly import SERIES_NAMES, hourly
 from sim.metrics.observation.counts import DUE, IN_TIME
 from sim.metrics.observation.replication import Observation
@@ -189,9 +189,7 @@ def test_levels_by_hand() -> None:
     rules = FeedbackParameters(
         rails=(RailParameters(payouts_per_minute=1.0),),
         promise_minutes=2,
-        rumour_decay=0.5,
-        rumour_threshold=0.0,
-        rumour_level_per_complaint=2.0,
+        rumour=RumourParameters(decay=0.5, threshold=0.0, level_per_complaint=2.0),
     )
     rows = [ticket(0, 2 * H, "p", complain=10), ticket(0, H, "p", complain=20), candidate(MIN, 0.9, queue="p")]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, automatic=[5])

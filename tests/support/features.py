@@ -13,7 +13,7 @@ from sim.demand import CHASE, REOPEN
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
-from sim.feedback.columns import ADMISSION_COLUMN, COMPLAINTS, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
+from sim.feedback.columns import ADMISSION_COLUMNS, COMPLAINTS, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 from tests.support.worlds import MIN, Small
 
@@ -262,7 +262,7 @@ def _of_levels(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     demand, floats, ints = world.demand, out.feedback_floats, out.feedback_ints
     for row in np.flatnonzero((demand.stream >= 0) & (demand.opened_ms < world.desk.horizon_ms)).tolist():
         stream, mark = int(demand.stream[row]), float(demand.mark[row])
-        level = float(floats[ADMISSION_COLUMN[stream], demand.opened_ms[row] // MIN])
+        level = float(floats[ADMISSION_COLUMNS[stream], demand.opened_ms[row] // MIN])
         seen[f"admitted: {STREAMS[stream]}"] += mark < level
         seen[f"refused: {STREAMS[stream]}"] += mark >= level > 0
         seen["mark equal to its level"] += mark == level > 0

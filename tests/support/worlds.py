@@ -16,22 +16,33 @@ from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, Demand
 from sim.engine.outcome import DeskOutcome
 from sim.engine.reference import simulate
 from sim.feedback import (
+    CopiesParameters,
     Countries,
     FeedbackInputs,
     FeedbackParameters,
     GatewayParameters,
     LimitParameters,
     Mistake,
-    Panic,
+    PanicParameters,
     RailParameters,
-    Voice,
+    RumourParameters,
+    TrustParameters,
 )
-from sim.feedback.columns import EXOGENOUS_NAMES, SIGNUP_STREAM
+from sim.feedback.columns import EXOGENOUS_NAMES, RUMOUR_STREAM, SIGNUP_STREAM, STREAMS
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 
 MIN = MINUTE_MS
 Leg = tuple[str, int] | tuple[str, int, int]
+
+OFTEN = tuple(
+    STREAMS.index(name)
+    for name, times in {
+        "late": 2, "rumour": 2, "fault": 2, "limited": 3, "address": 1, "network": 1, "barred": 1, "signup": 2,
+    }.items()
+    for _ in range(times)
+)  # fmt: skip
+"""The streams of candidates, each as often as a swarm needs it to meet what it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +75,8 @@ def path(at: int, *legs: Leg, **more: object) -> Ticket:
 
 
 def candidate(at: int, mark: float, handle: int = 10, queue: str = "q", **more: object) -> Ticket:
-    """Return a ticket that the rumour (stream 1, unless told otherwise) may admit."""
-    return Ticket(at=at, mark=mark, kind=CANDIDATE, legs=((queue, handle),), **({"stream": 1} | more))  # type: ignore[arg-type]
+    """Return a ticket that the rumour, or another stream, may admit."""
+    return Ticket(at=at, mark=mark, kind=CANDIDATE, legs=((queue, handle),), **({"stream": RUMOUR_STREAM} | more))  # type: ignore[arg-type]
 
 
 def reopening(parent: int, after: int, *legs: Leg, **more: object) -> Ticket:
@@ -233,7 +244,7 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
     tickets = _random_tickets(grid, queues, scale)
     met = demand(*tickets, queues=queues, minutes=minutes, automatic=counts["auto"], review=counts["review"])
-    if levels and levels.voice != Voice():
+    if levels and (levels.copies, levels.trust) != (CopiesParameters(), TrustParameters()):
         met = replace(met, inputs=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
     elif levels:
         met = replace(
@@ -298,7 +309,7 @@ def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
     drawn = _Drawn(grid, queues)
     tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
     for at in grid.at(scale * rng.randint(0, 6)):
-        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 5, 6, 7, 7))
+        mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice(OFTEN)
         kind = TASK if stream == SIGNUP_STREAM else CANDIDATE
         tickets.append(drawn.ticket(at=at, kind=kind, mark=mark, stream=stream))
     parents = {kind: list(range(len(tickets))) for kind in (REOPEN, CHASE)}
@@ -345,15 +356,19 @@ def _random_level_rules(rng: Random) -> FeedbackParameters:
     maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
     living = {} if maybe else _random_living(rng)
     rails = (RailParameters(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
-    return FeedbackParameters(
+    drawn = FeedbackParameters(
         **{"rails": rails} | living,  # type: ignore[arg-type]
         reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
         promise_minutes=rng.randint(1, 3),
         late_level_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),
-        rumour_decay=rng.choice((0.0, 0.5, 1.0)),
-        rumour_threshold=rng.choice((0.0, 1.0)),
-        rumour_level_per_complaint=rng.choice((0.25, 0.5, 1.0)),
     )
+    rumour = replace(
+        drawn.rumour,
+        decay=rng.choice((0.0, 0.5, 1.0)),
+        threshold=rng.choice((0.0, 1.0)),
+        level_per_complaint=rng.choice((0.25, 0.5, 1.0)),
+    )
+    return replace(drawn, rumour=rumour)
 
 
 def _random_living(rng: Random) -> dict[str, object]:
@@ -383,18 +398,18 @@ def _random_living(rng: Random) -> dict[str, object]:
             back_minutes=rng.randint(1, 3),
             level_per_refusal=rng.choice((0.125, 0.25, 0.25)),
         ),
-        "voice": Voice(
-            copies=some(0.5, 0.75),
+        "copies": CopiesParameters(
+            per_post=some(0.5, 0.75),
             decay=rng.choice((0.0, 0.5)),
             unanswered_decay=rng.choice((0.5, 0.75)),
-            background=some(0.5),
-            campaign=some(1.0),
-            copy=some(0.5, 1.0),
-            trust_recovery=some(0.25),
-            trust_loss_per_post=some(0.125, 0.5),
+        ),
+        "rumour": RumourParameters(background=some(0.5), campaign=some(1.0), copied=some(0.5, 1.0)),
+        "trust": TrustParameters(
+            recovery=some(0.25),
+            loss_per_post=some(0.125, 0.5),
             signup_weight=some(0.5, 1.0, 1.0),
         ),
-        "panic": Panic(
+        "panic": PanicParameters(
             depositors=rng.choice((0, 3, 8)),
             spread=some(0.5),
             calm=some(0.25, 0.5),

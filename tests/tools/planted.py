@@ -25,8 +25,10 @@ from tests.tools.swarm import Simulate, differences, run
 
 SIM = Path(engine_fast.__file__).parents[1]
 PARTS = (
-    "engine/heap", "feedback/columns", "feedback/inputs", "feedback/parameters", "feedback/state",
-    "feedback/withdrawals", "feedback/public", "feedback/step", "feedback", "engine/arrays", "engine/compiled",
+    "engine/heap", "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
+    "feedback/mechanisms/trust", "feedback/mechanisms/withdrawals", "feedback/mechanisms/panic", "feedback/columns",
+    "feedback/inputs", "feedback/parameters", "feedback/state", "feedback/withdrawals", "feedback/public",
+    "feedback/step", "feedback", "engine/arrays", "engine/compiled",
 )  # fmt: skip
 """The files that the compiled engine is made of, each after those that it imports."""
 
@@ -142,11 +144,12 @@ def pipeline(name: str, old: str, new: str) -> Fault:
     return elsewhere("feedback/withdrawals", name, old, new)
 
 
-def public(name: str, old: str, new: str) -> Fault:
-    """Return a fault in what the public does."""
-    return elsewhere("feedback/public", name, old, new)
+def public(name: str, old: str, new: str, file: str = "public") -> Fault:
+    """Return a fault in what the public does, or in one of its mechanisms."""
+    return elsewhere(f"feedback/{file}", name, old, new)
 
 
+COPIES, TRUST, PANIC = (f"mechanisms/{name}" for name in ("copies", "trust", "panic"))
 NO_ROOM = Change("engine/compiled", "_ROOM, _WAITING = 4096, 8", "_ROOM, _WAITING = 0, 1 << 60")
 
 FAULTS = (
@@ -245,8 +248,8 @@ FAULTS = (
     # live levels
     fast(
         "the level is that of the minute before",
-        "arrays.levels.floats[minute + 1, LEVEL_LATE + stream]",
-        "arrays.levels.floats[minute, LEVEL_LATE + stream]",
+        "arrays.levels.floats[minute + 1, ADMISSION_COLUMNS[stream]]",
+        "arrays.levels.floats[minute, ADMISSION_COLUMNS[stream]]",
     ),
     fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
     fast(
@@ -305,28 +308,34 @@ FAULTS = (
         "rails[row, r, TRANSIT_C] += 2 * order",
     ),
     pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
-    pipeline("polls do not load the gateway", "* lv.numbers[0].polls_per_open", "* 0.0"),
-    pipeline("announcements have no effect", "late_level * (1.0 - lv.exogenous[QUIET_LATE, row - 1])", "late_level"),
-    pipeline("a country bars nobody", "_take_out(lv, r, lv.numbers[0].barred_share,", "_take_out(lv, r, 0.0,"),
-    pipeline("who is barred takes the mean amount", "lv.numbers[0].barred_weight, BARRING", "1.0, BARRING"),
+    pipeline("polls do not load the gateway", "* lv.numbers[0].gateway_polls_per_open", "* 0.0"),
+    pipeline(
+        "announcements have no effect",
+        "late_level_per_withdrawal * (1.0 - lv.exogenous[QUIET_LATE, row - 1])",
+        "late_level_per_withdrawal",
+    ),
+    pipeline(
+        "a country bars nobody", "_take_out(lv, r, lv.numbers[0].countries_barred_share,", "_take_out(lv, r, 0.0,"
+    ),
+    pipeline("who is barred takes the mean amount", "lv.numbers[0].countries_barred_weight, BARRING", "1.0, BARRING"),
     pipeline("the reviewed money of those barred vanishes", "lv.cut[HAND_C]\n        credit", "0\n        credit"),
     pipeline(
         "breaches are a part of those who pass",
-        "here * lv.numbers[0].breach_share",
-        "(here - gone) * lv.numbers[0].breach_share",
+        "here * lv.numbers[0].countries_breach_share",
+        "(here - gone) * lv.numbers[0].countries_breach_share",
     ),
     pipeline("parts of a breach are forgotten", "lv.carry[r, BREACHING] = credit - passed", "pass"),
-    pipeline("those barred write no tickets", "* lv.numbers[0].barred_level", "* 0.0"),
+    pipeline("those barred write no tickets", "* lv.numbers[0].countries_level_per_barred", "* 0.0"),
     pipeline(
         "a limit comes before the country's law",
-        "    if lv.numbers[0].barred_share + lv.numbers[0].breach_share > 0.0:\n"
+        "    if lv.numbers[0].countries_barred_share + lv.numbers[0].countries_breach_share > 0.0:\n"
         "        _pass_countries(lv, row)\n    _pass_limits(lv, row)\n",
         "    _pass_limits(lv, row)\n    _pass_countries(lv, row)\n",
     ),
     pipeline(
         "a wrong network is a wrong address",
-        "_go_astray(lv, row, 1, lv.numbers[0].network_share,",
-        "_go_astray(lv, row, 1, lv.numbers[0].address_share,",
+        "_go_astray(lv, row, 1, lv.numbers[0].wrong_network_share,",
+        "_go_astray(lv, row, 1, lv.numbers[0].wrong_address_share,",
     ),
     pipeline(
         "only automatic withdrawals go astray", "lv.now[r, AUTO_C] + lv.now[r, HAND_C], some", "lv.now[r, AUTO_C], some"
@@ -335,25 +344,26 @@ FAULTS = (
     pipeline("every confirmed withdrawal opens a ticket", "confirmed * share * level", "confirmed * level"),
     public(
         "what may not be answered fades like the rest",
-        "lv.sums[UNANSWERED] *= numbers.unanswered_decay",
-        "lv.sums[UNANSWERED] *= numbers.decay",
+        "lv.sums[UNANSWERED] *= numbers.copies_unanswered_decay",
+        "lv.sums[UNANSWERED] *= numbers.copies_decay",
+        COPIES,
     ),
     public(
         "copies copy nothing",
-        "_copy(lv, row, posts - hidden, hidden)",
-        "_copy(lv, row, posts - hidden - copied, hidden)",
+        "copy(lv, row, posts - hidden, hidden)",
+        "copy(lv, row, posts - hidden - copied, hidden)",
     ),
     public(
         "every copy may be answered",
         "hidden = unanswerable + lv.ints[row - 1, COPIES_UNANSWERABLE]",
         "hidden = unanswerable",
     ),
-    public("parts of a copy are forgotten", "exact = lv.sums[COPY_CARRY] + new", "exact = 0.0 + new"),
-    public("newcomers come whatever they hear", "numbers.signup_weight * (1.0", "0.0 * (1.0"),
-    public("the frightened never calm down", "spreaders + new - calmed", "spreaders + new"),
-    public("nobody is too frightened twice", "* calm_ones / numbers.depositors", ""),
-    public("trust may go below nothing", "min(max(trust", "min((lambda one, _: one)(trust"),
-    public("campaigns feed no rumour", "numbers.campaign * campaign", "0.0"),
+    public("parts of a copy are forgotten", "exact = lv.sums[COPY_CARRY] + new", "exact = 0.0 + new", COPIES),
+    public("newcomers come whatever they hear", "numbers.trust_signup_weight * (1.0", "0.0 * (1.0", TRUST),
+    public("the frightened never calm down", "spreaders + new - calmed", "spreaders + new", PANIC),
+    public("nobody is too frightened twice", "* calm_ones / numbers.panic_depositors", "", PANIC),
+    public("trust may go below nothing", "min(max(now", "min((lambda one, _: one)(now", TRUST),
+    public("campaigns feed no rumour", "numbers.rumour_campaign * campaign", "0.0", "mechanisms/rumour"),
     # room
     fast(
         "who finds a full line does not wait",

@@ -15,7 +15,7 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
 from sim.engine.outcome import DeskOutcome, complaints_ms, regulator_ms
-from sim.feedback import ADMISSION_COLUMN, STREAMS
+from sim.feedback import ADMISSION_COLUMNS, STREAMS
 from sim.feedback.columns import FINAL, PAYOUT_IN
 from sim.metrics.observation.counts import (
     BOT,
@@ -171,7 +171,7 @@ class Observation:
             )
         ]
         for one in self.demand.bot_candidates:
-            level = self.outcome.feedback_floats[ADMISSION_COLUMN[one.stream]]
+            level = self.outcome.feedback_floats[ADMISSION_COLUMNS[one.stream]]
             came = one.mark < level[one.opened_ms // MINUTE_MS]
             name = self.demand.categories[one.category]
             sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))

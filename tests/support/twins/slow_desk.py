@@ -14,7 +14,7 @@ import numpy as np
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
-from sim.feedback import ADMISSION_COLUMN, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
+from sim.feedback import ADMISSION_COLUMNS, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
@@ -109,7 +109,7 @@ class SlowEngine:
             at = int(self.d.opened_ms[row])
             if self.d.stream[row] >= 0 and m * MINUTE_MS <= at < (m + 1) * MINUTE_MS:
                 stream = int(self.d.stream[row])
-                level = self.floats[ADMISSION_COLUMN[stream]][m]
+                level = self.floats[ADMISSION_COLUMNS[stream]][m]
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
 

@@ -204,7 +204,7 @@ class SlowLevels:
     # --- the public -----------------------------------------------------------------------------------------------
 
     def hear(self, minute: int, complaints: int, quiet: int) -> None:
-        voice, rules = self.rules.voice, self.rules
+        rumour, public, trusting = self.rules.rumour, self.rules.copies, self.rules.trust
         before = ((minute - 1) * MINUTE_MS, minute * MINUTE_MS)
         background, campaign = (
             sum(before[0] <= at < before[1] for at in times)
@@ -213,22 +213,22 @@ class SlowLevels:
         copied = self.ints["new_copies"]
         quiet += self.ints["new_copies_unanswerable"]
         posts = complaints + copied + background + campaign
-        heard = self.floats["rumour"] * rules.rumour_decay + complaints
-        heard += voice.copy * copied + voice.background * background + voice.campaign * campaign
+        heard = self.floats["rumour"] * rumour.decay + complaints
+        heard += rumour.copied * copied + rumour.background * background + rumour.campaign * campaign
         self.floats["rumour"] = heard
-        self.floats["level_rumour"] = max(heard - rules.rumour_threshold, 0.0) * rules.rumour_level_per_complaint
+        self.floats["level_rumour"] = max(heard - rumour.threshold, 0.0) * rumour.level_per_complaint
         self.ints["new_complaints"] = complaints
-        if voice.copies > 0:
+        if public.per_post > 0:
             weights = self.marks(posts - quiet) + self.exogenous("boost", minute)
             hidden = self.marks(quiet) + self.exogenous("boost_unanswered", minute)
-            for i, (decay, weight) in enumerate(((voice.decay, weights), (voice.unanswered_decay, hidden))):
-                self.cascade[i] = self.cascade[i] * decay + voice.copies * (1.0 - decay) * weight
+            for i, (decay, weight) in enumerate(((public.decay, weights), (public.unanswered_decay, hidden))):
+                self.cascade[i] = self.cascade[i] * decay + public.per_post * (1.0 - decay) * weight
             new = self.ints["new_copies"] = self.passed("copies", self.inputs.copy_times, sum(self.cascade))
             self.ints["new_copies_unanswerable"] = self.split(new)
         trust = self.floats["trust"]
-        trust += (1.0 - trust) * voice.trust_recovery - trust * voice.trust_loss_per_post * posts
+        trust += (1.0 - trust) * trusting.recovery - trust * trusting.loss_per_post * posts
         self.floats["trust"] = min(max(trust + self.exogenous("trust_shock", minute), 0.0), 1.0)
-        self.floats["level_signup"] = 1.0 - voice.signup_weight * (1.0 - self.floats["trust"])
+        self.floats["level_signup"] = 1.0 - trusting.signup_weight * (1.0 - self.floats["trust"])
 
     def split(self, copies: int) -> int:
         """Return how many of the copies nobody may answer: so many as their cascade's part, and carry the rest."""
@@ -258,7 +258,7 @@ class SlowLevels:
         if not panic.depositors:
             return
         spreaders, panicked = self.ints["n_spreaders"], self.ints["cum_panicked"]
-        excess = max(self.floats["rumour"] - self.rules.rumour_threshold, 0.0)
+        excess = max(self.floats["rumour"] - self.rules.rumour.threshold, 0.0)
         force = panic.spread * spreaders + panic.per_rumour * excess + self.exogenous("contagion", minute)
         force *= 1.0 + panic.distrust_weight * (1.0 - self.floats["trust"])
         first = self.used["fright"]
