@@ -216,58 +216,64 @@ def _refused(observed: Observation) -> Values:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("tickets_new_per_day", "tickets/day", 0, "root tickets opened", _new),
-    Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", _per_day(BOT)),
+    Metric("tickets_new_per_day", "tickets/day", 0, "root tickets opened", _new, parts="category"),
+    Metric("tickets_bot_per_day", "tickets/day", 1, "of them ended by the bot", _per_day(BOT), parts="category"),
     Metric(
         "tickets_human_per_day", "tickets/day", -1, "of them handled by people",
-        _per_day(HUMAN),
+        _per_day(HUMAN), parts="category",
     ),
     Metric(
         "tickets_first_contact_per_day", "tickets/day", 1, "human-handled tickets solved at first contact",
-        _per_day(FIRST_CONTACT),
+        _per_day(FIRST_CONTACT), parts="category",
     ),
     Metric(
         "tickets_escalated_per_day", "tickets/day", -1, "human-handled tickets not solved at first contact",
-        _per_day(ESCALATED),
+        _per_day(ESCALATED), parts="category",
     ),
-    Metric("backlog_peak", "tickets", -1, "most tickets open at once (by team: waiting or in hand)", _backlog_peak),
-    Metric("backlog_end", "tickets", -1, "tickets open at the end (censored in every wait)", _backlog_end),
-    Metric("backlog_mean", "tickets", -1, "tickets open, averaged over time", _backlog_mean),
-    Metric("backlog_age_p90", "h", -1, "90 % quantile of the age of the tickets open at the end", _backlog_age_p90),
+    Metric("backlog_peak", "tickets", -1, "most tickets open at once (by team: waiting or in hand)", _backlog_peak,
+        parts="team"),
+    Metric("backlog_end", "tickets", -1, "tickets open at the end (censored in every wait)", _backlog_end,
+        parts="team"),
+    Metric("backlog_mean", "tickets", -1, "tickets open, averaged over time", _backlog_mean, parts="team"),
+    Metric("backlog_age_p90", "h", -1, "90 % quantile of the age of the tickets open at the end", _backlog_age_p90,
+        parts="team"),
     Metric(
         "drain_days", "days", -1, "from the backlog's peak until it is within 1.25 x the warm-up's highest",
         _drain_days,
     ),
-    Metric("first_response_p50", "min", -1, "median time to first response (Kaplan-Meier)", _first_response(0.5)),
-    Metric("first_response_p90", "min", -1, "90 % quantile of the same", _first_response(0.9)),
-    Metric("resolution_p50", "h", -1, "median time to resolution (Kaplan-Meier)", _resolution(0.5)),
-    Metric("resolution_p90", "h", -1, "90 % quantile of the same", _resolution(0.9)),
+    Metric("first_response_p50", "min", -1, "median time to first response (Kaplan-Meier)", _first_response(0.5),
+        parts="category"),
+    Metric("first_response_p90", "min", -1, "90 % quantile of the same", _first_response(0.9), parts="category"),
+    Metric("resolution_p50", "h", -1, "median time to resolution (Kaplan-Meier)", _resolution(0.5), parts="category"),
+    Metric("resolution_p90", "h", -1, "90 % quantile of the same", _resolution(0.9), parts="category"),
     Metric(
-        "within_target_share", "of human-handled tickets with a target", 1, "answered in time", _share(IN_TIME, DUE)
+        "within_target_share", "of human-handled tickets with a target", 1, "answered in time", _share(IN_TIME, DUE),
+        parts="category",
     ),
     Metric(
         "abandoned_share", "of human-handled tickets", -1, "customers who left, or left the chat for the inbox",
-        _share(ABANDONED, HUMAN),
+        _share(ABANDONED, HUMAN), parts="category",
     ),
     Metric(
         "recontact_share", "of human-handled tickets", -1, "customers who asked again while they waited",
-        _share(ASKED_AGAIN, HUMAN),
+        _share(ASKED_AGAIN, HUMAN), parts="category",
     ),
-    Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy),
-    Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT)),
+    Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy, parts="team"),
+    Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT),
+        parts="category"),
     Metric(
         "complaints_background_per_day", "posts/day", -1, "public posts that name no ticket",
         lambda f: {"": _posts(f)},
     ),
     Metric(
         "complaints_floor_per_day", "complaints/day", -1,
-        "what unlimited agents would leave, background included (by category: without it)", _floor,
+        "what unlimited agents would leave, background included (by category: without it)", _floor, parts="category",
     ),
     Metric("complaints_reducible_per_day", "complaints/day", -1, "direct and background, less the floor", _reducible),
     Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),
     Metric(
         "complaints_regulator_per_day", "complaints/day", -1, "complaints to a regulator",
-        _per_day(REGULATOR),
+        _per_day(REGULATOR), parts="category",
     ),
     Metric(
         "unharmed_share_of_registered", "of registered users", 1, "no direct public complaint on a day",
@@ -300,5 +306,5 @@ METRICS: tuple[Metric, ...] = (
         "candidates_refused", "tickets", -1, "tickets that a live level above its ceiling could not provide",
         _refused,
     ),
-    Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost),
+    Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost, parts="team"),
 )  # fmt: skip

@@ -13,10 +13,14 @@ Values = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of a run: its unit, which way is better (-1 less, 1 more, 0 neither), its meaning, and its function."""
+    """A number of a run: its unit, which way is better (-1 less, 1 more, 0 neither), its meaning, and its function.
+
+    ``parts`` says by what it is counted apart as well: category, team, asset ...; nothing for one of the whole alone.
+    """
 
     name: str
     unit: str
     better: int
     meaning: str
     of: Callable[[Observation], Values]
+    parts: str = ""

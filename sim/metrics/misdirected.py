@@ -74,7 +74,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "astray_usd_per_day", "US dollars/day", -1, "money confirmed to a wrong address or over a wrong network",
-        _astray,
+        _astray, parts="mistake",
     ),
     Metric(
         "recovered_usd_per_day", "US dollars/day", 1,

@@ -54,15 +54,17 @@ def _warnings(observed: Observation) -> Values:
 
 
 POLICY_METRICS: tuple[Metric, ...] = (
-    Metric("agents_on_duty", "agents", 0, "on duty, averaged over time", _agents_on_duty),
-    Metric("agents_lost", "agents", -1, "planned for, but not there at the end since they quit", _agents_lost),
+    Metric("agents_on_duty", "agents", 0, "on duty, averaged over time", _agents_on_duty, parts="team"),
+    Metric("agents_lost", "agents", -1, "planned for, but not there at the end since they quit", _agents_lost,
+        parts="team"),
     Metric(
         "surge_agent_hours", "h", -1, "hours of agents called in, before shrinkage",
-        lambda observed: _with_sum(observed, surge_hours(observed)),
+        lambda observed: _with_sum(observed, surge_hours(observed)), parts="team",
     ),
-    Metric("warnings_raised", "alarms", 0, "alarms of early warnings", _warnings),
+    Metric("warnings_raised", "alarms", 0, "alarms of early warnings", _warnings, parts="early warning"),
     Metric(
         "tickets_prevented_per_day", "tickets/day", 1,
         "that announcements and education prevent, as expected (tickets of live levels apart)", _prevented,
+        parts="category",
     ),
 )  # fmt: skip

@@ -133,7 +133,7 @@ def _quantile(counts: Ints, p: float) -> float | None:
 
 METRICS: tuple[Metric, ...] = (
     Metric("withdrawals_requests_per_day", "requests/day", 0, "requests to withdraw, each time", _requests),
-    Metric("withdrawals_paid_per_day", "withdrawals/day", 1, "withdrawals paid", _paid(level.PAID, 1.0)),
+    Metric("withdrawals_paid_per_day", "withdrawals/day", 1, "withdrawals paid", _paid(level.PAID, 1.0), parts="asset"),
     Metric(
         "withdrawals_failed_share", "of the requests to withdraw", -1, "failed at the gateway", _failed,
     ),
@@ -151,12 +151,14 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "withdrawals_held_per_day", "withdrawals/day", -1, "reviewed withdrawals held for a while", _daily(level.HELD),
     ),
-    Metric("withdrawal_final_p50", "min", -1, "median from the payout line to the final state", _final(0.5)),
-    Metric("withdrawal_final_p95", "min", -1, "95 % quantile of the same", _final(0.95)),
-    Metric("outflow_usd_per_day", "US dollars/day", 0, "money paid out", _paid(level.PAID_C, 0.01)),
+    Metric("withdrawal_final_p50", "min", -1, "median from the payout line to the final state", _final(0.5),
+        parts="asset"),
+    Metric("withdrawal_final_p95", "min", -1, "95 % quantile of the same", _final(0.95), parts="asset"),
+    Metric("outflow_usd_per_day", "US dollars/day", 0, "money paid out", _paid(level.PAID_C, 0.01), parts="asset"),
     Metric(
         "assets_left_share", "of the wallets' money at the start", 1, "money in the wallets at the end", _assets_left,
     ),
-    Metric("wallet_low_share", "of what the hot wallet should hold", 1, "least money in a hot wallet", _wallet_low),
+    Metric("wallet_low_share", "of what the hot wallet should hold", 1, "least money in a hot wallet", _wallet_low,
+        parts="wallet"),
     Metric("wallet_short_hours", "h", -1, "time in which a hot wallet could not pay what was due", _short),
 )  # fmt: skip

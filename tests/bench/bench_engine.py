@@ -216,7 +216,7 @@ def peak_mb(scenario: str = "baseline") -> float:
     """Return the peak memory of a process that runs one whole replication, metrics and series included, in MB."""
     code = (
         "from sim.scenario import load; from sim.model.model import build;"
-        "from sim.experiment.replication import Plan, finish;"
-        f"finish(Plan(build(load({scenario!r})), 1), 0)"
+        "from sim.experiment.replication import ReplicationPlan, finish;"
+        f"finish(ReplicationPlan(build(load({scenario!r})), 1), 0)"
     )
     return finished([sys.executable, "-c", code]).peak_mb

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from typing import get_args
 
 import numpy as np
 import pytest
 
 from sim.experiment.analysis.precision import LEAST, MOST, USUAL, Goal, Precision, at_most, relative_half_width
-from sim.metrics.registry import METRICS
 from sim.numerics.statistics import half_width
-from sim.scenario.schema.names import MetricName
 
 Value = float | None
 
@@ -115,7 +112,3 @@ def test_it_is_given_up_after_the_most() -> None:
 def test_how_many_at_most() -> None:
     asked = [at_most(n, wanted) for n, wanted in itertools.product((None, 7), (None, 0.02))]
     assert asked == [USUAL, MOST, 7, 7] == [20, 1000, 7, 7]
-
-
-def test_a_scenario_may_name_every_metric_and_nothing_else() -> None:
-    assert get_args(MetricName) == tuple(metric.name for metric in METRICS)

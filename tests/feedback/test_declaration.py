@@ -1,4 +1,4 @@
-"""What the mechanisms of the kernel declare: each column and number once, with unit and meaning, and an index to match."""
+"""What the mechanisms of the kernel declare: each column and number once, with its unit, meaning and index."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sim.model.model import build
 from sim.scenario import Scenario, ScenarioFaults, load
 from sim.scenario.rules.expectations import expect_faults, parts_of
 from sim.scenario.schema.expectation import bounds
-from sim.scenario.schema.names import METRIC_PARTS
+from sim.scenario.schema.metric_names import METRIC_PARTS
 
 INF = float("inf")
 RULE = 'must be "low..high", "> x" or "< x" in quotes, of plain numbers such as 0.5 or 10_000'

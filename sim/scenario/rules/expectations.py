@@ -10,7 +10,7 @@ from typing import get_args
 
 from sim.scenario.faults import Fault, closest
 from sim.scenario.schema.expectation import QUANTILE_SIGN, QUANTILES
-from sim.scenario.schema.names import METRIC_PARTS, MetricName
+from sim.scenario.schema.metric_names import METRIC_PARTS, MetricName
 from sim.scenario.schema.scenario import Scenario
 
 _METRICS: tuple[str, ...] = get_args(MetricName)

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sim.scenario.schema.durations import Law
+from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import Bounds
-from sim.scenario.schema.names import Endpoint, MetricName
+from sim.scenario.schema.metric_names import MetricName
 from sim.scenario.schema.newcomers import Mfa, Newcomers, Regime
 from sim.scenario.schema.policy import (
     Announcement,

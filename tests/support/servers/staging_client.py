@@ -165,7 +165,7 @@ def staging(
         line = process.stdout.readline()
         if not line.startswith("staging: http://"):
             raise AssertionError(f"no address but {line!r}; {process.communicate(timeout=DEADLINE_S)[1]}")
-        limits = httpx.LimitParameters(max_connections=64, max_keepalive_connections=64)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
         with httpx.Client(base_url=line.split()[1], timeout=DEADLINE_S, limits=limits) as http:
             yield Client(http), process
     finally:

@@ -1,12 +1,9 @@
-"""The names of things that lie beyond the scenario: a test holds each list to its owner."""
+"""The names of the metrics, and what each is counted by, from ``python -m tests.tools.metric_names``."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-Endpoint = Literal[
-    "withdrawal", "withdrawal_status", "ticket", "ticket_view", "login", "signup", "kyc", "deposit", "mfa",
-]  # fmt: skip
 MetricName = Literal[
     "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
     "tickets_escalated_per_day", "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "drain_days",
@@ -17,18 +14,16 @@ MetricName = Literal[
     "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s", "withdrawals_late_peak", "rumour_peak",
     "candidates_refused", "agent_cost_per_day", "agents_on_duty", "agents_lost", "surge_agent_hours", "warnings_raised",
     "tickets_prevented_per_day", "price_low", "volatility_peak", "signups_per_day", "signups_lost_per_day",
-    "kyc_reviews_per_day",
-    "kyc_backlog_peak", "kyc_questions_per_day", "newcomer_mistakes_share",
-    "withdrawals_requests_per_day", "withdrawals_paid_per_day",
-    "withdrawals_failed_share", "withdrawals_given_up_per_day", "withdrawals_refused_per_day",
-    "withdrawals_dropped_per_day", "withdrawals_held_per_day", "withdrawal_final_p50", "withdrawal_final_p95",
-    "outflow_usd_per_day", "assets_left_share", "wallet_low_share", "wallet_short_hours", "withdrawals_barred_per_day",
+    "kyc_reviews_per_day", "kyc_backlog_peak", "kyc_questions_per_day", "newcomer_mistakes_share",
+    "withdrawals_requests_per_day", "withdrawals_paid_per_day", "withdrawals_failed_share",
+    "withdrawals_given_up_per_day", "withdrawals_refused_per_day", "withdrawals_dropped_per_day",
+    "withdrawals_held_per_day", "withdrawal_final_p50", "withdrawal_final_p95", "outflow_usd_per_day",
+    "assets_left_share", "wallet_low_share", "wallet_short_hours", "withdrawals_barred_per_day",
     "compliance_breaches_per_day", "compliance_cost_per_day", "astray_usd_per_day", "recovered_usd_per_day",
-    "complaints_copied_per_day",
-    "complaints_public_per_day", "complaints_public_peak_day", "complaints_flagged_per_day",
-    "complaints_perceived_share", "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share",
+    "complaints_copied_per_day", "complaints_public_per_day", "complaints_public_peak_day",
+    "complaints_flagged_per_day", "complaints_perceived_share", "complaints_flagged_precision", "tickets_spam_per_day",
+    "trust_low", "ran_share",
 ]  # fmt: skip
-"""The names of ``sim.metrics.registry.METRICS``, which lies beyond this station; a test holds the two together."""
 
 METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
     "category": (
@@ -41,9 +36,17 @@ METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
         "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "occupancy", "agent_cost_per_day",
         "agents_on_duty", "agents_lost", "surge_agent_hours",
     ),
-    "asset": ("withdrawals_paid_per_day", "withdrawal_final_p50", "withdrawal_final_p95", "outflow_usd_per_day"),
-    "wallet": ("wallet_low_share",),
-    "mistake": ("astray_usd_per_day",),
-    "early warning": ("warnings_raised",),
+    "early warning": (
+        "warnings_raised",
+    ),
+    "asset": (
+        "withdrawals_paid_per_day", "withdrawal_final_p50", "withdrawal_final_p95", "outflow_usd_per_day",
+    ),
+    "wallet": (
+        "wallet_low_share",
+    ),
+    "mistake": (
+        "astray_usd_per_day",
+    ),
 }  # fmt: skip
-"""By what a metric is counted apart, as in ``backlog_peak.compliance``; the others are of the whole alone."""
+"""By what a metric is counted apart, as in ``backlog_peak.compliance``."""
