@@ -20,9 +20,8 @@ from loadtests.core.schedule import Trace, read_trace
 from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Arrival, Dialect, Glancing, Holdings, speaks
 from loadtests.injection import cases as inject
-from loadtests.plan import target as chosen
-from loadtests.reconciliation import checks as reconcile
-from loadtests.reconciliation import evidence as books
+from loadtests.plan import target
+from loadtests.reconciliation import checks, evidence
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
@@ -72,13 +71,13 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--out", default="", metavar="DIR", help="where the results go, absent or empty (default: RUN/loadtest/TIME)")
     add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be tested besides this one")
     add("--quiet", action="store_true", help="print only faults")
-    chosen.add_arguments(add)
+    target.add_arguments(add)
 
 
 def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> Injection:
     """Return what the options ask for. Raises InputError; nothing has been written or sent then."""
     run_dir = Path(options.run)
-    trace = chosen.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
+    trace = target.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
     faults = guard.check_url(options.host, {*LOCAL_HOSTS, *options.allow_host})
     try:
         timeout_ms = duration_ms(options.timeout)
@@ -89,7 +88,7 @@ def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> I
     out_dir = attempt(faults, lambda: result_folder(options.out, run_dir / "loadtest", "-inject"))
     if faults:
         raise InputError(faults)
-    dialect = chosen.choose(options, run_dir, environ)
+    dialect = target.choose(options, run_dir, environ)
     arrivals = _arrivals(trace, dialect)
     if not arrivals:
         raise InputError([f"RUN: got {run_dir}, which has no write that the dialect speaks; must have one"])
@@ -125,13 +124,13 @@ def run(plan: Injection) -> dict[str, Any]:
         guard.check_health(client, plan.dialect, plan.url)
         before = _before(plan, send)
         part = make_part(plan.out_dir)
-        books.begin(part, start=plan.start, before=before)
-        books.note_asked(part, plan.dialect, _known(plan), prefix)
+        evidence.begin(part, start=plan.start, before=before)
+        evidence.note_asked(part, plan.dialect, _known(plan), prefix)
         with _watching(plan, part):
             cases = _send_all(plan, part, client, send)
             gevent.sleep(SETTLE_S)
-        kept = books.read_books(part)
-        found, _ = books.settle(kept, plan.dialect, send, gevent.sleep)
+        kept = evidence.read_books(part)
+        found, _ = evidence.settle(kept, plan.dialect, send, gevent.sleep)
         cleaned = None
         if plan.cleanup:
             frame = pl.DataFrame(list(_known(plan)), schema=_TRACE_COLUMNS, orient="row")
@@ -142,7 +141,7 @@ def run(plan: Injection) -> dict[str, Any]:
     code = PASSED if passed else FAILED
     result = {**plan.start, "exit_code": code, "repeats": plan.repeats, "cases": cases, "reconciliation": found}
     result["cleanup"] = cleaned
-    write_json(part / books.RESULT, found)
+    write_json(part / evidence.RESULT, found)
     write_json(part / RESULT, result)
     part.rename(plan.out_dir)
     return result
@@ -178,7 +177,7 @@ def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[di
         journal=journal,
         prefix=prefix,
         timeout_s=plan.timeout_s,
-        announce=lambda arrivals: books.note_asked(part, plan.dialect, arrivals, prefix),
+        announce=lambda arrivals: evidence.note_asked(part, plan.dialect, arrivals, prefix),
     )
     try:
         cases = [
@@ -195,7 +194,7 @@ def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[di
 
 def _before(plan: Injection, send: Any) -> Holdings | None:
     try:
-        return reconcile.read_holdings(plan.dialect, send, plan.start["key_prefix"], gevent.sleep)
+        return checks.read_holdings(plan.dialect, send, plan.start["key_prefix"], gevent.sleep)
     except UNREADABLE as error:
         raise InputError([f"--host: got {plan.url}, which cannot be read ({error}); must be readable"]) from None
 
@@ -206,7 +205,7 @@ def _watching(plan: Injection, part: Path) -> Iterator[None]:
         yield
         return
     client = plan.client()
-    seen = Observations(part / books.SIGHTINGS)
+    seen = Observations(part / evidence.SIGHTINGS)
     watcher = Watcher(dialect=plan.dialect, client=client, prefix=plan.start["key_prefix"], seen=seen)
     watcher.start()
     try:

@@ -20,8 +20,7 @@ from loadtests.core.numbers import DURATION, OPTIONAL_COUNT, SHARE
 from loadtests.core.numbers import numbers as read_numbers
 from loadtests.core.schedule import SECOND_US, Schedule, cut, in_flight_cap, parse_window, read_trace
 from loadtests.dialect.contract import Dialect
-from loadtests.plan import funds
-from loadtests.plan import target as chosen
+from loadtests.plan import funds, target
 from loadtests.transport import guard
 from loadtests.transport.client import Client
 from loadtests.transport.driver import SendLimits
@@ -77,7 +76,7 @@ class Plan:
             "scenario": self.scenario,
             "host": self.url,
             "dialect": self.dialect_name,
-            **chosen.identity(self.dialect, schedule),
+            **target.identity(self.dialect, schedule),
             "trace_sha256": schedule.trace.sha256,
             "window": {
                 "start_utc": schedule.start_utc.isoformat(),
@@ -101,7 +100,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
         help='what to replay: "60 s", the busiest of that length, or 2026-01-12T14:05/60s (default: 60 s)',
     )
     add("--speedup", default="1", metavar="X", help="send X times as fast as predicted (default: 1)")
-    chosen.add_arguments(add)
+    target.add_arguments(add)
     add(
         "--allow-host",
         action="append",
@@ -155,7 +154,7 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
     faults: list[str] = []
     allowed = frozenset({*LOCAL_HOSTS, *options.allow_host})
     faults.extend(guard.check_url(url, allowed))
-    dialect = attempt(faults, lambda: chosen.choose(options, run_dir, environ))
+    dialect = attempt(faults, lambda: target.choose(options, run_dir, environ))
     numbers = attempt(faults, lambda: read_numbers(options, _NUMBERS))
     facts = attempt(faults, lambda: _facts(run_dir))
     out_dir = attempt(faults, lambda: result_folder(options.out, run_dir / "loadtest"))
@@ -168,7 +167,7 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
         caps = caps_of(numbers)
         faults.extend(guard.check_caps(schedule, caps))
     if dialect and schedule:
-        faults.extend(chosen.faults(dialect, options.dialect, schedule))
+        faults.extend(target.faults(dialect, options.dialect, schedule))
     if faults or limits is None or caps is None:
         raise InputError(faults)
     plan = Plan(
@@ -221,7 +220,7 @@ def _schedule(run_dir: Path, options: argparse.Namespace) -> Schedule:
     except ValueError:
         faults.append(f"--speedup: got {options.speedup}; must be a number above 0")
     try:
-        trace = chosen.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
+        trace = target.narrow(read_trace(run_dir / "arrivals.parquet"), options.endpoints)
     except InputError as error:
         faults.extend(error.faults)
     if faults:

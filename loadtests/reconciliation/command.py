@@ -10,8 +10,8 @@ from typing import Any
 import gevent
 
 from loadtests.core.faults import InputError
-from loadtests.plan import target as chosen
-from loadtests.reconciliation import evidence as books
+from loadtests.plan import target
+from loadtests.reconciliation import evidence
 from loadtests.transport import guard
 from loadtests.transport.client import READ_TIMEOUT_S
 from loadtests.transport.guard import LOCAL_HOSTS
@@ -36,7 +36,7 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     Raises InputError when the folder, the host or the dialect is wrong, or the target is no test system.
     """
     folder = Path(options.folder)
-    kept = books.read_books(folder)
+    kept = evidence.read_books(folder)
     pool = (kept.start.get("accounts") or {}).get("file") or ""
     choice = argparse.Namespace(
         dialect=options.dialect or kept.start["dialect"], accounts=options.accounts or pool, cleanup=False
@@ -44,14 +44,14 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     faults = guard.check_url(options.host, {*LOCAL_HOSTS, *options.allow_host})
     if faults:
         raise InputError(faults)
-    dialect, url = chosen.choose(choice, folder, environ), options.host.rstrip("/")
+    dialect, url = target.choose(choice, folder, environ), options.host.rstrip("/")
     client = guard.client_of(url, _CONCURRENCY)
     try:
         guard.check_health(client, dialect, url)
-        found, _ = books.settle(kept, dialect, lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+        found, _ = evidence.settle(kept, dialect, lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
     finally:
         client.close()
-    write_json(folder / books.RESULT, found)
+    write_json(folder / evidence.RESULT, found)
     return found
 
 

@@ -31,7 +31,7 @@ from loadtests.dialect.contract import (
     Send,
     Withdrawal,
 )
-from loadtests.reconciliation import checks as reconcile
+from loadtests.reconciliation import checks
 from loadtests.reconciliation.observations import Observations, replay
 from loadtests.reconciliation.poller import UNREADABLE
 from loadtests.verdict.files import without_secrets, write_json
@@ -120,19 +120,19 @@ def settle(
     acknowledged = dict(rows.select("server_id", "key").iter_rows())
     while True:
         try:
-            held = reconcile.read_holdings(dialect, send, prefix, pause, acknowledged)
+            held = checks.read_holdings(dialect, send, prefix, pause, acknowledged)
             break
         except UNREADABLE as error:
             if waited_s >= patience_s:
                 told = f"the server could not be read after the run: {error}"
-                return _signed(reconcile.not_done(told, passed=False), books.start), None
+                return _signed(checks.not_done(told, passed=False), books.start), None
         pause(1.0)
         waited_s += 1.0
     if held is None:
         told = "this dialect cannot tell what the server holds"
-        return _signed(reconcile.not_done(told, passed=True), books.start), None
-    evidence = reconcile.StoredEvidence(books.requests, books.asked, held, books.before, books.seen)
-    return _signed(reconcile.reconcile(evidence), books.start), held
+        return _signed(checks.not_done(told, passed=True), books.start), None
+    evidence = checks.StoredEvidence(books.requests, books.asked, held, books.before, books.seen)
+    return _signed(checks.reconcile(evidence), books.start), held
 
 
 def _signed(found: dict[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from loadtests.dialect.contract import (
     Known,
 )
 from loadtests.plan.plan import Plan
-from loadtests.replay import protocol as distributed
+from loadtests.replay import protocol
 from loadtests.replay.protocol import MergedRows, Offset
 from loadtests.replay.sender import JOURNAL, Sent
 from loadtests.replay.worker import LEASE_S
@@ -167,8 +167,8 @@ class Master:
                 raise InputError(faults)
             for peer in team:
                 peer.synced = self._synced(peer)
-            shards = distributed.deal(self._plan.schedule, len(team), self._plan.dialect)
-            caps = distributed.in_flight_shares(self._plan, shards, len(team))
+            shards = protocol.deal(self._plan.schedule, len(team), self._plan.dialect)
+            caps = protocol.in_flight_shares(self._plan, shards, len(team))
             self._whole = MergedRows(self._plan.schedule, shards)
             self._pinger = gevent.spawn(self._keep_pinging)
             for peer, cap in zip(team, caps, strict=True):
@@ -198,7 +198,7 @@ class Master:
         return [self._peers[name] for name in sorted(names)]
 
     def _mismatches(self, peer: Peer) -> list[str]:
-        return distributed.mismatches(distributed.facts(self._plan), peer.facts, str(peer))
+        return protocol.mismatches(protocol.facts(self._plan), peer.facts, str(peer))
 
     def _synced(self, peer: Peer) -> Offset:
         end_s = time.perf_counter() + HELLO_LIMIT_S
@@ -208,7 +208,7 @@ class Master:
                 if time.perf_counter() > end_s:
                     raise GeneratorError(f"{peer} does not answer")
                 self._wait()
-        found = distributed.offset(peer.round_trips)
+        found = protocol.offset(peer.round_trips)
         if found.uncertainty_s > CLOCK_LIMIT_S:
             raise GeneratorError(
                 f"the clock of {peer} is known to {found.uncertainty_s * 1000:.1f} ms only, by the quickest of "
@@ -220,7 +220,7 @@ class Master:
         end_s = time.perf_counter() + READY_LIMIT_S
         while not all(peer.ready for peer in team):
             for peer in team:
-                if peer.failed or distributed.is_dead(peer.place) or time.perf_counter() > end_s:
+                if peer.failed or protocol.is_dead(peer.place) or time.perf_counter() > end_s:
                     raise GeneratorError(f"{peer} did not get ready: {peer.failed or 'it is gone'}")
             self._wait()
 
@@ -264,7 +264,7 @@ class Master:
                 continue
             if peer.gone_s is not None:  # what it told before it died has come in by now
                 self._lose(peer, "its process ended", peer.gone_s)
-            elif distributed.is_dead(peer.place):
+            elif protocol.is_dead(peer.place):
                 peer.gone_s = now_s
             elif peer.failed:
                 self._lose(peer, peer.failed, now_s)
@@ -286,7 +286,7 @@ class Master:
         until_us = round((until_s - self._start_s + peer.synced.uncertainty_s) * 1e6)
         text = self._rest_of_journal(peer)
         idx = self._plan.schedule.arrivals["idx"].to_numpy()
-        written = None if text is None else distributed.journalled(text, idx)
+        written = None if text is None else protocol.journalled(text, idx)
         self._whole.lose(peer.number, until_us, written)
         keys_of_lost(self._plan, self._whole, peer.number)
         self.abort(f"{peer} was lost")
@@ -310,7 +310,7 @@ class Master:
 
         Of a worker that may live, the file may not be whole: None.
         """
-        if not distributed.is_dead(peer.place) or peer.ready is None:
+        if not protocol.is_dead(peer.place) or peer.ready is None:
             return None
         with contextlib.suppress(OSError):
             text = Path(peer.ready["journal"]).read_text(encoding="utf-8")
@@ -331,7 +331,7 @@ class Master:
             wall_drift_ms=max((one["wall_drift_ms"] for one in done), key=abs, default=0.0),
             area_us=None if lost else sum(one["area_us"] for one in done),
             span_us=max((one["span_us"] for one in done), default=0),
-            histograms=whole.histograms() if lost else distributed.merged([one["histograms"] for one in done]),
+            histograms=whole.histograms() if lost else protocol.merged([one["histograms"] for one in done]),
             aborted=self._aborted,
             failing_share=watch.failing_share,
             flaws=[flaw for peer in self._team for flaw in self._flaws(peer, whole)],
@@ -343,8 +343,8 @@ class Master:
         if peer.lost:
             left = whole.unsent(peer.number)
             return [
-                f"{peer} was lost ({peer.lost}): not sent {distributed.told(left['not_sent'])}, "
-                f"of unknown fate {distributed.told(left['unknown_fate'])}"
+                f"{peer} was lost ({peer.lost}): not sent {protocol.told(left['not_sent'])}, "
+                f"of unknown fate {protocol.told(left['unknown_fate'])}"
             ]
         moved = self._drift(peer)
         if abs(moved.ahead_s) > DRIFT_LIMIT_S + moved.uncertainty_s:
@@ -353,7 +353,7 @@ class Master:
 
     def _drift(self, peer: Peer) -> Offset:
         """Return by how much a worker's clock has moved since it was measured at first."""
-        last = distributed.offset(peer.round_trips[-SYNC_PINGS:])
+        last = protocol.offset(peer.round_trips[-SYNC_PINGS:])
         return Offset(last.ahead_s - peer.synced.ahead_s, last.uncertainty_s + peer.synced.uncertainty_s)
 
     def _entry(self, peer: Peer, whole: MergedRows) -> dict[str, Any]:
@@ -367,7 +367,7 @@ class Master:
             "worker": peer.number,
             "host": peer.place["host"],
             "process": peer.place["pid"],
-            "plan_sha256": distributed.identity(peer.facts),
+            "plan_sha256": protocol.identity(peer.facts),
             "planned": len(own),
             "sent": int(np.count_nonzero(sent)),
             "ok": outcomes.count(ACKNOWLEDGED),

@@ -19,7 +19,7 @@ from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
 from loadtests.plan.plan import Plan
-from loadtests.reconciliation import checks as reconcile
+from loadtests.reconciliation import checks
 from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
@@ -27,7 +27,7 @@ from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Sender, Sent, clock
 from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.driver import Hook, Progress
-from loadtests.verdict import shortage as manager
+from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
 from loadtests.verdict.verdict import Measured, judge
@@ -86,7 +86,7 @@ class Session:
         if not self.plan.reconcile:
             return None
         try:
-            return reconcile.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
+            return checks.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
         except UNREADABLE as error:
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
@@ -119,7 +119,7 @@ class Session:
     ) -> tuple[dict[str, Any], Holdings | None]:
         plan = self.plan
         if not plan.reconcile:
-            return reconcile.not_done("switched off by --no-reconcile", passed=True), None
+            return checks.not_done("switched off by --no-reconcile", passed=True), None
         own = books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen)
         return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
 
@@ -160,6 +160,6 @@ class Session:
         }
         if plan.baseline is not None:
             compare_into(verdict, plan.baseline, evidence)
-        verdict["manager"] = manager.told(verdict, predicted, plan.capacity, plan.costs)
+        verdict["manager"] = shortage.told(verdict, predicted, plan.capacity, plan.costs)
         own = {"reconciliation": found, "counts": recorder.counts(), "clock": clock(sent)}
         return {**verdict, **own, **plan.identity()}

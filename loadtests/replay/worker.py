@@ -18,7 +18,7 @@ from gevent.event import Event
 
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.plan.plan import Plan
-from loadtests.replay import protocol as distributed
+from loadtests.replay import protocol
 from loadtests.replay.protocol import Feed, JournalFeed
 from loadtests.transport.driver import Driver, Hook
 
@@ -78,9 +78,9 @@ class Worker:
             raise
 
     def _take_part(self, order: dict[str, Any]) -> None:
-        shards = distributed.deal(self._plan.schedule, order["n_workers"], self._plan.dialect)
+        shards = protocol.deal(self._plan.schedule, order["n_workers"], self._plan.dialect)
         own = np.flatnonzero(shards == order["worker"])
-        feed = Feed(distributed.part_of(self._plan.schedule, own), own)
+        feed = Feed(protocol.part_of(self._plan.schedule, own), own)
         name = f"{order['prefix']}{order['worker']}.jsonl"
         journal = JournalFeed(self._plan.run_dir / "loadtest-workers" / name)
         client = self._plan.client()
@@ -100,11 +100,11 @@ class Worker:
 
     def _announce(self, announce_s: float) -> None:
         end_s = time.perf_counter() + announce_s
-        facts = distributed.facts(self._plan)
+        facts = protocol.facts(self._plan)
         while self._heard_s == math.inf:
             if time.perf_counter() > end_s:
                 raise GeneratorError("the master gave no answer")
-            self._tell("hello", {"facts": facts, "place": distributed.here()})
+            self._tell("hello", {"facts": facts, "place": protocol.here()})
             self._changed.wait(HELLO_S)
 
     def _made(self, feed: Feed, journal: JournalFeed, client: Any, order: dict[str, Any]) -> Driver:
@@ -117,7 +117,7 @@ class Worker:
             abort_lateness_s=math.inf,
         )
         return Driver(
-            schedule=distributed.part_of(self._plan.schedule, feed.own),
+            schedule=protocol.part_of(self._plan.schedule, feed.own),
             dialect=self._plan.dialect,
             client=client,
             recorder=feed,
@@ -160,7 +160,7 @@ class Worker:
         }
         rows = feed.news()
         self._tell_rows("report", {**state, "rows": rows})
-        while len(rows["at"]) == distributed.ROWS_A_MESSAGE:
+        while len(rows["at"]) == protocol.ROWS_A_MESSAGE:
             gevent.sleep(0)
             rows = feed.news()
             self._tell_rows("rows", {"rows": rows})

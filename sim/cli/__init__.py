@@ -1,4 +1,4 @@
-"""``withstand``: the command line, the only place of the model that prints or exits.
+"""``withstand``: the command line; beside it only the studies print, and nothing else exits.
 
 Exit codes: 0 passed; 1 an expectation, a threshold or a check failed; 2 bad input, nothing written; 3 a load-test run
 is invalid; 4 an internal law broke; 130 and 143 interrupted and terminated.

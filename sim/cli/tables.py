@@ -81,13 +81,13 @@ def precision_line(one: Precision) -> str:
 
 
 def profile_table(profile: CpuProfile, replications: int) -> str:
-    """Return where the time of a run went: CPU seconds by station, all and for one replication, and their shares."""
+    """Return where the time of a run went: CPU seconds by stage, all and for one replication, and their shares."""
     parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}
     whole = sum(parts.values())
     rows = [("where the time went", "CPU s", "ms each", "share")]
-    for station, seconds in parts.items():
-        each = f"{1000 * seconds / replications:.2f}" if station in PER_REPLICATION else ""
-        rows.append((station, f"{seconds:.2f}", each, f"{100 * seconds / whole:.1f} %"))
+    for stage, seconds in parts.items():
+        each = f"{1000 * seconds / replications:.2f}" if stage in PER_REPLICATION else ""
+        rows.append((stage, f"{seconds:.2f}", each, f"{100 * seconds / whole:.1f} %"))
     rows.append(("all", f"{whole:.2f}", "", "100 %"))
     walls = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in profile.wall_s.items())
     return f"{columns(rows, right=(1, 2, 3))}\nby the clock: {walls}; {profile.workers}"

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: CPU seconds by station, and by the wall clock. Nothing here changes a number."""
+"""Where the time of a run goes: CPU seconds by stage, and by the wall clock. Nothing here changes a number."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from contextlib import contextmanager
 from time import perf_counter, process_time, thread_time
 
 PER_REPLICATION = ("draw", "engine", "metrics", "keep")
-"""The stations that every replication passes: ``metrics`` is metrics and series, ``keep`` their way to the disk."""
+"""The stages that every replication passes: ``metrics`` is metrics and series, ``keep`` their way to the disk."""
 
 
 class Laps:
-    """CPU seconds that this thread spent, by station; a lap ends one and begins the next."""
+    """CPU seconds that this thread spent, by stage; a mark ends one and begins the next."""
 
     def __init__(self) -> None:
         self.cpu_s: dict[str, float] = {}
         self._since = thread_time()
 
-    def mark(self, station: str) -> None:
-        """Book the time since the last lap on a station."""
+    def mark(self, stage: str) -> None:
+        """Book the time since the last mark on a stage."""
         now = thread_time()
-        self.cpu_s[station] = now - self._since
+        self.cpu_s[stage] = now - self._since
         self._since = now
 
 
 class CpuProfile:
-    """CPU and wall-clock seconds of a run, by station, and who worked: ``2 threads``."""
+    """CPU and wall-clock seconds of a run, by stage, and who worked: ``2 threads``."""
 
     def __init__(self, workers: str = "") -> None:
         self.workers = workers
@@ -36,8 +36,8 @@ class CpuProfile:
 
     def add(self, cpu_s: Mapping[str, float]) -> None:
         """Book what a worker's laps took."""
-        for station, seconds in cpu_s.items():
-            self.cpu_s[station] += seconds
+        for stage, seconds in cpu_s.items():
+            self.cpu_s[stage] += seconds
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -49,8 +49,8 @@ class CpuProfile:
             self.wall_s[stage] += perf_counter() - begin
 
     @contextmanager
-    def station(self, name: str) -> Iterator[None]:
-        """Book the CPU time of all threads of this process on a station while nothing else is at work."""
+    def stage(self, name: str) -> Iterator[None]:
+        """Book the CPU time of all threads of this process on a stage while nothing else is at work."""
         begin = process_time()
         try:
             yield
@@ -58,7 +58,7 @@ class CpuProfile:
             self.cpu_s[name] += process_time() - begin
 
     def rest_s(self) -> float:
-        """Return the CPU seconds of this process and of its ended workers that no station has booked: the start."""
+        """Return the CPU seconds of this process and of its ended workers that no stage has booked: the start."""
         used = os.times()
         total = used.user + used.system + used.children_user + used.children_system
         return max(total - sum(self.cpu_s.values()), 0.0)

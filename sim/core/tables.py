@@ -1,4 +1,4 @@
-"""The records that the stations hand to each other: column, dtype, unit and meaning, checked on write and on read."""
+"""The records that rooms hand to each other: column, dtype, unit and meaning, checked on write and on read."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ import numpy as np
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.engine.outcome import LEFT, RESOLVED, DeskOutcome
-from sim.feedback import FeedbackInputs, FeedbackParameters
-from sim.feedback import columns as level
+from sim.feedback import FeedbackInputs, FeedbackParameters, columns
 
 
 class ConservationError(ArithmeticError):
@@ -55,7 +54,7 @@ def accounts(
     sums = np.cumsum if every_minute else _total
     at = slice(None) if every_minute else slice(-1, None)
     ints, rails = outcome.feedback_ints, outcome.feedback_rails[:, :, at].transpose(1, 0, 2)
-    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(inputs.withdrawals), sums(ints[level.REQUESTS]))
+    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(inputs.withdrawals), sums(ints[columns.REQUESTS]))
     yield _requested(
         rails, sums(inputs.requests[:, 1] + inputs.requests[:, 3], axis=1) + _frightened(inputs, ints[:, at])
     )
@@ -81,21 +80,21 @@ def _tickets(outcome: DeskOutcome) -> Balance:
 
 def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Balance]:
     """Requests by where they stand, and attempts, of which a request may need several, by what became of them."""
-    refused = {"barred": ints[level.BARRED], "dropped": ints[level.DROPPED]}
+    refused = {"barred": ints[columns.BARRED], "dropped": ints[columns.DROPPED]}
     inside = {
-        "in review": sums[level.REVIEW_IN] - sums[level.REVIEWED],
-        "held": ints[level.HELD] - ints[level.RELEASED],
-        "waiting to be paid": sums[level.PAYOUT_IN] - sums[level.PAID],
-        "confirming": sums[level.PAID] - sums[level.FINAL],
-        "final": sums[level.FINAL],
+        "in review": sums[columns.REVIEW_IN] - sums[columns.REVIEWED],
+        "held": ints[columns.HELD] - ints[columns.RELEASED],
+        "waiting to be paid": sums[columns.PAYOUT_IN] - sums[columns.PAID],
+        "confirming": sums[columns.PAID] - sums[columns.FINAL],
+        "final": sums[columns.FINAL],
     }
     ended = {
-        "given up": ints[level.GAVE_UP],
-        "turned away": ints[level.TURNED_AWAY],
-        "to come again": ints[level.N_AGAIN],
+        "given up": ints[columns.GAVE_UP],
+        "turned away": ints[columns.TURNED_AWAY],
+        "to come again": ints[columns.N_AGAIN],
     }
-    failed = {"failed": ints[level.FAILED], "over the limit": ints[level.OVER_LIMIT]}
-    yield Balance("withdrawals", drawn + ints[level.PANICKED], ended | refused | inside)
+    failed = {"failed": ints[columns.FAILED], "over the limit": ints[columns.OVER_LIMIT]}
+    yield Balance("withdrawals", drawn + ints[columns.PANICKED], ended | refused | inside)
     yield Balance("attempts to withdraw", attempts, failed | refused | inside)
 
 
@@ -103,17 +102,17 @@ def _frightened(inputs: FeedbackInputs, ints: Ints) -> Ints:
     """Return by rail the money that those who have panicked by each minute asked for, in cents."""
     rails = np.arange(len(inputs.requests))[:, None]
     by_rail = np.where(inputs.panic_rail == rails, inputs.panic_cents, 0)
-    return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[level.PANICKED]]
+    return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[columns.PANICKED]]
 
 
 def _requested(rails: Ints, came: Ints) -> Balance:
     places = {
-        "given up, turned away, barred or dropped": rails[level.LOST_C],
-        "to come again": rails[level.AGAIN_C],
-        "in review": rails[level.REVIEW_IN_C] - rails[level.REVIEWED_C],
-        "held": rails[level.HELD_C],
-        "waiting to be paid": rails[level.PAYOUT_IN_C] - rails[level.PAID_C],
-        "paid": rails[level.PAID_C],
+        "given up, turned away, barred or dropped": rails[columns.LOST_C],
+        "to come again": rails[columns.AGAIN_C],
+        "in review": rails[columns.REVIEW_IN_C] - rails[columns.REVIEWED_C],
+        "held": rails[columns.HELD_C],
+        "waiting to be paid": rails[columns.PAYOUT_IN_C] - rails[columns.PAID_C],
+        "paid": rails[columns.PAID_C],
     }
     return Balance("cents asked for", came, places)
 
@@ -123,9 +122,9 @@ def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Ba
     owns = np.array([[rail.hot_cents >= 0] for rail in rules.rails])
     start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in rules.rails])
     places = {
-        "hot": rails[level.HOT_C],
-        "cold": rails[level.COLD_C],
-        "on the way": rails[level.TRANSIT_C],
-        "paid": rails[level.PAID_C] * owns,
+        "hot": rails[columns.HOT_C],
+        "cold": rails[columns.COLD_C],
+        "on the way": rails[columns.TRANSIT_C],
+        "paid": rails[columns.PAID_C] * owns,
     }
-    return Balance("cents in wallets", start + deposits * owns + np.zeros_like(rails[level.PAID_C]), places)
+    return Balance("cents in wallets", start + deposits * owns + np.zeros_like(rails[columns.PAID_C]), places)

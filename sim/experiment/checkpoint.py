@@ -25,7 +25,7 @@ from polars.exceptions import ComputeError
 from sim.experiment.store import ReplicationStore
 from sim.metrics.hourly import Series
 from sim.scenario.faults import ScenarioFaults
-from sim.scenario.loading import load as intake
+from sim.scenario.loading import load
 from sim.scenario.schema.scenario import Scenario
 
 _DECIDING = ("numpy", "scipy", "numba")
@@ -39,7 +39,7 @@ def identity(scenario: Scenario, *, seed: int) -> str:
     That is the resolved scenario, the content of its candle file, the seed, the sources of ``sim``, and the versions
     of Python and of the packages that compute.
     """
-    parts = [intake.sha256(scenario), _candles(scenario), str(seed), _sources(), platform.python_version()]
+    parts = [load.sha256(scenario), _candles(scenario), str(seed), _sources(), platform.python_version()]
     parts += [f"{name} {version(name)}" for name in _DECIDING]
     return sha256("\n".join(parts).encode("utf-8")).hexdigest()[:16]
 

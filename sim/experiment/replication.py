@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from sim.core.profiling import Laps
 from sim.demand import draw
-from sim.engine import compiled as engine_fast
-from sim.engine import reference as engine_simpy
+from sim.engine import compiled, reference
 from sim.engine.conservation import check_conservation
 from sim.engine.outcome import DeskOutcome
 from sim.metrics.hourly import Series, hourly
@@ -17,7 +16,7 @@ from sim.metrics.registry import measure
 from sim.model.model import Model
 from sim.numerics.streams import Streams
 
-ENGINES: dict[str, Callable[..., DeskOutcome]] = {"simpy": engine_simpy.simulate, "fast": engine_fast.simulate}
+ENGINES: dict[str, Callable[..., DeskOutcome]] = {"simpy": reference.simulate, "fast": compiled.simulate}
 AUTO = "fast"
 
 
@@ -36,7 +35,7 @@ class ReplicationPlan:
 
 @dataclass(frozen=True)
 class Finished:
-    """What comes out of one replication: its metrics, its hourly series, and the CPU seconds of each station."""
+    """What comes out of one replication: its metrics, its hourly series, and the CPU seconds of each stage."""
 
     number: int
     metrics: dict[str, float | None]

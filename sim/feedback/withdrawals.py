@@ -86,7 +86,7 @@ from sim.feedback.mechanisms.withdrawals import (
 
 @inlined
 def withdraw(lv, row):  # type: ignore[no-untyped-def]
-    """Take the requests of a minute, which stand in ``now``, through all stations; write the minute's columns."""
+    """Take the requests of a minute, which stand in ``now``, through all stages; write the minute's columns."""
     _pass_gateway(lv, row)
     if lv.numbers[0].countries_barred_share + lv.numbers[0].countries_breach_share > 0.0:
         _pass_countries(lv, row)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sim.core.clock import MINUTE_MS
 from sim.demand import CANDIDATE
-from sim.feedback import columns as level
+from sim.feedback import columns
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.replication import Observation
 from sim.scenario.schema.withdrawals import Mistakes
@@ -30,7 +30,7 @@ def _lawful(value: Callable[[Observation], float]) -> Callable[[Observation], Va
 
 def _breach_cost(observed: Observation) -> float:
     rules = observed.model.rules
-    return _grown(observed, level.BREACHES) * rules.countries.cents_per_breach / 100 if rules else 0.0
+    return _grown(observed, columns.BREACHES) * rules.countries.cents_per_breach / 100 if rules else 0.0
 
 
 def _mistakes(observed: Observation) -> Mistakes:
@@ -40,7 +40,7 @@ def _mistakes(observed: Observation) -> Mistakes:
 
 def _astray(observed: Observation) -> Values:
     """Return the money of both kinds together, and of each that the scenario has."""
-    kinds = {"address": level.WRONG_ADDRESS_C, "network": level.WRONG_NETWORK_C}
+    kinds = {"address": columns.WRONG_ADDRESS_C, "network": columns.WRONG_NETWORK_C}
     usd = {kind: _grown(observed, kinds[kind]) / 100 for kind in kinds if getattr(_mistakes(observed), kind)}
     return {"": sum(usd.values()) if usd else None} | usd
 
@@ -53,20 +53,22 @@ def _recovered(observed: Observation) -> Values:
     network = _mistakes(observed).network
     if network is None:
         return {"": None}
-    mine = (observed.demand.kind == CANDIDATE) & (observed.demand.stream == level.NETWORK_STREAM)
+    mine = (observed.demand.kind == CANDIDATE) & (observed.demand.stream == columns.NETWORK_STREAM)
     resolved = int(observed.measured(observed.outcome.resolved_ms[mine]).sum())
-    n, cents = (int(observed.outcome.feedback_ints[one, -1]) for one in (level.WRONG_NETWORK, level.WRONG_NETWORK_C))
+    n, cents = (
+        int(observed.outcome.feedback_ints[one, -1]) for one in (columns.WRONG_NETWORK, columns.WRONG_NETWORK_C)
+    )
     return {"": resolved * network.recovered_share * cents / n / 100 / observed.days if n else 0.0}
 
 
 METRICS: tuple[Metric, ...] = (
     Metric(
         "withdrawals_barred_per_day", "withdrawals/day", -1, "requests refused for the customer's country",
-        _lawful(lambda observed: _grown(observed, level.BARRED)),
+        _lawful(lambda observed: _grown(observed, columns.BARRED)),
     ),
     Metric(
         "compliance_breaches_per_day", "breaches/day", -1, "requests that a country forbids and that passed its check",
-        _lawful(lambda observed: _grown(observed, level.BREACHES)),
+        _lawful(lambda observed: _grown(observed, columns.BREACHES)),
     ),
     Metric(
         "compliance_cost_per_day", "US dollars/day", -1, "fines and legal costs of those breaches",

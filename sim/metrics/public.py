@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.core.clock import DAY_MS, MINUTE_MS
-from sim.feedback import columns as level
+from sim.feedback import columns
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.counts import COMPLAINT
 from sim.metrics.observation.replication import Observation
@@ -22,12 +22,12 @@ def _minutes(observed: Observation, column: int) -> int:
 
 
 def _copied(observed: Observation) -> Values:
-    return {"": _minutes(observed, level.COPIES) / observed.days if observed.model.scenario.copies else None}
+    return {"": _minutes(observed, columns.COPIES) / observed.days if observed.model.scenario.copies else None}
 
 
 def all_posts(observed: Observation) -> float:
     """Return all measured public posts: direct complaints, posts that name no ticket, and copies."""
-    copies = _minutes(observed, level.COPIES) if observed.model.scenario.copies else 0
+    copies = _minutes(observed, columns.COPIES) if observed.model.scenario.copies else 0
     return float(observed.totals[COMPLAINT].sum()) + posts(observed) + copies
 
 
@@ -42,7 +42,7 @@ def _peak_day(observed: Observation) -> Values:
     for times in (observed.complaint_ms, inputs.posts_ms, inputs.campaign_ms):
         by_day += np.bincount((times[observed.measured(times)] - observed.from_ms) // DAY_MS, minlength=days)
     if observed.model.scenario.copies:
-        copies = observed.outcome.feedback_ints[level.COPIES, observed.from_ms // MINUTE_MS :]
+        copies = observed.outcome.feedback_ints[columns.COPIES, observed.from_ms // MINUTE_MS :]
         by_day += copies.reshape(days, -1).sum(axis=1)
     return {"": float(by_day.max())}
 
@@ -80,14 +80,14 @@ def _spam(observed: Observation) -> Values:
 def _trust_low(observed: Observation) -> Values:
     if observed.model.scenario.trust is None or not observed.outcome.feedback_floats.size:
         return {"": None}
-    return {"": float(observed.outcome.feedback_floats[level.TRUST, observed.from_ms // MINUTE_MS :].min())}
+    return {"": float(observed.outcome.feedback_floats[columns.TRUST, observed.from_ms // MINUTE_MS :].min())}
 
 
 def _ran(observed: Observation) -> Values:
     rules = observed.model.rules
     if observed.model.scenario.run is None or rules is None or not rules.panic.depositors:
         return {"": None}
-    return {"": int(observed.outcome.feedback_ints[level.PANICKED, -1]) / rules.panic.depositors}
+    return {"": int(observed.outcome.feedback_ints[columns.PANICKED, -1]) / rules.panic.depositors}
 
 
 METRICS: tuple[Metric, ...] = (

@@ -12,7 +12,7 @@ import polars as pl
 
 from sim.core import tables
 from sim.core.tables import ARRIVALS, REPLICATIONS, TICKETS
-from sim.experiment import hourly_table as series_table
+from sim.experiment import hourly_table
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import judge
 from sim.experiment.hourly_table import Hourly
@@ -43,7 +43,7 @@ def write_run(
     """
     from sim.output.plots import figures, save
 
-    booked = run.profile.station
+    booked = run.profile.stage
     with whole(folder) as place:
         info = describe(run, source=source, sets=sets, notes=notes)
         _json(place / "run.json", info)
@@ -51,7 +51,7 @@ def write_run(
             _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
             tables.write(replication_table(run.replications), place / "replications.parquet", REPLICATIONS)
         with booked("write series"):
-            series_table.write(run.hourly, place / "series.parquet")
+            hourly_table.write(run.hourly, place / "series.parquet")
         with booked("write tickets"):
             shown = range(len(run.replications) if all_tickets else 1)
             tables.stream((ticket_table(run.observed(index)) for index in shown), place / "tickets.parquet", TICKETS)
@@ -104,7 +104,7 @@ def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
 
     saved = read_run(folder)
     scenario = from_resolved(saved.info["scenario"], file=str(folder / "run.json"))
-    hourly = series_table.of_file(folder / "series.parquet")
+    hourly = hourly_table.of_file(folder / "series.parquet")
     page = report_page(folder, saved.info, scenario, saved.metrics, hourly, verdict=verdict)
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.selfcheck import feedback as living
-from sim.selfcheck import networks, public, queues
-from sim.selfcheck import time_varying as changing
+from sim.selfcheck import feedback, networks, public, queues, time_varying
 from sim.selfcheck.check import Check, Compared, Result, run_check
 
 __all__ = ["Check", "Compared", "Result", "checks", "run_check", "selfcheck"]
@@ -17,7 +15,7 @@ __all__ = ["Check", "Compared", "Result", "checks", "run_check", "selfcheck"]
 
 def checks() -> tuple[Check, ...]:
     """Return every check."""
-    return tuple(check for subject in (queues, networks, changing, public, living) for check in subject.checks())
+    return tuple(check for subject in (queues, networks, time_varying, public, feedback) for check in subject.checks())
 
 
 def selfcheck(*, seed: int = 1) -> Iterator[Result]:

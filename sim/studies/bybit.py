@@ -17,7 +17,7 @@ import numpy as np
 
 from sim.api import run
 from sim.core.clock import DAY_MS, MINUTE_MS
-from sim.feedback import columns as level
+from sim.feedback import columns
 from sim.metrics.observation.replication import Observation
 from sim.scenario import load
 
@@ -54,24 +54,26 @@ def begins(observed: Observation) -> int:
 def left(observed: Observation) -> np.ndarray:
     """Return by the minute the requests that are not paid yet: in review and in the payout lines."""
     rails = observed.outcome.feedback_rails.sum(axis=0)
-    return rails[level.REVIEW_IN] - rails[level.REVIEWED] + rails[level.PAYOUT_IN] - rails[level.PAID]
+    return rails[columns.REVIEW_IN] - rails[columns.REVIEWED] + rails[columns.PAYOUT_IN] - rails[columns.PAID]
 
 
 def assets_bn(observed: Observation, minute: int) -> float:
     """Return the money in all wallets, hot, cold and on its way between them."""
-    return float(observed.outcome.feedback_rails[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C], minute].sum() / BN)
+    return float(
+        observed.outcome.feedback_rails[:, [columns.HOT_C, columns.COLD_C, columns.TRANSIT_C], minute].sum() / BN
+    )
 
 
 def out_bn(observed: Observation, minute: int) -> float:
     """Return the money paid within a day."""
-    paid = observed.outcome.feedback_rails[:, level.PAID_C].sum(axis=0)
+    paid = observed.outcome.feedback_rails[:, columns.PAID_C].sum(axis=0)
     return float((paid[minute + DAY] - paid[minute]) / BN)
 
 
 def paid_after_h(observed: Observation, *, reviewed: bool) -> float:
     """Return the hours until the last who asked in the ten hours is paid, or leaves the review."""
     rails, end = observed.outcome.feedback_rails, begins(observed) + TEN_HOURS
-    into, out = (level.REVIEW_IN, level.REVIEWED) if reviewed else (level.PAYOUT_IN, level.PAID)
+    into, out = (columns.REVIEW_IN, columns.REVIEWED) if reviewed else (columns.PAYOUT_IN, columns.PAID)
     last = max(int(np.searchsorted(rail[out], rail[into, end - 1])) for rail in rails)
     return (last - begins(observed)) / 60
 

@@ -58,7 +58,7 @@ def drawing(top: str) -> list[str]:
 
 def rooms_below(top: str, room: str) -> list[str]:
     """Return a room and the rooms within it, as paths."""
-    inner = sorted(path.parent for path in (ROOT / top / room).glob("*/__init__.py"))
+    inner = sorted(path.parent for path in (ROOT / top / room).rglob("*/__init__.py"))
     return [f"{top}/{room}", *(path.relative_to(ROOT).as_posix() for path in inner)]
 
 

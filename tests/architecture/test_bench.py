@@ -20,7 +20,7 @@ from tests.bench.bench_size import Size
 from tests.bench.size_plot import draw
 from tests.bench.timing import Used, process, turns
 
-STATIONS = {"draw": 0.010, "engine": 0.002, "metrics": 0.004, "series": 0.001}
+STAGES = {"draw": 0.010, "engine": 0.002, "metrics": 0.004, "series": 0.001}
 
 
 def test_models_take_turns_and_the_first_turn_does_not_count() -> None:
@@ -52,7 +52,7 @@ def test_a_process_that_must_end_well_is_refused_otherwise() -> None:
 def made_turns() -> list[dict[str, Turn]]:
     """Return three turns of plain SimPy and the compiled engine: 2, 3 and 4 s against 16 ms and a series of 1 ms."""
     return [
-        {"plain": Turn({"all": seconds}, (100 + n, 20, 5)), "compiled": Turn(STATIONS, (101 - n, 21, 4))}
+        {"plain": Turn({"all": seconds}, (100 + n, 20, 5)), "compiled": Turn(STAGES, (101 - n, 21, 4))}
         for n, seconds in enumerate((2.0, 4.0, 3.0))
     ]
 
@@ -75,10 +75,10 @@ def test_where_the_time_goes_by_hand() -> None:
 
 
 def test_the_cost_of_the_living_market_by_hand() -> None:
-    half = {station: seconds / 2 for station, seconds in STATIONS.items()}
-    models = {"SimPy, desk alone": half, "SimPy, baseline": STATIONS, "compiled, desk alone": half}
+    half = {station: seconds / 2 for station, seconds in STAGES.items()}
+    models = {"SimPy, desk alone": half, "SimPy, baseline": STAGES, "compiled, desk alone": half}
     turn = {name: Turn(cpu_s, (1, 1, 1)) for name, cpu_s in models.items()}
-    turn["compiled, baseline"] = Turn(STATIONS | {"draw": 0.011}, (1, 1, 1))
+    turn["compiled, baseline"] = Turn(STAGES | {"draw": 0.011}, (1, 1, 1))
     rows = [line.split() for line in bench_living.table([turn])]
     assert rows[1][-7:] == ["8.0", "16.0", "2.00", "at", "most", "2:", "yes"]
     assert rows[2][-3:] == ["1.0", "2.0", "2.00"]
@@ -155,7 +155,7 @@ def test_a_size_is_measured_in_a_process_of_its_own() -> None:
     assert isinstance(one, Size)
     assert 500 < one.tickets < 2000
     assert 0 < one.occupancy < 1
-    assert one.cpu_s.keys() == set(bench_size.STATIONS)
+    assert one.cpu_s.keys() == set(bench_size.STAGES)
     assert len(bench_size.table([one])) == 2
 
 
@@ -187,7 +187,7 @@ def test_the_fit_is_least_squares_on_logarithms() -> None:
 def test_the_picture_shows_the_slopes(tmp_path: Path) -> None:
     sizes = [
         Size(users, span, tickets=days * users / 1000, occupancy=0.8, peak_mb=200.0 + days, cpu_s=dict.fromkeys(
-            bench_size.STATIONS, (days * users) ** 0.8 / 1e6))
+            bench_size.STAGES, (days * users) ** 0.8 / 1e6))
         for users in bench_size.USERS
         for span, days in bench_size.SPANS.items()
     ]  # fmt: skip

@@ -15,13 +15,20 @@ from pathlib import PurePosixPath
 import pytest
 
 from tests.architecture.floors import FLOORS, page
-from tests.architecture.sources import ROOT, imports, is_module, name_of, parsed, project_files, python_files
-
-FACES = (
-    "sim/__init__.py",
-    "loadtests/__init__.py",
-    *(f"loadtests/{n}.py" for n in ("answers", "api", "payload", "signing")),
+from tests.architecture.sources import (
+    ROOT,
+    imports,
+    is_module,
+    modules,
+    name_of,
+    nodes,
+    parsed,
+    project_files,
+    python_files,
 )
+
+DIALECT_DOORS = tuple(f"loadtests/{name}.py" for name in ("answers", "api", "payload", "signing"))
+FACES = ("sim/__init__.py", "loadtests/__init__.py", *DIALECT_DOORS)
 """Files that hand on what others define; nobody inside imports them."""
 
 
@@ -30,6 +37,13 @@ DOORS = {
     "sim.engine.compiled": ("sim/engine/", "sim/experiment/replication.py"),
 }
 """Modules that few may open, with those who may. Whoever measures reads ``sim.engine.outcome``."""
+ENGINE_FREE = (
+    "sim/metrics/", "sim/output/plots/", "sim/output/report/", "sim/output/presentation/", "sim/output/saved_run.py",
+    "sim/experiment/analysis/",
+)  # fmt: skip
+"""Files that reach no engine, however far one follows their imports."""
+STARRED = (*FACES, "sim/feedback/columns.py", "loadtests/dialect/__init__.py")
+"""Files that hand on all names of others."""
 
 SHARED = ("sim.core.clock", "sim.core.tables")
 """What the load test may import of the model; all else it reads from a run's files."""
@@ -55,7 +69,7 @@ def floor_faults(path: str, tree: ast.AST) -> Iterator[str]:
     mine = name_of(path)
     top, here = mine.partition(".")[0], room(mine)
     if top not in FLOORS or path in FACES or here == "staging":
-        yield from _staging_faults(path, tree)
+        yield from _apart(path, tree)
         return
     at = floor_of(top, here)
     if at is None:
@@ -66,6 +80,8 @@ def floor_faults(path: str, tree: ast.AST) -> Iterator[str]:
         there = room(module)
         if module == top:
             yield f"line {line} imports {top}'s public face; import the module that defines it"
+        elif top == "loadtests" and there == "staging" and here != "cli":
+            yield f"line {line} imports {module}; the reference server is started by the command line alone"
         elif module.startswith(f"{top}.") and there not in (here, "staging") and is_module(module):
             below = floor_of(top, there)
             if below is None or below >= at:
@@ -75,11 +91,14 @@ def floor_faults(path: str, tree: ast.AST) -> Iterator[str]:
                 )
 
 
-def _staging_faults(path: str, tree: ast.AST) -> Iterator[str]:
-    if path.startswith("loadtests/staging/"):
-        for module, line, _ in imports(tree):
-            if module.partition(".")[0] in FLOORS and not module.startswith("loadtests.staging"):
-                yield f"line {line} imports {module}; the reference server knows neither the model nor the load test"
+def _apart(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield what the files on no floor may not import: the reference server, and the doors of dialects."""
+    for module, line, _ in imports(tree):
+        ours = module.partition(".")[0] in FLOORS
+        if path.startswith("loadtests/staging/") and ours and not module.startswith("loadtests.staging"):
+            yield f"line {line} imports {module}; the reference server knows neither the model nor the load test"
+        if path in DIALECT_DOORS and ours and not module.startswith("loadtests.dialect."):
+            yield f"line {line} imports {module}; a door hands on loadtests.dialect alone"
 
 
 def border_faults(path: str, tree: ast.AST) -> Iterator[str]:
@@ -94,6 +113,17 @@ def border_faults(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"line {line} imports tests; what both need belongs to sim or loadtests"
         if path.startswith("sim/") and module in DOORS and not path.startswith(DOORS[module]):
             yield f"line {line} imports {module}; read its outcome's tables (sim.engine.outcome) instead"
+
+
+def form_faults(path: str, tree: ast.AST) -> Iterator[str]:
+    """Yield the forms of import that hide what is used: whole packages under a name, and stars."""
+    for node, _ in nodes(tree):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and path not in STARRED:
+            yield f"line {node.lineno} imports *; name what you need"
+        if isinstance(node, ast.Import) and path.startswith(("sim/", "loadtests/")):
+            for name in modules(node):
+                if name.partition(".")[0] in FLOORS:
+                    yield f"line {node.lineno} imports {name} as a whole; write from ... import"
 
 
 def loan_faults(path: str, tree: ast.AST) -> Iterator[str]:
@@ -116,6 +146,17 @@ def circles(files: Mapping[str, ast.AST]) -> list[str]:
     except CycleError as error:
         return [f"{' -> '.join(error.args[1])} is a circle; move what both need into a module below them"]
     return []
+
+
+def reached(files: Mapping[str, ast.AST], start: str) -> set[str]:
+    """Return every module that one reaches from another by following imports, those inside functions too."""
+    graph = {name_of(path): {one.module for one in imports(tree) if not one.for_types} for path, tree in files.items()}
+    found, ahead = set(), [start]
+    while ahead:
+        new = graph.get(ahead.pop(), set()) - found
+        found |= new
+        ahead += new
+    return found
 
 
 def _same_room(one: str, other: str) -> bool:
@@ -152,7 +193,12 @@ def faults(path: str, source: str) -> list[str]:
     tree = ast.parse(source)
     return [
         f"{path}: {fault}"
-        for fault in (*floor_faults(path, tree), *border_faults(path, tree), *loan_faults(path, tree))
+        for fault in (
+            *floor_faults(path, tree),
+            *border_faults(path, tree),
+            *form_faults(path, tree),
+            *loan_faults(path, tree),
+        )
     ]
 
 
@@ -166,8 +212,15 @@ def test_every_file_keeps_its_floor(top: str) -> None:
 
 
 def test_no_module_imports_itself_round_a_corner() -> None:
-    files = python_files("sim", "loadtests")
-    assert not circles({path: parsed(path) for path in files if not path.startswith(("sim/output/",))})
+    assert not circles({path: parsed(path) for path in python_files("sim", "loadtests")})
+
+
+def test_what_is_measured_and_shown_is_free_of_the_engines_however_far_one_follows() -> None:
+    files = {path: parsed(path) for path in python_files("sim")}
+    for path in files:
+        if path.startswith(ENGINE_FREE):
+            found = reached(files, name_of(path)) & set(DOORS)
+            assert not found, f"{path} reaches {found}; read the engine's tables instead"
 
 
 def test_no_room_is_crowded() -> None:
@@ -217,7 +270,7 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
         ("sim/metrics/desk.py", "def f():\n    from sim.output import explain", "line 2: metrics (floor 6)"),
         (
             "sim/numerics/streams.py",
-            "from sim.feedback.state import Levels",
+            "from sim.feedback.state import FeedbackState",
             "(floor 2) imports sim.feedback.state (floor 2)",
         ),
         ("sim/theory/queues.py", "from sim.core.clock import HOUR_MS", "take what you need as an argument"),
@@ -242,6 +295,10 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
             "from tests.replay.test_replay import start",
             "move what both need to tests/support",
         ),
+        ("loadtests/core/numbers.py", "from loadtests.staging.http import app", "by the command line alone"),
+        ("loadtests/answers.py", "from loadtests.cli import main", "hands on loadtests.dialect alone"),
+        ("sim/metrics/desk.py", "from sim.engine.outcome import *", "imports *"),
+        ("sim/metrics/desk.py", "import sim.engine as e", "as a whole"),
         ("loadtests/staging/http/app.py", "from sim.core.clock import NEVER", "neither the model"),
         ("loadtests/staging/http/app.py", "from loadtests.dialect.contract import Dialect", "neither the model"),
     ],
@@ -279,6 +336,14 @@ def test_a_circle_is_found_also_through_a_function_or_between_rooms_for_types() 
         streams: ast.parse("from sim.core import clock"),
     }
     assert circles(crossing)
+
+
+def test_an_engine_is_found_behind_another_module() -> None:
+    files = {
+        "sim/metrics/desk.py": ast.parse("def f():\n    from sim.engine import conservation"),
+        "sim/engine/conservation.py": ast.parse("from sim.engine import compiled"),
+    }
+    assert "sim.engine.compiled" in reached(files, "sim.metrics.desk")
 
 
 def test_a_thirteenth_file_is_named() -> None:

@@ -82,8 +82,17 @@ def speech_faults(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}: hash() of text is salted anew by each process; use hashlib"  # type: ignore[attr-defined]
         if words & READS_CLOCK and path.startswith("sim/") and not within(path, CLOCK_READERS):
             yield f"line {node.lineno} reads a clock; the model knows only simulated time"  # type: ignore[attr-defined]
-        if words & {("import_module",), ("__import__",)} and not within(path, BY_NAME):
+        if _by_name(words) and not within(path, BY_NAME):
             yield f"line {node.lineno} imports by name, which no wall can see; write an import"  # type: ignore[attr-defined]
+
+
+def _by_name(words: set[tuple[str, ...]]) -> bool:
+    """Return whether a node's words import or run something by its name."""
+    tails = {one[-1] for one in words}
+    roots = {one[0].partition(".")[0] for one in words} - {"importlib.metadata"}
+    if any(one[0] == "importlib.metadata" for one in words):
+        roots -= {"importlib"}
+    return bool(tails & {"import_module", "__import__", "exec", "eval"} or roots & {"importlib", "runpy", "pkgutil"})
 
 
 def _names(node: ast.AST) -> set[tuple[str, ...]]:
@@ -95,7 +104,7 @@ def _names(node: ast.AST) -> set[tuple[str, ...]]:
     if isinstance(node, ast.ImportFrom):
         return {(node.module or "", alias.name) for alias in node.names}
     if isinstance(node, ast.Import):
-        return {tuple(alias.name.split(".")[:2]) for alias in node.names if "." in alias.name}
+        return {tuple(alias.name.split(".")[:2]) for alias in node.names}
     return set()
 
 
@@ -181,6 +190,10 @@ MANY = "def many(self, a, b, c, d, *, e, f, g, h, i): ..."
             "from importlib import import_module\nimport_module('sim.engine')",
             "imports by name",
         ),
+        ("sim/metrics/hourly.py", "import importlib\nimportlib.import_module('sim.cli')", "imports by name"),
+        ("sim/metrics/hourly.py", "from importlib import import_module as im", "imports by name"),
+        ("sim/metrics/hourly.py", "import runpy", "imports by name"),
+        ("sim/metrics/hourly.py", "exec('import sim.cli')", "imports by name"),
         ("sim/__init__.py", "import numpy", "at once"),
         ("sim/cli/options.py", "from sim.scenario import load", "at once"),
         ("loadtests/transport/driver.py", "import locust", "imports locust"),

@@ -30,7 +30,7 @@ from tests.bench.timing import compiled_first, finished, turns
 
 HERE = Path(__file__).parent
 DAYS, TURNS, COMPILED_EACH = 30, 7, 5
-STATIONS = ("draw", "engine", "metrics", "series")
+STAGES = ("draw", "engine", "metrics", "series")
 Handled = tuple[int, int, int]
 
 
@@ -61,16 +61,16 @@ ROWS = (
     Row("plain SimPy: a process for each ticket", "plain"),
     Row("plain SimPy, reduced to Ciw's part", "plain, reduced", base="plain, reduced"),
     Row("Ciw on that part, against the row above", "Ciw", base="plain, reduced"),
-    Row("SimPy engine: draw, engine", "SimPy", STATIONS[:2], goal="8"),
-    Row("  and metrics", "SimPy", STATIONS[:3]),
-    Row("  live levels: draw, engine", "SimPy, levels", STATIONS[:2], goal="6"),
-    Row("  and metrics", "SimPy, levels", STATIONS[:3]),
-    Row("compiled engine: engine alone", "compiled", STATIONS[1:2]),
-    Row("  whole replication: draw, engine, metrics", "compiled", STATIONS[:3], goal="100, aim 250"),
-    Row("  and hourly series", "compiled", STATIONS),
-    Row("  live levels: engine alone", "compiled, levels", STATIONS[1:2]),
-    Row("  live levels: draw, engine, metrics", "compiled, levels", STATIONS[:3]),
-    Row("  and hourly series", "compiled, levels", STATIONS),
+    Row("SimPy engine: draw, engine", "SimPy", STAGES[:2], goal="8"),
+    Row("  and metrics", "SimPy", STAGES[:3]),
+    Row("  live levels: draw, engine", "SimPy, levels", STAGES[:2], goal="6"),
+    Row("  and metrics", "SimPy, levels", STAGES[:3]),
+    Row("compiled engine: engine alone", "compiled", STAGES[1:2]),
+    Row("  whole replication: draw, engine, metrics", "compiled", STAGES[:3], goal="100, aim 250"),
+    Row("  and hourly series", "compiled", STAGES),
+    Row("  live levels: engine alone", "compiled, levels", STAGES[1:2]),
+    Row("  live levels: draw, engine, metrics", "compiled, levels", STAGES[:3]),
+    Row("  and hourly series", "compiled, levels", STAGES),
 )
 
 
@@ -138,7 +138,7 @@ def ours(model: Model, engine: str, each: int = 1) -> Contender:
     """Return one of our engines; a turn is the mean of ``each`` replications, handled are the tickets of the first."""
 
     def lazy_property(seed: int) -> Turn:
-        cpu_s, first = dict.fromkeys(STATIONS, 0.0), None
+        cpu_s, first = dict.fromkeys(STAGES, 0.0), None
         for replication in range(each):
             laps = Laps()
             observed = observe(model, seed=seed, replication=replication, engine=engine, laps=laps)
@@ -146,7 +146,7 @@ def ours(model: Model, engine: str, each: int = 1) -> Contender:
             laps.mark("metrics")
             hourly(observed)
             laps.mark("series")
-            cpu_s = {station: cpu_s[station] + laps.cpu_s[station] / each for station in STATIONS}
+            cpu_s = {stage: cpu_s[stage] + laps.cpu_s[stage] / each for stage in STAGES}
             first = (
                 first or observed.outcome
             )  # no other is kept: whoever keeps them all works in fresh memory each time
@@ -167,7 +167,7 @@ def table(done: Sequence[dict[str, Turn]]) -> list[str]:
     for row in ROWS:
         if row.model not in done[0]:
             continue
-        used = [sum(turn[row.model].cpu_s[station] for station in row.stations) for turn in done]
+        used = [sum(turn[row.model].cpu_s[stage] for stage in row.stations) for turn in done]
         base = [turn[row.base].cpu_s["all"] for turn in done]
         each = [b / u for b, u in zip(base, used, strict=True)]
         ratio = median(base) / median(used)
@@ -184,9 +184,9 @@ def _short(ratio: float) -> str:
 def places(done: Sequence[dict[str, Turn]]) -> list[str]:
     """Return a line for each of our models: CPU ms by station."""
     ours = [name for name in done[0] if name.startswith(("SimPy", "compiled"))]
-    lines = [f"{'':18}" + "".join(f"{station:>10}" for station in STATIONS)]
+    lines = [f"{'':18}" + "".join(f"{stage:>10}" for stage in STAGES)]
     for name in ours:
-        each = (1000 * median(turn[name].cpu_s[station] for turn in done) for station in STATIONS)
+        each = (1000 * median(turn[name].cpu_s[stage] for turn in done) for stage in STAGES)
         lines.append(f"{name:18}" + "".join(f"{used:10.1f}" for used in each))
     return lines
 

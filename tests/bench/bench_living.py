@@ -15,7 +15,7 @@ from statistics import median
 from sim.core.memory import share_memory
 from sim.model.model import build
 from sim.scenario import Scenario, load
-from tests.bench.bench_engine import STATIONS, Contender, Turn, ours
+from tests.bench.bench_engine import STAGES, Contender, Turn, ours
 from tests.bench.timing import compiled_first, turns
 
 LIVING = ("withdrawals", "rumour", "copies", "listening", "trust", "run", "gateway")
@@ -52,9 +52,9 @@ def table(done: Sequence[dict[str, Turn]]) -> list[str]:
     """Return a row for each engine and part of a replication: both medians, their ratio, and the goal."""
     lines = [f"{'':34} {'desk':>8} {'baseline':>9}  {'ratio':>6}  goal"]
     for engine in ("SimPy", "compiled"):
-        for label, stations in (("draw, engine, metrics", STATIONS[:3]), ("engine alone", STATIONS[1:2])):
+        for label, stations in (("draw, engine, metrics", STAGES[:3]), ("engine alone", STAGES[1:2])):
             desk, whole = (
-                median(sum(turn[f"{engine}, {name}"].cpu_s[station] for station in stations) for turn in done)
+                median(sum(turn[f"{engine}, {name}"].cpu_s[stage] for stage in stations) for turn in done)
                 for name in ("desk alone", "baseline")
             )
             goal = f"at most {MOST:g}: {'yes' if whole <= MOST * desk else 'NO'}" if len(stations) > 1 else ""

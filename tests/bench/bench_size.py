@@ -27,7 +27,7 @@ from tests.bench.timing import ROOT, compiled_first, process
 BASE_USERS = 10_000_000
 USERS = (1_000_000, BASE_USERS)
 SPANS = {"1 day": 1, "1 week": 7, "4 weeks": 28, "13 weeks": 91, "1 year": 365}
-STATIONS = ("draw", "engine", "metrics")
+STAGES = ("draw", "engine", "metrics")
 LIMIT_S, LIMIT_GB = 600, 20
 ENOUGH_S, MOST = 3.0, 7
 PICTURE = ROOT / "results" / "gallery" / "size.png"
@@ -87,7 +87,7 @@ def replicated(users: int, days: int) -> dict[str, object]:
     metrics = done[0].metrics
     tickets, occupancy = metrics["tickets_new_per_day"], metrics["occupancy"]
     assert tickets is not None
-    cpu_s = {station: median(one.cpu_s[station] for one in done) for station in STATIONS}
+    cpu_s = {stage: median(one.cpu_s[stage] for one in done) for stage in STAGES}
     return {"tickets": tickets * days, "occupancy": occupancy, "cpu_s": cpu_s}
 
 
@@ -115,10 +115,10 @@ def _whole(number: float) -> int:
 
 def table(sizes: Sequence[Size]) -> list[str]:
     """Return a line for each size."""
-    head = "".join(f"{station:>10}" for station in STATIONS)
+    head = "".join(f"{stage:>10}" for stage in STAGES)
     lines = [f"{'users':>11}  {'span':8} {'tickets':>10} {'occupancy':>10}{head}{'all':>10} {'MB':>7}"]
     for one in sizes:
-        places = "".join(f"{1000 * one.cpu_s[station]:10,.1f}" for station in STATIONS)
+        places = "".join(f"{1000 * one.cpu_s[stage]:10,.1f}" for stage in STAGES)
         start = f"{one.users:11,}  {one.span:8} {one.tickets:10,.0f} {one.occupancy:10.2f}"
         lines.append(f"{start}{places}{1000 * one.all_s:10,.1f} {one.peak_mb:7,.0f}")
     return lines

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sim.output.plots.style import BLACK, BLUE, GREY, ORANGE, RED, finish, line_key, log_axis, new_figure, panel
-from tests.bench.bench_size import STATIONS, Size, finding, fit
+from tests.bench.bench_size import STAGES, Size, finding, fit
 
-COLOURS = dict(zip(STATIONS, (ORANGE, BLUE, RED), strict=True))
+COLOURS = dict(zip(STAGES, (ORANGE, BLUE, RED), strict=True))
 MARKERS = ("^", "o")
 
 
@@ -24,7 +24,7 @@ def draw(sizes: Sequence[Size], path: Path) -> Figure:
     whole, stations, memory = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
     groups = [[one for one in sizes if one.users == users] for users in sorted({one.users for one in sizes})]
     _curves(whole, "CPU time of one replication", "CPU ms", groups, {BLACK: lambda one: 1000 * one.all_s})
-    by_station = {colour: _station_ms(station) for station, colour in COLOURS.items()}
+    by_station = {colour: _station_ms(stage) for stage, colour in COLOURS.items()}
     _curves(stations, "By station", "CPU ms", groups, by_station)
     _curves(memory, "Peak memory of the process", "MB", groups, {BLACK: lambda one: one.peak_mb})
     for mine, above in zip(groups, (True, False), strict=False):
@@ -33,7 +33,7 @@ def draw(sizes: Sequence[Size], path: Path) -> Figure:
     key = [
         *(_marker_key(mine, marker) for mine, marker in zip(groups, MARKERS, strict=False)),
         line_key(GREY, "least squares", "--"),
-        *(line_key(colour, station) for station, colour in COLOURS.items()),
+        *(line_key(colour, stage) for stage, colour in COLOURS.items()),
     ]
     told = finding(sizes)
     figure = finish(figure, told, _small_print(groups), key)
@@ -59,8 +59,8 @@ def _curves(
     axis.set_xlabel("tickets opened, the bot's included", fontsize=8.5)
 
 
-def _station_ms(station: str) -> Callable[[Size], float]:
-    return lambda one: 1000 * one.cpu_s[station]
+def _station_ms(stage: str) -> Callable[[Size], float]:
+    return lambda one: 1000 * one.cpu_s[stage]
 
 
 def _count(value: float, _: object) -> str:

@@ -208,10 +208,10 @@ import json
 from random import Random
 from tests.tools.swarm import run
 from tests.support.worlds import random_world
-from sim.engine import compiled as engine_fast
+from sim.engine import compiled as twin
 from sim.core.jit import cache_folder
-run(engine_fast.simulate, random_world(Random(0)))
-stats = engine_fast._run.stats
+run(twin.simulate, random_world(Random(0)))
+stats = twin._run.stats
 hits, misses = sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
 print(json.dumps([hits, misses, str(cache_folder()), str(stats.cache_path)]))
 """

@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sim.core.clock import NEVER
-from sim.engine import compiled as engine_fast
+from sim.engine import compiled
 from sim.engine import reference as engine
 from sim.engine.outcome import DeskOutcome
 from sim.feedback import FeedbackParameters, RailParameters, RumourParameters
@@ -59,21 +59,21 @@ def test_the_engines_make_the_same_of_a_swarm_of_worlds_that_meets_every_feature
 @settings(max_examples=300, deadline=None, derandomize=True, phases=(Phase.generate, Phase.shrink))
 @given(st.randoms(use_true_random=False).map(random_world))
 def test_the_engines_make_the_same_of_worlds_that_shrink(world: Small) -> None:
-    assert disagreement(world, run(engine.simulate, world), engine_fast.simulate) == []
+    assert disagreement(world, run(engine.simulate, world), compiled.simulate) == []
 
 
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The room of each floor that the compiled engine makes, which begins with the least there can be."""
     made: list[int] = []
-    arrays_of = engine_fast.arrays_of
+    arrays_of = compiled.arrays_of
 
     def noting(*args: object, room: int, **more: object) -> object:
         made.append(room)
         return arrays_of(*args, room=room, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine_fast, "arrays_of", noting)
-    monkeypatch.setattr(engine_fast, "_ROOM", 0)
+    monkeypatch.setattr(compiled, "arrays_of", noting)
+    monkeypatch.setattr(compiled, "_ROOM", 0)
     return made
 
 
@@ -83,7 +83,7 @@ def test_busy_worlds_are_the_same_and_their_heaps_grow(rooms: list[int]) -> None
         world = busy_world(seed)
         outcome = run(engine.simulate, world)
         rooms.clear()
-        assert disagreement(world, outcome, engine_fast.simulate) == [], f"busy_world({seed})"
+        assert disagreement(world, outcome, compiled.simulate) == [], f"busy_world({seed})"
         assert rooms == sorted(set(rooms))
         tickets += int((outcome.opened_ms < NEVER).sum())
         grown += len(rooms) > 1
@@ -100,12 +100,12 @@ def test_small_worlds_are_the_same_when_their_heaps_must_grow(rooms: list[int]) 
 
 def test_two_threads_make_the_same_as_one_after_the_other() -> None:
     worlds = [busy_world(seed) for seed in BUSY[:16]]
-    alone = [run(engine_fast.simulate, world) for world in worlds]
+    alone = [run(compiled.simulate, world) for world in worlds]
     start = Barrier(2)
 
     def work(order: list[int]) -> dict[int, DeskOutcome]:
         start.wait()
-        return {i: run(engine_fast.simulate, worlds[i]) for _ in range(3) for i in order}
+        return {i: run(compiled.simulate, worlds[i]) for _ in range(3) for i in order}
 
     forth, back = list(range(len(worlds))), list(reversed(range(len(worlds))))
     with ThreadPoolExecutor(2) as pool:
@@ -116,7 +116,7 @@ def test_two_threads_make_the_same_as_one_after_the_other() -> None:
 def test_an_engine_leaves_its_inputs_as_they_were() -> None:
     for seed in range(100):
         world, untouched = random_world(Random(seed)), random_world(Random(seed))
-        for simulate in (engine.simulate, engine_fast.simulate):
+        for simulate in (engine.simulate, compiled.simulate):
             run(simulate, world)
             for mine, was in ((world.demand, untouched.demand), (world.desk, untouched.desk)):
                 for name, value in vars(was).items():
@@ -132,8 +132,8 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
     wide.setflags(write=False)
     small = Small(demand=world, desk=replace(at, shifts=wide), rules=rules)
-    assert disagreement(small, run(engine.simulate, small), engine_fast.simulate) == []
-    assert len(engine_fast._run.signatures) == 1
+    assert disagreement(small, run(engine.simulate, small), compiled.simulate) == []
+    assert len(compiled._run.signatures) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
 )
 def test_what_does_not_fit_is_refused(world: Small, what: str) -> None:
     with pytest.raises(ValueError, match=what):
-        run(engine_fast.simulate, world)
+        run(compiled.simulate, world)
 
 
 def test_the_largest_that_fits_is_the_same() -> None:
     last = (1 << 14) - 1
     rows = [ticket(0, 10), ticket(0, 10, priority=last), ticket(0, 10, priority=last - 1), ticket(1, 10)]
     small = Small(demand=demand(*rows), desk=desk(rules=Rules(ages={"q": [(15, last)]}), horizon=10**9))
-    assert disagreement(small, run(engine.simulate, small), engine_fast.simulate) == []
+    assert disagreement(small, run(engine.simulate, small), compiled.simulate) == []
 
 
 @pytest.mark.swarm
@@ -245,7 +245,7 @@ def test_an_unchanged_definition_loaded_in_the_same_way_is_the_same(monkeypatch:
 
 
 def test_a_difference_in_type_shape_or_sign_alone_is_a_difference() -> None:
-    same = run(engine_fast.simulate, random_world(Random(1)))
+    same = run(compiled.simulate, random_world(Random(1)))
     assert differences(same, same) == []
     typed = replace(same, closed_ms=same.closed_ms.astype(np.int32))
     short = replace(same, leg_team=same.leg_team[:-1])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sim.cli import main
-from sim.engine import compiled as engine_fast
+from sim.engine import compiled
 from sim.engine.conservation import ConservationError, accounts, check_conservation
 from sim.engine.outcome import DeskOutcome
 from sim.experiment import replication as one_replication
@@ -39,7 +39,7 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
     used: set[str] = set()
     for seed in range(WORLDS):
         world = random_world(Random(seed))
-        used |= places_used(world, run(engine_fast.simulate, world))
+        used |= places_used(world, run(compiled.simulate, world))
     assert len(used) == 3 + 10 + 9 + 6 + 4  # every place of every account
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_lost_in_a_scenario(name: str) -> None:
 def busy() -> tuple[Small, DeskOutcome]:
     """Return the random world in which the most places hold something, and its outcome."""
     worlds = [random_world(Random(seed)) for seed in range(400)]
-    done = [(world, run(engine_fast.simulate, world)) for world in worlds]
+    done = [(world, run(compiled.simulate, world)) for world in worlds]
     return max(done, key=lambda one: len(places_used(*one)))
 
 
@@ -96,9 +96,9 @@ def test_more_final_payments_than_payments_are_noticed() -> None:
 @pytest.mark.parametrize("field", ["opened_ms", "closed_ms", "outcome"])
 def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
     world = next(
-        w for w in map(random_world, map(Random, range(100))) if (run(engine_fast.simulate, w).outcome == 1).any()
+        w for w in map(random_world, map(Random, range(100))) if (run(compiled.simulate, w).outcome == 1).any()
     )
-    outcome = run(engine_fast.simulate, world)
+    outcome = run(compiled.simulate, world)
     row = int(np.flatnonzero(outcome.outcome == 1)[0])
     column = getattr(outcome, field).copy()
     column[row] = 0 if field == "outcome" else np.iinfo(np.int64).max // 2 if field == "opened_ms" else -1

@@ -1,6 +1,6 @@
 """Worlds whose counts, waits, backlog and staff a reader follows on paper, and what the desk's metrics are in them.
 
-The tables are compared with the metrics in ``test_metrics_by_hand``. Each world has a warm-up that must not be
+The tables are compared with the metrics in ``test_by_hand``. Each world has a warm-up that must not be
 measured, and two measured days so that what is by the day differs from what is by the run; hours count from the
 beginning of the warm-up.
 """

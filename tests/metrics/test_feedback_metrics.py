@@ -137,7 +137,7 @@ HAND_WITHDRAWALS: dict[str, dict[str, float | None]] = {
     "tickets_peak_per_s": {"": 2 / 60},
     "ran_share": {"": 0.1},
 }
-"""Compared with the metrics in test_metrics_by_hand."""
+"""Compared with the metrics in test_by_hand."""
 
 
 def test_the_hours_of_money_and_of_the_public_by_hand() -> None:

@@ -1,6 +1,6 @@
 """Worlds whose requests and newcomers a reader follows on paper, and what the metrics are in them.
 
-The tables are compared with the metrics in ``test_metrics_by_hand``. Two days are measured behind a warm-up of one.
+The tables are compared with the metrics in ``test_by_hand``. Two days are measured behind a warm-up of one.
 """
 
 from __future__ import annotations

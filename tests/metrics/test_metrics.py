@@ -115,7 +115,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "complaints_public_per_day": {"": 4},
     "complaints_public_peak_day": {"": 4},
 }
-"""Compared with the metrics in test_metrics_by_hand, which demands a number for every metric from some world."""
+"""Compared with the metrics in test_by_hand, which demands a number for every metric from some world."""
 
 NOT_THERE = {
     "volatility_peak", "withdrawals_late_peak", "rumour_peak", "signups_per_day", "signups_lost_per_day",

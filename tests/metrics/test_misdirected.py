@@ -112,7 +112,7 @@ HAND_ASTRAY: dict[str, dict[str, float | None]] = {
     "tickets_new_per_day": {"": 4, "a": 4},
     "outflow_usd_per_day": {"": 7.75, "BTC": 7.75},
 }
-"""Compared with the metrics in test_metrics_by_hand."""
+"""Compared with the metrics in test_by_hand."""
 
 
 def test_what_a_scenario_does_not_speak_of_has_no_number() -> None:

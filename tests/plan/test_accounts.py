@@ -31,8 +31,7 @@ from loadtests.dialect.contract import (
     Withdrawal,
 )
 from loadtests.dialect.payload import ticket_text
-from loadtests.plan import accounts, funds
-from loadtests.plan import target as chosen
+from loadtests.plan import accounts, funds, target
 from loadtests.plan.accounts import Pool, exceeded, rate_faults, read_pool
 from loadtests.plan.pool import pooled
 from loadtests.reconciliation import cleanup
@@ -476,9 +475,9 @@ def test_every_category_of_the_baseline_has_a_few_sentences_of_its_own() -> None
 def test_a_run_without_samples_has_none(tmp_path: Path) -> None:
     for text in ("", "[]", '{"scenario": 3}', '{"scenario": {"categories": {"kyc": {}, "vip": {"samples": 3}}}}'):
         (tmp_path / "run.json").write_text(text)
-        assert chosen.samples_of(tmp_path) == {}
+        assert target.samples_of(tmp_path) == {}
     (tmp_path / "run.json").write_text('{"scenario": {"categories": {"kyc": {"samples": ["why?"]}}}}')
-    assert chosen.samples_of(tmp_path) == {"kyc": ["why?"]}
+    assert target.samples_of(tmp_path) == {"kyc": ["why?"]}
     arrival = Arrival(3, "ticket", "kyc", 1, 0, 7)
     assert "why?" in ticket_text(arrival, {"kyc": ["why?"]}, PREFIX)[1]
     assert f"[{PREFIX}3]" in ticket_text(arrival, {}, PREFIX)[1]

@@ -26,8 +26,7 @@ from loadtests.dialects import load
 from loadtests.plan.accounts import Account, Pool
 from loadtests.plan.plan import Plan, add_arguments, make_plan
 from loadtests.plan.pool import pooled
-from loadtests.replay import master
-from loadtests.replay import protocol as distributed
+from loadtests.replay import master, protocol
 from loadtests.replay.master import Master
 from loadtests.replay.protocol import Feed, JournalFeed, MergedRows, deal, journalled, offset, stretches
 from loadtests.replay.sender import Sent
@@ -62,7 +61,7 @@ def test_each_row_is_dealt_to_one_worker_and_all_alike(plan: Plan, n_workers: in
     counts = np.bincount(shards, minlength=n_workers)
     assert counts.sum() == len(plan.schedule.due_us) == 100
     assert counts.max() - counts.min() <= 1
-    parts = [distributed.part_of(plan.schedule, np.flatnonzero(shards == k)) for k in range(n_workers)]
+    parts = [protocol.part_of(plan.schedule, np.flatnonzero(shards == k)) for k in range(n_workers)]
     assert pl.concat([part.arrivals for part in parts]).sort("idx").equals(plan.schedule.arrivals)
     assert sorted(np.concatenate([part.due_us for part in parts])) == plan.schedule.due_us.tolist()
 
@@ -91,29 +90,29 @@ def test_one_key_whose_nonce_rises_is_one_workers(plan: Plan) -> None:
 def test_an_in_flight_cap_is_split_and_never_exceeded(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--in-flight", "7")
     shards = deal(plan.schedule, 3, plan.dialect)
-    assert distributed.in_flight_shares(plan, shards, 3) == [3, 2, 2]
+    assert protocol.in_flight_shares(plan, shards, 3) == [3, 2, 2]
     with pytest.raises(InputError, match="--in-flight: got 7; must be at least 1 for each of 8 workers"):
-        distributed.in_flight_shares(plan, shards, 8)
+        protocol.in_flight_shares(plan, shards, 8)
 
 
 def test_without_a_cap_of_ones_own_each_worker_may_wait_for_a_dead_target(plan: Plan) -> None:
-    shares = distributed.in_flight_shares(plan, deal(plan.schedule, 3, plan.dialect), 3)
+    shares = protocol.in_flight_shares(plan, deal(plan.schedule, 3, plan.dialect), 3)
     assert all(share >= 50 / 3 * plan.limits.timeout_s for share in shares)
 
 
 def test_what_differs_is_named(plan: Plan, tmp_path: Path) -> None:
-    mine = distributed.facts(plan)
-    assert distributed.mismatches(mine, distributed.facts(plan_of(tmp_path)), "w") == []
-    other = distributed.facts(plan_of(tmp_path, "--speedup", "2", "--timeout", "3 s"))
-    found = distributed.mismatches(mine, other, "worker 1")
+    mine = protocol.facts(plan)
+    assert protocol.mismatches(mine, protocol.facts(plan_of(tmp_path)), "w") == []
+    other = protocol.facts(plan_of(tmp_path, "--speedup", "2", "--timeout", "3 s"))
+    found = protocol.mismatches(mine, other, "worker 1")
     assert [line.split(";")[0] for line in found[:2]] == [
         "worker 1: --speedup: got 2.0",
         "worker 1: --timeout: got 3 s",
     ]
     assert len(found) == 3
     assert "must be the master's 1.0" in found[0]
-    assert len(distributed.mismatches(mine, {}, "w")) == len(mine)
-    assert distributed.identity(mine) != distributed.identity(other)
+    assert len(protocol.mismatches(mine, {}, "w")) == len(mine)
+    assert protocol.identity(mine) != protocol.identity(other)
 
 
 @given(
@@ -131,7 +130,7 @@ def feeds(plan: Plan, n_workers: int) -> tuple[MergedRows, list[Feed]]:
     shards = deal(plan.schedule, n_workers, plan.dialect)
     whole = MergedRows(plan.schedule, shards)
     own = [whole.own(k) for k in range(n_workers)]
-    return whole, [Feed(distributed.part_of(plan.schedule, part), part) for part in own]
+    return whole, [Feed(protocol.part_of(plan.schedule, part), part) for part in own]
 
 
 def act(recorder: Recorder, i: int, what: int) -> None:
@@ -162,7 +161,7 @@ def test_told_row_by_row_the_whole_equals_a_recorder_that_saw_everything(plan: P
         assert feed.news()["at"] == []
     assert whole.frame().equals(alone.frame())
     assert whole.counts() == alone.counts()
-    total = distributed.merged([feed.histograms() for feed in parts])
+    total = protocol.merged([feed.histograms() for feed in parts])
     for kind, of in alone.histograms().items():
         for name, text in of.items():
             ours, theirs = merge([total[kind][name]]), merge([text])
@@ -178,12 +177,12 @@ def test_a_worker_without_rows_adds_nothing(plan: Plan) -> None:
         whole.take(k, feed.news())
         whole.must_agree(k, feed.totals())
     assert [len(feed.own) for feed in parts] == [1] * 100 + [0]
-    total = distributed.merged([feed.histograms() for feed in parts])
+    total = protocol.merged([feed.histograms() for feed in parts])
     assert sum(merge([text]).get_total_count() for text in total["latency"].values()) == 100
 
 
 def test_a_long_list_of_news_is_told_in_parts(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed, "ROWS_A_MESSAGE", 20)
+    monkeypatch.setattr(protocol, "ROWS_A_MESSAGE", 20)
     whole, (feed,) = feeds(plan, 1)
     for i in range(100):
         act(feed, i, 4)
@@ -225,7 +224,7 @@ def test_what_a_lost_worker_leaves_behind(plan: Plan) -> None:
     assert whole.counts() | {"planned": 100} == {
         "planned": 100, "acknowledged": 10, "rejected": 0, "rate_limited": 0, "unknown": 10, "shed": 0, "not_sent": 80,
     }  # fmt: skip
-    assert distributed.told(left["not_sent"]) == f"30 (idx {idx[20]} to {idx[49]})"
+    assert protocol.told(left["not_sent"]) == f"30 (idx {idx[20]} to {idx[49]})"
     sent = sent_of(whole)
     judged, books = sent.to_judge(), sent.to_reconcile()
     assert set(judged["outcome"]) == {"acknowledged", "not_sent"}
@@ -270,16 +269,16 @@ def test_stretches_by_hand() -> None:
 
 def test_only_a_process_beside_this_one_can_be_called_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    place = {**distributed.here(), "pid": child.pid}
-    assert not distributed.is_dead(place)
+    place = {**protocol.here(), "pid": child.pid}
+    assert not protocol.is_dead(place)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie, until somebody waits for it
-    assert distributed.is_dead(place)
+    assert protocol.is_dead(place)
     child.wait()
-    assert distributed.is_dead(place)
-    assert not distributed.is_dead({**place, "space": "another machine"})
-    assert not distributed.is_dead({**place, "space": ""})
-    assert not distributed.is_dead({**place, "pid": os.getpid()})
+    assert protocol.is_dead(place)
+    assert not protocol.is_dead({**place, "space": "another machine"})
+    assert not protocol.is_dead({**place, "space": ""})
+    assert not protocol.is_dead({**place, "pid": os.getpid()})
     assert child.stdin is not None
     child.stdin.close()
 
@@ -301,7 +300,7 @@ class Line:
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self._ahead_s, self._there_s = ahead_s, there_s
         place = {"host": "box", "pid": 1, "space": ""}
-        self.master.receive("w", "hello", {"facts": facts or distributed.facts(plan), "place": place})
+        self.master.receive("w", "hello", {"facts": facts or protocol.facts(plan), "place": place})
 
     def workers(self) -> list[str]:
         return ["w"]
@@ -383,7 +382,7 @@ def test_a_clock_that_moves_during_the_run_makes_it_invalid(plan: Plan) -> None:
     (peer,) = line.master._team
     line.master.close()
     peer.round_trips = [(float(n), n + 0.5001 + 0.03, n + 0.0002 + 1.0) for n in range(40)]
-    peer.synced = distributed.Offset(0.0, 0.001)
+    peer.synced = protocol.Offset(0.0, 0.001)
     assert line.master._flaws(peer, line.master._whole) == []  # type: ignore[arg-type]
     peer.round_trips = [(float(n), n + 0.03, n + 0.0002) for n in range(40)]
     (flaw,) = line.master._flaws(peer, line.master._whole)  # type: ignore[arg-type]
@@ -391,7 +390,7 @@ def test_a_clock_that_moves_during_the_run_makes_it_invalid(plan: Plan) -> None:
 
 
 def test_another_plan_is_refused_by_name(plan: Plan, tmp_path: Path) -> None:
-    line = Line(plan, facts=distributed.facts(plan_of(tmp_path, "--speedup", "2")))
+    line = Line(plan, facts=protocol.facts(plan_of(tmp_path, "--speedup", "2")))
     with pytest.raises(InputError, match=r"a worker \(box, process 1\): --speedup: got 2.0; must be the master's 1.0"):
         line.master.prepare()
     assert line.kinds() == ["refuse", "bye"]
@@ -426,5 +425,5 @@ def test_a_worker_sends_nothing_once_its_lease_is_out(plan: Plan) -> None:
 
 
 def test_the_facts_are_plain_values(plan: Plan) -> None:
-    assert json.loads(json.dumps(distributed.facts(plan))) == distributed.facts(plan)
-    assert distributed.facts(replace(plan, prefix="another")) == distributed.facts(plan)
+    assert json.loads(json.dumps(protocol.facts(plan))) == protocol.facts(plan)
+    assert protocol.facts(replace(plan, prefix="another")) == protocol.facts(plan)

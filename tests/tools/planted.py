@@ -17,13 +17,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from sim.engine import compiled as engine_fast
+from sim.engine import compiled as twin
 from sim.engine import reference as engine
 from sim.engine.outcome import DeskOutcome
 from tests.support.worlds import Small, random_world
 from tests.tools.swarm import Simulate, differences, run
 
-SIM = Path(engine_fast.__file__).parents[1]
+SIM = Path(twin.__file__).parents[1]
 PARTS = (
     "engine/heap", "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
     "feedback/mechanisms/trust", "feedback/mechanisms/withdrawals", "feedback/mechanisms/panic", "feedback/columns",

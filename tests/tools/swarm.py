@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from sim.core.clock import NEVER
 from sim.demand import KINDS, Demand
-from sim.engine import compiled as engine_fast
+from sim.engine import compiled
 from sim.engine import reference as engine
 from sim.engine.outcome import DeskOutcome
 from tests.support.features import FEATURES, features
@@ -88,7 +88,7 @@ class Tally:
         """Run one world."""
         world = random_world(Random(seed))
         outcome = run(engine.simulate, world)
-        found = disagreement(world, outcome, engine_fast.simulate)
+        found = disagreement(world, outcome, compiled.simulate)
         if seed % SLOW_EVERY == 0:
             found += [f"slow twin: {one}" for one in disagreement(world, outcome, slow)]
         if found:
@@ -134,7 +134,7 @@ def show(seed: int) -> bool:
     definition = run(engine.simulate, world)
     print(f"world {seed}\n\n{_desk_text(world)}\n\n{_tickets_text(world, definition)}\n")
     agree = True
-    for name, twin in (("compiled", engine_fast.simulate), ("slow", slow)):
+    for name, twin in (("compiled", compiled.simulate), ("slow", slow)):
         found = disagreement(world, definition, twin)
         agree = agree and not found
         print(f"SimPy and the {name} twin: " + ("the same" if not found else "\n  " + "\n  ".join(found)))

@@ -1,4 +1,4 @@
-"""The pictures of a run. This package alone of ``sim`` imports matplotlib, and only when something is drawn.
+"""The pictures of a run; matplotlib is imported only when something is drawn.
 
 Figures are drawn with the Agg canvas and without pyplot, so threads do not meet in its global state. Nothing here is
 random, and nothing is computed beyond putting the given series together for display.

@@ -31,7 +31,7 @@ def report_html(
 
     ``run_info``: as in run.json, with ``notes`` (a list of sentences) if there are any. ``plots``: the files that
     ``sim.output.plots.save`` wrote. ``expectations``: None when they were not judged. ``provenance``: as of
-    ``sim.scenario.provenance_of``. ``verdict``: as in a load test's verdict.json.
+    ``sim.scenario.reference.provenance.provenance_of``. ``verdict``: as in a load test's verdict.json.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
