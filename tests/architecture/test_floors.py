@@ -254,8 +254,10 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
     beside = {"architecture", "catalogue", "support", "tools", "bench"}
     for path in project_files():
         folder = path.split("/")[1] if path.startswith("tests/") else ""
-        if folder.endswith(".py"):
-            assert folder in ("conftest.py", "__init__.py"), f"{path}: put it into the folder of the room that it tests"
+        if "." in folder:
+            assert folder in ("conftest.py", "__init__.py", "README.md"), (
+                f"{path}: put it into the folder of the room that it tests"
+            )
         else:
             assert folder in rooms | beside | {""}, f"{path}: {folder} is no room of sim or loadtests"
 

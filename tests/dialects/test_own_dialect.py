@@ -1,4 +1,4 @@
-"""The README's dialect for an API of one's own: taken out of it and run, against a server that keeps what it takes."""
+"""The dialect that loadtests/README.md shows: taken out of it and run, against a server that keeps what it takes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.support.servers.staging_client import ROOT
 from tests.support.servers.tiny_server import Reply, TinyServer
 from tests.support.trace_factory import make_run, steady
 
-README = (ROOT / "README.md").read_text("utf-8")
-SECTION = README.partition("### Test your own API\n")[2].partition("\n## ")[0]
+PAGE = (ROOT / "loadtests" / "README.md").read_text("utf-8")
+SECTION = PAGE.partition("## Test your own API\n")[2].partition("\n## ")[0]
 (DIALECT,) = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 (POOL,) = re.findall(r"^```toml title=accounts.toml\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 RATES = {"withdrawal": 30.0, "withdrawal_status": 20.0}
@@ -32,7 +32,7 @@ KEY = "a key of our own"
 
 
 class Payouts:
-    """The back office of the README's example. With ``forgets`` it loses some of the payouts that it took."""
+    """The back office of the page's example. With ``forgets`` it loses some of the payouts that it took."""
 
     def __init__(self, *, forgets: bool = False) -> None:
         self.forgets, self.rows = forgets, list[dict[str, Any]]()
@@ -64,7 +64,7 @@ def load(tmp_path: Path, url: str, *options: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.servers
-def test_the_readmes_dialect_sends_and_reconciles(tmp_path: Path) -> None:
+def test_the_page_s_dialect_sends_and_reconciles(tmp_path: Path) -> None:
     office = Payouts()
     with office.server as server:
         code, out, err = load(tmp_path, server.url)
@@ -79,7 +79,7 @@ def test_the_readmes_dialect_sends_and_reconciles(tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-def test_the_readmes_dialect_finds_what_a_server_loses(tmp_path: Path) -> None:
+def test_the_page_s_dialect_finds_what_a_server_loses(tmp_path: Path) -> None:
     office = Payouts(forgets=True)
     with office.server as server:
         code, out, _ = load(tmp_path, server.url)
@@ -117,7 +117,7 @@ def test_it_takes_forty_lines_and_signs_what_it_sends(tmp_path: Path) -> None:
     assert json.loads(request.body)["amount"] == "0.1"
 
 
-def test_the_readmes_pool_is_read(tmp_path: Path) -> None:
+def test_the_page_s_pool_is_read(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     path.write_text(POOL, encoding="utf-8")
     variables = [f"STAGING_{name}_{part}" for name in ("ONE", "TWO") for part in ("KEY", "SECRET")]

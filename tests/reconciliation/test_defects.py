@@ -31,7 +31,7 @@ EXAMPLES = {
 
 
 def test_the_readme_shows_this_table() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "loadtests" / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| ([a-z ]+) \| ([WT0-9, ]+) \|$", text, re.MULTILINE))
     assert rows == {defect: ", ".join(names) for defect, names in CAUGHT_BY.items()}
     assert list(CAUGHT_BY) == list(PLANTED)
