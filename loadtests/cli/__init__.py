@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from loadtests.cli import capacity, inject, reconcile, run, staging
+from loadtests.cli import capacity, inject, known_options, reconcile, run, staging
 from loadtests.cli.parsers import program
 from loadtests.core.exits import keep_secrets, refuse
 
-COMMANDS = (run, capacity, staging, reconcile, inject)
+COMMANDS = (run, capacity, staging, reconcile, inject, known_options)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -69,6 +69,11 @@ def parser() -> ArgumentParser:
         "--scenario", default="baseline", metavar="SCENARIO", help="whose values to show (default baseline)"
     )
     command("schema", "show:schema", "print the JSON Schema of scenarios, for editors", "withstand schema > s.json")
+    completion = command(
+        "completion", "completion:completion", "print a script that completes commands and options in a shell",
+        "withstand completion bash > ~/.local/share/bash-completion/completions/withstand",
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell that reads the script")
     for name in CHILDREN:
         commands.add_parser(name, help=_CHILD_HELP[name], add_help=False)
     return top

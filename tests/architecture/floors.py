@@ -27,6 +27,7 @@ FLOORS: Mapping[str, Floors] = {
         ("api",),
         ("studies",),
         ("cli",),
+        ("__main__",),
     ),
     "loadtests": (
         ("core",),

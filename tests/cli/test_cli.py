@@ -23,8 +23,8 @@ from sim.scenario.loading import catalogue
 from tests.support.cli_runs import LONGEST_S, QUICK, ROOT, SCRIPT, installed, undrawn, withstand
 
 COMMANDS = [
-    "demo", "run", "check", "list", "show", "compare", "selfcheck", "hazards", "explain", "schema", "staging",
-    "loadtest", "capacity", "reconcile", "inject",
+    "demo", "run", "check", "list", "show", "compare", "selfcheck", "hazards", "explain", "schema", "completion",
+    "staging", "loadtest", "capacity", "reconcile", "inject",
 ]  # fmt: skip
 
 
