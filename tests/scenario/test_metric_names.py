@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_schema_s_names_are_those_of_the_metrics() -> None:
     written = (ROOT / FILE).read_text("utf-8")
-    assert written == text(), f"{FILE} is behind the metrics; python -m tests.tools.metric_names prints what it must be"
+    assert written == text(), f"{FILE} is behind the metrics; python -m tests.tools.metric_names writes it anew"
 
 
 def test_what_is_written_is_every_name_in_order_and_every_part() -> None:

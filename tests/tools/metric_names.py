@@ -1,14 +1,14 @@
 """The names of the metrics as the scenario's schema knows them.
 
 A metric is declared where it is worked out, on a floor above the schema, whose ``[expect]`` and ``primary`` name it. So
-``sim/scenario/schema/metric_names.py`` is what ``python -m tests.tools.metric_names`` prints; a test compares the two.
+``sim/scenario/schema/metric_names.py`` is what ``python -m tests.tools.metric_names`` writes; a test compares the two.
 """
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from sim.metrics.metric import Metric
 from sim.metrics.registry import METRICS
@@ -41,4 +41,4 @@ def _packed(names: Iterable[str], indent: str = "    ") -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    (Path(__file__).resolve().parents[2] / FILE).write_text(text(), encoding="utf-8")
