@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sim.experiment.analysis.expectations import Expectation, judge
-from sim.output.plots import figures, save
+from sim.output.plots import NAMES, figures, save
+from sim.output.report import __file__ as report_file
 from sim.output.report import report_html
 from sim.scenario.reference.provenance import Provenance
 from tests.support.run_factory import hourly, metrics, scenario, values
@@ -111,6 +112,12 @@ def test_every_picture_is_whole_and_says_in_words_what_it_finds(page: Page, plot
         assert base64.b64decode(address.partition("base64,")[2]) in files
     assert any(alt.startswith("Backlog peaks at 1,200 ± 20 tickets") for alt in page.alts)
     assert all(len(alt) > 10 for alt in page.alts)
+
+
+def test_every_figure_has_its_place_on_the_page() -> None:
+    template = (Path(report_file).parent / "page.html.j2").read_text("utf-8")
+    missing = [name for name in NAMES if f"picture('{name}')" not in template]
+    assert not missing, f"{missing}: give each its place in page.html.j2, as {{{{ picture('NAME') }}}}"
 
 
 def test_a_large_svg_gives_way_to_its_png(tmp_path: Path) -> None:
