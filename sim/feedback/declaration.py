@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Column(NamedTuple):
+class KernelColumn(NamedTuple):
     """A column or place of a kernel table: its name, its unit, what it holds, and its value before the first minute."""
 
     name: str
@@ -27,13 +27,13 @@ class Table:
 
     def __init__(self, about: str) -> None:
         self.about = about
-        self.columns: list[Column] = []
+        self.columns: list[KernelColumn] = []
 
     def column(self, name: str, unit: str, meaning: str, *, start: float = 0.0) -> int:
         """Declare a column and return its index. Raises ValueError for a name that is taken."""
         if name in self.names:
             raise ValueError(f"{name}: is a column of this table already ({self.about})")
-        self.columns.append(Column(name, unit, meaning, start))
+        self.columns.append(KernelColumn(name, unit, meaning, start))
         return len(self.columns) - 1
 
     @property
