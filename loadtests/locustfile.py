@@ -51,7 +51,7 @@ class Idle(User):
 
 
 def hook_of(environment: Environment) -> Hook:
-    """Return what hands each request to Locust. A 429 is neither success nor failure: it has a line of its own."""
+    """Return the hook that reports each request to Locust. A 429, neither success nor failure, has its own line."""
 
     def fire(ended: Ended) -> None:
         outcome, reason = ended.outcome.outcome, ended.outcome.reason
@@ -68,7 +68,7 @@ def hook_of(environment: Environment) -> Hook:
 
 
 def guard_of(environment: Environment, plan: Plan) -> Callable[[], str]:
-    """Return what tells, before each request, why it must not be sent: the web page can change the host at any time."""
+    """Return a check that gives the reason not to send a request: the web page can change the host at any time."""
 
     def forbidden() -> str:
         same = (environment.host or "").rstrip("/") == plan.url
@@ -268,7 +268,7 @@ def _verdict(run: Replay) -> dict[str, Any]:
 
 
 def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait for the workers, who have been told to end, and kill those that do not."""
+    """Wait for the workers, which have been asked to end, and kill those that do not."""
     end_s = time.monotonic() + END_S
     for worker in workers:
         try:

@@ -23,13 +23,13 @@ from loadtests.transport.recorder import Journal, Recorder
 
 RECOVERY_S = 60.0
 LONGEST_STEPS = 10
-"""A step at a low rate ends after so many times the least length, with fewer requests than asked for."""
+"""A step at a low rate ends after this multiple of the minimum length, with fewer requests than asked for."""
 _PROBE_US, _PROBES = SECOND_US, 5
 
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """How long a step is at least, in time and in requests, how long an answer may take, and the caps of it all."""
+    """The minimum length of a step, in time and in requests, the time-out of a request, and the caps of the search."""
 
     step_s: float
     step_requests: int
@@ -127,14 +127,14 @@ class Bench:
         return recorder.frame(), driver.aborted
 
     def _end_when_lost(self, driver: Driver, recorder: Recorder, schedule: Schedule) -> None:
-        """End a step whose outcome is certain, before it buries the target: it owes all of twice the objective."""
+        """End a step that is certain to fail before its backlog floods the target: twice what the objective allows."""
         rate = len(schedule.due_us) / (schedule.length_us / SECOND_US)
         most = rate * (2 * self._settings.objective.p99_ms / 1000 + 1) + 10
         while True:
             gevent.sleep(WATCH_S)
             owed = recorder.n_sent - recorder.n_closed
             if owed > most:
-                driver.abort(f"{owed} requests were under way, more than the objective allows for")
+                driver.abort(f"{owed} requests were under way, more than the objective allows")
 
     def _keep_to_caps(self, schedule: Schedule) -> None:
         """Raise Stop before what a step would add breaks a cap."""

@@ -49,7 +49,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class CapacityOrder:
-    """A checked measurement: what of which target, how, and where the results go. ``mix`` is a run's arrivals."""
+    """A checked measurement: target, endpoints, method and the folder for the results. ``mix`` is a run's arrivals."""
 
     url: str
     dialect: Dialect
@@ -67,31 +67,33 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
     add(
         "--endpoint", action="append", default=[], metavar="NAME",
-        help=f"measure this one, repeatable: {', '.join(ENDPOINTS)} (default: each that the dialect speaks)",
+        help=f"an endpoint to measure, repeatable: {', '.join(ENDPOINTS)} (default: all that the dialect supports)",
     )  # fmt: skip
     add("--mix", default="", metavar="RUN", help="measure all endpoints together, in the mix that this run predicts")
-    add("--p99", default="1 s", metavar="TIME", help="the objective: 99 %% of the latencies (default: 1 s)")
-    add("--error-share", default="1%", metavar="SHARE", help="the objective: errors at most (default: 1%%)")
-    add("--start-rate", default="10", metavar="N", help="requests a second of the first step (default: 10)")
-    add("--step", default="30 s", metavar="TIME", help="the least time of a step (default: 30 s)")
-    add("--step-requests", default="1000", metavar="N", help="the fewest requests of a step (default: 1000)")
+    add("--p99", default="1 s", metavar="TIME", help="the objective for the p99 of the latency (default: 1 s)")
+    add("--error-share", default="1%", metavar="SHARE", help="the objective for the share of errors (default: 1%%)")
+    add("--start-rate", default="10", metavar="N", help="rate of the first step, in requests a second (default: 10)")
+    add("--step", default="30 s", metavar="TIME", help="minimum length of a step (default: 30 s)")
+    add("--step-requests", default="1000", metavar="N", help="minimum number of requests in a step (default: 1000)")
     add(
         "--resolution", default="10%", metavar="SHARE",
-        help="stop when the rates held and not held are this close (default: 10%%)",
+        help="stop when the highest rate held and the lowest rate not held are this close (default: 10%%)",
     )  # fmt: skip
-    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
-    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that stand for the customers")
-    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be loaded besides this one")
+    add("--dialect", default="reference", metavar="NAME|FILE", help="the API of the target (default: reference)")
+    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that represent the customers")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="another host that may be loaded")
     add(
         "--out",
         default="",
         metavar="DIR",
-        help="where the results go, absent or empty (default: results/capacity/TIME)",
+        help="folder for the results, absent or empty (default: results/capacity/TIME)",
     )
-    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
-    add("--max-rate", default="5000", metavar="N", help="never send more requests in a second (default: 5000)")
-    add("--max-requests", default="500000", metavar="N", help="send at most so many requests (default: 500000)")
-    add("--max-duration", default="60 min", metavar="TIME", help="end after this time at the latest (default: 60 min)")
+    add("--timeout", default="10 s", metavar="TIME", help="time-out of a request (default: 10 s)")
+    add("--max-rate", default="5000", metavar="N", help="send at most N requests in a second (default: 5000)")
+    add("--max-requests", default="500000", metavar="N", help="send at most N requests in total (default: 500000)")
+    add(
+        "--max-duration", default="60 min", metavar="TIME", help="maximum duration of the measurement (default: 60 min)"
+    )
     add("--no-plots", action="store_true", help="write no plots")
 
 
@@ -189,7 +191,7 @@ def _endpoint(found: Found) -> dict[str, Any]:
 
 
 def exit_code(result: Mapping[str, Any]) -> int:
-    """Return 0; 1 when some endpoint held no rate, 3 when the generator fell short or somebody ended it."""
+    """Return 0; 1 when some endpoint held no rate, 3 when the generator fell short or the search was interrupted."""
     if any(ended.startswith((FELL_SHORT, INTERRUPTED)) for ended in result["ended"].values()):
         return INVALID
     held_none = any(not one["capacity_per_s"]["value"] for one in result["endpoints"].values())
@@ -226,14 +228,14 @@ def _dialect(options: argparse.Namespace, environ: Mapping[str, str]) -> Dialect
 
 
 def _mix(run: Path) -> pl.DataFrame:
-    """Return what a load test of the run would send: its arrivals, but for what is sent on request alone."""
+    """Return what a load test of the run would send: its arrivals, except those sent only on request."""
     return narrow(read_trace(run / "arrivals.parquet"), "").arrivals
 
 
 def _endpoint_faults(options: argparse.Namespace, dialect: Dialect, mix: pl.DataFrame | None) -> list[str]:
     spoken = tuple(speaks(dialect))
     if options.mix and options.endpoint:
-        return ["--mix: got a run beside --endpoint; must be one or the other"]
+        return ["--mix: got a run together with --endpoint; must be one or the other"]
     wanted = options.endpoint if mix is None else sorted(set(mix["endpoint"]))
     where = "--endpoint" if mix is None else "--mix"
     faults = [f"{where}: got {name}; must be one of {', '.join(spoken)}" for name in wanted if name not in spoken]

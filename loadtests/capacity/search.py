@@ -44,7 +44,7 @@ def search(
     It ends when those are within ``resolution`` (0.1: 10 %) of each other and ``least_held`` rates were held (further
     ones fill the widest gap below the edge), at ``most_per_s``, when no rate is held, or when ``measure`` raises Stop.
     A step that proves nothing because the generator fell short is measured once more. Then it bounds the search as one
-    that was not held does; if it is the bound in the end, that is told.
+    that was not held does; if it is the final bound, the result says so.
     """
     steps: list[LoadStep] = []
     held: list[float] = []
@@ -67,7 +67,7 @@ def search(
         if step.flaws:
             flaws[rate] = f"{FELL_SHORT} at {rate:.4g}/s: {'; '.join(step.flaws)}"
         if not held and not step.flaws and not step.throughput_per_s:
-            return Found(tuple(steps), f"nothing was acknowledged at {rate:.4g}/s: a lower rate would not mend that")
+            return Found(tuple(steps), f"nothing was acknowledged at {rate:.4g}/s: a lower rate would not change that")
         held = [one for one in held if failed is None or one < failed]
         following = _next(held, failed, rate, most_per_s)
         if isinstance(following, str):
@@ -102,9 +102,9 @@ def _widest_gap(held: Sequence[float], edge: float) -> float:
 def capacity_of(steps: Sequence[LoadStep]) -> Capacity:
     """Return the capacity that the steps prove, with its interval.
 
-    ``high``: the lowest rate that surely failed. ``value``: the highest that passed below it. ``low``: the highest that
-    surely passed, up to the value and below every rate that failed. Sure is what holds for every p99 within its 95 %
-    order-statistic interval. Rates are those that were really offered.
+    ``high``: the lowest rate that failed at 95 % confidence. ``value``: the highest rate below it that passed. ``low``:
+    the highest rate that passed at 95 % confidence, up to the value and below every rate that failed. 95 % confidence:
+    for every p99 in its order-statistic interval. Rates are those that were in fact offered.
     """
     judged = [step for step in steps if not step.flaws]
     sure = [step.offered_per_s for step in judged if step.surely_failed]

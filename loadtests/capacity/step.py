@@ -35,7 +35,7 @@ class CapacityObjective:
 class LoadStep:
     """One step: rates a second, latencies in ms with the interval of p99, and what was broken.
 
-    ``flaws`` are why the generator proved nothing here. ``ended_early``: why, if it was not sent to its end.
+    ``flaws`` are why the step is no evidence. ``ended_early``: why the step was stopped, empty if it was not.
     ``in_flight`` is X R, None where nothing was acknowledged.
     """
 
@@ -61,12 +61,12 @@ class LoadStep:
 
     @property
     def surely_passed(self) -> bool:
-        """Whether it does for every value in the interval of p99, too."""
+        """Whether the target holds this rate for every value in the interval of p99, too."""
         return self.passed and self.p99_high_ms is not None and self.p99_high_ms <= self.objective.p99_ms
 
     @property
     def surely_failed(self) -> bool:
-        """Whether it broke more than p99, or p99 for every value in its interval."""
+        """Whether the step broke a condition other than p99, or p99 for every value in its interval."""
         low_ms = inf if self.p99_low_ms is None and self.p99_ms is None else self.p99_low_ms or 0.0
         return bool(self.broken) and (self.broken != ("p99",) or low_ms > self.objective.p99_ms)
 
@@ -79,9 +79,9 @@ class LoadStep:
 def judge_step(
     rows: pl.DataFrame, *, length_us: int, timeout_us: int, objective: CapacityObjective, ended_early: str = ""
 ) -> LoadStep:
-    """Return the step that the rows of one endpoint, or of a mix, tell of (schema REQUESTS)."""
+    """Return the step measured by the rows of one endpoint, or of a mix (schema REQUESTS)."""
     sent_rows = rows.filter(pl.col("sent_us") >= 0)
-    # What a step that was ended early never sent says nothing; it is judged by what it did send.
+    # Requests that a step ended early never sent are no evidence; the step is judged by those it sent.
     if ended_early and len(sent_rows):
         length_us = int(sent_rows["due_us"].to_numpy().max()) + 1
     begin_us = int(length_us * DROPPED_SHARE)
@@ -114,7 +114,7 @@ def judge_step(
 def _broken(
     kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int, objective: CapacityObjective, errors: float
 ) -> tuple[str, ...]:
-    """Return what of the conditions a step broke: p99, completions, backlog, errors, rate_limited."""
+    """Return the conditions that a step broke: p99, completions, backlog, errors, rate_limited."""
     n, latest_us = max(len(kept), 1), end_us + objective.p99_ms * 1000
     done = kept.filter((pl.col("outcome") == ACKNOWLEDGED) & (pl.col("done_us") <= latest_us)).height
     limited = kept.filter(pl.col("outcome") == RATE_LIMITED).height
@@ -130,7 +130,7 @@ def _broken(
 
 
 def _growing(kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int) -> bool:
-    """Return whether the in-flight number rose over the step by more than 1 % of its arrivals, and than its noise.
+    """Return whether the in-flight number rose over the step by more than 1 % of its arrivals and more than its noise.
 
     The noise is two standard deviations of a Poisson number with the step's mean, as in a system that only serves.
     """

@@ -19,7 +19,7 @@ from sim.core.tables import ARRIVALS, check
 _KINDS = {"withdrawal": "USDT", "ticket": "trading"}
 _CUSTOMERS, _CENTS = 1000, 1000
 PRIMERS = {"withdrawal_status": "withdrawal", "ticket_view": "ticket"}
-"""What a read asks for must be there: each step of reads begins with a few writes, in the part that is dropped."""
+"""Reads need records to ask for: each step of reads begins with a few writes, in the part that is dropped."""
 _N_PRIMERS = 5
 
 

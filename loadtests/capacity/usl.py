@@ -1,4 +1,4 @@
-"""Gunther's universal scalability law, fitted to measured steps where they can bear it.
+"""Gunther's universal scalability law, fitted to measured steps where they determine it.
 
     X(N) = lambda N / (1 + sigma (N - 1) + kappa N (N - 1))
 
@@ -9,7 +9,7 @@ texts beta) crosstalk. With R = N / X this is a parabola,
 
 so it is fitted by linear least squares, each R weighted by 1 / R^2 (its error is a share of it). Intervals are those of
 the delta method, 95 %, Student's t with n - 3 degrees of freedom. A station that saturates without crosstalk has a kink
-to which a parabola can be bent, so the law must also foretell the busiest step from the others. Source: Gunther,
+to which a parabola can be bent, so the law must also predict the busiest step from the others. Source: Gunther,
 Guerrilla Capacity Planning (2007), ch. 4 and 5.
 """
 
@@ -25,7 +25,7 @@ from loadtests.capacity.step import LoadStep
 
 LEAST_STEPS = 6
 FORETOLD_WITHIN = 0.10
-"""How well the law must foretell the busiest step from the others: one that cannot must not be extrapolated."""
+"""How well the law must predict the busiest step from the others: a fit that does not must not be extrapolated."""
 Floats = NDArray[np.float64]
 
 
@@ -33,13 +33,13 @@ def fit(steps: Sequence[LoadStep]) -> tuple[dict[str, dict[str, float]] | None, 
     """Return lambda, sigma and kappa with their intervals, or None and why the law is not fitted."""
     points = sorted((s.in_flight, s.throughput_per_s) for s in steps if s.in_flight and _steady(s))
     if len(points) < LEAST_STEPS:
-        return None, f"{len(points)} steps were steady; a fit takes {LEAST_STEPS} or more"
+        return None, f"{len(points)} steps were steady; a fit needs {LEAST_STEPS} or more"
     n, x = (np.array(values, dtype=float) for values in zip(*points, strict=True))
     if n[-1] < 2 * n[0] or len(np.unique(n)) < 3:
         return None, "the steps lie too close together: the largest number in flight is not twice the smallest"
     foretold = float(throughput(fit_law(n[:-1], x[:-1])[0], n[-1:])[0])
     if not abs(foretold / x[-1] - 1) <= FORETOLD_WITHIN:
-        told = f"from the other steps it foretells {foretold:.4g}/s for the busiest, where {x[-1]:.4g}/s were measured"
+        told = f"fitted to the others it predicts {foretold:.4g}/s for the busiest, where {x[-1]:.4g}/s were measured"
         return None, f"the steps do not follow the law: {told}"
     parameters, limits = fit_law(n, x)
     if min(parameters[0], limits[0][0]) <= 0:

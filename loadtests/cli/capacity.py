@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
         start,
         about="measure how many requests a second a test system holds",
         example="--host http://127.0.0.1:8080 --endpoint withdrawal --p99 '800 ms'",
-        more="Open load in steps, each twice the rate of the last until the objective breaks, then closer and closer "
-        "to the edge. capacity.json holds the capacity with its interval, the curve, and, where the steps bear it, "
+        more="Sends open load in steps, each at twice the rate of the last until the objective breaks, then at rates "
+        "closer to the limit. capacity.json holds the capacity with its interval, the curve, and, if the steps fit, "
         "Gunther's universal scalability law. Exit code 1 when not even the lowest rate was held, 3 when the "
         "generator, not the target, set the limit.",
     )

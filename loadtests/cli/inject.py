@@ -1,4 +1,4 @@
-"""The command ``inject``: requests of the kind that lose money, and whether the books stay right."""
+"""The command ``inject``: requests of the kind that lose money, and whether the books stay correct."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def add(commands: Any) -> None:
         start,
         about="send repeated, competing and given-up requests, and see whether the books stay right",
         example="results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080 --repeat rejected",
-        more="A few dozen requests of the kind that lose money: the same key in sequence, 16 times at once, with "
+        more="Sends a few dozen requests of the kind that lose money: the same key in sequence, 16 times at once, with "
         "another amount, retried after a forced time-out, and an account spent to zero by requests that compete for "
-        "it. It is a command of its own because it measures no speed: it goes before a load test, and also suits a "
-        "pull request. Whether a repeated key is rejected or replayed is documented by no API, so --repeat says what "
-        "is wanted. Exit code 1 when a case or a check fails.",
+        "it. It is a separate command because it measures no speed: run it before a load test, or on each "
+        "pull request. No API documents whether a repeated key is rejected or replayed, so --repeat states what is "
+        "expected. Exit code 1 when a case or a check fails.",
     )
     injection.add_arguments(parser.add_argument)
 
 
 def start(options: Namespace) -> int:
-    """Send the cases, print what the server made of them, and return the exit code."""
+    """Send the cases, print the results, and return the exit code."""
     try:
         plan = injection.make_injection(options, os.environ)
         result = injection.run(plan)

@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
         start,
         about="compare an earlier load test's journal with what the server holds",
         example="results/quiet_week/20260112T140500-1/loadtest/* --host http://127.0.0.1:8080",
-        more="Compare once more what a load test was told with what the server holds: when its payments have had their "
-        "time, or after it crashed. Exit code 1 when a check fails; reconcile.json is written into the folder.",
+        more="Compares the answers that a load test got with what the server holds, once more: after its payments have "
+        "completed, or after it crashed. Exit code 1 when a check fails; reconcile.json is written into the folder.",
     )
     add_arguments(parser.add_argument)
 

@@ -31,16 +31,21 @@ def add(commands: Any) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
     add_quiet(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, and send nothing, not even a look-up")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and send nothing, not even a DNS look-up"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan or the verdict as JSON")
     parser.add_argument(
         "--with-capacity",
         default="",
         metavar="RUN2",
-        help="the same scenario and seed run with that capacity, to tell what a shortage costs",
+        help="a run of the same scenario and seed with that capacity, to report what a shortage costs",
     )
     parser.add_argument(
-        "--workers", default="0", metavar="N", help="send by N processes of this machine (default: by this one alone)"
+        "--workers",
+        default="0",
+        metavar="N",
+        help="send from N processes on this machine (default: from this one alone)",
     )
     parser.add_argument("--worker-of", default="", help=argparse.SUPPRESS)
     add_arguments(parser.add_argument)
@@ -83,7 +88,7 @@ def _with_costs(plan: Plan, options: argparse.Namespace) -> Plan:
         return replace(plan, costs=costs.of_pair(plan.run_dir, Path(options.with_capacity)))
     if options.capacity and costs.falls_short(plan):
         if not options.quiet:
-            print("running the scenario with this capacity, to know what the shortage costs ...", file=sys.stderr)
+            print("running the scenario with this capacity, to report what the shortage costs ...", file=sys.stderr)
         return replace(plan, costs=costs.of_capacity(plan.run_dir, Path(options.capacity)))
     return plan
 

@@ -1,4 +1,4 @@
-"""How a command of the load test ends: its exit codes, faults on standard error, secrets kept, signals heeded."""
+"""How a command of the load test ends: exit codes, faults on standard error, secrets removed, signals handled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def refuse(faults: Sequence[str]) -> NoReturn:
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Return the exit code of a run that raised, after telling why."""
+    """Return the exit code of a run that raised, after printing the reason."""
     if isinstance(error, InputError):
         tell(error.faults)
         return BAD_INPUT
@@ -30,22 +30,22 @@ def exit_code_of(error: BaseException) -> int:
         tell([f"no verdict: {error}"])
         return INVALID
     tell(["".join(traceback.format_exception(error)).rstrip()])
-    tell(["this is a fault of the load test itself; neither the target nor the input is judged"])
+    tell(["this is a defect of the load test itself; neither the target nor the input is judged"])
     return LAW_BROKEN
 
 
 def end_by(error: BaseException) -> NoReturn:
-    """Exit with the code of a run that raised, after telling why."""
+    """Exit with the code of a run that raised, after printing the reason."""
     sys.exit(exit_code_of(error))
 
 
 def tell(lines: Sequence[str]) -> None:
-    """Print lines on standard error, their secrets taken out."""
+    """Print lines on standard error, with their secrets removed."""
     print(REDACTOR.clean("\n".join(lines)), file=sys.stderr)
 
 
 def keep_secrets() -> None:
-    """Let no secret through standard output or standard error, whoever writes there, loggers included."""
+    """Remove secrets from all that is written to standard output and standard error, also by loggers."""
     if isinstance(sys.stderr, CleanStream):
         return
     sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
@@ -56,7 +56,7 @@ def keep_secrets() -> None:
 
 
 def end_on_signals(abort: Callable[[str], None]) -> None:
-    """End a run early, in good order, when this process is interrupted or terminated."""
+    """End a run early and cleanly when this process is interrupted or terminated."""
     import gevent
 
     for number in (signal.SIGINT, signal.SIGTERM):

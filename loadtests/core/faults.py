@@ -1,4 +1,4 @@
-"""What a user got wrong, all of it at once."""
+"""Faults in a user's input, all reported at once, and the other ways in which a run cannot go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class InputError(ValueError):
 
 
 class GeneratorError(RuntimeError):
-    """The load generator is not fit to test: neither its input nor the target is at fault, and nothing was judged."""
+    """The load generator cannot run the test: neither its input nor the target is at fault, and nothing was judged."""
 
 
 class LawError(AssertionError):

@@ -1,4 +1,4 @@
-"""Where a command's results go: a folder that is free, written as ``NAME.part`` and renamed when it is whole."""
+"""The folder for a command's results: new or empty, written as ``NAME.part`` and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def make_part(out_dir: Path) -> Path:
     try:
         part.mkdir(parents=True)
     except OSError as error:
-        raise InputError([f"--out: got {part}; must be a new folder that can be made ({error.strerror})"]) from None
+        raise InputError([f"--out: got {part}; must be a new folder that can be created ({error.strerror})"]) from None
     return part

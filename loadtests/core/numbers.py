@@ -1,4 +1,4 @@
-"""Numbers on the command line: text to values, and every fault at once."""
+"""Numbers on the command line: text to values, with every fault reported at once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Secrets, out of everything that is shown or written: the one place that knows them and takes them out.
+"""Secrets, removed from everything that is shown or written: the only module that knows and removes them.
 
-Whoever reads a secret tells it here once (``learn``). Answers are cleaned before anybody can cut them short, so that no
+Code that reads a secret registers it here (``learn``). Answers are cleaned before they are cut short, so that no
 half of a secret survives, and every text that leaves the program goes through ``clean`` once more.
 """
 
@@ -18,7 +18,7 @@ from loadtests.core.faults import InputError
 
 MARK = "[redacted]"
 SHORTEST = 4
-"""Shorter secrets are refused: they cannot be told from ordinary text."""
+"""Shorter secrets are refused: they cannot be distinguished from ordinary text."""
 _LONG_LINE = 8
 
 
@@ -33,7 +33,7 @@ class Redactor:
 
     def learn(self, secrets: Mapping[str, str]) -> None:
         """Remember secrets by the environment variable that held them. Raises InputError for one too short to hide."""
-        rule = f"must be {SHORTEST} characters or more, or it cannot be kept out of what is written"
+        rule = f"must be {SHORTEST} characters or more, or it cannot be removed from the output"
         faults = [
             f"environment: {name}: got a secret of {len(value)} characters; {rule}"
             for name, value in secrets.items()
@@ -70,7 +70,7 @@ REDACTOR = Redactor()
 
 
 class CleanStream:
-    """A text stream through which no secret passes."""
+    """A text stream that removes secrets."""
 
     def __init__(self, stream: TextIO, redactor: Redactor = REDACTOR) -> None:
         self._stream, self._redactor = stream, redactor

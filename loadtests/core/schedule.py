@@ -24,7 +24,7 @@ from sim.core.tables import ARRIVALS, ENDPOINTS, TableError, header, read
 
 SECOND_US = 1_000_000
 ALL = "all"
-"""What stands where an endpoint's name does, for all endpoints of a mix together."""
+"""Used in place of an endpoint's name for all endpoints of a mix together."""
 _HEADER_KEYS = ("scenario", "seed", "replication", "model_sha256", "window_start_utc", "window_ms", "predicted")
 WINDOW_RULE = (
     'must be a length such as "60 s" (the busiest of that length) or START/LENGTH such as 2026-01-12T14:05/60s'
@@ -190,7 +190,7 @@ def _counts_from_each(due_us: np.ndarray, span_us: int) -> np.ndarray:
 
 
 def in_flight_cap(schedule: Schedule, timeout_s: float) -> int:
-    """Return how many requests may be under way at once without the generator ever being to blame.
+    """Return the in-flight cap at which the generator is never the limit.
 
     At least peak rate x time-out: a target that answers nothing then times out before an arrival is shed.
     """

@@ -1,4 +1,4 @@
-"""What an answer says, as far as every API says it alike: by its status, its id, and whether it can be read."""
+"""What an answer means where all APIs agree: by its status, its id, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def by_status(answer: Answer, *, limited: Collection[int] = (429,), refused: Col
 
 
 def rate_limited(answer: Answer, reason: str) -> Outcome:
-    """Return the outcome of a request that the API put off, with how long it asks to wait."""
+    """Return the outcome of a request that the API deferred, with the wait that it asks for."""
     return Outcome(RATE_LIMITED, f"{reason}, Retry-After {answer.headers.get('retry-after', 'missing')}")
 
 
 def acknowledged(answer: Answer, server_id: object) -> Outcome:
-    """Return acknowledged with the id; unknown when it is no id (a text that is not empty, or a number)."""
+    """Return acknowledged with the id; unknown when it is not an id (a non-empty text or a number)."""
     if isinstance(server_id, (str, int)) and not isinstance(server_id, bool) and server_id:
         return Outcome(ACKNOWLEDGED, "", str(server_id))
     return unread(answer)

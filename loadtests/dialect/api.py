@@ -1,4 +1,4 @@
-"""What a dialect need not say for itself where its API is like most."""
+"""Defaults for a dialect whose API is like most."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sim.core.tables import ENDPOINTS
 
 
 class Api:
-    """An API whose health is at ``/health``, whose withdrawals ask for the usual, and which tells no balances."""
+    """An API whose health check is at ``/health``, with the usual withdrawals and without readable balances."""
 
     health_path = "/health"
     endpoints: tuple[str, ...] = ENDPOINTS
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        """Keep the values of the variables that the dialect names; who wants them otherwise has its own."""
+        """Keep the values of the variables that the dialect names; a dialect may override this."""
         self.values = values
 
     def is_test_system(self, answer: Answer) -> bool:
@@ -31,9 +31,9 @@ class Api:
         Raises ValueError where the API has no withdrawals.
         """
         if "withdrawal" not in self.endpoints:
-            raise ValueError("withdrawal is no endpoint of this API")
+            raise ValueError("withdrawal is not an endpoint of this API")
         return asked_of(arrival, prefix)
 
     def balances(self, send: Send) -> dict[str, Decimal] | None:
-        """Return None: not told, and so not checked."""
+        """Return None: the API does not report the sum, so it is not checked."""
         return None

@@ -1,8 +1,8 @@
-"""What one API must tell the driver: an arrival to a request, an answer to an outcome, and what the server holds.
+"""What a dialect does for the driver: an arrival to a request, an answer to an outcome, and what the server holds.
 
 A dialect is a module with ``SECRETS`` (the environment variables that it needs) and ``create(values)``; it may have
 ``SETTINGS``, variables that are no secrets, with what holds when they are not set. ``loadtests.dialects`` finds it.
-What it makes may say more about itself than the protocol asks:
+The dialect may have more attributes than the protocol requires:
 
 ``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
@@ -22,7 +22,7 @@ ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN = "acknowledged", "rejected", "rat
 SHED, NOT_SENT = "shed", "not_sent"
 OUTCOMES = (ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN, SHED, NOT_SENT)
 WRITES = ("withdrawal", "ticket")
-"""Endpoints whose requests leave something that can be looked up by its key."""
+"""Endpoints whose requests leave a record that can be looked up by its key."""
 
 
 class Arrival(NamedTuple):
@@ -80,7 +80,7 @@ class Withdrawal(NamedTuple):
 
     ``stage`` rises as its status moves on, -1 for a word that the dialect does not rank. ``final``: the status must
     never change again; final and not failed is paid. ``chain_id`` is the transaction that paid it, None where the API
-    does not tell.
+    does not report it.
     """
 
     key: str
@@ -110,11 +110,11 @@ class Ticket(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """What the server holds of one run. None stands for what its API cannot tell, and is then not checked.
+    """What the server holds of one run. None stands for what its API does not report; that is not checked.
 
     ``balances`` are totals by currency, and ``spent_by_others`` what the withdrawals of others, amounts and fees, took
     from the same balances so far. ``open_tickets`` is the server's own count, ``open_of_others`` how many of those are
-    not of this run. ``overdrawn`` names each balance below zero. ``by_id``: withdrawals are told apart by the server's
+    not of this run. ``overdrawn`` names each balance below zero. ``by_id``: withdrawals are identified by the server's
     ids alone, so only those that were acknowledged are known as this run's.
     """
 
@@ -138,7 +138,7 @@ def spent(withdrawals: Iterable[Withdrawal]) -> dict[str, Decimal]:
 
 
 def named(held: Holdings, keys: Mapping[str, str]) -> Holdings:
-    """Return holdings with the keys that an API without client ids cannot tell: by the ids that were acknowledged.
+    """Return holdings with the keys that an API without client ids does not report: by the acknowledged ids.
 
     ``keys`` are the run's keys by the server's id. A record without a key and with another id may be anybody's: it is
     counted as spent by others.
@@ -158,7 +158,7 @@ def named(held: Holdings, keys: Mapping[str, str]) -> Holdings:
 class Glance(NamedTuple):
     """What one small read during a run saw: some of the run's records, and the balances below zero.
 
-    ``n_balances`` is how many balances were looked at (0: the API cannot tell); ``more`` goes into the next glance.
+    ``n_balances`` is how many balances were checked (0: the API does not report them); ``more`` is for the next glance.
     """
 
     withdrawals: list[Withdrawal]
@@ -193,13 +193,13 @@ class Dialect(Protocol):
         """Return what the withdrawal of an arrival asks for."""
 
     def balances(self, send: Send) -> dict[str, Decimal] | None:
-        """Return a sum by currency that only withdrawals lower, None where the API cannot tell.
+        """Return a sum by currency that only withdrawals lower, None where the API does not report it.
 
         Raises ReadError when the server cannot be read.
         """
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
-        """Return what the server holds under ``prefix``, None where the API cannot tell.
+        """Return what the server holds under ``prefix``, None where the API does not report it.
 
         Raises ReadError when the server cannot be read.
         """
@@ -227,7 +227,7 @@ class InOrder(Protocol):
 
 @runtime_checkable
 class Spending(Protocol):
-    """A dialect whose API tells what one account may still spend."""
+    """A dialect whose API reports what one account may still spend."""
 
     def available(self, send: Send, arrival: Arrival) -> Decimal | None:
         """Return what the account of a withdrawal's arrival holds in its currency; None before it is opened.
@@ -238,10 +238,10 @@ class Spending(Protocol):
 
 @runtime_checkable
 class Cancelling(Protocol):
-    """A dialect whose API can call a withdrawal back."""
+    """A dialect whose API can cancel a withdrawal."""
 
     def cancel(self, send: Send, withdrawal: Withdrawal) -> str:
-        """Cancel a withdrawal by its ``server_id``; return nothing when it was taken, else why not."""
+        """Cancel a withdrawal by its ``server_id``; return nothing when it was accepted, else the reason."""
 
 
 @runtime_checkable
@@ -249,7 +249,7 @@ class Closing(Protocol):
     """A dialect whose API can end a ticket."""
 
     def close(self, send: Send, ticket: Ticket) -> str:
-        """Close or solve a ticket by its ``server_id``; return nothing when it was done, else why not."""
+        """Close or solve a ticket by its ``server_id``; return nothing when it was done, else the reason."""
 
 
 def speaks(dialect: Dialect) -> tuple[str, ...]:

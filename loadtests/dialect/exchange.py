@@ -31,7 +31,7 @@ _BACK_MS = 3_600_000
 
 
 class Words(NamedTuple):
-    """The statuses of a withdrawal. A word in none of them is tolerated: it says nothing about the way so far."""
+    """The statuses of a withdrawal. An unknown status is tolerated: it says nothing about the progress."""
 
     pending: tuple[str, ...]
     paid: tuple[str, ...]
@@ -50,7 +50,7 @@ class Words(NamedTuple):
 
 
 class Exchange(Api, ABC):
-    """A withdrawal API. What it holds is read from its history; what it cannot speak is not in ``endpoints``."""
+    """A withdrawal API. What it holds is read from its history; what it does not support is not in ``endpoints``."""
 
     endpoints = ("withdrawal", "withdrawal_status")
     single_account = True
@@ -73,7 +73,7 @@ class Exchange(Api, ABC):
             return self._create(self.withdrawal(arrival, known.prefix))
         if arrival.endpoint == "withdrawal_status":
             return self._query(known_key(arrival, known))
-        raise ValueError(f"{arrival.endpoint} is no endpoint of this API")
+        raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended: by the error in its body, by its status, then by what a success must hold."""
@@ -150,6 +150,6 @@ def amounts(rows: list[Any], name: str, *parts: str) -> dict[str, Decimal]:
 
 
 def cancelled(answer: Answer, refusal: Outcome | None) -> str:
-    """Return nothing when a cancellation was taken, else why not."""
+    """Return nothing when a cancellation was accepted, else the reason."""
     decided = refusal or answers.by_status(answer)
     return decided.reason if decided is not None else ""

@@ -61,7 +61,7 @@ def plain(amount: Decimal) -> str:
 
 
 def address_of(chain: str, seed: int) -> str:
-    """Return a well-formed address of a test network that nobody holds a key to, the same for the same seed.
+    """Return a well-formed address of a test network, made without a private key, the same for the same seed.
 
     Bitcoin's carry the version byte of its testnet; Tron and Ethereum write theirs alike on every network.
     """

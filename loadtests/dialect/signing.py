@@ -1,4 +1,4 @@
-"""What proves who sends a request: the clock, HMACs, Gate's and Binance's signatures, Kraken's with its nonce."""
+"""Authentication of requests: the clock, HMACs, Gate's and Binance's signatures, Kraken's with its nonce."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def kraken_sign(secret: str, path: str, nonce: str, body: str) -> str:
 
 
 class Nonce:
-    """Strictly rising numbers for one key: nanoseconds since 1970, whose last three digits tell processes apart.
+    """Strictly rising numbers for one key: nanoseconds since 1970, whose last three digits differ by process.
 
     Within a process they rise whatever happens. Processes of one machine share its clock, so that theirs rise in the
-    order of sending; what the network then swaps only the key's own nonce window forgives.
+    order of sending; only the key's own nonce window tolerates requests that the network reorders.
     """
 
     _of_keys: ClassVar[dict[str, Nonce]] = {}

@@ -55,7 +55,7 @@ def find(name: str) -> ModuleType:
         sys.modules[spec.name] = module  # dataclasses look their module up by its name
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # anybody's file
+        except Exception as error:  # a user's file
             rule = "must be a Python file that can be imported"
             raise InputError([f"--dialect: got {name} ({type(error).__name__}: {error}); {rule}"]) from None
     elif name in names():

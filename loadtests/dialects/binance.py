@@ -1,4 +1,4 @@
-"""Binance's API: withdrawals and their history. Tickets and logins it does not have.
+"""Binance's API: withdrawals and their history. It has no tickets or logins.
 
 Documented at developers.binance.com, "Wallet": POST /sapi/v1/capital/withdraw/apply, GET
 /sapi/v1/capital/withdraw/history, GET /api/v3/account. A withdrawal cannot be cancelled. Codes -1000, -1001, -1006 and

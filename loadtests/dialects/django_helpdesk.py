@@ -4,8 +4,8 @@ POST /api/tickets/, GET /api/tickets/{id}/, GET /api/tickets/?status=1 and its `
 no idempotency key and has no field for one: the run's marker stands at the beginning of the title, ``[ws-...-17]``, and
 a submission that is repeated is recorded twice. Views and counts load every ticket that the user may see.
 
-A test system shows itself by the queue that the tickets go to: it accepts public submissions and has the word "test"
-or "staging" in its title, which ``/tickets/submit/`` shows to anybody. ``WITHSTAND_HELPDESK_TOKEN`` is the token of a
+A test system is recognised by the queue that the tickets go to: it accepts public submissions and has the word "test"
+or "staging" in its title, which ``/tickets/submit/`` shows to all. ``WITHSTAND_HELPDESK_TOKEN`` is the token of a
 member of staff, or the password of ``WITHSTAND_HELPDESK_USER``, which the server hashes anew for every request.
 Submitters have addresses under ``.invalid``, which no mail can reach.
 """
@@ -76,7 +76,7 @@ class DjangoHelpdesk(Api):
             ids = known.ticket_ids
             path = f"{PATH}{ids[arrival.payload_seed % len(ids)]}/" if ids else _COUNT
             return Request("GET", path, self._headers)
-        raise ValueError(f"{arrival.endpoint} is no endpoint of this API")
+        raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended; a 5xx leaves it open: the steps of a creation share no transaction."""
@@ -105,7 +105,7 @@ class DjangoHelpdesk(Api):
         )
 
     def close(self, send: Send, ticket: Ticket) -> str:
-        """Close a ticket; return nothing when it was done, else why not."""
+        """Close a ticket; return nothing when it was done, else the reason."""
         request = Request("PATCH", f"{PATH}{ticket.server_id}/", self._headers, json_bytes({"status": _CLOSED}))
         decided = answers.by_status(send(request))
         return decided.reason if decided is not None else ""

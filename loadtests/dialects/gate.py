@@ -1,4 +1,4 @@
-"""Gate's API v4: withdrawals and their history. Tickets and logins it does not have.
+"""Gate's API v4: withdrawals and their history. It has no tickets or logins.
 
 Documented at gate.com/docs/developers/apiv4: POST /withdrawals, GET /wallet/withdrawals, DELETE /withdrawals/{id},
 GET /spot/accounts. Whether the fee is part of the amount is a setting, ``WITHSTAND_GATE_FEE``: within, beside or net.
@@ -54,7 +54,7 @@ class Gate(Exchange):
         return amounts(fetch(send, self.signed("GET", "/spot/accounts", {}), list), "currency", "available")
 
     def cancel(self, send: Send, withdrawal: Withdrawal) -> str:
-        """Cancel a withdrawal; return nothing when it was taken, else why not."""
+        """Cancel a withdrawal; return nothing when it was accepted, else the reason."""
         answer = send(self.signed("DELETE", f"/withdrawals/{withdrawal.server_id}", {}))
         return cancelled(answer, self._refusal(answer))
 

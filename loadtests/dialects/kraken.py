@@ -1,9 +1,9 @@
-"""Kraken's REST API: withdrawals to named addresses, and their status. Tickets and logins it does not have.
+"""Kraken's REST API: withdrawals to named addresses, and their status. It has no tickets or logins.
 
 Documented at docs.kraken.com/api, "Funding": POST /0/private/Withdraw, WithdrawStatus, WithdrawCancel, Balance. Errors
 come inside 200. A withdrawal goes to an address that its owner has named beforehand: ``WITHSTAND_KRAKEN_ADDRESS_KEY``
 is that name, with {asset} for the coin. There is no client id: a withdrawal is known by the refid of its answer, so one
-of unknown fate cannot be told from another's. ``WITHSTAND_KRAKEN_FEE`` (net, within or beside) is the fee's place.
+of unknown fate cannot be identified. ``WITHSTAND_KRAKEN_FEE`` (net, within or beside) says where the fee is.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Kraken(Exchange):
         try:
             kraken_sign(self._secret, "/", "1", "")
         except (ValueError, binascii.Error):
-            rule = "environment: WITHSTAND_KRAKEN_SECRET: got something else; must be base64, as Kraken gives it"
+            rule = "environment: WITHSTAND_KRAKEN_SECRET: got another text; must be base64, as Kraken shows it"
             raise InputError([rule]) from None
 
     def lane(self, arrival: Arrival) -> int:
@@ -90,7 +90,7 @@ class Kraken(Exchange):
         return {_OURS.get(str(name), str(name)): Decimal(str(n)) for name, n in result.items() if "." not in name}
 
     def cancel(self, send: Send, withdrawal: Withdrawal) -> str:
-        """Cancel a withdrawal; return nothing when it was taken, else why not."""
+        """Cancel a withdrawal; return nothing when it was accepted, else the reason."""
         asset = _THEIRS.get(withdrawal.currency, withdrawal.currency)
         answer = send(self.signed("WithdrawCancel", {"asset": asset, "refid": withdrawal.server_id}))
         told = cancelled(answer, self._refusal(answer))

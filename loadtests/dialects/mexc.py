@@ -1,4 +1,4 @@
-"""MEXC's API v3, in Binance's form: withdrawals and their history. Tickets and logins it does not have.
+"""MEXC's API v3, in Binance's form: withdrawals and their history. It has no tickets or logins.
 
 Documented at mexc.com/api-docs/spot-v3, "Wallet endpoints": POST, DELETE /api/v3/capital/withdraw, GET
 /api/v3/capital/withdraw/history, GET /api/v3/account. Everything signed goes into the query. The history does not name
@@ -54,7 +54,7 @@ class Mexc(Binance):
         return Request(method, f"{path}?{text}", headers, b"", key)
 
     def cancel(self, send: Send, withdrawal: Withdrawal) -> str:
-        """Cancel a withdrawal; return nothing when it was taken, else why not."""
+        """Cancel a withdrawal; return nothing when it was accepted, else the reason."""
         answer = send(self.signed("DELETE", PATH, {"id": withdrawal.server_id}))
         return cancelled(answer, self._refusal(answer))
 

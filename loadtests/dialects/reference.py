@@ -56,7 +56,7 @@ _FAILED = ("CANCEL", "FAIL", "INVALID", "REJECT")
 _STAGES = {"REQUEST": 0, "MANUAL": 1, "PEND": 2, "DONE": 3, **dict.fromkeys(_FAILED, 3)}
 _FINAL_STAGE = 3
 _MOST_PAGES = 200
-"""Pages of everybody's records that are read to tell others' from ours; of a fuller server nothing is said."""
+"""The most pages of all records that are read to count others'; on a server with more, others' are not counted."""
 
 
 def create(values: Mapping[str, str]) -> Reference:
@@ -97,7 +97,7 @@ class Reference(Api):
             return Request("GET", path, self._desk)
         if endpoint == "login":
             return self._login(self._account_of(arrival))
-        raise ValueError(f"{endpoint} is no endpoint of this API")
+        raise ValueError(f"{endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended.
@@ -183,7 +183,7 @@ class Reference(Api):
         return None if held is None else Decimal(held)
 
     def close(self, send: Send, ticket: Ticket) -> str:
-        """Close a ticket; return nothing when it was done, else why not."""
+        """Close a ticket; return nothing when it was done, else the reason."""
         body = json_bytes({"ticket": {"status": "closed"}})
         decided = answers.by_status(send(Request("PUT", f"{TICKETS}/{ticket.server_id}", self._desk, body)))
         return decided.reason if decided is not None else ""

@@ -1,4 +1,4 @@
-"""Zendesk's ticketing API: tickets created, viewed, read back and solved. Withdrawals and logins it does not have.
+"""Zendesk's ticketing API: tickets created, viewed, read back and solved. It has no withdrawals or logins.
 
 Documented at developer.zendesk.com, "Tickets": POST /api/v2/tickets with an Idempotency-Key, GET /api/v2/tickets/{id},
 GET /api/v2/tickets/count, GET /api/v2/tickets by cursor, PUT /api/v2/tickets/{id}; a token as Basic authentication.
@@ -57,7 +57,7 @@ class Zendesk(Api):
             ids = known.ticket_ids
             name = ids[arrival.payload_seed % len(ids)] if ids else "count"
             return Request("GET", f"{PATH}/{name}", self._headers)
-        raise ValueError(f"{arrival.endpoint} is no endpoint of this API")
+        raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended; a 5xx, 503 included, leaves open whether the ticket was made."""
@@ -76,7 +76,7 @@ class Zendesk(Api):
         return Holdings([], [_ticket_of(row) for row in rows], None)
 
     def close(self, send: Send, ticket: Ticket) -> str:
-        """Solve a ticket (Zendesk closes it later by itself); return nothing when it was done, else why not."""
+        """Solve a ticket (Zendesk closes it later by itself); return nothing when it was done, else the reason."""
         body = json_bytes({"ticket": {"status": "solved"}})
         decided = answers.by_status(send(Request("PUT", f"{PATH}/{ticket.server_id}", self._headers, body)))
         return decided.reason if decided is not None else ""

@@ -1,1 +1,1 @@
-"""Repeated, competing and given-up requests, and what the server makes of them."""
+"""Repeated, competing and given-up requests, and what the server records for them."""

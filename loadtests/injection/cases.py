@@ -1,12 +1,12 @@
-"""Faults on purpose, from the client's side: what a careless or unlucky client does, and what must hold all the same.
+"""Deliberate faults on the client's side: what a careless or unlucky client does, and what must hold nevertheless.
 
 I1 the same key in sequence, I2 the same key 16 times at once, I3 the same key with another amount, I4 retries after a
-forced client time-out, I5 concurrent spending of an account to zero, I6 a closed ticket sent again. Each case uses keys
-of its own, and is judged by its answers; the checks of ``loadtests.reconciliation.checks`` then judge what the server
+forced client time-out, I5 concurrent spending of an account to zero, I6 a closed ticket sent again. Each case has its
+own keys, and is judged by its answers; the checks of ``loadtests.reconciliation.checks`` then judge what the server
 holds of all of them.
 
-Whether a repeated key is rejected or replayed is documented by no API, so it is a setting: ``rejected``, ``replayed``
-(the first answer once more, with its id), or ``any`` of both. In no setting may a repeated key make a second record.
+No API documents whether a repeated key is rejected or replayed, so it is a setting: ``rejected``, ``replayed`` (the
+first answer once more, with its id), or ``any`` (either). In no setting may a repeated key make a second record.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Injector:
         try:
             request = self._dialect.request(arrival, self._known)
             check_path(request.path)
-        except Exception as error:  # a dialect may be anybody's file
+        except Exception as error:  # a dialect may be a user's file
             return Shot(arrival, "", Outcome(NOT_SENT, f"the dialect failed: {type(error).__name__}: {error}"[:200]))
         self._journal.sent(arrival.idx, request.key, request.body, 0)
         outcome = self._exchange(request, arrival, self._timeout_s if timeout_s is None else timeout_s)
@@ -102,7 +102,7 @@ class Injector:
             return self._dialect.outcome(arrival, self._client.send(request, timeout_s))
         except NoAnswerError as error:
             return Outcome(UNKNOWN if error.taken else REJECTED, str(error))
-        except Exception as error:  # as above; the request was answered, and nobody can say how
+        except Exception as error:  # as above; the request was answered, but its outcome is unknown
             return Outcome(UNKNOWN, f"the dialect failed: {type(error).__name__}: {error}"[:200])
 
     def _together(self, arrivals: Sequence[Arrival]) -> list[Shot]:
@@ -177,7 +177,7 @@ class Injector:
         spent = part * sum(shot.outcome.outcome == ACKNOWLEDGED for shot in shots)
         wrong = [f"{spent} was acknowledged of {before}"] if spent > before else []
         wrong += [f"{left} is left of {before}"] if left < 0 else []
-        stopped = f"{left} of {before} is left: something else than the balance stopped it" if left > 2 * part else ""
+        stopped = f"{left} of {before} is left: something other than the balance stopped it" if left > 2 * part else ""
         return _case(name, what, shots, wrong, stopped)
 
     def _parts(self, arrival: Arrival, balance: Decimal) -> list[Arrival]:

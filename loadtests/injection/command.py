@@ -37,7 +37,7 @@ SETTLE_S = 3.0
 """How long the server is watched after the last case: its payments move on meanwhile."""
 _TRACE_COLUMNS = ("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
 _SPENDER = 1000
-"""The spender's number; those before it are the other cases', those after it his parts."""
+"""The spender's number; lower ones belong to the other cases, higher ones to the parts of its balance."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ class Injection:
 
 def add_arguments(add: Callable[..., Any]) -> None:
     """Add the options by a parser's ``add_argument``."""
-    add("run", metavar="RUN", help="a run folder, whose arrivals lend accounts, kinds and amounts")
+    add("run", metavar="RUN", help="a run folder, whose arrivals provide accounts, kinds and amounts")
     add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
-    about = "what a repeated {} must get: rejected, replayed (the first answer again), or any of both (default: any)"
+    about = "what a repeated {} must get: rejected, replayed (the first answer again) or any, for either (default: any)"
     add("--repeat", choices=inject.REPEATS, default="any", help=about.format("withdrawal key"))
     add("--repeat-tickets", choices=inject.REPEATS, default="any", help=about.format("ticket marker"))
     add("--no-spend", action="store_true", help="do not spend an account's test funds to zero")
-    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
-    add("--out", default="", metavar="DIR", help="where the results go, absent or empty (default: RUN/loadtest/TIME)")
-    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be tested besides this one")
+    add("--timeout", default="10 s", metavar="TIME", help="time-out of a request (default: 10 s)")
+    add("--out", default="", metavar="DIR", help="folder for the results, absent or empty (default: RUN/loadtest/TIME)")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="another host that may be tested")
     add("--quiet", action="store_true", help="print only faults")
     target.add_arguments(add)
 
@@ -91,7 +91,7 @@ def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> I
     dialect = target.choose(options, run_dir, environ)
     arrivals = _arrivals(trace, dialect)
     if not arrivals:
-        raise InputError([f"RUN: got {run_dir}, which has no write that the dialect speaks; must have one"])
+        raise InputError([f"RUN: got {run_dir}, which has no write that the dialect supports; must have one"])
     money = arrivals.get("withdrawal")
     spends = money is not None and not options.no_spend
     pool = {"file": options.accounts} if options.accounts else None

@@ -1,4 +1,4 @@
-"""A pool of test accounts: which customers each one stands for, whose keys it uses, and how hard those may be used.
+"""A pool of test accounts: the customers each one represents, the keys it uses, and the rate limits of those keys.
 
 The pool is a TOML file. It holds names of environment variables, never keys::
 
@@ -31,7 +31,7 @@ _ACCOUNT_KEYS = ("secrets", "settings", "limits")
 
 
 class Limit(NamedTuple):
-    """At most so many requests within any span of so many milliseconds."""
+    """At most ``requests`` requests within any span of ``per_ms`` milliseconds."""
 
     requests: int
     per_ms: int
@@ -169,7 +169,7 @@ class _Reader:
 
 
 def exceeded(pool: Pool, schedule: Schedule) -> list[str]:
-    """Return which limits of which keys the schedule exceeds: accounts with one key share what it may do."""
+    """Return the limits that the schedule exceeds, by key: accounts with the same key share its limits."""
     places = pool.places(schedule)
     keys: dict[tuple[str, ...], list[int]] = {}
     for place, account in enumerate(pool.accounts):
@@ -193,7 +193,7 @@ def rate_faults(pool: Pool, schedule: Schedule) -> list[str]:
     """Return the limits that the schedule exceeds, unless the pool exceeds them knowingly."""
     if pool.exceed:
         return []
-    return [f"{pool.path}: {line}, or exceed = true, knowingly" for line in exceeded(pool, schedule)]
+    return [f"{pool.path}: {line}, or set exceed = true to exceed it knowingly" for line in exceeded(pool, schedule)]
 
 
 def summary(pool: Pool, schedule: Schedule) -> dict[str, Any]:

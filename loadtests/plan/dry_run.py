@@ -43,7 +43,7 @@ def describe(plan: Plan, *, workers: int) -> dict[str, Any]:
 
 
 def plain_lines(planned: Mapping[str, Any]) -> list[str]:
-    """Return the same for a person to read."""
+    """Return the same as lines of text."""
     window, caps = planned["window"], planned["caps"]
     rows = [
         f"  {name}: {row['requests']:,} requests, {row['per_s']:.4g} a second, {row['peak_per_s']:,} in the busiest"

@@ -1,4 +1,4 @@
-"""Do the test accounts hold enough for the withdrawals of a schedule?"""
+"""The check that the test accounts hold enough for the withdrawals of a schedule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def needed(dialect: Dialect, schedule: Schedule) -> dict[str, dict[str, Decimal]
 
 
 def check(dialect: Dialect, send: Send, schedule: Schedule) -> None:
-    """Ask every account what it holds, where the API tells.
+    """Check the balance of every account, where the API reports it.
 
     Raises InputError with every shortage, or when the accounts cannot be read.
     """
@@ -45,7 +45,7 @@ def check(dialect: Dialect, send: Send, schedule: Schedule) -> None:
             faults.append(f"{place}: got a balance that cannot be read ({error}); must be readable")
             continue
         if held is not None and held < sums[name][currency]:
-            must = f"must hold at least {plain(sums[name][currency])}, what the schedule withdraws, and fees"
+            must = f"must hold at least {plain(sums[name][currency])} (the schedule's withdrawals) and the fees"
             faults.append(f"{place}: got {plain(held)} {currency}; {must}")
     if faults:
         raise InputError(faults)

@@ -70,7 +70,7 @@ class Plan:
         return guard.client_of(self.url, self.limits.in_flight)
 
     def identity(self) -> dict[str, Any]:
-        """Return what is run against what: enough to do it again, and all JSON."""
+        """Return the identity of the load test as JSON values: enough to repeat it."""
         schedule = self.schedule
         return {
             "scenario": self.scenario,
@@ -97,7 +97,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
         "--window",
         default="60 s",
         metavar="LENGTH|START/LENGTH",
-        help='what to replay: "60 s", the busiest of that length, or 2026-01-12T14:05/60s (default: 60 s)',
+        help='the part to replay: "60 s", the busiest of that length, or 2026-01-12T14:05/60s (default: 60 s)',
     )
     add("--speedup", default="1", metavar="X", help="send X times as fast as predicted (default: 1)")
     target.add_arguments(add)
@@ -106,15 +106,15 @@ def add_arguments(add: Callable[..., Any]) -> None:
         action="append",
         default=[],
         metavar="HOST",
-        help="a host that may be loaded besides this machine",
+        help="another host that may be loaded, in addition to this machine",
     )
-    add("--out", default="", metavar="DIR", help="where the results go, absent or empty (default: RUN/loadtest/TIME)")
-    add("--timeout", default="10 s", metavar="TIME", help="wait for an answer at most this long (default: 10 s)")
+    add("--out", default="", metavar="DIR", help="folder for the results, absent or empty (default: RUN/loadtest/TIME)")
+    add("--timeout", default="10 s", metavar="TIME", help="time-out of a request (default: 10 s)")
     add(
         "--in-flight",
         default="",
         metavar="N",
-        help="requests under way at most; an arrival above is shed and the run is "
+        help="maximum number of requests in flight; an arrival above it is shed and the run is "
         "invalid (default: peak rate x time-out)",
     )
     add(
@@ -129,7 +129,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
         "--abort-failure-share",
         default="0.5",
         metavar="S",
-        help="end early when more than this share of the requests of 5 s failed (default: 0.5)",
+        help="end early when more than this share of the requests within 5 s failed (default: 0.5)",
     )
     add("--baseline", default="", metavar="DIR", help="an earlier load test of the same load, to compare with")
     add(
@@ -138,8 +138,8 @@ def add_arguments(add: Callable[..., Any]) -> None:
         metavar="SHARE",
         help="how far a p95 may be from the baseline's and still count as equal (default: 20%%)",
     )
-    add("--capacity", default="", metavar="FILE", help="capacity.json of this target, to tell a shortage")
-    add("--no-reconcile", action="store_true", help="do not ask the server afterwards what it holds")
+    add("--capacity", default="", metavar="FILE", help="capacity.json of this target, to report a shortage")
+    add("--no-reconcile", action="store_true", help="do not compare with what the server holds")
     add("--no-plots", action="store_true", help="write no plots")
 
 
@@ -194,9 +194,9 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
 
 
 def check_target(plan: Plan) -> None:
-    """Ask the target whether it is a test system, and holds enough test funds.
+    """Check that the target is a test system and holds enough test funds.
 
-    Raises InputError when it is not, or does not, or is not there.
+    Raises InputError when it is not, or does not, or cannot be reached.
     """
     faults = guard.check_url(plan.url, plan.allowed)
     if faults:

@@ -1,4 +1,4 @@
-"""One dialect over a pool of test accounts: each customer's requests go out under his account's key."""
+"""One dialect over a pool of test accounts: each customer's requests use the key of the customer's account."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class PooledDialect:
         return self.members[:1] if self._sees_all else self.members
 
     def _owners(self, server_id: str) -> Sequence[Dialect]:
-        """Return who can change a record: its account; all of them, one after the other, where that is not known."""
+        """Return the accounts that may change a record: its own; all, one after the other, where that is not known."""
         owner = self._owner.get(server_id)
         return self.members if owner is None else [owner]
 

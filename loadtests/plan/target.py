@@ -1,4 +1,4 @@
-"""What a load test's options choose of an API: the dialect, the endpoints to speak to, the accounts to use."""
+"""The options of a load test that select from an API: the dialect, the endpoints and the accounts."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from loadtests.plan.pool import PooledDialect, pooled
 from sim.core.tables import ENDPOINTS
 
 ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
-"""Predicted, but sent only when named: the reference server has none of them. The verdict counts what was left out."""
+"""Predicted, but sent only when named: the reference server has none of them. The verdict counts those left out."""
 
 
 def add_arguments(add: Callable[..., Any]) -> None:
     """Add the options that choose, by a parser's ``add_argument``."""
-    add("--dialect", default="reference", metavar="NAME|FILE", help="the API to speak (default: reference)")
+    add("--dialect", default="reference", metavar="NAME|FILE", help="the API of the target (default: reference)")
     add(
         "--endpoints",
         default="",
         metavar="NAME,...",
-        help=f"send only to these of {', '.join(ENDPOINTS)} (default: what the run predicts, but for the last four)",
+        help=f"send only to these: {', '.join(ENDPOINTS)} (default: all that the run predicts, except the last four)",
     )
-    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that stand for the customers")
-    add("--cleanup", action="store_true", help="afterwards cancel the withdrawals still open and close the tickets")
+    add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that represent the customers")
+    add(
+        "--cleanup", action="store_true", help="afterwards cancel withdrawals that are still open and close the tickets"
+    )
 
 
 def choose(options: argparse.Namespace, run_dir: Path, environ: Mapping[str, str]) -> Dialect:
@@ -55,26 +57,30 @@ def narrow(trace: Trace, endpoints: str) -> Trace:
     if not endpoints:
         kept = trace.arrivals.filter(~pl.col("endpoint").is_in(ON_REQUEST))
         if kept.is_empty():
-            raise InputError([f"--endpoints: got nothing; must name one of {', '.join(ON_REQUEST)}, all that is there"])
+            raise InputError(
+                [f"--endpoints: got nothing; must name one of {', '.join(ON_REQUEST)}, all that is predicted"]
+            )
         return dataclasses.replace(trace, arrivals=kept)
     wanted = [name.strip() for name in endpoints.split(",")]
     unknown = [name for name in wanted if name not in ENDPOINTS]
     if unknown:
-        raise InputError([f"--endpoints: got {name}; must be of {', '.join(ENDPOINTS)}" for name in unknown])
+        raise InputError([f"--endpoints: got {name}; must be one of {', '.join(ENDPOINTS)}" for name in unknown])
     kept = trace.arrivals.filter(pl.col("endpoint").is_in(wanted))
     if kept.is_empty():
-        raise InputError([f"--endpoints: got {endpoints}, to which the run sends nothing; must name one it does"])
+        raise InputError(
+            [f"--endpoints: got {endpoints}, to which the run sends nothing; must name one that it predicts"]
+        )
     return dataclasses.replace(trace, arrivals=kept)
 
 
 def faults(dialect: Dialect, name: str, schedule: Schedule) -> list[str]:
-    """Return what of the schedule the dialect cannot speak, or its accounts must not bear."""
+    """Return the faults: endpoints that the dialect does not support, and rates above the accounts' limits."""
     spoken, counts = speaks(dialect), schedule.counts()
     missing = {endpoint: n for endpoint, n in counts.items() if endpoint not in spoken}
     found = accounts.rate_faults(dialect.pool, schedule) if isinstance(dialect, PooledDialect) else []
     if missing:
         parts = ", ".join(f"{endpoint} ({n:,} of {sum(counts.values()):,} requests)" for endpoint, n in missing.items())
-        rule = f"must speak all, or be told to leave them out with --endpoints {','.join(spoken)}"
+        rule = f"must support them; --endpoints {','.join(spoken)} leaves them out"
         found.append(f"--dialect: got {name}, whose API has no {parts}; {rule}")
     return found
 

@@ -1,1 +1,1 @@
-"""What clients were told against what the server holds."""
+"""The answers that clients got, compared with what the server holds."""

@@ -2,13 +2,13 @@
 
 The checks, on withdrawals (W) and tickets (T): W1 each acknowledged withdrawal is there exactly once, with the
 amount, address, currency and id that were agreed. W2 no key twice, no id for two keys. W3 what was rejected is absent
-or failed. W4 what is unknown is there 0 or 1 times, and counted. W5 nothing of this run that was never sent. W6 what
-left the balances, less what others spent, is the sum of amount and fee of what has not failed. W7 no balance below
-zero in any read. W8 a status only moves forward, and a final one never changes. W9 what is paid has a chain
-transaction of its own. T1 and T3 are W1 and W2 for tickets. T2 the open count, less what others opened, rose by
-between acknowledged and acknowledged + unknown, less what is open no more. T4 what is closed stays closed.
+or failed. W4 what is unknown is there 0 or 1 times, and counted. W5 nothing of this run that was never sent. W6
+balances fell by exactly the amounts and fees of this run's withdrawals, others' spending excluded. W7 no balance below
+zero in any read. W8 a status only moves forward, and a final one never changes. W9 each payment has its own chain
+transaction. T1 and T3 are W1 and W2 for tickets. T2 the open count, others' tickets excluded, rose by acknowledged
+to acknowledged + unknown, minus the tickets no longer open. T4 closed tickets stay closed.
 
-A check that the API, the dialect or the run gives no ground for is listed with ``passed`` null and the reason.
+A check that the API, the dialect or the run does not allow is listed with ``passed`` null and the reason.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _Rows = Mapping[str, dict[str, Any]]
 
 
 class StoredEvidence(NamedTuple):
-    """Everything that a reconciliation rests on.
+    """The input of a reconciliation.
 
     ``requests`` is the run's table of the schema REQUESTS, ``asked`` what each withdrawal's key asked for, ``held`` and
     ``before`` what the server held after and before the run, ``seen`` what was read on the way.
@@ -63,10 +63,10 @@ def read_holdings(
     pause: Callable[[float], None] = time.sleep,
     keys: Mapping[str, str] | None = None,
 ) -> Holdings | None:
-    """Return what the server holds of the run, read while no balance moved; None where the API cannot tell.
+    """Return what the server holds of the run, read while no balance moved; None where the API does not report it.
 
     A payment that fails meanwhile is returned to its customer, so the balances are read before and after. Where they go
-    on moving (somebody else withdraws without a pause) the last reading is returned without what others spent. ``keys``
+    on moving (others withdraw without a pause) the last reading is returned without what others spent. ``keys``
     are the run's keys by the server's id, for an API that knows no client ids.
     """
     found = None
@@ -151,16 +151,16 @@ def _common_checks(kinds: list[tuple[_Rows, Counter[str]]], held: Holdings) -> l
     twice = [k for rows, found in kinds for k in _with(rows, UNKNOWN) if found[k] > 1]
     invented = [k for rows, found in kinds for k in found if k not in rows]
     n_rejected, n_unknown = (sum(len(_with(rows, fate)) for rows, _ in kinds) for fate in (REJECTED, UNKNOWN))
-    none = "the API knows no client ids, so only what was acknowledged can be told apart" if held.by_id else ""
+    none = "the API has no client ids, so only acknowledged withdrawals can be identified" if held.by_id else ""
     return [
         checked("W3", "rejected requests are absent or failed", n_rejected, taken, none),
         checked("W4", "requests of unknown fate are in the server at most once", n_unknown, twice, none),
-        checked("W5", "nothing of this run that it never sent", sum(len(found) for _, found in kinds), invented, none),
+        checked("W5", "each record of this run was sent by it", sum(len(found) for _, found in kinds), invented, none),
     ]
 
 
 def _balance_check(held: Holdings, before: Holdings | None) -> dict[str, Any]:
-    what = "what left the balances, less what others spent, is what was withdrawn, with fees"
+    what = "balances fell by exactly the amounts and fees of this run's withdrawals"
     if held.balances is None or before is None or before.balances is None:
         return checked("W6", what, 0, [], "balances cannot be read, or were not read before the run")
     taken: dict[str, Decimal] = {}
@@ -175,10 +175,10 @@ def _balance_check(held: Holdings, before: Holdings | None) -> dict[str, Any]:
         if now is not None and others is not None:
             left -= now.get(currency, zero) - others.get(currency, zero)
         if left != taken.get(currency, zero):
-            wrong.append(f"{currency}: {left} left, {taken.get(currency, zero)} was withdrawn")
+            wrong.append(f"{currency}: balances fell by {left}, not by {taken.get(currency, zero)}")
     if now is None or others is None:
         told = f" ({'; '.join(wrong[:EXAMPLES])})" if wrong else ""
-        reason = "who else withdrew cannot be told, or balances kept moving while they were read"
+        reason = "others' withdrawals cannot be separated, or balances kept changing while they were read"
         return checked("W6", what, 0, [], reason + told)
     return checked("W6", what, len(held.balances), wrong)
 
@@ -193,22 +193,20 @@ def _state_checks(held: Holdings, seen: Observations) -> list[dict[str, Any]]:
         if w.chain_id is not None and (not w.chain_id or uses[w.chain_id] > 1)
     ]
     told = any(w.chain_id is not None for w in paid)
-    no_chain = (
-        "" if told else "the API does not tell chain transactions" if paid else "nothing was paid when it was read"
-    )
+    no_chain = "" if told else "the API reports no chain transactions" if paid else "nothing was paid when it was read"
     no_balance = "" if seen.n_balances else "balances of accounts cannot be read"
     no_status = "" if seen.n_withdrawals else "no withdrawal was read more than once"
     no_closed = "" if seen.n_closed else "no ticket was seen closed and read again"
     return [
         checked("W7", "no balance below zero in any read", seen.n_balances, seen.overdrawn, no_balance),
         checked("W8", "statuses only move forward, final ones never change", seen.n_withdrawals, seen.back, no_status),
-        checked("W9", "paid means a chain transaction of its own", len(paid), [*unpaid, *seen.paid_again], no_chain),
+        checked("W9", "each payment has its own chain transaction", len(paid), [*unpaid, *seen.paid_again], no_chain),
         checked("T4", "closed tickets stay closed", seen.n_closed, seen.reopened, no_closed),
     ]
 
 
 def _open_check(desk: _Rows, held: Holdings, before: Holdings | None) -> dict[str, Any]:
-    what = "the open count rose by what was acknowledged, up to what is unknown more, less what is open no more"
+    what = "the open count rose by the acknowledged tickets, up to the unknown ones more, minus those no longer open"
     if not desk:
         return checked("T2", what, 0, [], "the run sent no tickets")
     if held.open_tickets is None or before is None or before.open_tickets is None:
@@ -219,10 +217,10 @@ def _open_check(desk: _Rows, held: Holdings, before: Holdings | None) -> dict[st
     )  # fmt: skip
     least, most = n_known - n_done, n_known + n_unknown - n_done
     if held.open_of_others is None or before.open_of_others is None:
-        reason = f"who else opened or closed tickets cannot be told (it rose by {rose}, expected {least} to {most})"
+        reason = f"others' tickets cannot be separated (the count rose by {rose}, expected {least} to {most})"
         return checked("T2", what, 0, [], reason)
     rose -= held.open_of_others - before.open_of_others
-    wrong = [] if least <= rose <= most else [f"it rose by {rose}, not by {least} to {most}"]
+    wrong = [] if least <= rose <= most else [f"the count rose by {rose}, not by {least} to {most}"]
     return checked("T2", what, 1, wrong)
 
 

@@ -1,4 +1,4 @@
-"""After a run: cancel what it withdrew and is still open, close the tickets that it made."""
+"""After a run: cancel its withdrawals that are still open, and close its tickets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def clean_up(
 ) -> dict[str, Any]:
     """Return what became of each withdrawal and ticket that the run made: counts, and examples of the reasons.
 
-    Where the server tells what it holds, that is cleaned up, so what was never acknowledged too; else what was
+    Where the server reports what it holds, all of it is cleaned up, acknowledged or not; elsewhere what was
     acknowledged. ``done``: was cancelled or closed now. ``over``: had ended before. ``kept``: the server refused, or
     could not be asked. ``requests`` is the run's table of the schema REQUESTS, ``arrivals`` its part of the trace.
     """
@@ -102,5 +102,5 @@ def _attempt(end: Callable[..., str], send: Send, record: Record) -> str:
         return end(send, record)
     except (NoAnswerError, ReadError) as error:
         return str(error)
-    except Exception as error:  # a dialect may be anybody's file
+    except Exception as error:  # a dialect may be a user's file
         return f"the dialect failed: {type(error).__name__}: {error}"[:200]

@@ -1,4 +1,4 @@
-"""Reconcile a load test once more: after its payments had time, or after it crashed and left its journal alone."""
+"""Reconcile a load test once more: after its payments completed, or after a crash that left only its journal."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def add_arguments(add: Callable[..., Any]) -> None:
     """Add the options by a parser's ``add_argument``."""
     add("folder", metavar="FOLDER", help="a load test's folder, RUN/loadtest/TIME, or TIME.part of one that crashed")
     add("--host", required=True, metavar="URL", help="the test system, http://HOST[:PORT]")
-    add("--dialect", default="", metavar="NAME|FILE", help="the API to speak (default: the load test's)")
+    add("--dialect", default="", metavar="NAME|FILE", help="the API of the target (default: the load test's)")
     add("--accounts", default="", metavar="FILE", help="the pool of test accounts (default: the load test's)")
-    add("--allow-host", action="append", default=[], metavar="HOST", help="a host that may be read besides this one")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="another host that may be read")
     add("--quiet", action="store_true", help="print only faults")
 
 
@@ -65,7 +65,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         if check["passed"] is None:
             told.append(f"not checked  {what}: {check['reason']}")
         elif check["passed"]:
-            told.append(f"passed       {what}: {check['count']:,} looked at")
+            told.append(f"passed       {what}: {check['count']:,} checked")
         else:
             told.append(f"FAILED       {what}: {check['n_wrong']:,} of {check['count']:,} wrong")
             told += [f"             {example}" for example in check["examples"]]

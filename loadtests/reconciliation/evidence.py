@@ -1,6 +1,6 @@
 """What a run leaves in its folder so that it can be reconciled: at its end, or later, also when it crashed.
 
-``start.json``: who spoke to whom under which prefix, and what the server held before. ``asked*.parquet``: what each
+``start.json``: what was tested, under which prefix, and what the server held before. ``asked*.parquet``: what each
 write asks for. ``journal*.jsonl``: what was about to be sent and what came back. ``sightings.jsonl``: what was read on
 the way. All of it is on disk before the first request leaves, or as it happens.
 """
@@ -72,7 +72,7 @@ def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], pref
             if arrival.endpoint in WRITES:
                 money = arrival.endpoint == "withdrawal"
                 found.append((arrival, dialect.withdrawal(arrival, prefix) if money else None))
-    except Exception as error:  # a dialect may be anybody's file
+    except Exception as error:  # a dialect may be a user's file
         fault = f"--dialect: got one whose withdrawal() failed ({type(error).__name__}: {error})"
         raise InputError([f"{fault}; must say what each withdrawal asks for"]) from None
     table = [
@@ -129,14 +129,14 @@ def settle(
         pause(1.0)
         waited_s += 1.0
     if held is None:
-        told = "this dialect cannot tell what the server holds"
+        told = "this dialect cannot read what the server holds"
         return _signed(checks.not_done(told, passed=True), books.start), None
     evidence = checks.StoredEvidence(books.requests, books.asked, held, books.before, books.seen)
     return _signed(checks.reconcile(evidence), books.start), held
 
 
 def _signed(found: dict[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result with its exit code, and whose it is."""
+    """Return a result with its exit code and the identity of its load test."""
     code = PASSED if found["passed"] else FAILED
     whose = {name: start.get(name) for name in ("scenario", "dialect", "host", "key_prefix")}
     return {**found, "exit_code": code, "run": whose, "read_utc": datetime.now(UTC).isoformat()}

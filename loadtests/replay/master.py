@@ -1,6 +1,6 @@
-"""The master's side of a run on several workers: check, deal, start them at once, put together, tell what was lost.
+"""The master's side of a run on several workers: check, deal, start at once, merge, report what was lost.
 
-It sends nothing to the target itself but the questions before and after the run.
+The master itself only reads from the target, before and after the run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from loadtests.transport.recorder import NEVER_US
 HELLO_LIMIT_S = 20.0
 READY_LIMIT_S = 120.0
 LATE_END_S = 15.0
-"""How much longer than schedule and time-out a worker may take to tell that it is done."""
+"""How much longer than schedule and time-out a worker may take to report that it is done."""
 SYNC_PINGS = 20
 START_S = 1.0
 """Between the order to start and the common start: it must reach every worker before."""
@@ -148,7 +148,7 @@ class Master:
             self._changed.set()
 
     def close(self) -> None:
-        """Let the workers go: all that they told has been written."""
+        """Release the workers: all that they reported has been written."""
         if self._pinger is not None:
             self._pinger.kill()
         for peer in self._team:
@@ -262,7 +262,7 @@ class Master:
         for peer in self._team:
             if peer.ended:
                 continue
-            if peer.gone_s is not None:  # what it told before it died has come in by now
+            if peer.gone_s is not None:  # what it reported before it died has come in by now
                 self._lose(peer, "its process ended", peer.gone_s)
             elif protocol.is_dead(peer.place):
                 peer.gone_s = now_s
@@ -292,9 +292,9 @@ class Master:
         self.abort(f"{peer} was lost")
 
     def _check_all_told(self, whole: MergedRows) -> None:
-        """Hold what each worker told against what it counted itself; who lost messages on the way is lost.
+        """Compare each worker's reported rows with its own counts; a worker with missing messages counts as lost.
 
-        Raises LawError when nothing was lost and the sums differ all the same.
+        Raises LawError when no message is missing and the sums still differ.
         """
         for peer in self._team:
             if peer.done is None or peer.lost:
@@ -306,9 +306,9 @@ class Master:
                 self._lose(peer, f"{n_lost} of its messages did not arrive", time.perf_counter())
 
     def _rest_of_journal(self, peer: Peer) -> str | None:
-        """Return a dead worker's whole journal when it lies on this machine, having written down what it had not told.
+        """Return a dead worker's whole journal if it is on this machine, after recording the lines it had not reported.
 
-        Of a worker that may live, the file may not be whole: None.
+        None for a worker that may be alive, because its file may be incomplete.
         """
         if not protocol.is_dead(peer.place) or peer.ready is None:
             return None
@@ -410,7 +410,7 @@ class Master:
 
 
 def keys_of_lost(plan: Plan, whole: MergedRows, worker: int) -> None:
-    """Give the writes that may have left without a word the keys that they had, so that the server can be asked."""
+    """Restore the keys of writes that may have left unreported, so that the server can be asked about them."""
     arrivals = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     for i in whole.own(worker)[whole.lost[whole.own(worker)]].tolist():
         arrival = Arrival(*arrivals.row(i))
@@ -419,6 +419,6 @@ def keys_of_lost(plan: Plan, whole: MergedRows, worker: int) -> None:
 
 
 def _key(dialect: Dialect, arrival: Arrival, prefix: str) -> str:
-    with contextlib.suppress(Exception):  # a dialect may be anybody's file
+    with contextlib.suppress(Exception):  # a dialect may be a user's file
         return dialect.request(arrival, Known(prefix)).key
     return ""

@@ -1,7 +1,7 @@
-"""One plan on several workers, as plain functions: who sends what, what workers tell, how it is put together again.
+"""One plan on several workers, as plain functions: which worker sends what, what workers report, how it is merged.
 
-The master alone has the run's folder. Each worker has a copy of the trace and sends the rows of its shard; it tells its
-rows as they change, so that little is unknown when it is lost. Reads that ask for what the run has had acknowledged
+The master alone has the run's folder. Each worker has a copy of the trace and sends the rows of its shard; it reports
+its rows as they change, so that little is unknown when it is lost. Reads that ask for what the run has had acknowledged
 know what their own worker had acknowledged: each worker reads its own writes back, never those of another.
 """
 
@@ -151,7 +151,7 @@ def is_dead(place: Mapping[str, Any]) -> bool:
 
 
 class Feed(Recorder):
-    """A worker's rows, which remembers what has changed since it was last told."""
+    """A worker's rows, which remembers what has changed since the last report."""
 
     def __init__(self, schedule: Schedule, own: np.ndarray) -> None:
         super().__init__(schedule)
@@ -179,7 +179,7 @@ class Feed(Recorder):
         self._fresh[i] = None
 
     def news(self) -> Rows:
-        """Return rows that have changed, by their position in the whole schedule; none when all has been told."""
+        """Return rows that have changed, by their position in the whole schedule; none when all have been reported."""
         chosen = list(self._fresh)[:ROWS_A_MESSAGE]
         for i in chosen:
             del self._fresh[i]
@@ -202,7 +202,7 @@ class Feed(Recorder):
 
 
 class JournalFeed(Journal):
-    """A worker's own journal, on its own disk; remembers what it has not yet told."""
+    """A worker's own journal, on its own disk; remembers what it has not yet reported."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ class JournalFeed(Journal):
         self._fresh: list[str] = []
 
     def news(self) -> str:
-        """Return the lines that have not been told."""
+        """Return the lines that have not been reported."""
         lines, self._fresh = "".join(self._fresh), []
         return lines
 
@@ -232,7 +232,7 @@ class JournalFeed(Journal):
 
 
 class MergedRows(Recorder):
-    """All rows of a run, put together from what workers tell; each row belongs to one of them."""
+    """All rows of a run, merged from the reports of its workers; each row belongs to one worker."""
 
     def __init__(self, schedule: Schedule, shards: np.ndarray) -> None:
         super().__init__(schedule)
@@ -245,12 +245,12 @@ class MergedRows(Recorder):
         return np.flatnonzero(self.shards == worker)
 
     def take(self, worker: int, rows: Rows) -> None:
-        """Take over rows as their worker told them. Raises LawError when one is not its own, or goes back."""
+        """Take over rows as their worker reported them. Raises LawError when one is not its own, or goes back."""
         at = np.array(rows["at"], dtype=np.int64)
         if np.any(self.shards[at] != worker):
-            raise LawError(f"worker {worker} told rows that another one sends")
+            raise LawError(f"worker {worker} reported rows that another one sends")
         if np.any(self.closed_us[at] >= 0):
-            raise LawError(f"worker {worker} told of the end of a row twice")
+            raise LawError(f"worker {worker} reported the end of a row twice")
         self.told[at] = True
         self.sent_us[at], self.closed_us[at], self.status[at] = rows["sent_us"], rows["closed_us"], rows["status"]
         self.done_us[at] = np.where(self.status[at] > 0, self.closed_us[at], self.done_us[at])
@@ -268,7 +268,7 @@ class MergedRows(Recorder):
         sent = self.sent_us[own]
         per_second = np.bincount(sent[sent >= 0] // SECOND_US).tolist()
         if {"planned": len(own), **found} != totals["counts"] or per_second != totals["sent_per_second"]:
-            raise LawError(f"worker {worker} counted {totals['counts']} but told {found}")
+            raise LawError(f"worker {worker} counted {totals['counts']} but reported {found}")
 
     def lose(self, worker: int, until_us: int, written: Mapping[int, Mapping[str, Any]] | None) -> None:
         """Settle the rows of a worker that was lost: what it cannot have sent, and what is of unknown fate.
@@ -282,7 +282,7 @@ class MergedRows(Recorder):
             if line and "outcome" in line and self.closed_us[i] < 0:
                 self._settle(i, line)
             elif self.sent_us[i] >= 0 and self.closed_us[i] < 0:
-                self._lose(i, f"worker {worker} was lost before it told how this ended")
+                self._lose(i, f"worker {worker} was lost before it reported how this ended")
             elif not self.told[i] and (line or self._may_have_left(i, endpoints[i], until_us, written)):
                 self.key[i] = str(line["key"]) if line else ""
                 self._lose(i, f"worker {worker} was lost, and may have sent this")
@@ -298,7 +298,7 @@ class MergedRows(Recorder):
         self.outcome[i], self.reason[i] = UNKNOWN, reason
 
     def _settle(self, i: int, line: Mapping[str, Any]) -> None:
-        """Take over the end of a write from its journal, which does not tell the status or the reason."""
+        """Take over the end of a write from its journal, which does not hold the status or the reason."""
         self.sent_us[i], self.closed_us[i] = line["sent_us"], line["done_us"]
         if line["outcome"] != UNKNOWN:
             self.done_us[i] = line["done_us"]

@@ -26,7 +26,7 @@ class Sent:
 
     ``area_us`` is the integral of the number of requests between sent and ended, over ``span_us``; None where a part
     of it is not known. ``lost`` marks the rows that went down with a worker, their fate unknown. ``flaws`` are reasons
-    why the run is invalid, beyond what the rows tell.
+    why the run is invalid, beyond what the rows show.
     """
 
     recorder: Recorder
@@ -88,7 +88,7 @@ class Sender(Protocol):
         """Send nothing more; what is under way may end. May be called at any time, from a signal handler too."""
 
     def close(self) -> None:
-        """Let go of whoever took part: all that they know has been written."""
+        """Release the workers, if any: all that they know has been written."""
 
 
 class Alone:
@@ -103,7 +103,7 @@ class Alone:
         """Do nothing: one process is always ready."""
 
     def close(self) -> None:
-        """Do nothing: nobody else took part."""
+        """Do nothing: there are no workers."""
 
     def abort(self, reason: str) -> None:
         """Send nothing more; what is under way may end."""

@@ -43,7 +43,7 @@ class Session:
         self.plan, self._sender = plan, sender
 
     def abort(self, reason: str) -> None:
-        """Send nothing more, let what is under way end, then judge what there is."""
+        """Send nothing more, wait for the requests in flight, then judge what there is."""
         self._sender.abort(reason)
 
     def run(self, hook: Hook, progress: Progress = lambda sent, planned: None) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Session:
         return patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
 
     def _before(self, client: Client) -> Holdings | None:
-        """Return what the server holds before the run, None when it cannot tell or shall not be asked."""
+        """Return what the server holds before the run, None when it cannot be read or must not be asked."""
         if not self.plan.reconcile:
             return None
         try:

@@ -1,6 +1,6 @@
-"""A worker's side of a run on several: announce, get a shard, send it from the common start, tell every row.
+"""A worker's side of a run on several: announce, get a shard, send it from the common start, report every row.
 
-What its master says comes in through ``receive``; ``tell`` takes messages to the master. A worker that has not heard
+``receive`` takes messages from its master, ``tell`` sends messages to the master. A worker that has not heard
 from its master for ``LEASE_S`` sends nothing more: so the master of a lost worker knows when it stopped at the latest.
 """
 
@@ -26,7 +26,7 @@ LEASE_S = 3.0
 HELLO_S = 0.5
 MASTER_LOST = "the master was lost"
 PATIENCE_S = 30.0
-"""How long a worker that has been spoken to waits for its master's next word."""
+"""How long a worker waits for its master's next message after the first one."""
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -108,7 +108,7 @@ class Worker:
             self._changed.wait(HELLO_S)
 
     def _made(self, feed: Feed, journal: JournalFeed, client: Any, order: dict[str, Any]) -> Driver:
-        # When to end early is for the master to say: it sees all workers.
+        # The master decides when to end early: it sees all workers.
         limits = replace(
             self._plan.limits,
             in_flight=order["in_flight"],
@@ -148,7 +148,7 @@ class Worker:
         self._tell("done", done)
 
     def _report(self, driver: Driver, feed: Feed, journal: JournalFeed) -> None:
-        """Tell what has changed; without a master, end."""
+        """Report what has changed; without a master, end."""
         if self._silent_s() > LEASE_S:
             self.abort(MASTER_LOST)
         state = {

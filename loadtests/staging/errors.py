@@ -1,4 +1,4 @@
-"""What a refused request is told: one exception, shown in Gate's or Zendesk's JSON shape."""
+"""The answer to a refused request: one exception, shown in Gate's or Zendesk's JSON shape."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ApiError(Exception):
 
 
 def uncertain() -> ApiError:
-    """Return the 500 of a request of which nobody can say whether it was recorded."""
+    """Return the 500 of a request that may or may not have been recorded."""
     return ApiError(500, "OUTCOME_UNKNOWN", "it may or may not have been recorded: ask for its record")
 
 

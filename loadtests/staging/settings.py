@@ -1,4 +1,4 @@
-"""What the staging server can be told: settings with their units, secrets, and every fault at once."""
+"""The settings of the staging server with their units, its secrets, and every fault reported at once."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Settings:
             raise SettingsError(faults)
         largest = max(opening_units(asset, self.opening_balance_usd) for asset in ASSETS.values())
         if largest * self.registered_customers >= _LARGEST_SUM_UNITS:
-            rule = f"must be so small that the balances of {self.registered_customers} customers add up in 64 bits"
+            rule = f"must keep the sum of the balances of {self.registered_customers} customers within 64 bits"
             raise SettingsError([f"staging: opening_balance_usd: got {self.opening_balance_usd}; {rule}"])
 
 

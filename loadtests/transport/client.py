@@ -1,7 +1,7 @@
 """One HTTP request, once: no retry, no redirect, no absolute URL, TLS verified, one deadline for all of it.
 
 The connection pool and the parser are geventhttpclient's. Its own ``HTTPClient.request`` is not used, because it
-repeats a read whose connection broke up to pool-size times: a test must not send what nobody scheduled.
+repeats a read whose connection broke up to pool-size times: a test must not send what is not scheduled.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The open loop: each arrival leaves when it is due, whatever the target does.
 
-One greenlet paces, one is made for each arrival. Due times are absolute (start + offset), so no delay accumulates; who
-is late leaves at once, as far as the cap on the rate allows; nobody is skipped. At the in-flight cap an arrival is shed
-and counted, never queued here.
+One greenlet paces, one is made for each arrival. Due times are absolute (start + offset), so no delay accumulates; a
+late arrival leaves at once, as far as the cap on the rate allows; none is skipped. At the in-flight cap an arrival is
+shed and counted, never queued here.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ Progress = Callable[[int, int], None]
 
 
 class Poller:
-    """Tells when a run should end early: the target keeps failing, or the generator stays late."""
+    """Decides when a run should end early: the target keeps failing, or the generator stays late."""
 
     def __init__(self, limits: SendLimits) -> None:
         self._limits = limits
@@ -201,7 +201,7 @@ class Driver:
             if wait_s > 0:
                 gevent.sleep(wait_s)
             elif i % 16 == 0:
-                gevent.sleep(0)  # far behind: let the requests that were made leave
+                gevent.sleep(0)  # far behind: yield to the requests that were made
             if self._under_way >= cap:
                 self._recorder.shed(i, f"{cap} requests were under way, the cap")
                 continue
@@ -210,7 +210,7 @@ class Driver:
             gevent.spawn(self._one, i, due_us)
 
     def _keep_rate(self, left_s: deque[float], wait_s: float) -> None:
-        """Wait until one more may leave. Who catches up leaves evenly: bursts a second apart are one to a server."""
+        """Wait until one more may leave. A generator that catches up sends evenly: a server sees bursts as one."""
         now_s = time.perf_counter()
         next_s = left_s[0] + 1 if len(left_s) == left_s.maxlen else now_s
         if wait_s < -CATCHES_UP_S and left_s:
@@ -259,7 +259,7 @@ class Driver:
             check_path(request.path)
         except ForbiddenError as error:
             self._recorder.refuse(i, str(error))
-        except Exception as error:  # a dialect may be anybody's file: its faults must not lose a row
+        except Exception as error:  # a dialect may be a user's file: its faults must not lose a row
             self._recorder.refuse(i, _failure(error))
         else:
             return request
@@ -273,7 +273,7 @@ class Driver:
             return 0, Outcome(UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
             outcome = self._dialect.outcome(arrival, answer)
-        except Exception as error:  # as above; the request was answered, and nobody can say how
+        except Exception as error:  # as above; the request was answered, but its outcome is unknown
             outcome = Outcome(UNKNOWN, _failure(error))
         return answer.status, outcome, len(answer.body)
 

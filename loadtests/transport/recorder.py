@@ -22,7 +22,7 @@ from sim.core.tables import REQUESTS, check
 
 NEVER_US = -1
 LONGEST_US = 3_600_000_000
-"""The largest time that a histogram can tell; longer ones count as this."""
+"""The largest time that a histogram can hold; longer ones count as this."""
 
 
 class Journal:

@@ -54,7 +54,7 @@ def read_baseline(folder: Path, margin: float) -> Baseline:
     if lacking:
         raise InputError([f"{where}, whose verdict lacks {', '.join(lacking)}; must be a load test of this version"])
     if not verdict["valid"]:
-        raise InputError([f"{where}, which is invalid; must be a valid load test, for another proves nothing"])
+        raise InputError([f"{where}, which is invalid; must be a valid load test, for an invalid one proves nothing"])
     return Baseline(folder, verdict, requests, margin)
 
 

@@ -134,7 +134,7 @@ def proven(verdict: Mapping[str, Any]) -> dict[str, Amount]:
 
 
 def costs_of(differences: Mapping[str, PairedDifference], days: float) -> dict[str, Amount]:
-    """Return what the shortage costs over a scenario of so many days, from paired differences of daily metrics.
+    """Return what the shortage costs over a scenario of ``days`` days, from paired differences of daily metrics.
 
     What the runs do not count is left out.
     """
@@ -153,7 +153,7 @@ def told(
     capacity: Mapping[str, Amount] | None,
     costs: Mapping[str, Amount] | None,
 ) -> dict[str, Any] | None:
-    """Return ``sentence`` and its numbers for a verdict; None where neither a capacity nor this run can tell.
+    """Return ``sentence`` and its numbers for a verdict; None where neither a capacity nor this run shows it.
 
     ``capacity``: None for what this run proves. ``costs``: None where no pair of runs was made.
     """

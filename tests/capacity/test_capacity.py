@@ -174,7 +174,7 @@ def test_a_target_that_acknowledges_nothing_is_not_asked_more_slowly() -> None:
     found = find(lambda rate: step_at(rate, throughput_per_s=0.0, broken=("completions", "errors"), error_share=1.0))
     assert (len(found.steps), found.ended) == (
         1,
-        "nothing was acknowledged at 10/s: a lower rate would not mend that",
+        "nothing was acknowledged at 10/s: a lower rate would not change that",
     )
 
 
@@ -266,7 +266,7 @@ def test_a_fit_is_refused_where_the_steps_do_not_bear_it() -> None:
         "5 steps were steady": law_steps(NS[:5], 100.0, 0.05, 0.001),
         "includes 0: no retrograde": law_steps(NS, 100.0, 0.05, 0.0, noise),
         "too close together": law_steps(np.linspace(10, 12, 8), 100.0, 0.05, 0.001),
-        "foretells 200/s": [
+        "predicts 200/s": [
             step_at(1.0, throughput_per_s=float(min(10 * n, 80.0)), in_flight=float(n)) for n in (1, 2, 4, 6, 8, 20)
         ],
     }  # fmt: skip
@@ -397,7 +397,7 @@ def test_the_mix_of_a_run_is_one_endpoint_called_all(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", steady({"login": 5.0, "ticket": 5.0}, 60.0))
     order = ordered("--mix", str(run))
     assert order.endpoints == (ALL,)
-    with pytest.raises(InputError, match="--mix: got a run beside --endpoint"):
+    with pytest.raises(InputError, match="--mix: got a run together with --endpoint"):
         ordered("--mix", str(run), "--endpoint", "login")
 
 

@@ -93,7 +93,7 @@ def test_what_the_api_lacks_is_refused_or_left_out_on_request(tmp_path: Path) ->
     with office.server as server:
         code, _, err = load(tmp_path, server.url, "--no-reconcile")
         assert (code, server.n_connections) == (2, 0)
-        assert "whose API has no login (10 of 110 requests); must speak all, or be told to leave them out with" in err
+        assert "whose API has no login (10 of 110 requests); must support them; --endpoints " in err
         (tmp_path / "run").rename(tmp_path / "before")
         code, out, err = load(tmp_path, server.url, "--endpoints", "withdrawal_status, withdrawal")
     assert code in (0, 3), out + err

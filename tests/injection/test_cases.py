@@ -76,7 +76,7 @@ def test_a_limit_that_stops_the_spending_is_told(tmp_path: Path) -> None:
     code, cases, _ = injected(tmp_path, server=("--payment-s", "0.3", "--daily-limit-usd", "100000"))
     assert code == 0
     assert cases["I5 withdrawal"]["passed"] is None
-    assert cases["I5 withdrawal"]["reason"].endswith("something else than the balance stopped it")
+    assert cases["I5 withdrawal"]["reason"].endswith("something other than the balance stopped it")
 
 
 def test_spending_below_zero_is_caught(tmp_path: Path) -> None:

@@ -229,9 +229,7 @@ def test_a_limit_is_exceeded_by_any_span_and_knowingly_or_not_at_all(tmp_path: P
     told = rate_faults(pool, schedule)
     assert len(told) == sum(most > 1 for most in expected) >= 1
     for name, most in zip(("one", "two"), expected, strict=True):
-        line = (
-            f"{pool.path}: accounts.{name}.limits: got {most} requests within 1 s; must be at most 1, or exceed = true"
-        )
+        line = f"{pool.path}: accounts.{name}.limits: got {most} requests within 1 s; must be at most 1, or set exceed"
         assert any(one.startswith(line) for one in told) == (most > 1)
     knowing = pool_of(tmp_path, head="exceed = true", one=everybody % 1, two=everybody % 1)
     assert rate_faults(knowing, schedule) == []
@@ -275,10 +273,10 @@ def test_limits_and_unspoken_endpoints_are_faults_of_the_plan(tmp_path: Path, mo
     assert len(told) == 2
     assert "accounts.one.limits" in told[0]
     assert told[1] == (
-        "--dialect: got gate, whose API has no login (20 of 40 requests); must speak all, or be told to leave them out "
-        "with --endpoints withdrawal,withdrawal_status"
+        "--dialect: got gate, whose API has no login (20 of 40 requests); must support them; "
+        "--endpoints withdrawal,withdrawal_status leaves them out"
     )
-    for names, rule in (("logins", "must be of withdrawal, "), ("ticket", "to which the run sends nothing")):
+    for names, rule in (("logins", "must be one of withdrawal, "), ("ticket", "to which the run sends nothing")):
         (told_of,) = faults(run, "--endpoints", names)
         assert rule in told_of
     plan = planned(run, "--dialect", "gate", "--endpoints", "withdrawal", environ=ENVIRONS["gate"])
@@ -315,7 +313,7 @@ def test_every_shortage_is_told_and_enough_is_enough(tmp_path: Path) -> None:
     assert len(caught.value.faults) == sum(map(len, sums.values())) == 8
     must = funds.plain(sums["one"]["BTC"])
     assert caught.value.faults[0].startswith(f"{tmp_path}/accounts.toml: accounts.one: got ")
-    assert caught.value.faults[0].endswith(f" BTC; must hold at least {must}, what the schedule withdraws, and fees")
+    assert caught.value.faults[0].endswith(f" BTC; must hold at least {must} (the schedule's withdrawals) and the fees")
 
 
 def test_accounts_that_cannot_be_read_are_faults(tmp_path: Path) -> None:

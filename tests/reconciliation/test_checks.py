@@ -120,7 +120,7 @@ def test_right_books_pass_and_the_unknown_are_counted() -> None:
         ([*WITHDRAWALS, held("w2", failed=True, status="FAIL")], 3, {}),
         ([*WITHDRAWALS, held("w3", server_id="y", chain_id="z")], 4, {"W2": ["w3"], "W4": ["w3"]}),
         ([*WITHDRAWALS, held("w5")], 4, {"W5": ["w5"]}),
-        (WITHDRAWALS, 2, {"W6": ["USDT: 23.0 left, 34.5 was withdrawn"]}),
+        (WITHDRAWALS, 2, {"W6": ["USDT: balances fell by 23.0, not by 34.5"]}),
         ([*WITHDRAWALS[:2], held("w3", chain_id="")], 3, {"W9": ["w3: no transaction"]}),
         (
             [*WITHDRAWALS[:2], held("w3", chain_id="transaction of w1")],
@@ -157,10 +157,10 @@ def test_each_wrong_ticket_is_named(tickets: list[Ticket], faults: dict[str, lis
     [
         (9, 7, []),  # the two that were acknowledged
         (11, 7, []),  # and the two of unknown fate
-        (8, 7, ["it rose by 1, not by 2 to 4"]),
-        (12, 7, ["it rose by 5, not by 2 to 4"]),
+        (8, 7, ["the count rose by 1, not by 2 to 4"]),
+        (12, 7, ["the count rose by 5, not by 2 to 4"]),
         (14, 11, []),  # others opened four
-        (14, 7, ["it rose by 7, not by 2 to 4"]),
+        (14, 7, ["the count rose by 7, not by 2 to 4"]),
     ],
 )
 def test_the_open_count_rises_by_what_was_taken(n_open: int, n_others: int, fault: list[str]) -> None:
@@ -170,13 +170,13 @@ def test_the_open_count_rises_by_what_was_taken(n_open: int, n_others: int, faul
 def test_tickets_that_are_open_no_more_count_less() -> None:
     solved = [TICKETS[0]._replace(status="solved", is_open=False), *TICKETS[1:]]
     assert failed(result(tickets=solved, open_tickets=8)) == {}
-    assert failed(result(tickets=solved, open_tickets=11)) == {"T2": ["it rose by 4, not by 1 to 3"]}
+    assert failed(result(tickets=solved, open_tickets=11)) == {"T2": ["the count rose by 4, not by 1 to 3"]}
 
 
 def test_what_others_withdrew_is_not_held_against_the_run() -> None:
     left = {"USDT": Decimal(100) - 3 * SPENT - 20}
     assert failed(result(balances=left, spent_by_others={"USDT": Decimal(20)})) == {}
-    assert failed(result(balances=left)) == {"W6": ["USDT: 54.5 left, 34.5 was withdrawn"]}
+    assert failed(result(balances=left)) == {"W6": ["USDT: balances fell by 54.5, not by 34.5"]}
 
 
 def test_what_cannot_be_told_is_not_passed() -> None:
@@ -190,7 +190,7 @@ def test_what_cannot_be_told_is_not_passed() -> None:
         "W6": "balances cannot be read, or were not read before the run",
         "W7": "balances of accounts cannot be read",
         "W8": "no withdrawal was read more than once",
-        "W9": "the API does not tell chain transactions",
+        "W9": "the API reports no chain transactions",
         "T2": "the open count cannot be read, or was not read before the run",
         "T4": "no ticket was seen closed and read again",
     }
@@ -199,8 +199,8 @@ def test_what_cannot_be_told_is_not_passed() -> None:
 
 def test_who_else_spent_or_wrote_may_be_unknown() -> None:
     told = unchecked(result(spent_by_others=None, open_of_others=None, balances={"USDT": Decimal(1)}))
-    assert told["W6"].endswith("while they were read (USDT: 99 left, 34.5 was withdrawn)")
-    assert told["T2"] == "who else opened or closed tickets cannot be told (it rose by 3, expected 2 to 4)"
+    assert told["W6"].endswith("while they were read (USDT: balances fell by 99, not by 34.5)")
+    assert told["T2"] == "others' tickets cannot be separated (the count rose by 3, expected 2 to 4)"
 
 
 def test_an_endpoint_that_was_not_sent_to_is_not_passed() -> None:

@@ -52,7 +52,7 @@ def test_payments_that_took_longer_than_the_run_are_judged_later(tmp_path: Path)
     paid = [{c["name"]: c["count"] for c in found["checks"]}["W9"] for found in (first, second)]
     assert (code, later) == (0, 0)
     assert paid[0] < paid[1] == 80
-    assert "passed       W9  paid means a chain transaction of its own: 80 looked at" in out
+    assert "passed       W9  each payment has its own chain transaction: 80 checked" in out
     assert second["run"] == first["run"]
 
 

@@ -43,7 +43,7 @@ def test_the_reference_dialect_refuses_what_its_server_has_not() -> None:
     dialect = load("reference", KEYS)
     for endpoint in target.ON_REQUEST:
         assert endpoint not in speaks(dialect)
-        with pytest.raises(ValueError, match=f"{endpoint} is no endpoint of this API"):
+        with pytest.raises(ValueError, match=f"{endpoint} is not an endpoint of this API"):
             dialect.request(Arrival(1, endpoint, "", 5, 0, 7), Known("ws-"))
 
 

@@ -198,7 +198,7 @@ def test_rows_that_do_not_add_up_are_noticed(plan: Plan) -> None:
     whole, (one, two) = feeds(plan, 2)
     act(one, 0, 4)
     rows = one.news()
-    with pytest.raises(LawError, match="worker 1 told rows that another one sends"):
+    with pytest.raises(LawError, match="worker 1 reported rows that another one sends"):
         whole.take(1, rows)
     whole.take(0, rows)
     with pytest.raises(LawError, match="twice"):

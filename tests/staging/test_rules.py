@@ -117,7 +117,7 @@ def test_settings_refuse_all_faults_at_once_in_one_list() -> None:
 
 
 def test_opening_balances_that_could_overflow_are_refused() -> None:
-    with pytest.raises(SettingsError, match="opening_balance_usd: got 10000000; must be so small"):
+    with pytest.raises(SettingsError, match="opening_balance_usd: got 10000000; must keep the sum"):
         Settings(opening_balance_usd=10_000_000)
 
 

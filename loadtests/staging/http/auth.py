@@ -1,4 +1,4 @@
-"""Who is asking: Gate's request signature, bearer tokens, and the login of test accounts.
+"""Authentication: Gate's request signature, bearer tokens, and the login of test accounts.
 
 Passwords of test accounts are derived, not chosen: 128 random-looking bits of HMAC-SHA256 over the account number.
 Stretching (scrypt, PBKDF2) protects guessable passwords in a stolen table; here there is no table and nothing to
@@ -98,5 +98,5 @@ def _token_mark(claim: str, secret: str) -> str:
 
 
 def _same(sent: str, wanted: str) -> bool:
-    """Compare in a time that tells nothing; headers may carry any Latin-1 text."""
+    """Compare in constant time; headers may carry any Latin-1 text."""
     return hmac.compare_digest(sent.encode(), wanted.encode())

@@ -78,6 +78,6 @@ def service_of(request: Request) -> Service:
 
 
 def _log_failure(payments: asyncio.Task[None]) -> None:
-    """Log why the paying worker ended, unless it was told to; the health check shows it from then on."""
+    """Log why the paying worker ended, unless it was asked to; the health check shows it from then on."""
     if not payments.cancelled() and (error := payments.exception()) is not None:
         logging.getLogger(__name__).error("the paying worker failed", exc_info=error)

@@ -109,7 +109,7 @@ def deliver(batch: Sequence[Job]) -> None:
     for loop in {job.loop for job in batch}:
         try:
             loop.call_soon_threadsafe(_deliver, [job for job in batch if job.loop is loop])
-        except RuntimeError:  # that loop ended, nobody waits there any more
+        except RuntimeError:  # that loop ended, so no request waits there any more
             continue
 
 

@@ -2,8 +2,8 @@
 
 Transactions that write are READ COMMITTED and take named locks (``pg_advisory_xact_lock``, held to their end) on the
 account, ticket or key that they decide about, before they read it; each statement then sees what former holders wrote.
-Accounts are locked in ascending order and no row is shared by accounts, so nobody waits in a circle; should the
-database find one all the same, the job runs again. Reads are REPEATABLE READ: a page or a sum is of one moment.
+Accounts are locked in ascending order and no row is shared by accounts, so they do not deadlock; should the
+database find a deadlock nevertheless, the job runs again. Reads are REPEATABLE READ: a page or a sum is of one moment.
 
 What broke before its commit has kept nothing: it runs again on a new connection, and without one it is a busy server's
 503. A connection that breaks during the commit may have kept it all: that is answered 500, which no client may take
@@ -192,9 +192,9 @@ class PostgresLane(Lane):
 
 
 def _commit(raw: psycopg.Connection[PostgresRow]) -> None:
-    """Commit; raise ApiError (500) when the connection broke, so that nobody knows whether it did.
+    """Commit; raise ApiError (500) when the connection broke, so that the outcome is unknown.
 
-    Raises RuntimeError after a job that hid an error of the database's: its COMMIT would undo, and say nothing.
+    Raises RuntimeError after a job that hid a database error: its COMMIT would roll back without an error.
     """
     if raw.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
         raise RuntimeError("the job went on after the database had refused a statement")

@@ -48,7 +48,7 @@ def open_lanes(settings: Settings, path: Path) -> Lanes:
 
 
 def connect(path: Path, *, busy_timeout_ms: int, synchronous: str) -> SqliteConnection:
-    """Return a connection in WAL mode that commits only when told to."""
+    """Return a connection in WAL mode that commits only on COMMIT."""
     db = sqlite3.connect(path, timeout=busy_timeout_ms / 1000, isolation_level=None, factory=SqliteConnection)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,7 @@
 """The pictures of one load test: what was sent against what was predicted, and the latency over time.
 
 Draws what the rows and the verdict say and computes no result of its own. Colours are those of Okabe and Ito, which
-colour-blind readers can tell apart; shape and line style say the same once more.
+colour-blind readers can distinguish; shape and line style repeat the distinction.
 """
 
 from __future__ import annotations
