@@ -1,4 +1,4 @@
-"""``withstand``: the command line; beside it only the studies print, and nothing else exits.
+"""``withstand``: the command line; only it and the studies print, and only it exits.
 
 Exit codes: 0 passed; 1 an expectation, a threshold or a check failed; 2 bad input, nothing written; 3 a load-test run
 is invalid; 4 an internal law broke; 130 and 143 interrupted and terminated.
@@ -21,7 +21,7 @@ PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN, STOPPED, TERMINATED = 0, 1, 2, 3
 
 
 class Terminated(KeyboardInterrupt):
-    """Somebody asked this process to end; it ends as if interrupted."""
+    """A request to terminate this process; it ends as if interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             code = getattr(import_module(f"sim.cli.{module}"), function)(options)
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; what was not finished was not written", file=sys.stderr)
+        print(str(stop) or "stopped; unfinished work was not written", file=sys.stderr)
         code = TERMINATED if isinstance(stop, Terminated) else STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
-    """Have a signal to terminate raise an exception, so that what is under way ends in good order."""
+    """Have a signal to terminate raise an exception, so that running work ends in good order."""
 
     def end(*_: object) -> NoReturn:
         raise Terminated
@@ -69,7 +69,7 @@ def _ended_like_interrupted() -> Iterator[None]:
 
 
 def _told(error: Exception, given: Sequence[str]) -> int:
-    """Tell what went wrong and return the exit code: a mistake of the user's, or a fault of the program."""
+    """Print the error and return the exit code: a user's mistake, or a fault of the program."""
     from sim.scenario.faults import ScenarioFaults
 
     if isinstance(error, ScenarioFaults):
@@ -78,5 +78,5 @@ def _told(error: Exception, given: Sequence[str]) -> int:
     import traceback
 
     traceback.print_exception(error)
-    print(f"an internal law broke; it happens again with: withstand {' '.join(given)}", file=sys.stderr)
+    print(f"an internal law broke; to reproduce it: withstand {' '.join(given)}", file=sys.stderr)
     return LAW_BROKEN

@@ -1,4 +1,4 @@
-"""``withstand demo``: a prediction, replayed against a running back end until that back end no longer withstands it."""
+"""``withstand demo``: a prediction, replayed against a running back end until that back end fails."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ def _replay(
 
 
 def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[str]:
-    """Return what was predicted, what was measured, how much headroom there is, and where the report is."""
+    """Return the prediction, the measurement, the headroom, and the path of the report."""
     metrics = run.metrics
     passed = [one.speedup for one in replays if one.code == _PASSED]
     last = replays[-1]
     return [
         f"predicted: backlog peaks at {metrics['backlog_peak']}; it drains in {metrics['drain_days']}",
         f"predicted: {metrics['complaints_direct_per_day']} in public, "
-        f"{metrics['complaints_floor_per_day']} that no staffing removes (background included)",
+        f"{metrics['complaints_floor_per_day']} that remain with any staffing (background included)",
         f"measured:  {_measured(replays[0])}",
         f"headroom:  {_headroom(passed, last)}",
         f"report:    {folder / 'report.html'}",
@@ -145,5 +145,5 @@ def _headroom(passed: Sequence[float], last: DemoReplay) -> str:
         failed = [one["name"] for one in (last.verdict or {}).get("thresholds", []) if not one["passed"]]
         return f"{words} and misses them at {last.speedup:g} x ({', '.join(failed[:2])})"
     if last.code == _PASSED:
-        return f"{words}, the most that was tried"
+        return f"{words}, the highest speed-up tried"
     return f"{words}; at {last.speedup:g} x the generator itself fell short (exit code {last.code})"

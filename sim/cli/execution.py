@@ -25,7 +25,7 @@ from sim.scenario import Scenario
 def produced(
     scenario: Scenario, options: Namespace, *, sets: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> tuple[Run, Path]:
-    """Return a run and the folder that it was written to; what an earlier, unfinished one left is taken up."""
+    """Return a run and the folder that it was written to; the replications of an earlier, unfinished run are reused."""
     with resumable(scenario, options) as checkpoint:
         done = _simulated(scenario, options, checkpoint)
         folder = run_folder(options, done.started)
@@ -38,7 +38,7 @@ def produced(
 
 
 def compiled_first(*, quiet: bool) -> None:
-    """Compile the engine unless it has been done, and say so, because it takes a while."""
+    """Compile the engine unless it is compiled, and report it, because it takes a while."""
     if not is_compiled():
         if not quiet:
             print("compiling the engine, once for this version (about 40 s) ...", file=sys.stderr, flush=True)
@@ -52,7 +52,7 @@ def run_folder(options: Namespace, started: datetime) -> Path:
 
 @contextmanager
 def resumable(scenario: Scenario, options: Namespace) -> Iterator[Checkpoint]:
-    """Yield the checkpoint of a command; an interrupt leaves in it what is finished, and tells so."""
+    """Yield the checkpoint of a command; an interrupt leaves the finished replications in it, and reports that."""
     folder = run_folder(options, datetime.now(UTC))
     checkpoint = Checkpoint(beside(folder, identity(scenario, seed=options.seed), named=bool(options.out)))
     try:
@@ -66,7 +66,7 @@ def resumable(scenario: Scenario, options: Namespace) -> Iterator[Checkpoint]:
 def _what_is_kept(checkpoint: Checkpoint, most: int) -> str:
     finished = checkpoint.finished(most)
     if checkpoint.private or not finished:
-        return f"stopped; {finished} of {most} replications were finished, none is kept"
+        return f"stopped; {finished} of {most} replications were finished, none are kept"
     return f"stopped; {finished} of {most} replications are kept in {checkpoint.folder}; the same command resumes"
 
 
@@ -87,7 +87,7 @@ def _simulated(scenario: Scenario, options: Namespace, checkpoint: Checkpoint) -
 
 def _begin(bar: Bar, checkpoint: Checkpoint, finished: int, most: int) -> None:
     if checkpoint.private:
-        bar.say("another process is at work on this run; this one shares nothing with it, and cannot be resumed")
+        bar.say("another process is computing this run; this one shares nothing with it, and cannot be resumed")
     if finished:
         bar.say(f"resuming: {finished} of {most} replications were finished before")
     compiled_first(quiet=bar.quiet)

@@ -1,4 +1,4 @@
-"""``withstand explain``: what a key of the scenarios or a metric means, and where it acts."""
+"""``withstand explain``: the meaning of a scenario's key or a metric, and where it acts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sim.cli.tables import columns
 
 
 def explain(options: Namespace) -> int:
-    """Print what there is to say about a key or a metric; without one, every key and metric in a line."""
+    """Print the entry of a key or a metric; without one, every key and metric in a line."""
     from sim.output.explain import explain as explained
     from sim.output.explain import overview, values_of
 

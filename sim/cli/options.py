@@ -1,4 +1,4 @@
-"""The commands and their options. Nothing heavy is imported here: ``withstand --help`` must answer at once."""
+"""The commands and their options. No heavy module is imported here: ``withstand --help`` must answer at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CHILDREN = {
 }
 """Commands that run as ``python -m loadtests NAME``: the load test's patching of sockets stays out of the model."""
 
-_ABOUT = """Predict what a bad day does to a crypto exchange's support desk, and prove on staging that the
+_ABOUT = """Predict the effect of a bad day on a crypto exchange's support desk, and prove on staging that the
 endpoints survive it."""
 _CODES = """exit codes: 0 passed; 1 an expectation, threshold or check failed; 2 bad input, nothing written;
             3 the load test is invalid (the generator fell short); 4 an internal law broke;
-            130 interrupted, 143 terminated: what is finished is kept, and the same command resumes"""
+            130 interrupted, 143 terminated: finished work is kept, and the same command resumes it"""
 
 
 def parser() -> ArgumentParser:
@@ -35,10 +35,10 @@ def parser() -> ArgumentParser:
         one.set_defaults(start=start)
         return one
 
-    demo = command("demo", "demo:demo", "the whole idea in one go: predict, replay, judge", "withstand demo")
+    demo = command("demo", "demo:demo", "the whole workflow in one command: predict, replay, judge", "withstand demo")
     _add_repetition(demo)
     _add_jobs(demo)
-    demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    demo.add_argument("--out", metavar="DIR", help="run folder; must not exist yet, or be empty")
     demo.set_defaults(engine="auto", precision=None, tickets="first")
     run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
     _add_run(run)
@@ -61,7 +61,7 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     _add_scenario(hazards)
     explain = command(
-        "explain", "explain:explain", "tell what a scenario's key or a metric means, and where it acts",
+        "explain", "explain:explain", "show the meaning of a scenario's key or a metric, and where it acts",
         "withstand explain withdrawals.payouts_per_minute",
     )  # fmt: skip
     explain.add_argument("key", nargs="?", metavar="KEY", help="key path, its last key, or metric (default: all)")
@@ -82,16 +82,16 @@ def parser() -> ArgumentParser:
 _CHILD_HELP = {
     "staging": "start the reference exchange back end on this machine",
     "loadtest": "replay a run's arrivals against a test system",
-    "capacity": "measure how many requests a second a test system holds",
-    "reconcile": "compare an earlier load test's journal with what the server holds",
-    "inject": "send repeated, competing and given-up requests, and see whether the books stay right",
+    "capacity": "measure the requests per second that a test system sustains",
+    "reconcile": "compare an earlier load test's journal with the server's records",
+    "inject": "send repeated, competing and abandoned requests, and check that the accounts stay correct",
 }
 
 
 def _add_repetition(to: ArgumentParser) -> None:
     to.add_argument("--replications", type=_whole(1), metavar="N", help="replications (default 20)")
     to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed (default 1)")
-    to.add_argument("--quiet", action="store_true", help="print nothing but faults")
+    to.add_argument("--quiet", action="store_true", help="print only faults")
 
 
 def _add_jobs(to: ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _add_run(to: ArgumentParser) -> None:
         help="stop, after 10 replications or more, when the 95 %% half-width of the scenario's primary metric is this "
         "share of its mean (2%% or 0.02); --replications is then the most (default 1000)",
     )  # fmt: skip
-    to.add_argument("--profile", action="store_true", help="print where the time went")
+    to.add_argument("--profile", action="store_true", help="print the CPU time of each stage")
     to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
     to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
     to.add_argument(
@@ -127,7 +127,7 @@ def _add_run(to: ArgumentParser) -> None:
         help="capacity.json as withstand capacity writes: its curve becomes the scenario's gateway (where it has none: "
         "60 %% of those refused try again after 2 min, 5 %% of those who give up open a ticket about late withdrawals)",
     )  # fmt: skip
-    to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    to.add_argument("--out", metavar="DIR", help="run folder; must not exist yet, or be empty")
     to.add_argument("--tickets", choices=("first", "all"), default="first", help="replications whose tickets are kept")
 
 

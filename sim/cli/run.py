@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     """Simulate a scenario, write its folder and print its numbers; 1 when an expectation failed."""
     sets, notes = [*options.sets, *candle_sets(options)], []
     if options.candles and load(options.scenario, sets=options.sets).market is None:
-        rule = "must have a table market, whose elasticities say how prices move demand (see scenarios/baseline.toml)"
+        rule = "must have a table market, whose elasticities set how prices move demand (see scenarios/baseline.toml)"
         raise ScenarioFaults([f"{options.scenario}: market: got nothing; {rule}"])
     if options.capacity:
         limits, note = capacity_sets(options.capacity, options.scenario, sets)
@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     if options.candles and not any(one.startswith("start=") for one in sets):
         sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
         scenario = load(options.scenario, sets=sets)
-    # Before the work, not after it: here a run without --out learns too that nothing can be written.
+    # Before the work, not after it: here a run without --out also learns that its folder is not writable.
     must_be_free(run_folder(options, datetime.now(UTC)))
     done, folder = produced(scenario, options, sets=sets, notes=notes)
     judged = done.expectations()
@@ -48,10 +48,10 @@ def run(options: Namespace) -> int:
 
 
 def candle_sets(options: Namespace) -> list[str]:
-    """Return ``--candles FILE --from DATE`` as the settings that they stand for."""
+    """Return ``--candles FILE --from DATE`` as the settings that they set."""
     if (options.candles is None) != (options.begin is None):
         given, lacking = ("--candles", "--from") if options.begin is None else ("--from", "--candles")
-        raise ScenarioFaults([f"command line: {lacking}: got nothing; must be given with {given}"])
+        raise ScenarioFaults([f"command line: {lacking}: got nothing; must be given together with {given}"])
     if options.candles is None:
         return []
     return [f"market.candles={_quoted(options.candles)}", f"market.begin={_quoted(options.begin)}"]
@@ -91,7 +91,7 @@ def check(options: Namespace) -> int:
             faults += refused.faults
             continue
         print(f"{name}: {scenario.title}: no fault")
-        print(f"  numbers: {', '.join(f'{kinds[kind]} {kind}' for kind in sorted(kinds))}, {len(bare)} without a word")
+        print(f"  numbers: {', '.join(f'{kinds[kind]} {kind}' for kind in sorted(kinds))}, {len(bare)} undocumented")
         for path in bare[:5]:
             print(f"  without source or assumption: {path}")
         for note in market.notes:

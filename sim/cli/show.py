@@ -1,4 +1,4 @@
-"""``withstand list``, ``show``, ``compare`` and ``schema``: what is there, in plain text."""
+"""``withstand list``, ``show``, ``compare`` and ``schema``: the existing scenarios and results, in plain text."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def _verdict_words(path: Path) -> str:
 
 
 def compare(options: Namespace) -> int:
-    """Print the differences of runs to the first, paired where they met the same customers."""
+    """Print the differences of runs from the first, paired where they had the same customers."""
     from sim.experiment.analysis.comparison import compare as compared
     from sim.output.saved_run import read_run
 
     if len(options.runs) < 2:
-        raise ScenarioFaults(["command line: RUN: got 1 run; must be 2 or more, the first being the base"])
+        raise ScenarioFaults(["command line: RUN: got 1 run; must be 2 or more; the first is the base"])
     runs = [read_run(Path(path)) for path in options.runs]
     known = list(runs[0].metrics)
     unknown = [name for name in options.metric if name not in known]

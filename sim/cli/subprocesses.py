@@ -1,4 +1,4 @@
-"""Commands that another process runs: the load test patches sockets, and the model must not feel it."""
+"""Commands run in another process: the load test patches sockets, which must not affect the model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def hand_over(name: str, arguments: Sequence[str], extra: Mapping[str, str] | No
     """Run a command as a child process, with its input and output, and return its exit code."""
     environment = os.environ | {"WITHSTAND_PROG": f"withstand {name}"} | dict(extra or {})
     child = subprocess.Popen(child_command(name, arguments), env=environment)
-    ended = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # whoever ends this one means the child
+    ended = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # the signal is meant for the child
     try:
         while True:
             try:
                 return child.wait()
             except KeyboardInterrupt:
-                continue  # the child got it too, and ends in its own way
+                continue  # the child received it too, and ends by itself
     finally:
         signal.signal(signal.SIGTERM, ended)

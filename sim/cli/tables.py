@@ -1,4 +1,4 @@
-"""How the command line shows numbers: plain aligned columns, and a progress bar on a terminal."""
+"""Numbers on the command line: plain aligned columns, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -> str:
     """Return the headline metrics, or all: mean ± 95 % half-width, and the 5-95 % range of the replications.
 
-    Where a mean is no typical run, the median stands for it.
+    Where the mean is not typical, the median replaces it.
     """
     names = list(metrics) if everything else [name for name in HEADLINE if name in metrics]
     if any(one.summary == "quantiles" for one in metrics.values()):
-        head = ("metric", "median (5 to 95 % of replications): runs of more than one kind, and a mean is none of them")
+        head = ("metric", "median (5 to 95 % of replications): the runs differ in kind, so the mean is not typical")
         return columns([head, *((name, str(metrics[name])) for name in names)])
     rows = [("metric", "mean ± 95 % half-width", "5-95 % of replications")]
     rows += [(name, str(metrics[name]), spread(metrics[name])) for name in names]
@@ -72,7 +72,7 @@ def spread(one: Estimate) -> str:
 
 
 def precision_line(one: Precision) -> str:
-    """Return what a wanted precision came to."""
+    """Return the precision reached, in words."""
     n, wanted = one.replications, f"{100 * one.wanted:g} % wanted"
     if one.reached is None:
         return f"precision: none for {one.metric} ({wanted}): of {n} replications some have no value, or the mean is 0"
@@ -81,7 +81,7 @@ def precision_line(one: Precision) -> str:
 
 
 def profile_table(profile: CpuProfile, replications: int) -> str:
-    """Return where the time of a run went: CPU seconds by stage, all and for one replication, and their shares."""
+    """Return the time of a run: CPU seconds by stage, in total and per replication, and their shares."""
     parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}
     whole = sum(parts.values())
     rows = [("where the time went", "CPU s", "ms each", "share")]
@@ -94,7 +94,7 @@ def profile_table(profile: CpuProfile, replications: int) -> str:
 
 
 class Bar:
-    """A progress bar on stderr, with the time left as the new steps alone tell it; silent when ``quiet``."""
+    """A progress bar on stderr, with the time left estimated from the new steps alone; silent when ``quiet``."""
 
     def __init__(self, what: str, *, quiet: bool) -> None:
         self.what, self.quiet = what, quiet

@@ -1,1 +1,1 @@
-"""What every room may use: time in whole milliseconds, the tables between rooms, the compiler, lazy properties."""
+"""Tools for every room: time in whole milliseconds, the tables between rooms, the compiler, lazy properties."""

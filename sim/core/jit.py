@@ -2,7 +2,7 @@
 
 numba caches a function by its own file alone and would go on using code compiled from an older version of a function
 that it calls in another. So the cache's folder carries a digest of every file in ``SOURCES``. It lies beside the
-sources, or, where nothing can be written, in the user's cache, or else in a folder of the system's temporary ones.
+sources, or, where they are not writable, in the user's cache, or else in a folder of the system's temporary ones.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def outlined(function: _F) -> _F:
 
 
 def scipy_special(name: str, arguments: int) -> Any:
-    """Return a function of scipy.special, of so many floats, that compiled code can call.
+    """Return a function of scipy.special, of the given number of floats, that compiled code can call.
 
     It takes one argument more at the end, Cython's own, which is 0. Compiled code knows it by a name, which each
     process ties to its address anew: so the code can be cached, while an address in it would be another run's.

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: CPU seconds by stage, and by the wall clock. Nothing here changes a number."""
+"""The time of a run: CPU seconds by stage, and by the wall clock. Nothing here changes a number."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ TICKETS: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("ticket", _I64, "-", "row number in this replication; a child's parent points to it"),
     Column("category", _TEXT, "-", "ticket category"),
-    Column("kind", _TEXT, "-", "root, candidate (admitted by a live level), reopen, chase or task (no ticket)"),
+    Column("kind", _TEXT, "-", "root, candidate (admitted by a feedback level), reopen, chase or task (no ticket)"),
     Column("parent", _I64, "-", "row number of the parent ticket, -1 for a root"),
     Column("opened_ms", _I64, "ms since start", "when the ticket was opened; NEVER (2^63-1) when it never was"),
     Column("bot", pl.Boolean(), "-", "whether the bot ended it"),
-    Column("first_start_ms", _I64, "ms since start", "when a person first took it; NEVER if nobody did"),
+    Column("first_start_ms", _I64, "ms since start", "when a person first took it; NEVER if no one did"),
     Column("first_end_ms", _I64, "ms since start", "when the first handling ended; NEVER if it did not"),
     Column(
         "closed_ms", _I64, "ms since start", "when it was resolved or the customer left; NEVER while open (censored)"

@@ -1,4 +1,4 @@
-"""What one replication meets: a ``Demand``, which ``draw`` makes from the ``ExpectedDemand`` of a scenario."""
+"""The input of one replication: a ``Demand``, drawn by ``draw`` from the ``ExpectedDemand`` of a scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what one replication meets: its tickets, their legs, and the requests by the minute."""
+"""The input of one replication as tables: its tickets, their legs, and the requests by the minute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("root", "candidate", "reopen", "chase", "task")
 
 @dataclass(frozen=True)
 class BotCandidates:
-    """Candidates of a live level that the bot ends if they come: they touch no desk, so they have no row."""
+    """Candidates of a feedback level that the bot ends if they come: they touch no desk, so they have no row."""
 
     stream: int
     category: int

@@ -1,4 +1,4 @@
-"""What the live levels are given from outside, by the minute: the market's calls for limits, fright, amplification."""
+"""The exogenous inputs of the feedback levels, by the minute: the market's calls for limits, fright, amplification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all replications of a model have in common, worked out once: who is expected when, and what may become of them.
+"""The expected demand, shared by all replications of a model and computed once: arrival rates and ticket routes.
 
 Each day has numbers of its own: how many are expected, and how they are spread over it. So a shock on one day, or a
 longer run, leaves every other day as it was, to the last bit.
@@ -41,12 +41,12 @@ GUIDES = 1024
 """In how many equal steps of the day's arrivals a piece of the day is looked up."""
 
 SOURCE = np.dtype([("key0", "u8"), ("key1", "u8"), ("category", "i8"), ("stream", "i8")], align=True)
-"""Keys of its name, category, live level (-1 for none)."""
+"""Keys of its name, category, feedback level (-1 for none)."""
 PIECE = np.dtype(
     [("before", "f8"), ("until", "f8"), ("begin_ms", "f8"), ("length_ms", "f8"), ("last_ms", "i8")], align=True
 )
-"""The part of the day's arrivals that comes before it, and until its end; time of day from which, so many ms for
-the whole day's arrivals at its rate, up to its last ms."""
+"""The part of the day's arrivals that comes before it, and until its end; the time of day at which it begins, the ms
+that the whole day's arrivals take at its rate, and its last ms."""
 
 
 class Sources(NamedTuple):
@@ -193,7 +193,7 @@ def ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
 
 
 def candidates_name(stream: int, category: str) -> str:
-    """Return the name by which the draws of a live level's candidates are addressed."""
+    """Return the name by which the draws of a feedback level's candidates are addressed."""
     return f"{STREAMS[stream]} {category}"
 
 
@@ -222,7 +222,7 @@ def _ticket_curves(
 
 
 def _stream(growth: Growth | None, name: str) -> int:
-    """Return the live level that admits a category's tasks, or -1: newcomers' documents come as far as they trust."""
+    """Return the feedback level that admits a category's tasks, or -1: newcomers' documents depend on trust."""
     if growth and growth.newcomers.trust_weight > 0 and name == growth.newcomers.review_category:
         return SIGNUP_STREAM
     return -1

@@ -1,4 +1,4 @@
-"""What each kind of ticket goes through: legs of (queue, handling time, pause), drawn in one place.
+"""The route of each kind of ticket: legs of (queue, handling time, pause), drawn in one place.
 
 ``Paths`` holds a scenario's categories, steps and loops as tables; the functions at the end follow one ticket through
 them. A ticket is its key (see ``streams``), from which every number comes by its purpose, so what one mechanism
@@ -34,7 +34,7 @@ STEP = np.dtype(
     [("key", "u8"), ("solved", "f8"), ("handle", "i8"), ("hold", "i8"), ("evidence", "?"),
      ("queues", "i8"), ("n_queues", "i8"), ("strays", "i8"), ("n_strays", "i8")], align=True,
 )  # fmt: skip
-"""Key of its name, share solved, two laws, whether it asks for proof, and the first of so many rows of SHARE: its
+"""Key of its name, share solved, two laws, whether it asks for proof, and the ranges of its rows of SHARE: its
 queues, and the wrong ones that misrouted tickets see before."""
 SHARE = np.dtype([("queue", "i8"), ("below", "f8")], align=True)
 """A queue and the uniform below which it is chosen, unless one before it is."""

@@ -62,7 +62,7 @@ def _of_nobody(expected: ExpectedDemand, posts: Bots) -> tuple[Ints, Ints, Ints]
 
 
 def per_minute(time_ms: Ints, days: int) -> Ints:
-    """Return how many of the times lie in each minute of a run of so many days."""
+    """Return the count of the times in each minute of a run of the given days."""
     return np.bincount(time_ms // MINUTE_MS, minlength=days * DAY_MS // MINUTE_MS)
 
 
@@ -113,7 +113,7 @@ def _busyness(expected: ExpectedDemand, streams: Streams) -> Floats:
 
 
 def _room(expected: ExpectedDemand, people: int) -> tuple[Ints, Ints, Ints]:
-    """Return tables with room, as a rule, for so many first contacts, their children and the legs of all."""
+    """Return tables with room, usually, for ``people`` first contacts, their children and the legs of all."""
     loops = expected.paths.loops
     family = 1 / max((1 - loops.recontact_share) * (1 - loops.reopen_share), 1 / _FAMILY_MOST)
     room = round(1.05 * family * people) + _SPARE_ROWS

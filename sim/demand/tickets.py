@@ -1,4 +1,4 @@
-"""The rows of a demand: each ticket's itinerary, what its customer expects and does, and its children. Compiled."""
+"""The rows of a demand: each ticket's itinerary, its customer's expectations and actions, its children. Compiled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _QUESTION, _REOPENED = purpose_key("child: question"), purpose_key("child: reope
 def draw_rows(
     paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints, legs: Ints
 ) -> tuple[Ints, Ints, int, int, Floats, Mask]:
-    """Draw all about so many tickets for people, roots and then candidates, and about their children.
+    """Draw everything about ``n_people`` tickets for people (roots, then candidates) and about their children.
 
     ``rows``, ``own`` and ``legs`` are room, and made larger if need be. Returns rows, legs, how many of each there
     are, marks and regulator flags.
@@ -63,7 +63,7 @@ def _larger(table: Ints, used: int) -> Ints:
 
 @inlined
 def _begin(paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints) -> None:
-    """Write the rows of the tickets that are nobody's child; a task may be a live level's candidate, too."""
+    """Write the rows of the tickets without a parent; a task may also be a feedback level's candidate."""
     for i in range(n_people):
         category, kind = people[i, PERSON_CATEGORY], CANDIDATE
         if paths.categories[category].task:

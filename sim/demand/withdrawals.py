@@ -1,4 +1,4 @@
-"""The flow into the live levels: requests to withdraw with their money, blocks, posts, and who may be frightened."""
+"""The flow into the feedback levels: withdrawal requests with their money, blocks, posts, and potential panic."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _spread(
             for ordinal in range(begin, begin + n):
                 key = ticket_key(k0, k1, ordinal)
                 u, rail = uniform(key, _ASSET), 0
-                for edge in edges:  # to the end, not as far as needed: a branch that nobody foresees costs more
+                for edge in edges:  # to the end, not as far as needed: a mispredicted branch costs more
                     rail += int(u >= edge)
                 requests[rail, what, minute] += 1
                 requests[rail, what + 1, minute] += amount(law, uniform(key, _AMOUNT))

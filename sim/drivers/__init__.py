@@ -1,1 +1,1 @@
-"""What drives demand from outside: prices, newcomers, and the levers that a platform pulls."""
+"""External drivers of demand: prices, newcomers, and the platform's levers."""

@@ -1,8 +1,8 @@
-"""What the platform plans and says, as factors over the run: set by the calendar and the market before it begins.
+"""The platform's plans and announcements, as factors over the run: set by the calendar and the market before it begins.
 
 Nothing here listens to the live state. Announcements suppress contacts *about incidents*: what the market, a shock or
 a planned incident adds to a category's ordinary tickets, and (by ``contact_factor``, which the live streams read) the
-tickets of live levels; who asks how to stake is not silenced by news of an outage. All of it goes by whole minutes.
+tickets of feedback levels; who asks how to stake is not silenced by news of an outage. All of it goes by whole minutes.
 
 With A the age of an announcement, an announcement's share of suppressed contacts is
 
@@ -205,7 +205,7 @@ def policy_of(scenario: Scenario, price: Floats, volatility: Floats | None) -> P
     for name, warning in scenario.early_warnings.items():
         if volatility is None and warning.volatility_ratio is not None and not varies(scenario):
             got = f"early_warnings.{name}.volatility_ratio: got {warning.volatility_ratio:g}, and no volatility"
-            raise ScenarioFaults([f"{got}; must go with a market whose prices move by the hour"])
+            raise ScenarioFaults([f"{got}; must be given together with a market whose prices move by the hour"])
         alarms[name] = alarms_of(warning, price, volatility)
     return Policy(scenario, alarms)
 
@@ -249,7 +249,7 @@ def complaint_factor(scenario: Scenario, category: str) -> float:
 
 
 def _faded(age_ms: Floats, half_life_ms: int) -> Floats:
-    """Return 2^(-age / half-life): 1 before age 0, 0 after so many half-lives that nothing is left."""
+    """Return 2^(-age / half-life): 1 before age 0, 0 once the number of half-lives leaves nothing."""
     halves = np.maximum(age_ms, 0.0) / half_life_ms
     return np.where(halves < _HALVES, 0.5 ** np.minimum(halves, _HALVES), 0.0)
 

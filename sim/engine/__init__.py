@@ -1,1 +1,1 @@
-"""What happens to the drawn demand at the desk: the SimPy reference, its compiled twin, and their outcome."""
+"""The drawn demand served at the desk: the SimPy reference, its compiled twin, and their outcome."""

@@ -46,7 +46,7 @@ is due later, chained by minute."""
 NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
 DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, CANDIDATE = range(6, 14)
 FIRST = CANDIDATE + len(STREAMS)
-"""Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are live levels,
+"""Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are feedback levels,
 whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
 use and the first spare one; the first of those who began to wait at this instant; how far roots and shifts
 have been read, and from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
@@ -118,7 +118,7 @@ def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
         "priority": all(0 <= one < 1 << (62 - PLACE_BITS) for one in priorities),
     }
     if levels and desk.horizon_ms != demand.inputs.minutes * MINUTE_MS:
-        raise ValueError(f"horizon_ms: got {desk.horizon_ms}; live levels need an element of the flow for each minute")
+        raise ValueError(f"horizon_ms: got {desk.horizon_ms}; feedback levels need one element of the flow a minute")
     if not all(fits.values()):
         raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
 

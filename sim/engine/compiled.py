@@ -30,7 +30,7 @@ OPENS, ASKS, BACK, IMPATIENT = range(4)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
-_ROOM, _WAITING = 4096, 8  # the heaps' first room: so much, and for one row in so many
+_ROOM, _WAITING = 4096, 8  # the heaps' initial capacity: a minimum, and one place for this number of rows
 UNSTRETCHED = 1000
 
 
@@ -134,7 +134,7 @@ def _still_asks(n, rows, row):
 
 @inlined
 def _open(n, rows, legs, teams, queues, agenda, lines, row):
-    """Open a ticket now and let it wait for its first leg."""
+    """Open a ticket now and queue it for its first leg."""
     rows[OPENED, row] = n[NOW]
     child = rows[CHASE, row]
     if child >= 0:
@@ -147,8 +147,8 @@ def _open(n, rows, legs, teams, queues, agenda, lines, row):
 def _wait(n, rows, legs, teams, queues, agenda, lines, row):
     """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
-    # Who waits already finds nobody free, or there would be a decision to come; a clock that starts at opening is
-    # noted after it.
+    # A ticket that waits already finds no agent free, or there would be a decision to come; a clock that starts at
+    # opening is noted after it.
     alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
     if alone and not n[AT_OPENING]:
         for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
@@ -235,7 +235,7 @@ def _leave(rows, row):
 
 @inlined
 def _flush(n, rows):
-    """At the horizon, let those go whose patience has ended before it."""
+    """At the horizon, release the customers whose patience has ended before it."""
     for row in range(rows.shape[1]):
         if rows[PLACE, row] != NOBODY and _gone(n, rows, row):
             _leave(rows, row)

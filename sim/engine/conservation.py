@@ -1,4 +1,4 @@
-"""Conservation: nothing is lost and nothing comes from nowhere, be it tickets, withdrawals, or their money."""
+"""Conservation: tickets, withdrawals and their money are neither lost nor created."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ConservationError(ArithmeticError):
 
 
 class Balance(NamedTuple):
-    """What came in, and all places where it may now be: they are never negative, and sum up to what came.
+    """The inflow and all places where it may now be: none is negative, and they sum to the inflow.
 
     The arrays have an element for each minute looked at, those of money for each rail and minute.
     """

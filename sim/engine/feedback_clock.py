@@ -1,4 +1,4 @@
-"""The minute of the SimPy model: complaints are counted, the live levels stepped, the coming candidates admitted."""
+"""The minute of the SimPy model: it counts complaints, steps the feedback levels, and admits the coming candidates."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sim.engine.reference import DeskState
 
 ALWAYS = -1
-"""Earlier than any time: nobody was answered by then."""
+"""Earlier than any time: no one was answered by then."""
 Note = tuple[int, int, int, int]
 """A complaint in its minute: ticket, first leg, time by which an answer prevents it, time that it is due."""
 
 
 class Minute:
-    """The minute clock: it steps the live levels and admits the coming minute's candidates under them."""
+    """The minute clock: it steps the feedback levels and admits the coming minute's candidates under them."""
 
     def __init__(self, state: DeskState, rules: FeedbackParameters, at_opening: bool) -> None:
         self.state, self.at_opening = state, at_opening

@@ -1,4 +1,4 @@
-"""What an engine returns, and who went public: pure functions of the tables, the same for every engine."""
+"""The outcome of an engine, and the public complaints: pure functions of the tables, the same for every engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The SimPy model: the readable definition of the desk.
 
 ``simulate`` is a deterministic function of drawn demand, desk and level rules. Within one instant: work done, shift
-change, live levels, complaint, opening or return from a pause, each by row number; then the decision, once; patience
+change, feedback levels, complaint, opening or return from a pause, by row number; then the decision, once; patience
 is lost last. SimPy's event priority carries phase and row. Arrivals, shifts and the minute are processes; a piece of
 work is one event with one callback; patience and complaints need no events.
 """
@@ -44,7 +44,7 @@ def simulate(
 ) -> DeskOutcome:
     """Return what became of every ticket of ``demand`` at ``desk``.
 
-    ``rules`` are those of the live levels, None for none (then no minute clock runs and no candidate is admitted).
+    ``rules`` are those of the feedback levels, None for none (then no minute clock runs and no candidate is admitted).
     ``complain_from_opening`` starts complaint clocks at opening, where levels listen to complaints.
     """
     collecting = gc.isenabled()
@@ -159,7 +159,7 @@ class DeskState:
             if tied is not None or not env.advance(time_ms):
                 yield tied or env.at(time_ms, PHASE_OPEN, row, [])
             tied = None
-            if times[position + 1] == time_ms:  # whoever opens now must see that another one is due
+            if times[position + 1] == time_ms:  # a ticket that opens now must see that another is due
                 tied = env.at(time_ms, PHASE_OPEN, rows[position + 1], [])
             open_ticket(row)
 
@@ -218,13 +218,13 @@ class DeskState:
             self.open(row)
 
     def on_admitted(self, event: Event) -> None:
-        """Open a candidate that the live level has admitted."""
+        """Open a candidate that the feedback level has admitted."""
         self.open(event._value)
 
     # --- tickets ------------------------------------------------------------------------------------------
 
     def open(self, row: int) -> None:
-        """Open a ticket now and let it wait for its first leg."""
+        """Open a ticket now and queue it for its first leg."""
         now = self.env._now
         self.opened[row] = now
         leg = self.first_leg[row]

@@ -1,4 +1,4 @@
-"""What every engine works out before the first event: who takes what, who will leave, when complaints are due."""
+"""Values that every engine computes before the first event: queue assignments, patience, and due complaints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def roots(demand: Demand) -> Ints:
 
 
 def candidates(demand: Demand, stream: int) -> Ints:
-    """Return the rows that a live level may admit, in order of time."""
+    """Return the rows that a feedback level may admit, in order of time."""
     return np.flatnonzero(demand.stream == stream)
 
 

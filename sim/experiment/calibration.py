@@ -2,8 +2,8 @@
 
 With D the times for which the complaint clocks of a category ran, in hours, and n its escalated tickets, the hazard h
 solves sum(1 - exp(-h D)) = n p: the expected number of complaints of a constant hazard (complaint-hazard oracle).
-Nothing else in the model depends on h while no live level listens to complaints. What the scenario's status messages
-and reply policy make of a hazard is taken out of it again, since they are laid over it when it is used.
+Nothing else in the model depends on h while no feedback level listens to complaints. The effects of the scenario's
+status messages and reply policy are removed from the hazard, since they are applied to it when it is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def hazards(
 ) -> dict[str, float]:
     """Return the hazard per hour of each category that has a ``p_public_if_unresolved``; ``tick`` after each run.
 
-    Raises ScenarioFaults when no hazard yields so many complaints.
+    Raises ScenarioFaults when no hazard yields that number of complaints.
     """
     model = build(scenario)
     clocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scenario.categories}

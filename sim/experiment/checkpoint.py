@@ -1,4 +1,4 @@
-"""Where the finished replications of a run lie until its folder is whole: the same command finds them again.
+"""Storage for a run's finished replications until its folder is complete: the same command finds them again.
 
 What decides every bit of a replication names the place, so that nothing else is ever taken up; how many replications,
 which workers and which engine are no part of it. One process works at a place: another one, at the same time, works in
@@ -75,12 +75,12 @@ def refusal_told(place: Path) -> Iterator[None]:
     except (OSError, ComputeError) as error:
         if (got := _refusal(error)) is None:
             raise
-        rule = "must be a free place where files can be written"
+        rule = "must be a writable folder that does not exist yet"
         raise ScenarioFaults([f"{place}: --out: got {got}; {rule}"]) from error
 
 
 def _refusal(error: OSError | ComputeError) -> str | None:
-    """Return what the system said; None for an error of polars that is about something else."""
+    """Return the system's message; None for an error of polars about something else."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     match = re.search(r"\(os error (\d+)\)", str(error))
@@ -126,13 +126,13 @@ class Checkpoint:
             self.store.add(number, metrics, series)
 
     def note_partial(self, folder: Path) -> None:
-        """Remember a folder that is of no use should this process be killed: whoever resumes removes it."""
+        """Record a folder that is useless if this process is killed; the process that resumes removes it."""
         assert self.folder is not None
         with refusal_told(self.folder):
             (self.folder / _PARTIAL).write_text(str(folder.absolute()), encoding="utf-8")
 
     def close(self) -> None:
-        """Leave the place to others; what is finished stays there, unless nothing is or nobody could find it."""
+        """Release the place; finished replications stay, unless there are none or no later run could find them."""
         if self.folder is None:
             return
         if self.private or not self.store.finished:
@@ -147,7 +147,7 @@ class Checkpoint:
         if self.folder is None:
             return
         self.store.close()
-        # What is removed piece by piece must not be taken for a checkpoint by whoever comes after a kill.
+        # What is removed piece by piece must not be taken for a checkpoint by a process that follows a kill.
         gone = _settled(self.folder)
         self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)

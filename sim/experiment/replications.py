@@ -76,7 +76,7 @@ def replicate(
 class _Gathering:
     """Replications on their way: launched in the order of their numbers, kept in whatever order they finish.
 
-    Only so many are ``ahead`` that memory does not grow with their number.
+    The number that are ``ahead`` is limited, so memory does not grow with the number of replications.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class _Gathering:
         self.stopped, self.launching = threading.Event(), threading.Lock()
 
     def launch(self) -> None:
-        """Send as many replications on their way as may be; none once somebody has stopped it."""
+        """Send as many replications on their way as may be; none once it has been stopped."""
         with self.launching:
             while not self.stopped.is_set() and len(self.flying) < self.ahead:
                 if (number := next(self.due, None)) is None:
@@ -108,10 +108,10 @@ class _Gathering:
         with self.launching:
             for one in self.flying:
                 one.cancel()
-            self.stopped.set()  # not before: whoever sees it takes all that is not cancelled for in flight
+            self.stopped.set()  # not before: a reader of it takes all that is not cancelled for in flight
 
     def gather(self) -> None:
-        """Keep what finishes and launch others, until the goal is reached or somebody stops it."""
+        """Keep what finishes and launch others, until the goal is reached or it is stopped."""
         while not self.stopped.is_set() and not self.goal.reached(self.checkpoint.store.finished):
             done, self.flying = wait(self.flying, return_when=FIRST_COMPLETED)
             self._keep(done)
@@ -144,7 +144,7 @@ def _workers(plan: ReplicationPlan, jobs: int) -> Iterator[Callable[[int], Futur
     try:
         yield lambda number: pool.submit(task, number)
     finally:
-        # What is dropped stays in the pool's queue, for a worker to tell whoever waits for it that it is.
+        # A dropped task stays in the pool's queue, so that a worker reports its cancellation to waiting callers.
         pool.shutdown()
         release_memory()
 

@@ -1,4 +1,4 @@
-"""What the endpoints will get: one replication around its busiest minute, request by request.
+"""The requests to the endpoints: one replication around its busiest minute, request by request.
 
 The pipeline knows counts by the minute; here they are spread over their minutes (a Poisson process given its count
 is uniform), and each request gets a customer, an amount and the seed of its payload.

@@ -1,4 +1,4 @@
-"""What a run has found: the replications of one scenario, and what is read off all of them together."""
+"""The results of a run: the replications of one scenario, and the values derived from all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of finished replications, in a folder: each one whole or absent, whatever ended the process.
+"""Finished replications kept in a folder: each is complete or absent, however the process ended.
 
 ``series.f64`` holds a record of one size for each replication, at the place of its number: every series after the
 other, float64. ``replications.jsonl`` names the series and the metrics in its first line; each further line holds one

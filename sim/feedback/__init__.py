@@ -1,4 +1,4 @@
-"""The live levels: one function of the minute, the same for every engine (see ``step``)."""
+"""The feedback levels: one step per minute, the same function for every engine (see ``step``)."""
 
 from __future__ import annotations
 

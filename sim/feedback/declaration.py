@@ -1,4 +1,4 @@
-"""How a mechanism of the kernel declares what it uses: each column and number once, with its unit and meaning.
+"""How a mechanism of the kernel declares its data: each column and number once, with its unit and meaning.
 
 A declaration returns the index of what it declares, so that a name and its index cannot part. Indices follow the order
 of declaration, which is that of ``sim.feedback.mechanisms``.

@@ -1,4 +1,4 @@
-"""What flows into the live levels: every draw of one replication that they need, by the minute."""
+"""The inputs of the feedback levels: every draw of one replication that they need, by the minute."""
 
 from __future__ import annotations
 

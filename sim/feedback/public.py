@@ -1,4 +1,4 @@
-"""The public by the minute: what the last minute's posts do to rumour, copies and trust."""
+"""The public by the minute: the effects of the last minute's posts on rumour, copies and trust."""
 
 from __future__ import annotations
 

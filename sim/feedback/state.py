@@ -1,4 +1,4 @@
-"""Everything that the levels of one replication move by, as arrays, and the columns that they write."""
+"""The state of one replication's feedback levels: the arrays that they read, and the columns that they write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step of the live levels from one minute to the next, called by every engine at the minute's tick."""
+"""The step of the feedback levels from one minute to the next, called by every engine at the minute's tick."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sim.feedback.withdrawals import request, withdraw
 
 @outlined
 def step(row, complaints, unanswerable, lv):  # type: ignore[no-untyped-def]
-    """Write row ``row`` of every column: the minute after row - 1, in which so many complaints were posted.
+    """Write row ``row`` of every column: the minute after row - 1, in which ``complaints`` complaints were posted.
 
     ``unanswerable`` of them may not be answered in public.
     """

@@ -327,7 +327,7 @@ def _screen(lv, row):  # type: ignore[no-untyped-def]
 
 @inlined
 def _review(lv, row, able):  # type: ignore[no-untyped-def]
-    """Review so many of those who wait: the oldest minute first, within it rail by rail. Some are held for a while."""
+    """Review ``able`` of those waiting, the oldest minute first, within it rail by rail; some are held a while."""
     rails, minute = lv.rails, lv.places[REVIEW_AT]
     while able > 0:
         for r in range(rails.shape[1]):
@@ -364,7 +364,7 @@ def _hold_or_pass(lv, row, r, done, cents):  # type: ignore[no-untyped-def]
 
 @inlined
 def _pay(lv, row, r):  # type: ignore[no-untyped-def]
-    """Pay what the line and the hot wallet allow, the oldest minute first; nobody overtakes."""
+    """Pay what the line and the hot wallet allow, the oldest minute first, without overtaking."""
     rails, rules = lv.rails, lv.rail_ints
     hot = rails[row - 1, r, HOT_C] + lv.deposits[r, row - 1] + lv.due[row, r, REFILL_C]
     rails[row, r, COLD_C] = rails[row - 1, r, COLD_C]

@@ -1,4 +1,4 @@
-"""The numbers of a run: one function each, and the ``METRICS`` table that names them.
+"""Metrics of the desk: one function each, and the ``METRICS`` table that names them.
 
 A metric function takes an ``Observation`` of one replication and returns a value by entity: ``""`` for the whole, and
 the names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
@@ -303,7 +303,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("feedback_floats", RUMOUR)),
     Metric(
-        "candidates_refused", "tickets", -1, "tickets that a live level above its ceiling could not provide",
+        "candidates_refused", "tickets", -1, "tickets that a feedback level above its ceiling could not provide",
         _refused,
     ),
     Metric("agent_cost_per_day", "US dollars/day", -1, "scheduled hours times cost", _cost, parts="team"),

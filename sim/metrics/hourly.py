@@ -1,4 +1,4 @@
-"""What a run looked like hour by hour: the long table behind every plot."""
+"""The hourly series of a run: the long table behind every plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of the market and of the newcomers that it brings: one function each, and their rows in a table.
+"""Metrics of the market and of the newcomers that it brings: one function each, and their rows in a table.
 
 All are None where the scenario has no newcomers, or no prices that move.
 """

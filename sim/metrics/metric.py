@@ -1,4 +1,4 @@
-"""What a metric is: a name with its unit, which way is better, what it means, and the function that yields it."""
+"""The definition of a metric: name, unit, better direction, meaning, and the function that yields it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of withdrawals that a law forbids, and of those that customers send astray."""
+"""Metrics of withdrawals that a law forbids, and of those that customers misdirect."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _astray(observed: Observation) -> Values:
 def _recovered(observed: Observation) -> Values:
     """Return what comes back of the money sent over a wrong network: of each ticket resolved by people, as expected.
 
-    A ticket stands for one withdrawal of the mean amount of those that went astray in the run.
+    A ticket stands for one withdrawal of the mean amount of those that were misdirected in the run.
     """
     network = _mistakes(observed).network
     if network is None:

@@ -1,4 +1,4 @@
-"""The numbers of the platform's levers: who was there, who was called in, who quit, and what words prevented."""
+"""Metrics of the platform's levers: agents present, called in and lost, and contacts prevented."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ POLICY_METRICS: tuple[Metric, ...] = (
     Metric("warnings_raised", "alarms", 0, "alarms of early warnings", _warnings, parts="early warning"),
     Metric(
         "tickets_prevented_per_day", "tickets/day", 1,
-        "that announcements and education prevent, as expected (tickets of live levels apart)", _prevented,
+        "that announcements and education prevent, as expected (tickets of feedback levels apart)", _prevented,
         parts="category",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The numbers of the public voice: copies and campaigns, what the platform hears of it, trust, and who ran."""
+"""Metrics of the public: copies and campaigns, posts flagged by the platform, trust, and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of the withdrawal pipeline: what was asked, refused, paid and final, and how low the wallets ran."""
+"""Metrics of the withdrawal pipeline: requested, refused, paid and final withdrawals, and wallet minima."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _final(p: float) -> Callable[[Observation], Values]:
 
 
 def _quantile(counts: Ints, p: float) -> float | None:
-    """Return the p-quantile of waits, of which so many take 0, 1, 2 ... minutes; None where it is one without end."""
+    """Return the p-quantile of waits, given the counts of 0, 1, 2 ... minutes; None where the wait has no end."""
     sums = np.cumsum(counts)
     if not sums[-1]:
         return None

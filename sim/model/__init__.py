@@ -1,1 +1,1 @@
-"""A scenario made ready to run: offered load, feedback parameters, and what is measured."""
+"""A scenario made ready to run: offered load, feedback parameters, and measurement."""

@@ -24,7 +24,7 @@ _MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
 
 def feedback_parameters_of(scenario: Scenario) -> FeedbackParameters | None:
-    """Return the feedback parameters of a scenario, or None when no live level is in use and no minute clock runs."""
+    """Return the feedback parameters of a scenario, or None without a feedback level in use (and no minute clock)."""
     if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run, _signup_weight(scenario))):
         return None
     parameters: dict[str, object] = {

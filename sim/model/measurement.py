@@ -1,4 +1,4 @@
-"""What the metrics and series of all replications of a model have in common, worked out once."""
+"""Values shared by the metrics and series of all replications of a model, computed once."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sim.staffing.desk import Desk, desk_of
 
 @dataclass(frozen=True)
 class Model:
-    """A scenario with its market, desk and level rules (None when no live level is in use)."""
+    """A scenario with its market, desk and level rules (None when no feedback level is in use)."""
 
     scenario: Scenario
     market: MarketPath

@@ -1,7 +1,7 @@
 """The load expected of each team, before any queue: planned occupancy, and who quits under it.
 
 Counted are first contacts with all their steps, wrong departments and reopened tickets, in expectation and on the day
-of the first contact. Left out are what the live state decides (questions of those who wait, tickets of live levels)
+of the first contact. Left out are what the live state decides (questions of those who wait, tickets of feedback levels)
 and so every feedback of the queue: this is the load that a planner sees in advance.
 """
 

@@ -1,1 +1,1 @@
-"""Random streams, distributions, rate curves, intervals, survival and statistics, which know nothing of a desk."""
+"""Random streams, distributions, rate curves, intervals, survival and statistics, independent of the desk."""

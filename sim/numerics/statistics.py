@@ -120,7 +120,7 @@ def quantile_of_sorted(x: NDArray[Any], p: float) -> float | None:
 
 
 def relative_precision(mean: float, half_width: float | None) -> float:
-    """Return half_width / |mean|: infinite when it cannot be told, 0 when there is no error at all."""
+    """Return half_width / |mean|: infinite when it is unknown, 0 when there is no error at all."""
     if half_width is None:
         return math.inf
     if half_width == 0:

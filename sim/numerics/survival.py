@@ -1,4 +1,4 @@
-"""Times of which some are only known to be longer: the product-limit estimate of Kaplan and Meier."""
+"""Survival of censored times: the product-limit estimate of Kaplan and Meier."""
 
 from __future__ import annotations
 

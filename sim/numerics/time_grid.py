@@ -1,4 +1,4 @@
-"""In which minute or hour a time lies, for compiled loops."""
+"""The minute or hour of a time, for compiled loops."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a reader gets: the run folder, figures, the report, and the meaning of every key."""
+"""Output for readers: the run folder, figures, the report, and the meaning of every key."""

@@ -1,4 +1,4 @@
-"""What a key of the scenarios, or a metric, means: unit, rule, value, source, plausible range, and where it acts.
+"""The meaning of a scenario's key or a metric: unit, rule, value, source, plausible range, and where it acts.
 
 Keys with their units, meanings and rules come from the schema; values, sources and ranges from a scenario's files;
 where a key acts from the checklist, whose every line a test proves.
@@ -32,7 +32,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What there is to say: a heading, lines of (label, text), and rows, the first their heads."""
+    """An entry: a heading, lines of (label, text), and rows, of which the first is the header."""
 
     heading: str
     lines: tuple[Pair, ...] = ()
@@ -41,7 +41,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Values:
-    """A scenario's values as its files give them, those that hold in silence, and where the numbers come from."""
+    """A scenario's values as its files give them, the defaults, and where the numbers come from."""
 
     name: str
     given: Mapping[str, Any]
@@ -57,7 +57,7 @@ def overview() -> list[Pair]:
 
 
 def explain(text: str, values: Values) -> Explanation:
-    """Return what there is to say about a key, with its value in a scenario, or about a metric.
+    """Return the entry of a key, with its value in a scenario, or of a metric.
 
     ``text`` is a key path (``categories.howto.share``, ``categories.*.share``), the last keys of one where they are
     no other's, a law's key (``lognormal.cv``), or a metric. Raises ScenarioFaults for anything else.
@@ -121,7 +121,7 @@ def read_by(key: Key) -> list[str]:
     return next((list(table[name]) for name in names if name in table), [])
 
 
-# --- what is told -------------------------------------------------------------------------------------------------
+# --- entries ------------------------------------------------------------------------------------------------------
 
 
 def _metric(name: str) -> Explanation:
@@ -239,7 +239,7 @@ def _path(text: str, values: Values) -> KeyPath | None:
         return tails[0]
     if tails:
         choice = ", ".join(".".join(tail) for tail in tails)
-        raise ScenarioFaults([f"{_WHERE}: got {text}; must be one key alone: {choice}"])
+        raise ScenarioFaults([f"{_WHERE}: got {text}; must be a single key: {choice}"])
     try:
         metric_of(text)
     except KeyError:
@@ -250,7 +250,7 @@ def _path(text: str, values: Values) -> KeyPath | None:
 
 
 def _is_there(path: KeyPath, values: Values) -> bool:
-    """Tell whether the free names of a path are those of the scenario: ``categories.howto``, not ``categories.x``."""
+    """Return whether the free names of a path are those of the scenario: ``categories.howto``, not ``categories.x``."""
     found = key_at(path)
     assert found is not None
     key, rest = found

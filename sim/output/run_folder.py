@@ -1,4 +1,4 @@
-"""A run's folder: its tables, figures and report, written together; and its report, written anew with a verdict."""
+"""A run's folder: its tables, figures and report, written together; and its report, rewritten with a verdict."""
 
 from __future__ import annotations
 

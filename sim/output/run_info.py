@@ -1,4 +1,4 @@
-"""What run.json says of a run: enough to do it again."""
+"""The content of run.json: enough to repeat a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PACKAGES = ("withstand", "numba", "numpy", "polars", "scipy", "simpy")
 
 
 def describe(run: RunResult, *, source: str | None, sets: Sequence[str], notes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what ``run.json`` holds: enough to do the run again."""
+    """Return the content of ``run.json``: enough to repeat the run."""
     return {
         "name": run.name,
         "title": run.scenario.title,

@@ -1,4 +1,4 @@
-"""Where a run's folder lies; it is written beside that place and renamed when whole, so what looks whole is whole."""
+"""The location of a run's folder, which is written beside it and renamed when complete, so it never looks half done."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def must_be_free(folder: Path) -> None:
         return
     if folder.exists():
         got = "a folder with files in it" if folder.is_dir() else "a file"
-        raise ScenarioFaults([f"{folder}: --out: got {got}; must be absent or an empty folder"])
+        raise ScenarioFaults([f"{folder}: --out: got {got}; must not exist yet, or be an empty folder"])
     nearest = next(parent for parent in folder.absolute().parents if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ScenarioFaults(
-            [f"{folder}: --out: got {nearest}, where nothing can be written; must be a folder of yours"]
+            [f"{folder}: --out: got {nearest}, which is not writable; must lie in a folder that you can write to"]
         )
 
 

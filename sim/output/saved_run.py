@@ -1,4 +1,4 @@
-"""A run folder read back: what was run, its metrics, and each replication's values."""
+"""A run folder read back: its settings, metrics, and each replication's values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SavedRun:
 
 
 def read_run(folder: Path) -> SavedRun:
-    """Return a run folder's content. Raises ScenarioFaults when it is not one."""
+    """Return a run folder's content. Raises ScenarioFaults when it is not a run folder."""
     if not folder.is_dir():
         got = "a file" if folder.exists() else "no folder of that name"
         raise ScenarioFaults([f"{folder}: RUN: got {got}; must be a run folder (withstand run makes one)"])

@@ -1,4 +1,4 @@
-"""Scenarios: ``load`` a TOML file (or a catalogue name) into a frozen ``Scenario``, every fault told at once."""
+"""Scenarios: ``load`` a TOML file (or a catalogue name) into a frozen ``Scenario``, all faults reported together."""
 
 from __future__ import annotations
 

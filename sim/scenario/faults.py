@@ -1,4 +1,4 @@
-"""How a fault of a scenario reads: ``<file>: <key path>: got <value>; <rule>[; did you mean <key>?]``.
+"""Wording of a scenario's faults: ``<file>: <key path>: got <value>; <rule>[; did you mean <key>?]``.
 
 The wording is made from the model's types and descriptions, never from pydantic's own sentences.
 """
@@ -20,7 +20,7 @@ from sim.scenario.schema.shape import Shape, one_of, shape_of, tags
 
 Path = tuple[str | int, ...]
 Fault = tuple[str | Path, object, str] | tuple[str | Path, object, str, str | None]
-"""A fault between keys: the key path (dotted, or its parts), what was got, the rule, and if need be a hint."""
+"""A fault between keys: the key path (dotted, or its parts), the value found, the rule, and an optional hint."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARS = 72
@@ -37,7 +37,7 @@ class ScenarioFaults(Exception):  # noqa: N818 - it carries faults, all of them
 
 
 class Said(str):
-    """What was got, in words of one's own: shown as it is, where text of the scenario is shown in quotes."""
+    """A description of the value found, shown without quotes; text taken from the scenario is shown in quotes."""
 
 
 NOTHING = Said("nothing")
@@ -45,7 +45,7 @@ NOTHING = Said("nothing")
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault that does not know its file yet."""
+    """A fault not yet assigned to a file."""
 
     path: Path
     got: Any
@@ -94,7 +94,7 @@ def _toml(value: Any, depth: int) -> str:
 
 
 def closest(word: Any, known: Iterable[Any]) -> str | None:
-    """Return the known word that ``word`` may be a slip of, if one is near."""
+    """Return the known word that ``word`` may be a misspelling of, if one is similar."""
     if not isinstance(word, str):
         return None
     written = {str(k).lower(): str(k) for k in known}
@@ -180,11 +180,11 @@ def _worded(detail: Any, here: Shape | None, parent: Shape, raw: Any, path: Path
     if kind == "missing":
         return Finding(path, NOTHING, _with_meaning("must be given", here), missing=True)
     if kind in ("value_error", "assertion_error"):
-        return Finding(path, raw, str(context.get("error", "must be sound")))
+        return Finding(path, raw, str(context.get("error", "must be valid")))
     if "[key]" in detail["loc"]:
         here, raw = shape_of(get_args(parent.kind)[0]), path[-1]
     if here is None:
-        return Finding(path, raw, "must be of the kind that stands here")
+        return Finding(path, raw, "must be of the type that this key requires")
     if here.switch is not None:
         return _wrong_switch(here, raw, path)
     if kind == RULE_TYPE:

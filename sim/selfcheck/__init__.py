@@ -1,4 +1,4 @@
-"""Textbook systems in the model's own demand, engine and live levels, against exact answers.
+"""Textbook systems, run with the model's own demand, engine and feedback levels, against exact answers.
 
 ``checks`` lists them, ``run_check`` runs one, ``selfcheck`` yields the results of all, one by one.
 """

@@ -1,4 +1,4 @@
-"""What a check is, how it is run, and when it counts as met.
+"""The definition of a check, its run, and the criterion for passing it.
 
 The rule: an estimate from 20 replications or more lies within 4 standard errors of the exact answer, and that
 standard error is below 2 % of the answer, or else the check could not have failed and is vacuous.
@@ -81,7 +81,7 @@ class Result:
 
     @property
     def vacuous(self) -> bool:
-        """Whether the run was too short to tell: too few replications, or an error of 2 % of the answer or more."""
+        """Whether the run was too short for a verdict: few replications, or an error of 2 % of the answer or more."""
         return self.replications < REPLICATIONS_LEAST or not self.relative_se < RELATIVE_SE_LIMIT
 
     @property

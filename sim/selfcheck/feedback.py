@@ -1,4 +1,4 @@
-"""The live levels against exact answers: self-exciting posts, a run on the bank, a wallet's ruin, confirmations.
+"""The feedback levels against exact answers: self-exciting posts, a run on the bank, a wallet's ruin, confirmations.
 
 The step of the engines runs here without tickets, over rules and draws that say a textbook's process. Its minute
 stands for whatever time the check names, short enough that the steps of the clock change the answer by less than the
@@ -40,7 +40,7 @@ _MANY = 1e6
 
 
 def checks() -> Iterator[Check]:
-    """Yield the checks of the live levels."""
+    """Yield the checks of the feedback levels."""
     yield _posts("hawkes-1", mu=50.0, alpha=0.5, beta=2.0)
     yield _posts("hawkes-2", mu=10.0, alpha=9.0, beta=10.0)
     yield _shock()
@@ -81,7 +81,7 @@ def _enough(expected: float, fano: float) -> int:
 
 
 class Posts(NamedTuple):
-    """Copies by the minute of posts at a constant rate, and of shocks of so many posts every ``gap`` minutes."""
+    """Copies by the minute of posts at a constant rate, and of shocks of equal size every ``gap`` minutes."""
 
     constant: Ints
     shocks: Ints
@@ -102,7 +102,7 @@ def copies_of(streams: Streams, name: str, posts_ms: Ints, minutes: int, *, rati
 
 
 def shocks_of(streams: Streams, *, count: int, posts: int, gap: int, ratio: float, decay: float) -> Ints:
-    """Return by shock and minute the copies after ``count`` shocks of so many posts, ``gap`` minutes apart."""
+    """Return by shock and minute the copies after ``count`` shocks of ``posts`` posts, ``gap`` minutes apart."""
     at = np.repeat(np.arange(count) * gap * MINUTE_MS, posts)
     copies = copies_of(streams, "shocks", at, count * gap, ratio=ratio, decay=decay)
     return copies.reshape(count, gap)
@@ -236,7 +236,7 @@ def _was_short(levels: FeedbackState, row: int) -> bool:
 
 
 def _until(levels: FeedbackState, ended: Callable[[FeedbackState, int], bool], *, every: int) -> int:
-    """Step on until something has ended, looked at every so many minutes; return the row reached."""
+    """Step on until something has ended, checked at intervals of some minutes; return the row reached."""
     last = levels.ints.shape[0] - 1
     for first in range(0, last, every):
         upto = min(first + every, last)

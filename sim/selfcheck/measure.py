@@ -1,4 +1,4 @@
-"""What a check measures in one replication. Times in hours, as in the textbooks' rates per hour.
+"""Quantities that a check measures in one replication. Times in hours, as in the textbooks' rates per hour.
 
 Customers count who came after the warm-up and at least as long before the end as the warm-up lasts, so that who was
 served last has been served: counting only those who were served in time would favour short waits.
@@ -52,12 +52,12 @@ def mean_sojourn(observed: Observation) -> float:
 
 
 def share_waiting(observed: Observation, longer_than: float = 0.0) -> float:
-    """Return the share of all customers who wait longer than so many hours, served in the end or not."""
+    """Return the share of all customers who wait longer than the given hours, served in the end or not."""
     return float((waits(observed) > longer_than).mean())
 
 
 def share_served(observed: Observation, within: float) -> float:
-    """Return the share of all customers who are served within so many hours."""
+    """Return the share of all customers who are served within the given hours."""
     stayed = observed.outcome.outcome[counted(observed)] != LEFT
     return float((stayed & (waits(observed) <= within)).mean())
 

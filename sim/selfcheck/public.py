@@ -1,4 +1,4 @@
-"""Public complaints and the funnel: what becomes of a day's tickets when nobody has to wait."""
+"""Public complaints and the funnel: the outcome of a day's tickets when no one has to wait."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _daily_mean(observed: Observation, hour: float) -> float:
 
 
 def _spike() -> Check:
-    """A spike against the exact transient solution. One replication is one spike, hence so many of them."""
+    """A spike against the exact transient solution. One replication is one spike, hence their number."""
     name, times = "mt-spike-erlangC", (3.0, 8.0, 12.0)
     q = theory.mt_mmc(changes=(1.0, 3.0), rates=(40, 160, 40), service_rate=4, servers=12, times=times)
     return Check(
@@ -154,7 +154,7 @@ def _peak(observed: Observation) -> tuple[int, int]:
 
 
 def _clear_hours(observed: Observation) -> float:
-    """Return the time from the end of the surge until nobody waits. Raises ArithmeticError if that never comes."""
+    """Return the time from the end of the surge until no one waits. Raises ArithmeticError if that never comes."""
     surge_end = observed.from_ms + DAY_MS
     starts = np.sort(observed.outcome.first_start_ms)
     starts = starts[(starts > surge_end) & (starts < NEVER)]

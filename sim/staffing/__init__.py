@@ -1,1 +1,1 @@
-"""Who works when, and on which queues: teams, shifts, hires and surges as step functions."""
+"""Staffing over time and queues served: teams, shifts, hires and surges as step functions."""

@@ -1,4 +1,4 @@
-"""Who is there when: the shifts of a scenario as the plain tables that an engine reads, beside its teams' skills."""
+"""Agents over time: a scenario's shifts as the plain tables that an engine reads, beside its teams' skills."""
 
 from __future__ import annotations
 

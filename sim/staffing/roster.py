@@ -1,4 +1,4 @@
-"""How many agents of a team are paid and how many work at any time: shifts, hires, surges, and those who quit.
+"""The agents of a team who are paid and who work at any time: shifts, hires, surges, and those who quit.
 
 Whole people on the payroll, fractions in between: an agent in training works as a fraction of a trained one, and of
 each kind the part that has not quit is there, in expectation. Only the sums are rounded, halves up: who is paid to
@@ -115,7 +115,7 @@ def heads_at(scenario: Scenario, team: str, at_ms: int) -> int:
 
 
 def full_strength(scenario: Scenario, team: str, horizon_ms: int) -> Floats:
-    """Return by week from the end of the warm-up the mean agents on duty if nobody quits, before any rounding."""
+    """Return by week from the end of the warm-up the mean agents on duty if no one quits, before any rounding."""
     begin = scenario.warmup_days * DAY_MS
     out, kinds = np.zeros(-(-(horizon_ms - begin) // WEEK_MS)), kinds_of(scenario, team, horizon_ms)
     for week in range(len(out)):
@@ -131,7 +131,7 @@ def share_staying(rules: Attrition, offered: Floats, full: Floats, heads: list[i
     """Return the share of a team's planned agents who are there, by week; 1 in the first.
 
     ``offered`` is the load in agents, ``full`` the agents on duty at full strength, ``heads`` the agents planned for,
-    each by week. The planned occupancy of a week is the load over those who stayed, so whoever leaves raises it for
+    each by week. The planned occupancy of a week is the load over those who stayed, so each leaver raises it for
     the others; the queue that then grows does not feed back. Who quits in a week is replaced as far as the hiring
     allows, and replacements work at once. With quits that rise steeply enough there are two equilibria: full
     strength, and one where hiring only just replaces those who flee the load.
@@ -153,7 +153,7 @@ def _numbers(agents: int | dict[str, int]) -> list[int]:
 
 
 def _joining(begin_ms: int, over_ms: int, agents: int) -> Iterator[int]:
-    """Yield when each of so many joins, evenly over a time."""
+    """Yield the time at which each of ``agents`` joins, evenly over a time."""
     yield from (begin_ms + over_ms * number // agents for number in range(agents))
 
 

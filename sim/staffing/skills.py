@@ -1,4 +1,4 @@
-"""What a scenario's teams can do, by number: queues, ranks, chats at once; the same in every replication."""
+"""The skills of a scenario's teams, by number: queues, ranks, chats at once; the same in every replication."""
 
 from __future__ import annotations
 

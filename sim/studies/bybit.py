@@ -3,7 +3,7 @@
 ``python -m sim.studies.bybit`` prints the table; with a FILE behind it, it is written there. Fitted are numbers of
 scenarios/bybit_replay.toml that were chosen for the published figure beside them; what is predicted is not used for
 any of them. Hours count from the beginning of the ten hours. The theft itself (1.46 bn) is not in the model,
-deposits go on as on an ordinary day, and reviews keep the baseline's pace of 60 an hour: nobody is called in for them.
+deposits go on as on an ordinary day, and reviews keep the baseline's pace of 60 an hour: no one is called in for them.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ NAMES = ("keys", "categories", "metrics", "levels", "scenarios", "endpoints", "o
 
 @dataclass(frozen=True)
 class Bound:
-    """How far something must move at least: up (sign 1), down (-1), or, for text, which share of the rows (0)."""
+    """The least move required: up (sign 1), down (-1), or, for text, which share of the rows (0)."""
 
     sign: int
     least: float
@@ -40,7 +40,7 @@ class Bound:
         return signed(self.sign * self.least) if self.sign else f"{self.least:g}"
 
     def holds(self, moved: float) -> bool:
-        """Tell whether a move is of this sign, and large enough."""
+        """Return whether a move is of this sign, and large enough."""
         return moved * (self.sign or 1) >= self.least
 
 
@@ -168,7 +168,7 @@ def _bound(where: str, name: str, size: Any) -> Bound:
 
 
 def is_text(name: str) -> bool:
-    """Tell whether a name is that of a column of text, which has shares and no sign."""
+    """Return whether a name is that of a column of text, which has shares and no sign."""
     table, _, column = name.partition("/")
     schema = {"tickets": TICKETS, "arrivals": ARRIVALS}.get(table, ())
     return bool(column) and dtypes(schema).get(column) == pl.String()

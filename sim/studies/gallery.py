@@ -1,4 +1,4 @@
-"""The gallery: every scenario of the catalogue on one page, and the figures of money and of the public where they tell.
+"""The gallery: every scenario of the catalogue on one page, and the figures of money and of the public where relevant.
 
 ``python -m sim.studies.gallery [NAME ...]`` writes ``results/gallery/<scenario>.png`` below the folder in which it is
 started, all of them without a name.

@@ -31,7 +31,7 @@ def hawkes(*, mu: float, alpha: float, beta: float) -> Hawkes:
 
 
 def hawkes_shock(*, events: float, alpha: float, beta: float, time: float) -> tuple[float, float]:
-    """Return the events in all that a shock of so many leads to, itself included, and its offspring by a time."""
+    """Return the total events caused by a shock of ``events``, itself included, and its offspring by a time."""
     n = alpha / beta
     total = events / (1 - n)
     return total, (total - events) * -math.expm1((alpha - beta) * time)
@@ -67,5 +67,5 @@ def ruin(*, reserve: float, claim_rate: float, claim_mean: float, premium: float
 
 
 def unconfirmed(*, blocks: int, block_time: float, after: float) -> float:
-    """Return the probability that so many Poisson blocks take longer than a time. Source: Nakamoto 2008."""
+    """Return the probability that ``blocks`` Poisson blocks take longer than a time. Source: Nakamoto 2008."""
     return float(gammaincc(blocks, after / block_time))

@@ -1,4 +1,4 @@
-"""One station in its stationary state, everybody patient: Erlang B and C, M/G/1."""
+"""One station in its stationary state, all customers patient: Erlang B and C, M/G/1."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class FluidSurge:
 
 
 def fluid_surge(*, base_rate: float, surge_rate: float, duration: float, capacity: float) -> FluidSurge:
-    """Return the backlog of a surge that a desk of fixed capacity meets, nobody leaving.
+    """Return the backlog of a surge at a desk of fixed capacity, without abandonment.
 
     Peak (surge - capacity) D at the end of the surge; cleared peak / (capacity - base) later; ``ticket_time`` is
     the area under the backlog; the longest first-come-first-served wait is peak / capacity. Source: Newell 1982.

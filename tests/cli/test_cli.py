@@ -100,12 +100,12 @@ def test_every_help_has_an_example(name: str) -> None:
         ("run quiet_week --set teams.front.agents=-3", "--set: teams.front.agents: got -3; must be a whole number"),
         ("run quiet_week --set teams.front.agent=3", "got 3; must be a known key; did you mean agents?"),
         ("run quiet_week --set days=nan", "days: got nan; must be"),
-        ("run quiet_week --candles prices.csv", "--from: got nothing; must be given with --candles"),
-        ("run quiet_week --from 2020-03-12", "--candles: got nothing; must be given with --from"),
+        ("run quiet_week --candles prices.csv", "--from: got nothing; must be given together with --candles"),
+        ("run quiet_week --from 2020-03-12", "--candles: got nothing; must be given together with --from"),
         ("check quiet_wek", "did you mean quiet_week?"),
         ("show absent", "absent: RUN: got no folder of that name; must be a run folder"),
         ("show .", ".: RUN: got a folder without run.json; must be a run folder"),
-        ("compare absent", "RUN: got 1 run; must be 2 or more, the first being the base"),
+        ("compare absent", "RUN: got 1 run; must be 2 or more; the first is the base"),
         ("compare . .", ".: RUN: got a folder without run.json; must be a run folder"),
         ("frobnicate", "invalid choice: 'frobnicate'"),
         ("", "the following arguments are required: COMMAND"),
@@ -184,7 +184,7 @@ def test_out_must_not_hold_files() -> None:
     for place, got in {"full": "a folder with files in it", "file": "a file"}.items():
         told = withstand("run", "quiet_week", *QUICK, "--out", place)
         assert told.code == 2
-        assert told.err == f"{place}: --out: got {got}; must be absent or an empty folder\n"
+        assert told.err == f"{place}: --out: got {got}; must not exist yet, or be an empty folder\n"
     assert withstand("run", "quiet_week", *QUICK, "--out", "file/below").code == 2
     assert files() == ["file", "full", "full/mine.txt"]
 
@@ -193,7 +193,7 @@ def test_a_place_that_refuses_is_told_before_the_work() -> None:
     Path("results").write_text("a file where the folder of results belongs")
     told = withstand("run", "quiet_week", *QUICK)
     assert told.code == 2
-    assert "where nothing can be written" in told.err
+    assert "which is not writable" in told.err
     assert "simulating" not in told.err
 
 
@@ -224,7 +224,7 @@ def test_a_run_that_breaks_while_writing_leaves_nothing_that_looks_like_one(
         assert "stopped; 2 of 2 replications are kept in " in told.err
     if code == 4:
         assert "planted" in told.err
-        assert f"it happens again with: withstand run quiet_week {' '.join(QUICK)} --out run" in told.err
+        assert f"to reproduce it: withstand run quiet_week {' '.join(QUICK)} --out run" in told.err
 
 
 # --- expectations -------------------------------------------------------------------------------------------------

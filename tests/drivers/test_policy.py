@@ -282,7 +282,9 @@ def test_a_warning_makes_its_announcements_after_its_delay() -> None:
 
 def test_a_warning_of_volatility_needs_prices_that_move() -> None:
     alarm = {"volatility_ratio": 2.0, "window": "12 h", "rest": "7 d"}
-    with pytest.raises(ScenarioFaults, match=r"early_warnings\.w\.volatility_ratio: got 2, and no volatility; must go"):
+    with pytest.raises(
+        ScenarioFaults, match=r"early_warnings\.w\.volatility_ratio: got 2, and no volatility; must be given"
+    ):
         policy_of(story(early_warnings={"w": alarm}), np.ones(48), None)
 
 

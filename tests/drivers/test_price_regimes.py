@@ -266,10 +266,16 @@ def test_falls_weigh_more_in_real_candles_too(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("market", "fault"),
     [
-        ({"path": "regimes"}, 'market.path: got "regimes"; must go with one or more tables market.regimes.NAME'),
+        (
+            {"path": "regimes"},
+            'market.path: got "regimes"; must be given together with one or more tables market.regimes.NAME',
+        ),
         ({"ordinary_regime": "mild", "regimes": THREE}, 'market.ordinary_regime: got "mild"; must be a regime: calm'),
         ({"regimes": THREE | {"boom": BOOM | {"next": {"mild": 1.0}}}}, 'market.regimes.boom.next.mild: got "mild"'),
-        ({"regimes": THREE | {"boom": BOOM | {"next": {"calm": 0.9}}}}, "market.regimes.boom.next: got 0.9; must sum"),
+        (
+            {"regimes": THREE | {"boom": BOOM | {"next": {"calm": 0.9}}}},
+            "market.regimes.boom.next: got shares that sum to 0.9; must sum",
+        ),
         ({"regimes": THREE | {"calm": CALM | {"dwell": "5 min"}}}, 'market.regimes.calm.dwell: got "5 min"; must be'),
         ({"regimes": THREE | {"calm": CALM | {"jumps_per_day": 99.0}}}, "must be at most 24 jumps a day"),
         (
@@ -278,7 +284,7 @@ def test_falls_weigh_more_in_real_candles_too(tmp_path: Any) -> None:
         ),
         (
             {"path": "regimes", "regimes": THREE, "candles": "x.csv", "begin": "2020-01-01"},
-            'market.path: got "regimes"; must be flat where candles tell the price',
+            'market.path: got "regimes"; must be flat where candles give the price',
         ),
     ],
 )

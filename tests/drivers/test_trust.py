@@ -102,7 +102,10 @@ def test_without_the_weight_trust_changes_nothing() -> None:
 def test_a_weight_without_trust_is_refused() -> None:
     with pytest.raises(ScenarioFaults) as refused:
         story(**(scenario(weight=0.5).model_dump(mode="json") | {"trust": None}))
-    assert any("newcomers.trust_weight: got 0.5; must go with a table trust" in one for one in refused.value.faults)
+    assert any(
+        "newcomers.trust_weight: got 0.5; must be given together with a table trust" in one
+        for one in refused.value.faults
+    )
 
 
 def won(weight: float) -> tuple[float, float]:

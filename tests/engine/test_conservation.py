@@ -154,4 +154,4 @@ def test_a_run_that_breaks_the_law_ends_with_code_4(
     told = capsys.readouterr().err
     assert ended.value.code == 4
     assert "cents asked for[0, 0]" in told
-    assert "an internal law broke; it happens again with: withstand run baseline" in told
+    assert "an internal law broke; to reproduce it: withstand run baseline" in told

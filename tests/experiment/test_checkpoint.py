@@ -224,7 +224,7 @@ def test_what_the_system_refuses_is_a_fault(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "file").write_text("")
     with pytest.raises(ScenarioFaults) as told:
         Checkpoint(tmp_path / "file" / "place").open()
-    rule = "must be a free place where files can be written"
+    rule = "must be a writable folder that does not exist yet"
     assert told.value.faults == [f"{tmp_path}/file/place: --out: got Not a directory; {rule}"]
 
     def full(*_: object) -> None:

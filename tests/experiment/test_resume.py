@@ -245,7 +245,7 @@ def test_a_second_command_at_the_same_time_works_apart() -> None:
         read_until(process, "kept 2")
         told = withstand(*TINY, "--replications", 5, "--out", "run")
         assert told.code == 0
-        assert told.err.startswith("another process is at work on this run; this one shares nothing with it")
+        assert told.err.startswith("another process is computing this run; this one shares nothing with it")
         assert "resuming" not in told.err
         assert checkpoints() != []
 
@@ -264,7 +264,7 @@ def test_a_disk_that_is_full_is_told_and_what_was_kept_is_not_lost(never_killed:
         capture_output=True, text=True, preexec_fn=little_room, timeout=LONGEST_S, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    rule = "--out: got File too large; must be a free place where files can be written"
+    rule = "--out: got File too large; must be a writable folder that does not exist yet"
     assert done.stderr.endswith(f"{rule}\n")
     assert done.stderr.count("\n") == 1
     assert which in done.stderr

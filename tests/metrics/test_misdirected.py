@@ -221,7 +221,7 @@ TICKET = 'category = "a", ceiling_per_hour = 1'
     [
         (
             'jurisdictions = { a = { share = 0.5, rule = "allowed" }, b = { share = 0.4, rule = "banned" } }',
-            "withdrawals.jurisdictions: got shares that sum to 0.9; must have shares that sum to 1",
+            "withdrawals.jurisdictions: got shares that sum to 0.9; must sum to 1 over all jurisdictions",
         ),
         (
             'jurisdictions.a = { share = 1, rule = "limited" }',
@@ -245,7 +245,7 @@ TICKET = 'category = "a", ceiling_per_hour = 1'
         ),
         (
             f"barred = {{ tickets_per_refusal = 0.1, {TICKET} }}",
-            "withdrawals.barred: got no jurisdictions; must go with tables withdrawals.jurisdictions.NAME",
+            "withdrawals.barred: got no jurisdictions; must be given together with withdrawals.jurisdictions.NAME",
         ),
         (
             'jurisdictions.a = { share = 1, rule = "banned" }\n'

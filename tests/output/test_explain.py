@@ -199,7 +199,7 @@ def test_what_could_be_several_lists_them() -> None:
     sentence = fault("poll")
     assert "must be a key" in sentence
     sentence = fault("share")
-    assert sentence.startswith("command line: KEY: got share; must be one key alone: categories.*.share, ")
+    assert sentence.startswith("command line: KEY: got share; must be a single key: categories.*.share, ")
     assert "evidence.share" in sentence
 
 

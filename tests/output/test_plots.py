@@ -198,7 +198,7 @@ def test_work_without_anybody_on_duty_is_said() -> None:
     table = values(24 * 3)
     table["team:front", "agents_on_duty"][:] = 0
     view = View(hourly(table), metrics(), scenario())
-    assert staffing(view) == "Staff falls short most at front: on 12 January there is work and nobody on duty"
+    assert staffing(view) == "Staff falls short most at front: on 12 January there is work and no agent on duty"
     assert_readable(overview(hourly(table), metrics(), scenario()))
 
 

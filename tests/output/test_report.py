@@ -272,7 +272,7 @@ def test_what_a_manager_needs_and_a_least_are_said(plots: list[Path]) -> None:
 def test_wrong_books_after_a_fast_load_test_are_said(plots: list[Path]) -> None:
     wrong = {"checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
     text = Page(report(plots, verdict=verdict(thresholds=[], reconciliation=wrong))).text
-    assert "what they hold afterwards is not what they acknowledged" in text
+    assert "their records do not match the requests that they acknowledged" in text
     assert "acknowledged once 80 3 ✗ failed" in text
 
 

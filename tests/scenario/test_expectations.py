@@ -83,7 +83,7 @@ CATEGORIES = "howto, deposit_missing, withdrawal_delayed"
     ("backlog_peak = 5", f"backlog_peak: got 5; {RULE}"),
     ("backlog_peak = [1, 2]", f"backlog_peak: got [1, 2]; {RULE}"),
     ("backlog_peak = '>= 5'", f'backlog_peak: got ">= 5"; {RULE}'),
-    ("backlog_peak = '2..1'", f'backlog_peak: got "2..1"; {RULE}; low at most high'),
+    ("backlog_peak = '2..1'", f'backlog_peak: got "2..1"; {RULE}; low must not exceed high'),
     ("backlog_peak.front = '> 5'",
      f'backlog_peak: got {{front = "> 5"}}; {RULE}; a name with a dot stands in quotes: '
      '"backlog_peak.front" = "< 100"'),

@@ -283,8 +283,8 @@ def test_a_byte_order_mark_is_ignored(here: Path) -> None:
         ("x = {a = 1, a = 2}\n", "line 1, 'x = {a = 1, a = 2}'; must give each key and each table once"),
         ('a = 1\nb = "x', "line 2, 'b = \"x'; must be TOML (unterminated string)"),
         ("a = " + "9" * 5000, f"line 1, 'a = {'9' * 56}'; must be TOML (a value out of bounds)"),
-        ("a = " + "[" * 5000, "brackets in brackets without end; must nest 32 deep at most"),
-        (".".join("a" * 99) + " = 1", "tables in tables without end; must nest tables and lists 32 deep at most"),
+        ("a = " + "[" * 5000, "brackets nested too deeply; must nest 32 deep at most"),
+        (".".join("a" * 99) + " = 1", "tables nested too deeply; must nest tables and lists 32 deep at most"),
         ("start = 2026-02-30", "line 1, 'start = 2026-02-30'; must be TOML (invalid date or datetime)"),
     ],
 )  # fmt: skip
@@ -368,10 +368,10 @@ def test_a_cycle_is_refused_with_its_chain(here: Path) -> None:
     Path("b.toml").write_text('extends = "c"')
     Path("c.toml").write_text('extends = "a"')
     assert faults('extends = "b"\ndays = 3') == [
-        'c.toml: extends: got "a"; must not come back to a file of its own chain (a.toml -> b.toml -> c.toml -> a.toml)'
+        'c.toml: extends: got "a"; must not extend a file of its own chain (a.toml -> b.toml -> c.toml -> a.toml)'
     ]
     assert faults('extends = "a"') == [
-        'a.toml: extends: got "a"; must not come back to a file of its own chain (a.toml -> a.toml)'
+        'a.toml: extends: got "a"; must not extend a file of its own chain (a.toml -> a.toml)'
     ]
 
 
@@ -567,7 +567,7 @@ TREES = st.recursive(LEAF, lambda t: st.lists(t, max_size=4) | st.dictionaries(s
 
 def refused_or_loaded(data: bytes, sets: tuple[str, ...] = ()) -> None:
     Path("f.toml").write_bytes(data)
-    found = ["f.toml: got it; must be sound"]
+    found = ["f.toml: got it; must be valid"]
     try:
         load_as(Story, "f.toml", sets=sets, rules=Story.cross_faults)
     except ScenarioFaults as error:

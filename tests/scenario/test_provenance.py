@@ -118,7 +118,7 @@ def test_missing_names_what_no_comment_covers() -> None:
         ("x = 1 # source", 'must say after "source:" who published it'),
         ("x = 1 # source:", KIND),
         ("x = 1 # source; range 0..2", 'must say after "source:" who published it'),
-        ("x = 1 # derived; range 0..2", 'must say after "derived:" from what it follows'),
+        ("x = 1 # derived; range 0..2", 'must say after "derived:" how it is derived'),
         ("x = 1 # source: Gate", NO_RANGE),
         ("x = 1 # assumption", NO_RANGE),
         ("x = 1 # assumption, range 0..2", KIND),
@@ -214,6 +214,6 @@ def test_the_catalogue_tells_its_stories(here: Path, monkeypatch: pytest.MonkeyP
     assert catalogue.names() == ["a", "b"]
     assert catalogue.path_of("b") == here / "b.toml"
     assert catalogue.story("b") == catalogue.Story("b", "A title", "Because.")
-    assert catalogue.story("a").title == "(cannot be read: withstand check tells why)"
+    assert catalogue.story("a").title == "(cannot be read: withstand check shows the reason)"
     with pytest.raises(KeyError):
         catalogue.path_of("../a")

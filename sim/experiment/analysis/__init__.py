@@ -1,1 +1,1 @@
-"""What replications say together: estimates, precision, comparisons and expectations."""
+"""Analysis over replications: estimates, precision, comparisons and expectations."""

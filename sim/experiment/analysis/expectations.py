@@ -1,4 +1,4 @@
-"""What a scenario expects of its own outcome: ``"low..high"``, ``"> x"`` or ``"< x"``, metric by metric."""
+"""A scenario's expectations of its own outcome: ``"low..high"``, ``"> x"`` or ``"< x"``, metric by metric."""
 
 from __future__ import annotations
 

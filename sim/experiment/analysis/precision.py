@@ -1,4 +1,4 @@
-"""How many replications count: as many as were asked for, or as few as make one metric precise enough."""
+"""The number of replications: as requested, or the fewest that make one metric precise enough."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sim.numerics.statistics import half_width, relative_precision
 LEAST = 10
 """Replications before the first look: with fewer, a deviation may be small by chance (Law, ch. 9)."""
 USUAL, MOST = 20, 1000
-"""Replications unless told otherwise: for their own sake, and after which a wanted precision is given up."""
+"""Default number of replications, and the number after which a wanted precision is given up."""
 
 Metrics = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What was wanted and what came out: 95 % half-width / abs(mean) of a metric, None where that does not exist."""
+    """The wanted and the reached precision: 95 % half-width / abs(mean) of a metric, None where that does not exist."""
 
     metric: str
     wanted: float
@@ -38,7 +38,7 @@ class Precision:
 
 
 def at_most(replications: int | None, wanted: float | None) -> int:
-    """Return how many replications there will be at most, when so many (or none) and such a precision are asked for."""
+    """Return the maximum number of replications for the requested number (or none) and precision."""
     return replications or (USUAL if wanted is None else MOST)
 
 
@@ -73,7 +73,7 @@ class Goal:
 
     @property
     def count(self) -> int:
-        """How many replications count, once the goal has been reached."""
+        """The number of replications that count, once the goal has been reached."""
         return len(self.values)
 
     def outcome(self) -> Precision | None:

@@ -1,1 +1,1 @@
-"""What is read off one replication before it becomes a metric: counts, waits, complaints."""
+"""Observations of one replication, from which metrics are computed: counts, waits, complaints."""

@@ -1,4 +1,4 @@
-"""What is counted of a replication, and in which hour: one pass over the tickets, one over the legs of their work.
+"""Counts of a replication by hour: one pass over the tickets, one over the legs of their work.
 
 ``counted`` is a table of what (HUMAN to BOT) by category and measured hour; each is counted in the hour in which it
 happened, a share's parts in the hour in which the ticket was opened.

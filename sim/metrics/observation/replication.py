@@ -1,4 +1,4 @@
-"""One replication as its metrics and series see it: who is open when, who went public, what each endpoint got.
+"""One replication as seen by its metrics and series: open tickets, public complaints, requests to endpoints.
 
 Everything is a pure function of the drawn demand and the outcome. Counts are filtered by time (the warm-up is
 simulated but not measured); no row is ever removed.
@@ -214,7 +214,7 @@ class Observation:
 
     @lazy_property
     def final_waits(self) -> tuple[Ints, ...]:
-        """By rail, how many were final so many minutes after they had entered its payout line; last, who was not."""
+        """By rail, the histogram of minutes from the payout line to final; the last bin counts those not final."""
         lines = np.ascontiguousarray(self.outcome.feedback_rails[:, [PAYOUT_IN, FINAL]])
         return tuple(line_waits(came, final, self.from_ms // MINUTE_MS) for came, final in lines)
 

@@ -1,4 +1,4 @@
-"""What each endpoint gets in one replication, minute by minute."""
+"""Requests to each endpoint in one replication, minute by minute."""
 
 from __future__ import annotations
 

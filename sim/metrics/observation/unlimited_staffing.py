@@ -35,7 +35,7 @@ def unlimited_complaints_ms(
 ) -> Ints:
     """Return when each ticket's customer would complain if no ticket ever waited for an agent; NEVER if not.
 
-    The tickets are those that were opened (candidates as the live levels admitted them). Handling, pauses and
+    The tickets are those that were opened (candidates as the feedback levels admitted them). Handling, pauses and
     reopenings stay; each agent holds one ticket. A reopened ticket opens when its parent, unhindered, would have
     been resolved and its delay has passed; questions (chases) are not asked.
     """

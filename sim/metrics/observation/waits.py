@@ -1,4 +1,4 @@
-"""How long people wait: for the first response and for the resolution by category, and by queue and hour of opening."""
+"""Waiting times: for the first response and for the resolution by category, and by queue and hour of opening."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
 
 @compiled
 def line_waits(came: Ints, gone: Ints, first: int) -> Ints:
-    """Return how many waited so many whole minutes in a line, first come first served; last, those still there.
+    """Return the histogram of waits in whole minutes of a FIFO line; the last bin counts those still waiting.
 
     ``came`` and ``gone`` are running sums by the minute; counted are those who came from minute ``first`` on, all of a
     minute as the last of them.

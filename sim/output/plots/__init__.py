@@ -1,7 +1,7 @@
-"""The pictures of a run; matplotlib is imported only when something is drawn.
+"""The pictures of a run; matplotlib is imported only for drawing.
 
 Figures are drawn with the Agg canvas and without pyplot, so threads do not meet in its global state. Nothing here is
-random, and nothing is computed beyond putting the given series together for display.
+random, and nothing is computed except the arrangement of the given series for display.
 """
 
 from __future__ import annotations

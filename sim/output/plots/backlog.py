@@ -1,4 +1,4 @@
-"""The backlog: all open tickets, and by team what waits or is in hand."""
+"""The backlog: all open tickets, and by team the tickets waiting or in hand."""
 
 from __future__ import annotations
 

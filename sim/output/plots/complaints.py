@@ -1,4 +1,4 @@
-"""Public complaints a day: what unlimited agents would leave, and what they would prevent."""
+"""Public complaints a day: those that remain with unlimited agents, and those that they would prevent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the endpoints get: mean rate and the busiest minute of each hour."""
+"""Requests to the endpoints: the mean rate and the busiest minute of each hour."""
 
 from __future__ import annotations
 

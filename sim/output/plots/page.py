@@ -75,10 +75,10 @@ def draw(view: View) -> Figure:
 
 def _small_print(view: View) -> str:
     if view.replications == 1:
-        return "One replication: lines have no band, and nothing tells how far the numbers could be off."
+        return "One replication: lines have no band, and the uncertainty of the numbers is unknown."
     numbers = "±: half-width of the 95 % confidence interval of the mean."
     if view.middle == "median":
-        numbers = "numbers: median (5 % to 95 %), for outcomes differ so much that the mean is no typical one."
+        numbers = "numbers: median (5 % to 95 %), because outcomes differ so much that the mean is not typical."
     return (
         f"Lines and bars: {view.middle} of {view.replications} replications; bands and whiskers: 5–95 % of them; "
         f"{numbers} Yellow: shock, paler as it fades. Times in UTC."
@@ -206,7 +206,7 @@ def _staff(axis: Axes, view: View) -> None:
     load = {team: findings.run_load(view, team) for team in teams}
     texts = [f"{team}: worst day {percent(worst[team])}" for team in teams]
     texts = [
-        f"{text}, whole run {view.share_text(load[team])}" if len(load[team]) else f"{text}, nobody on duty"
+        f"{text}, whole run {view.share_text(load[team])}" if len(load[team]) else f"{text}, no agent on duty"
         for text, team in zip(texts, teams, strict=True)
     ]
     high = [min(100 * worst[team], most) for team in teams]

@@ -1,4 +1,4 @@
-"""What the public says: complaints, copies, campaigns, how much of it the platform hears, trust, and those who run."""
+"""The public: complaints, copies, campaigns, how much of it the platform hears, trust, and those who run."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ Drawn = Callable[[Axes, View], float]
 
 
 def draw(view: View) -> Figure | None:
-    """Return the figure, or None where posts bring no others and nobody smears or listens."""
+    """Return the figure, or None without copies, campaigns and listening."""
     scenario = view.scenario
     if view.get("all", "new_complaints") is None or not (scenario.copies or scenario.campaigns or scenario.listening):
         return None
-    panels: list[tuple[str, str, Drawn]] = [("What is posted", _unit(view), _posts)]
+    panels: list[tuple[str, str, Drawn]] = [("Public posts", _unit(view), _posts)]
     if scenario.listening:
         panels.append((heard(view), _unit(view), _heard))
     if view.get("all", "trust") is not None:
         panels.append((_trusted(view), "% of full trust", _trust))
     spreaders = view.get("all", "n_spreaders")
     if spreaders is not None and spreaders.any():
-        panels.append(("Depositors in fright, who frighten others", "depositors", _spreaders))
+        panels.append(("Frightened depositors, who frighten others", "depositors", _spreaders))
     figure = new_figure(1.6 + 2.3 * len(panels) + (1.2 if len(panels) == 1 else 0))
     for number, (title, unit, drawn) in enumerate(panels):
         axis = figure.add_subplot(len(panels), 1, number + 1)
@@ -89,7 +89,7 @@ def heard(view: View) -> str:
     flagged, direct = view.metrics.get("complaints_flagged_per_day"), view.metrics.get("complaints_direct_per_day")
     precision = view.metrics.get("complaints_flagged_precision")
     if flagged is None or not flagged.mean or direct is None or not direct.mean:
-        return "What the platform takes for complaints"
+        return "Posts that the platform takes for complaints"
     text = f"Taken for complaints: {flagged.mean / direct.mean:.2g} times as many posts as customers complain"
     return text if precision is None else f"{text}; {humane(precision)} of those flagged are about the platform"
 

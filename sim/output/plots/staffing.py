@@ -39,8 +39,8 @@ def draw(view: View) -> Figure | None:
         area_key(RED, "load above staff", 0.35),
     ]
     below = (
-        f"{view.drawn_text(step_h(view))} Offered load: the work that arrives, in agents with all hands full; "
-        "what is above the agents on duty has to wait."
+        f"{view.drawn_text(step_h(view))} Offered load: the work that arrives, in fully occupied agents; "
+        "work above the agents on duty has to wait."
     )
     return finish(figure, findings.staffing(view), below, key)
 
@@ -63,7 +63,7 @@ def draw_on(axis: Axes, view: View, team: str) -> None:
     draw_band(axis, at, need, BLUE)
     axis.stairs(duty, edges(view, step), color=BLACK, lw=1.5, baseline=None)
     load, worst = findings.run_load(view, team), float(findings.daily_load(view, team).max())
-    whole = f"load {view.share_text(load)} of the agents on duty" if len(load) else "nobody on duty"
+    whole = f"load {view.share_text(load)} of the agents on duty" if len(load) else "no agent on duty"
     panel(axis, f"{team}: {whole}; worst day {percent(worst)}", "agents")
     top = float(np.max([duty.max(), np.max(need.middle if need.high is None else need.high)]))
     linear_axis(axis, top or 1.0)

@@ -1,4 +1,4 @@
-"""How every picture looks: colours, the time axis, shaded shocks, titles and keys."""
+"""The common style of all figures: colours, the time axis, shaded shocks, titles and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money that leaves: what is paid out, what the hot wallets hold, and what gateway and limits refuse."""
+"""Money that leaves: payouts, balances of the hot wallets, and refusals by gateway and limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Panel = tuple[str, str, Callable[[Axes, View], float]]
 
 
 def draw(view: View) -> Figure | None:
-    """Return the figure, or None where nobody withdraws."""
+    """Return the figure, or None without withdrawals."""
     if view.get("all", "outflow_usd") is None:
         return None
     panels = _panels(view)
@@ -57,7 +57,7 @@ def finding(view: View) -> str:
     if known:
         asset, least = min(known.items(), key=lambda item: item[1].mean or 0.0)
         empty = least.mean is not None and least.mean < 0.005
-        state = "runs empty" if empty else f"falls to {humane(least)} of what it should hold"
+        state = "runs empty" if empty else f"falls to {humane(least)} of its target"
         text = f"{text}; the hot wallet of {asset} {state}"
     if (failed := get("withdrawals_failed_share")) is not None and failed.mean:
         text = f"{text}; {humane(failed)} of the requests to withdraw fail"
@@ -70,8 +70,8 @@ def _panels(view: View) -> list[Panel]:
     """Return the panels whose subject the run has: title, unit, and what draws it and returns its highest value."""
     found: list[Panel] = [(_outflow_title(view), "million US dollars/h", _outflow)]
     if view.entities("asset", "hot_share"):
-        low = "; dashed: in 5 % of the replications there is less" if view.replications > 1 else ""
-        found.append((f"Money in the hot wallets, by asset{low}", "% of what they should hold", _wallets))
+        low = "; dashed: 5 % of the replications are lower" if view.replications > 1 else ""
+        found.append((f"Money in the hot wallets, by asset{low}", "% of their target", _wallets))
     late = view.get("all", "n_withdrawals_late")
     if late is not None and late.any():
         found.append(("Withdrawals that wait for longer than promised", "withdrawals", _late))

@@ -1,4 +1,4 @@
-"""What the pictures find, as sentences with numbers: the titles of the figures and the headlines of the report.
+"""The findings of the figures, as sentences with numbers: the titles of the figures and the headlines of the report.
 
 No matplotlib here, so that the report can say the same without drawing.
 """
@@ -135,7 +135,7 @@ def daily_load(view: View, team: str) -> Floats:
 
 
 def run_load(view: View, team: str) -> Floats:
-    """Return offered load / agents on duty of the whole run, by replication; empty with nobody on duty."""
+    """Return offered load / agents on duty of the whole run, by replication; empty without agents on duty."""
     needed = view.of(f"team:{team}", "agents_needed").sum(axis=1)
     there = view.of(f"team:{team}", "agents_on_duty").sum(axis=1)
     return np.asarray(needed / there, dtype=np.float64) if there.all() else np.empty(0)
@@ -150,7 +150,7 @@ def staffing(view: View) -> str:
     team = max(worst, key=lambda name: float(worst[name].max()))
     high, day = float(worst[team].max()), view.start + timedelta(days=int(worst[team].argmax()))
     if not np.isfinite(high):
-        return f"Staff falls short most at {team}: on {day_text(day)} there is work and nobody on duty"
+        return f"Staff falls short most at {team}: on {day_text(day)} there is work and no agent on duty"
     load = f"on {day_text(day)} its offered load is {percent(high)} of the agents on duty"
     if high > 1:
         return f"Staff falls short most at {team}: {load}"
@@ -210,7 +210,7 @@ def drained(view: View) -> str:
 
 
 def headlines(view: View) -> list[str]:
-    """Return what happens, in sentences with numbers and their uncertainty."""
+    """Return the course of the run, in sentences with numbers and their uncertainty."""
     get = view.metrics.get
     found = [
         f"{estimate_text(get('tickets_new_per_day'))} tickets a day are opened; the bot ends "

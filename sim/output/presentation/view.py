@@ -1,4 +1,4 @@
-"""A run as the pictures see it: the hourly series by entity and name, put together for display. No matplotlib here."""
+"""A run prepared for the figures: the hourly series by entity and name, arranged for display. No matplotlib here."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def wrapped(text: str, width: int) -> str:
 
 
 def shortened(text: str, width: int, lines: int) -> str:
-    """Return the text in at most so many lines; what does not fit ends in an ellipsis."""
+    """Return the text in at most ``lines`` lines; text that does not fit ends in an ellipsis."""
     found = wrapped(text, width).splitlines()
     if len(found) <= lines:
         return "\n".join(found)

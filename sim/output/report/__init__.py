@@ -1,4 +1,4 @@
-"""The report of a run: one page of HTML that opens from disk, prints well and needs nothing else."""
+"""The report of a run: one self-contained page of HTML that opens from disk and prints well."""
 
 from __future__ import annotations
 

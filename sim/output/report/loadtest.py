@@ -31,12 +31,12 @@ def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
 def _sentence(verdict: Mapping[str, Any]) -> str:
     targets_broken = any(not row["passed"] and row.get("kind") == "target" for row in verdict.get("thresholds") or ())
     if not verdict.get("valid"):
-        rest = " A threshold was broken all the same by what was sent." if verdict.get("exit_code") == 1 else ""
-        return f"The load generator, not the endpoints, fell short, so nothing good is proven of the endpoints.{rest}"
+        rest = " The requests sent broke a threshold all the same." if verdict.get("exit_code") == 1 else ""
+        return f"The load generator, not the endpoints, fell short, so the test proves nothing good about them.{rest}"
     if verdict.get("passed"):
         return "The endpoints met every objective under this load."
     if not targets_broken:
-        return "The endpoints were fast enough, but what they hold afterwards is not what they acknowledged."
+        return "The endpoints were fast enough, but their records do not match the requests that they acknowledged."
     return "The endpoints did not meet every objective under this load."
 
 

@@ -92,7 +92,7 @@ def by_team(view: View) -> list[dict[str, str]]:
         row = _row(view, name, _OF_TEAM) | {"load": ""}
         if name and view.get(f"team:{name}", "agents_needed") is not None:
             load = findings.run_load(view, name)
-            row["load"] = view.share_text(load) if len(load) else "nobody on duty"
+            row["load"] = view.share_text(load) if len(load) else "no agent on duty"
         rows.append(row)
     return rows
 

@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Story:
-    """What a listing shows of a scenario; nothing in it has been validated."""
+    """A scenario's entry in a listing; nothing in it has been validated."""
 
     name: str
     title: str
@@ -45,5 +45,5 @@ def story(name: str) -> Story:
     try:
         data = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return Story(name, "(cannot be read: withstand check tells why)", "")
+        return Story(name, "(cannot be read: withstand check shows the reason)", "")
     return Story(name, str(data.get("title", "")), str(data.get("why", "")).strip())

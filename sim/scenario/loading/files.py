@@ -1,7 +1,7 @@
 """The files of a scenario: reading one, and finding the chain of those that it ``extends``.
 
 ``extends`` is a name or a path relative to the file: it is looked for beside the file, then in the catalogue.
-Chains are allowed, a cycle is refused. What lies below a file that cannot be read stays unknown; the rest is told.
+Chains are allowed, a cycle is refused. The layers below an unreadable file stay unknown; all other faults are reported.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _locate(source: str | Path) -> Path | None:
 
 
 def _name(path: Path, source: str | Path | None = None) -> str:
-    """Return the file's name in faults: as the user gave it, else relative to where he stands, if he is near."""
+    """Return the file's name in faults: as the user gave it, else relative to the working directory if near it."""
     if source is not None and Path(source) == path:
         return str(source)
     near = os.path.relpath(path)
@@ -107,7 +107,7 @@ def _parent(path: Path, name: Any, seen: dict[Path, str]) -> tuple[Path | None, 
     parent = next((place for place in there if place.resolve() != path.resolve()), there[0])
     if parent.resolve() in seen:
         round_trip = " -> ".join([*seen.values(), seen[parent.resolve()]])
-        rule = f"must not come back to a file of its own chain ({round_trip})"
+        rule = f"must not extend a file of its own chain ({round_trip})"
         return None, Finding((EXTENDS,), name, rule)
     return parent, None
 
@@ -135,14 +135,14 @@ def _read(path: Path, file: str) -> tuple[Layer | None, Finding | None]:
         return None, Finding((), Said(got), "must be a scenario: TOML with a title and more")
     if _too_deep(data):
         rule = f"must nest tables and lists {DEEPEST} deep at most"
-        return None, Finding((), Said("tables in tables without end"), rule)
+        return None, Finding((), Said("tables nested too deeply"), rule)
     return Layer(file, text, data, data.pop(REMOVE, None)), None
 
 
 def _not_toml(text: str, error: Exception) -> Finding:
     """Word the parser's complaint, with the line and its number."""
     if isinstance(error, RecursionError):
-        return Finding((), Said("brackets in brackets without end"), f"must nest {DEEPEST} deep at most")
+        return Finding((), Said("brackets nested too deeply"), f"must nest {DEEPEST} deep at most")
     match = _AT_LINE.search(str(error))
     lines = text.splitlines() or [""]
     number = int(match[1]) if match and match[1] else len(lines)

@@ -23,7 +23,7 @@ from sim.scenario.schema.shape import Shape
 
 Model = TypeVar("Model", bound=BaseModel)
 Rules = Callable[[Model], Iterable[Fault]]
-"""What finds the faults between the keys of a model."""
+"""A function that returns the faults between the keys of a model."""
 
 
 def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:

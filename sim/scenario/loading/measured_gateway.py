@@ -91,7 +91,7 @@ def _points(file: Path, name: str, endpoint: Any) -> list[tuple[float, float]]:
 
 
 def _failing(step: dict[str, float]) -> float:
-    """Return the share of a step's requests that failed, or were not completed in its time: then nobody waits."""
+    """Return the share of a step's requests that failed or were not completed in its time (and are not awaited)."""
     lost = 1 - step["throughput_per_s"] / step["offered_per_s"]
     return max(step["error_share"], lost if lost > LOST else 0.0)
 

@@ -1,11 +1,11 @@
-"""Layers laid over each other, and who set what.
+"""Layers merged over each other, and the file that set each key.
 
 - Tables merge key by key; everything else, lists included, is replaced. A table whose ``law`` changes is replaced
   as a whole, since the keys of the old law mean nothing to the new one.
 - ``remove = ["categories.vip"]`` at the top of a file takes inherited keys away before the file's own are laid over.
-- ``[expect]`` belongs to the file it stands in: another story has other outcomes, so it is not inherited.
+- ``[expect]`` belongs to the file it stands in: another scenario has other outcomes, so it is not inherited.
 - ``--set key.path=value`` is the last layer. It replaces what stands at its path, as a whole; elements of lists are
-  addressed by index (``path.0``). Its way must exist: only the last key of it may be new. Setting a path twice is
+  addressed by index (``path.0``). The path to it must exist: only its last key may be new. Setting a path twice is
   a fault.
 """
 
@@ -42,7 +42,7 @@ class Merged:
         return self.origins.get(path, self.file)
 
     def lay(self, table: dict[str, Any], file: str) -> None:
-        """Lay a file's tables over what is there."""
+        """Lay a file's tables over the existing ones."""
         self._lay(table, self.data, (), file)
 
     def _lay(self, table: dict[str, Any], under: dict[str, Any], path: Path, file: str) -> None:
@@ -62,12 +62,12 @@ class Merged:
             self.origins[inner] = file
 
     def drop(self, key: str) -> None:
-        """Take away what an outer file does not inherit."""
+        """Remove the tables that an outer file does not inherit."""
         self.data.pop(key, None)
         self.forget((key,))
 
     def forget(self, path: Path) -> None:
-        """Forget who set ``path`` and what lies below it."""
+        """Forget the files that set ``path`` and the keys below it."""
         if path not in self.origins:
             return
         for known in [each for each in self.origins if each[: len(path)] == path]:
@@ -107,7 +107,7 @@ def apply_sets(merged: Merged, shape: Shape, sets: Sequence[str]) -> list[str]:
 
 
 def _set(merged: Merged, shape: Shape, path: Path, value: Any) -> Finding | None:
-    """Set one value where it may stand; an unknown way to it is a fault."""
+    """Set one value at an allowed path; an unknown path to it is a fault."""
     here: Shape | None = shape
     table: Any = merged.data
     done: Path = ()

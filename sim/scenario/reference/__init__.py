@@ -1,1 +1,1 @@
-"""What the schema and the comments of a scenario say about its keys."""
+"""Information about a scenario's keys, read from the schema and from comments."""

@@ -11,7 +11,7 @@ from sim.scenario.schema.scenario import Scenario
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file; each description holds the meaning, the unit and the rule.
 
-    Nothing is required, since a file may inherit any key: what is missing is for ``withstand check`` to tell.
+    Nothing is required, since a file may inherit any key: missing keys are reported by ``withstand check``.
     """
     schema = Scenario.model_json_schema()
     text = {"type": "string", "minLength": 1}
@@ -26,7 +26,7 @@ def json_schema() -> dict[str, Any]:
 def _for_editors(node: Any, *, names: bool = False) -> Any:
     """Return a schema with the rules in its descriptions and nothing required.
 
-    ``names`` tells that the node's keys are names of a scenario's keys, not words of JSON Schema.
+    ``names`` states that the node's keys are names of a scenario's keys, not words of JSON Schema.
     """
     if isinstance(node, list):
         return [_for_editors(each) for each in node]

@@ -12,7 +12,7 @@ A comment covers the value that it ends, and nothing else::
     days = 28                              # story
     handle = {mean = "12 min", cv = 1.0}   # source: Comm100 2019; range mean 8 min..20 min, cv 0.8..1.5
 
-- *source*: somebody published it (the text says who); *assumption*: nobody did; *derived*: it follows from other
+- *source*: it was published (the text says by whom); *assumption*: it was not; *derived*: it follows from other
   numbers (the text says how); *story*: this scenario's own choice, not an estimate. Source and derived have a text.
 - A source or an assumption gives the plausible range, low to high, of every number (or quoted duration) of its
   value; for the other kinds it is optional. A range with a key covers what stands under that key of the value; one
@@ -160,7 +160,7 @@ def _covered(line: _Line, numbers: dict[KeyPath, tuple[float, str]], file: str) 
         return GRAMMAR
     kind, text, range_text = match[1], match[2] or "", match[3]
     if kind in ("source", "derived") and not text:
-        return f'must say after "{kind}:" {"who published it" if kind == "source" else "from what it follows"}'
+        return f'must say after "{kind}:" {"who published it" if kind == "source" else "how it is derived"}'
     ranges = _ranges(range_text) if range_text else []
     if isinstance(ranges, str):
         return ranges

@@ -1,4 +1,4 @@
-"""What must hold between the keys of a scenario."""
+"""Rules that hold between the keys of a scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the desk: names that must exist, shares that must sum to 1, laws that can be."""
+"""The rules of the desk: names that must exist, shares that must sum to 1, valid distribution laws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _P90_PER_MEAN_MAX = exp(1.2815515655446004**2 / 2)
 
 
 def desk_faults(scenario: Scenario) -> list[Fault]:
-    """Return the faults of the desk and of what is measured of it: (key path, what was got, the rule)."""
+    """Return the faults of the desk and of its measurement: (key path, value found, rule)."""
     return [
         *_category_faults(scenario),
         *_queue_faults(scenario),
@@ -30,10 +30,10 @@ def _unknown(path: str, got: str, known: list[str], what: str) -> Iterator[Fault
         yield path, got, f"must be {what}: {', '.join(known)}"
 
 
-def _sum_fault(path: str, shares: dict[str, float]) -> Iterator[Fault]:
+def _sum_fault(path: str, shares: dict[str, float], over: str) -> Iterator[Fault]:
     total = sum(shares.values())
     if abs(total - 1) > 1e-9:
-        yield path, round(total, 9), "must sum to 1 over its parts"
+        yield path, f"shares that sum to {round(total, 9)}", f"must sum to 1 over all {over}"
 
 
 def _category_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -41,35 +41,35 @@ def _category_faults(scenario: Scenario) -> Iterator[Fault]:
         at = f"categories.{name}"
         if not category.task and (category.share is None) == (category.arrivals_per_hour is None):
             got = "neither" if category.share is None else "both"
-            yield f"{at}.share", got, "must be given by one of share and arrivals_per_hour"
+            yield f"{at}.share", got, "must be given as exactly one of share and arrivals_per_hour"
         if category.share is not None and scenario.population is None:
-            yield f"{at}.share", category.share, "must be arrivals_per_hour where there is no population"
+            yield f"{at}.share", category.share, "must be arrivals_per_hour where there is no table population"
         if category.bot_resolve > 0 and scenario.bot is None:
             yield f"{at}.bot_resolve", category.bot_resolve, "must be 0 where there is no table bot"
         path = path_of(category)
         for i, step in enumerate(path):
             yield from _unknown(f"{at}.path.{i}", step, list(category.steps), "one of its steps")
             if path.count(step) > 1 and path.index(step) == i:
-                yield f"{at}.path.{i}", step, "must stand in the path once"
+                yield f"{at}.path.{i}", step, "must occur only once in the path"
         for i, step_name in enumerate(path):
             if step_name in category.steps:
                 step_at, one = f"{at}.steps.{step_name}", category.steps[step_name]
                 yield from _step_faults(step_at, one, last=i == len(path) - 1)
                 if scenario.evidence is None and (one.evidence or one.hold):
-                    rule = "must go with a table evidence, whose first_part says where the work is split"
+                    rule = "must be given together with a table evidence, whose first_part sets where the work is split"
                     yield f"{step_at}.{'evidence' if one.evidence else 'hold'}", "no table evidence", rule
     shares = {k: c.share for k, c in scenario.categories.items() if c.share is not None}
     if shares:
-        yield from _sum_fault("categories.*.share", shares)
+        yield from _sum_fault("categories.*.share", shares, "categories, or give arrivals_per_hour instead")
 
 
 def _step_faults(at: str, step: Step, *, last: bool) -> Iterator[Fault]:
     if isinstance(step.queue, dict):
-        yield from _sum_fault(f"{at}.queue", step.queue)
+        yield from _sum_fault(f"{at}.queue", step.queue, "queues of the step")
     if last and step.solved not in (None, 1.0):
         yield f"{at}.solved", step.solved, "must be 1 or absent at the last step of the path"
     if not last and step.solved is None:
-        yield f"{at}.solved", "nothing", "must be the share solved at this step, since another follows"
+        yield f"{at}.solved", "nothing", "must be given (share solved at this step), since another step follows"
 
 
 def _queue_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -89,17 +89,17 @@ def _one_queue_faults(scenario: Scenario, at: str, name: str, queue: Queue) -> I
         if queue.then == name:
             yield f"{at}.then", queue.then, "must be another queue"
         if queue.patience is None:
-            yield f"{at}.then", queue.then, "must go with a patience"
+            yield f"{at}.then", queue.then, "must be given together with patience"
     previous = 0
     for i, age in enumerate(queue.age):
         if (age.priority is None) == (age.to is None):
-            yield f"{at}.age.{i}", "both" if age.to else "neither", "must name one of priority and to"
+            yield f"{at}.age.{i}", "both" if age.to else "neither", "must give exactly one of priority and to"
         if age.to is not None:
             yield from _unknown(f"{at}.age.{i}.to", age.to, known, "a queue")
             if i + 1 < len(queue.age):
-                yield f"{at}.age.{i}.to", age.to, "must be the last age of its queue, since the ticket leaves it"
+                yield f"{at}.age.{i}.to", age.to, "must be the last age rule of its queue, since the ticket leaves it"
         if age.after <= previous:
-            yield f"{at}.age.{i}.after", f"{age.after} ms", "must be longer than the age before it"
+            yield f"{at}.age.{i}.after", f"{age.after} ms", "must be longer than the age of the rule before it"
         previous = age.after
     for i, team in enumerate(queue.prefers):
         yield from _unknown(f"{at}.prefers.{i}", team, list(scenario.teams), "a team")
@@ -113,7 +113,7 @@ def _team_faults(scenario: Scenario) -> Iterator[Fault]:
             for queue in rank:
                 yield from _unknown(f"{at}.serves.{i}", queue, known, "a queue that a step names")
         if len(team.stretch) != team.concurrency and team.stretch != [1.0]:
-            rule = "must have one factor for each number of tickets held, 1 to the concurrency"
+            rule = "must have one factor for each number of tickets held, from 1 to concurrency"
             yield f"{at}.stretch", f"{len(team.stretch)} factors", rule
         if isinstance(team.agents, dict):
             for shift in team.agents:
@@ -129,19 +129,19 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
         for i, category in enumerate(shock.categories):
             yield from _unknown(f"shocks.{shock_name}.categories.{i}", category, categories, "a category")
     if scenario.market and (scenario.market.candles is None) != (scenario.market.begin is None):
-        missing = "begin" if scenario.market.begin is None else "candles"
-        yield f"market.{missing}", "nothing", "must be given where the other of candles and begin is"
+        missing, given = ("begin", "candles") if scenario.market.begin is None else ("candles", "begin")
+        yield f"market.{missing}", "nothing", f"must be given together with {given}"
     if scenario.withdrawals:
         yield from _unknown("withdrawals.late_category", scenario.withdrawals.late_category, categories, "a category")
-        yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets)
+        yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets, "assets")
         if scenario.population is None:
-            yield "withdrawals", "no population", "must go with a table population, who makes them"
+            yield "withdrawals", "no population", "must be given together with a table population, which makes them"
         yield from money_faults(scenario, scenario.withdrawals)
     yield from public_faults(scenario)
     if scenario.rumour:
         yield from _unknown("rumour.category", scenario.rumour.category, categories, "a category")
     if sum(scenario.profile.weights) == 0:
-        yield "profile.weights", 0, "must have a weight above 0"
+        yield "profile.weights", 0, "must have at least one weight above 0"
     minutes = 1440 if scenario.profile.period == "1 d" else 7 * 1440
     if minutes % len(scenario.profile.weights):
         yield "profile.weights", f"{len(scenario.profile.weights)} weights", "must divide the period into whole minutes"
@@ -156,7 +156,7 @@ def _law_faults(scenario: Scenario) -> Iterator[Fault]:
                 yield from _lognormal_faults(at, one)
             quantiles = getattr(one, "quantiles", [])
             if sorted(quantiles) != quantiles:
-                yield f"{at}.quantiles", "a falling quantile", "must be in rising order"
+                yield f"{at}.quantiles", "a falling quantile", "must be in ascending order"
 
 
 def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
@@ -168,11 +168,11 @@ def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
 
 def _lognormal_faults(at: str, law: Lognormal) -> Iterator[Fault]:
     if (law.cv is None) == (law.p90 is None):
-        yield at, "neither" if law.cv is None else "both", "must give one of cv and p90"
+        yield at, "neither" if law.cv is None else "both", "must give exactly one of cv and p90"
     elif law.p90 is not None and law.p90 < law.mean:
         yield f"{at}.p90", f"{law.p90} ms", "must not be below the mean"
     elif law.p90 is not None and law.p90 > law.mean * _P90_PER_MEAN_MAX:
-        rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the most that a lognormal law can have"
+        rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the maximum of a lognormal law"
         yield f"{at}.p90", f"{law.p90} ms", rule
 
 

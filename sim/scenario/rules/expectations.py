@@ -1,4 +1,4 @@
-"""What ``[expect]`` may name: a metric by its name, of the whole, of one of its parts or as a quantile.
+"""Names allowed in ``[expect]``: a metric of the whole run, of one of its parts, or as a quantile.
 
 A name is ``METRIC``, ``METRIC.PART`` or either with a quantile behind it: ``backlog_peak.compliance:p95``.
 """
@@ -17,7 +17,7 @@ _METRICS: tuple[str, ...] = get_args(MetricName)
 
 
 def expect_faults(scenario: Scenario) -> Iterator[Fault]:
-    """Yield the fault of each name that no metric of this scenario has: (key path, the name, the rule, a hint)."""
+    """Yield the fault of each name that matches no metric of this scenario: (key path, name, rule, hint)."""
     for name in scenario.expect:
         whole, sign, quantile = name.partition(QUANTILE_SIGN)
         metric, dot, part = whole.partition(".")
@@ -56,6 +56,6 @@ def _unknown_part(metric: str, part: str, parts: list[str], tail: str) -> tuple[
 
 
 def _unknown(word: str, known: Iterable[str], what: str, around: tuple[str, str]) -> tuple[str, str | None]:
-    """Return the rule of a word that is none of those known, which it lists unless one of them is near."""
+    """Return the rule for an unknown word; it lists the known words unless one of them is similar."""
     hint = closest(word, known)
     return (f"must be {what}", around[0] + hint + around[1]) if hint else (f"must be {what}: {', '.join(known)}", None)

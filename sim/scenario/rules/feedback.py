@@ -1,4 +1,4 @@
-"""The faults of withdrawals and of the public that concern several keys."""
+"""Rules for withdrawals and the public that concern several keys."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
 
 
 def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
-    """Yield the faults of the withdrawal pipeline: (key path, what was got, the rule)."""
+    """Yield the faults of the withdrawal pipeline: (key path, value found, rule)."""
     at = "withdrawals"
     for name, rail in money.rails.items():
         yield from _unknown(f"{at}.rails.{name}", name, money.assets, "an asset")
         if (rail.confirmations == 0) != (rail.block_time is None):
-            missing = "confirmations" if rail.confirmations == 0 else "block_time"
-            yield f"{at}.rails.{name}.{missing}", "nothing", "must be given where the other of the two is"
+            keys = ("confirmations", "block_time") if rail.confirmations == 0 else ("block_time", "confirmations")
+            yield f"{at}.rails.{name}.{keys[0]}", "nothing", f"must be given together with {keys[1]}"
     for kind, windows in (("pauses", money.pauses), ("congestion", money.congestion)):
         for name, window in windows.items():
             for i, asset in enumerate(window.assets):
                 yield from _unknown(f"{at}.{kind}.{name}.assets.{i}", asset, money.assets, "an asset")
     limits = money.limits
     if limits and (limits.stress_from is None) != (limits.stress_to is None):
-        missing = "stress_from" if limits.stress_from is None else "stress_to"
-        yield f"{at}.limits.{missing}", "nothing", "must be given where the other of the two is"
+        keys = ("stress_from", "stress_to") if limits.stress_from is None else ("stress_to", "stress_from")
+        yield f"{at}.limits.{keys[0]}", "nothing", f"must be given together with {keys[1]}"
     if limits and limits.stress_to is not None and limits.stress_to <= (limits.stress_from or 0):
         yield f"{at}.limits.stress_to", limits.stress_to, "must be above stress_from"
     mistakes = money.mistakes
@@ -40,21 +40,21 @@ def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
 def _country_faults(money: Withdrawals) -> Iterator[Fault]:
     at, shares = "withdrawals.jurisdictions", [one.share for one in money.jurisdictions.values()]
     if shares and abs(sum(shares) - 1) > 1e-9:
-        yield at, f"shares that sum to {round(sum(shares), 9)}", "must have shares that sum to 1"
+        yield at, f"shares that sum to {round(sum(shares), 9)}", "must sum to 1 over all jurisdictions"
     if money.barred and not shares:
-        yield "withdrawals.barred", "no jurisdictions", "must go with tables withdrawals.jurisdictions.NAME"
+        yield "withdrawals.barred", "no jurisdictions", "must be given together with withdrawals.jurisdictions.NAME"
     for name, one in money.jurisdictions.items():
         yield from _jurisdiction_faults(f"{at}.{name}", one)
 
 
 def _jurisdiction_faults(at: str, one: Jurisdiction) -> Iterator[Fault]:
     if one.rule == "limited" and one.limit_usd is None:
-        yield f"{at}.limit_usd", None, "must be given, in US dollars, where the rule is limited"
+        yield f"{at}.limit_usd", None, "must be given, in US dollars, where rule is limited"
     if one.rule != "limited" and one.limit_usd is not None:
-        yield f"{at}.limit_usd", one.limit_usd, f"must be absent where the rule is {one.rule}"
+        yield f"{at}.limit_usd", one.limit_usd, f"must be absent where rule is {one.rule}"
     for key in ("breach_share", "breach_cost_usd"):
         if one.rule == "allowed" and getattr(one, key):
-            yield f"{at}.{key}", getattr(one, key), "must be 0 or absent where the rule is allowed"
+            yield f"{at}.{key}", getattr(one, key), "must be 0 or absent where rule is allowed"
 
 
 def public_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -64,24 +64,24 @@ def public_faults(scenario: Scenario) -> Iterator[Fault]:
     for i, name in enumerate(scenario.complaints.unanswerable):
         yield from _unknown(f"complaints.unanswerable.{i}", name, scenario.categories, "a category")
     if scenario.copies and scenario.copies.per_post >= 1:
-        yield "copies.per_post", scenario.copies.per_post, "must be below 1, or a cascade never ends"
+        yield "copies.per_post", scenario.copies.per_post, "must be below 1, otherwise a cascade never ends"
     if scenario.amplification and scenario.copies is None:
-        yield "amplification", "no copies", "must go with a table copies, which it feeds"
+        yield "amplification", "no copies", "must be given together with a table copies, which it feeds"
     if scenario.run and scenario.withdrawals is None:
-        yield "run", "no withdrawals", "must go with a table withdrawals, which it feeds"
+        yield "run", "no withdrawals", "must be given together with a table withdrawals, which it feeds"
     if scenario.run and scenario.rumour is None and scenario.run.frightened_per_hour:
-        yield "run.frightened_per_hour", "no rumour", "must go with a table rumour, from which the fright comes"
+        yield "run.frightened_per_hour", "no rumour", "must be given together with a table rumour, its cause"
 
 
 def _gateway_faults(scenario: Scenario, gateway: Gateway) -> Iterator[Fault]:
     yield from _unknown("gateway.category", gateway.category, scenario.categories, "a category")
     if scenario.withdrawals is None:
-        yield "gateway", "no withdrawals", "must go with a table withdrawals, which pass it"
+        yield "gateway", "no withdrawals", "must be given together with a table withdrawals, which pass the gateway"
     if len(gateway.error_shares) != len(gateway.loads_per_s):
-        rule = f"must be as many as loads_per_s, {len(gateway.loads_per_s)}"
+        rule = f"must have as many shares as loads_per_s has loads, {len(gateway.loads_per_s)}"
         yield "gateway.error_shares", f"{len(gateway.error_shares)} shares", rule
     if sorted(set(gateway.loads_per_s)) != gateway.loads_per_s:
-        yield "gateway.loads_per_s", "loads that do not rise", "must be in rising order"
+        yield "gateway.loads_per_s", "loads that do not ascend", "must be in ascending order"
 
 
 def _unknown(at: str, got: str, known: Iterable[str], what: str) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""The rules that concern several keys of the market's regimes, of tasks, and of newcomers."""
+"""Rules for market regimes, tasks and newcomers that concern several keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPENED_BY_LEVELS = (
 
 
 def growth_faults(scenario: Scenario) -> list[Fault]:
-    """Return every fault of market regimes, tasks and newcomers: (key path, what was got, the rule)."""
+    """Return every fault of market regimes, tasks and newcomers: (key path, value found, rule)."""
     market, newcomers = scenario.market, scenario.newcomers
     return [
         *(_market_faults(market) if market else ()),
@@ -29,9 +29,9 @@ def growth_faults(scenario: Scenario) -> list[Fault]:
 def _market_faults(market: Market) -> Iterator[Fault]:
     names = list(market.regimes)
     if market.path == "regimes" and not names:
-        yield "market.path", "regimes", "must go with one or more tables market.regimes.NAME"
+        yield "market.path", "regimes", "must be given together with one or more tables market.regimes.NAME"
     if market.path == "regimes" and market.candles is not None:
-        yield "market.path", "regimes", "must be flat where candles tell the price"
+        yield "market.path", "regimes", "must be flat where candles give the price"
     if market.ordinary_regime is not None and market.ordinary_regime not in names:
         yield "market.ordinary_regime", market.ordinary_regime, f"must be a regime: {', '.join(names)}"
     for name, regime in market.regimes.items():
@@ -44,12 +44,12 @@ def _market_faults(market: Market) -> Iterator[Fault]:
                 yield f"{at}.next.{other}", other, f"must be another regime: {', '.join(others)}"
         total = sum(regime.next.values())
         if others and abs(total - 1) > 1e-9:
-            yield f"{at}.next", round(total, 9), "must sum to 1 over the other regimes"
+            yield f"{at}.next", f"shares that sum to {round(total, 9)}", "must sum to 1 over the other regimes"
     yield from _unreachable(market)
 
 
 def _unreachable(market: Market) -> Iterator[Fault]:
-    """Yield the regimes from which some other is never reached, so that there is no one long run."""
+    """Yield the regimes from which another is never reached, so that there is no single long-run distribution."""
     for name in market.regimes:
         seen, ahead = {name}, [name]
         while ahead:
@@ -59,7 +59,7 @@ def _unreachable(market: Market) -> Iterator[Fault]:
             ahead += fresh
         for other in market.regimes:
             if other not in seen:
-                yield f"market.regimes.{name}.next", f"no way to {other}", "must lead to every other regime in the end"
+                yield f"market.regimes.{name}.next", f"no way to {other}", "must lead to every other regime eventually"
 
 
 def _task_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -89,9 +89,9 @@ def _task_faults(scenario: Scenario) -> Iterator[Fault]:
 
 def _newcomer_faults(scenario: Scenario, newcomers: Newcomers) -> Iterator[Fault]:
     if scenario.population is None:
-        yield "newcomers", "no population", "must go with a table population, whom they join"
+        yield "newcomers", "no population", "must be given together with a table population, which they join"
     if newcomers.trust_weight > 0 and scenario.trust is None:
-        yield "newcomers.trust_weight", newcomers.trust_weight, "must go with a table trust, or be 0"
+        yield "newcomers.trust_weight", newcomers.trust_weight, "must be given together with a table trust, or be 0"
     tickets = [name for name, category in scenario.categories.items() if not category.task]
     for i, name in enumerate(newcomers.categories):
         if name not in tickets:

@@ -1,4 +1,4 @@
-"""The rules that concern several keys of the platform's levers at once, and what follows from them."""
+"""Rules for the platform's levers that concern several keys, and values derived from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bot_factors(category: Category) -> tuple[float, float]:
 
 
 def policy_faults(scenario: Scenario) -> list[Fault]:
-    """Return every fault in the platform's levers: (key path, what was got, the rule)."""
+    """Return every fault in the platform's levers: (key path, value found, rule)."""
     return [
         *_bot_faults(scenario),
         *_reply_faults(scenario),
@@ -47,8 +47,9 @@ def _bot_faults(scenario: Scenario) -> Iterator[Fault]:
     for name, category in scenario.categories.items():
         at, (involvement, resolution) = f"categories.{name}", bot_factors(category)
         if (category.bot_involvement is None) != (category.bot_resolution is None):
-            missing = "bot_involvement" if category.bot_involvement is None else "bot_resolution"
-            yield f"{at}.{missing}", NOTHING, "must be given where the other of bot_involvement and bot_resolution is"
+            keys = ("bot_involvement", "bot_resolution")
+            missing, given = keys if category.bot_involvement is None else keys[::-1]
+            yield f"{at}.{missing}", NOTHING, f"must be given together with {given}"
         elif category.bot_resolve and abs(involvement * resolution - category.bot_resolve) > 1e-9:
             rule = f"must be absent, or bot_involvement x bot_resolution ({involvement * resolution:g})"
             yield f"{at}.bot_resolve", category.bot_resolve, rule
@@ -65,7 +66,7 @@ def _bot_faults(scenario: Scenario) -> Iterator[Fault]:
 def _reply_faults(scenario: Scenario) -> Iterator[Fault]:
     for name, category in scenario.categories.items():
         if scenario.silence is None and category.reply_policy not in (None, category.reply_policy_calibrated):
-            rule = "must be reply_policy_calibrated where there is no table silence, which says what silence does"
+            rule = "must equal reply_policy_calibrated where there is no table silence, which sets its effects"
             yield f"categories.{name}.reply_policy", category.reply_policy, rule
 
 
@@ -75,7 +76,7 @@ def _words_faults(scenario: Scenario) -> Iterator[Fault]:
         at = f"announcements.{name}"
         yield from _unknown(f"{at}.categories", announcement.categories, scenario.categories, "a category")
         if announcement.at is None and name not in called:
-            yield f"{at}.at", NOTHING, "must be given where no early warning makes the announcement"
+            yield f"{at}.at", NOTHING, "must be given, since no early warning makes the announcement"
     if scenario.education:
         reduced = scenario.education.reduction
         yield from _unknown_keys("education.reduction", reduced, scenario.categories, "a category")
@@ -86,7 +87,7 @@ def _incident_faults(scenario: Scenario) -> Iterator[Fault]:
         at = f"incidents.{name}"
         yield from _unknown_keys(f"{at}.contacts", incident.contacts, scenario.categories, "a category")
         if incident.closes and incident.deferred and incident.catch_up is None:
-            yield f"{at}.catch_up", NOTHING, "must be given where something that it closes is deferred"
+            yield f"{at}.catch_up", NOTHING, "must be given where closed requests are deferred"
 
 
 def _warning_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -105,7 +106,7 @@ def _people_faults(scenario: Scenario) -> Iterator[Fault]:
     for name, surge in scenario.surges.items():
         yield from _team(f"surges.{name}.team", surge.team, teams)
         if surge.at is None and name not in called:
-            yield f"surges.{name}.at", NOTHING, "must be given where no early warning calls the surge"
+            yield f"surges.{name}.at", NOTHING, "must be given, since no early warning calls the surge"
     for name, hire in scenario.hires.items():
         yield from _team(f"hires.{name}.team", hire.team, teams)
         if isinstance(hire.agents, dict):

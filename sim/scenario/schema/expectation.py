@@ -1,4 +1,4 @@
-"""What an expectation may allow: ``"low..high"``, ``"> x"`` or ``"< x"``, of a mean or of a quantile."""
+"""The forms of an expectation: ``"low..high"``, ``"> x"`` or ``"< x"``, of a mean or of a quantile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bounds(text: str) -> tuple[float, float]:
         low, high = float(match[1]), float(match[2])
         if low <= high:
             return low, high
-        raise ValueError(f"{RULE}; low at most high")
+        raise ValueError(f"{RULE}; low must not exceed high")
     if match := _ABOVE.fullmatch(text):
         return nextafter(float(match[1]), inf), inf
     if match := _BELOW.fullmatch(text):

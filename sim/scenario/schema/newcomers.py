@@ -1,4 +1,4 @@
-"""What a scenario may say about how the market and the number of customers grow: price regimes, and newcomers."""
+"""The keys of a growing market and customer base: price regimes and newcomers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Regime(Part):
 
 
 class Newcomers(Part):
-    """Users who sign up: their way in, the reviews of their documents, and the mistakes from which they learn."""
+    """Users who sign up: their onboarding, the reviews of their documents, and the mistakes from which they learn."""
 
     industry_per_day: NonNegative = Field(description="new users of the whole industry on an ordinary day")
     platform_share: Share = Field(description="share of them that sign up here")
@@ -53,7 +53,7 @@ class Newcomers(Part):
     rally_factor_max: Annotated[float, Number(low=1)] = Field(100.0, description="largest factor of a rise on sign-ups")
 
     trust_weight: Share = Field(
-        0.0, description="share of the newcomers who stay away where nobody trusts the platform; 0: whatever its name"
+        0.0, description="share of the newcomers who stay away at zero trust in the platform; 0: trust has no effect"
     )
 
     mistake_factor: Annotated[float, Number(low=1)] = Field(

@@ -1,4 +1,4 @@
-"""What a scenario may say about the platform's own levers: words, people, and the bot, set by calendar or market.
+"""The keys of the platform's own levers: announcements, staff and the bot, set by calendar or market.
 
 All of it is off by default. Times ``at`` count from the end of the warm-up.
 """
@@ -16,7 +16,7 @@ ReplyPolicy = Literal["reply", "strategic_silence", "legal_silence"]
 
 
 class Announcement(Part):
-    """Words to all customers at once: they make fewer contacts about incidents, and log in to read."""
+    """A message to all customers at once: they make fewer contacts about incidents, and log in to read it."""
 
     at: DurationOrZero | None = Field(
         None, description="when it is made, from the end of the warm-up; absent when an early warning makes it"
@@ -32,7 +32,7 @@ class Announcement(Part):
 
 
 class StatusMessages(Part):
-    """Word of its progress to everybody who waits, before he asks: factors that 1 turns off."""
+    """Progress reports to all waiting customers before they ask; a factor of 1 turns an effect off."""
 
     recontact: Share = Field(1.0, description="factor on the share of waiting customers who ask again")
     late_tickets: Share = Field(1.0, description="factor on the tickets about late withdrawals")
@@ -40,7 +40,7 @@ class StatusMessages(Part):
 
 
 class Silence(Part):
-    """How much more often customers go public who get no real answer, as against a reply."""
+    """The increase in public complaints by customers who get no real answer, relative to a reply."""
 
     strategic: Positive = Field(description="factor on the complaint hazard where the platform chooses to be silent")
     legal: Positive = Field(description="factor on the complaint hazard where the law forbids an answer")
@@ -130,7 +130,7 @@ class Attrition(Part):
     quits_per_year_at_1: NonNegative = Field(description="agents who quit, per agent and year, at an occupancy of 1")
     knee: Annotated[float, Number(low=0, high=0.99, noun="a share")] = Field(
         description="planned occupancy, the expected load over the agents who stayed, that is still bearable; the "
-        "backlog and overtime of the run itself drive nobody out"
+        "backlog and overtime of the run itself do not make agents quit"
     )
     replacements_per_year: NonNegative = Field(
         0.0, description="most hires a year to fill the places of those who quit, per planned agent"

@@ -1,4 +1,4 @@
-"""What a scenario may say about the public: complaints, copies of them, rumour, trust, campaigns and runs."""
+"""The keys of the public: complaints, copies of them, rumour, trust, campaigns and runs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Regulator(Part):
 
 
 class Rumour(Part):
-    """A level that public complaints feed and time heals; above a threshold it makes customers ask."""
+    """A level that public complaints raise and that decays over time; above a threshold it makes customers ask."""
 
     half_life: Duration = Field(description="half-life of the level")
-    threshold: NonNegative = Field(description="level, in complaints, below which nobody asks")
+    threshold: NonNegative = Field(description="level, in complaints, below which no customer asks")
     tickets_per_hour: NonNegative = Field(description="tickets per hour for each complaint above the threshold")
     category: str = Field(description="category of those tickets")
     ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
@@ -52,7 +52,7 @@ class Copies(Part):
 
 
 class Amplification(Part):
-    """Somebody with reach takes up a story."""
+    """A person with reach takes up a topic."""
 
     at: DurationOrZero = Field(description="time, from the end of the warm-up")
     mark: Positive = Field(description="reach, in ordinary posts")
@@ -71,7 +71,7 @@ class Campaign(Part):
 
 
 class Trust(Part):
-    """A level between 0 and 1 that posts wear down and time restores; the less there is, the more easily people run."""
+    """A level between 0 and 1 that posts reduce and time restores; the lower it is, the more easily people run."""
 
     half_life: Duration = Field(description="time in which half of the lost trust comes back")
     loss_per_post: Share = Field(description="share of the trust that one public post costs")

@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from sim.core.clock import DAY_MS, DURATION_RULE, HOUR_MS, LONGEST_MS, MINUTE_MS, SECOND_MS, duration_ms, parse_utc
 
 LARGEST = 2**53
-"""Whole numbers beyond this are refused: a float, and so JSON elsewhere, cannot tell them apart."""
+"""Whole numbers beyond this are refused: a float, and so JSON elsewhere, cannot distinguish them."""
 
 RULE_TYPE = "rule"
 _EXACT_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))
@@ -130,7 +130,7 @@ class Number(Quantity):
 
 @dataclass(frozen=True)
 class Whole(Quantity):
-    """A whole number within bounds, 0 or more unless told otherwise."""
+    """A whole number within bounds, 0 or more unless its bounds say otherwise."""
 
     unit: str = ""
     low: int | None = 0
@@ -167,7 +167,7 @@ class Lasting(Quantity):
 
     @property
     def rule(self) -> str:
-        """The rule in words, with the bounds that a slip of the pen breaks."""
+        """The rule in words, with the bounds that a typing error is likely to break."""
         low, high = exact_duration_text(self.low_ms), exact_duration_text(self.high_ms)
         if self.high_ms < LONGEST_MS:
             return f"{DURATION_RULE}, from {low} to {high}"
@@ -266,7 +266,7 @@ class _TimeOfDay(Quantity):
 
 
 class _Words(Quantity):
-    """Text that says something."""
+    """Text that is not empty."""
 
     rule = "must be text in quotes, not empty"
 

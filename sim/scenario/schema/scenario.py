@@ -1,4 +1,4 @@
-"""What a scenario may say: every key with its type, unit and meaning. Frozen and inert."""
+"""The keys of a scenario, each with its type, unit and meaning. Frozen and inert."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from sim.scenario.schema.withdrawals import Gateway, Withdrawals
 
 Priority = Annotated[int, Whole(high=9)]
 
-# --- who comes ------------------------------------------------------------------------------------------------
+# --- demand ---------------------------------------------------------------------------------------------------
 
 
 class Population(Part):
@@ -125,11 +125,11 @@ class Market(Part):
     )
 
 
-# --- what a ticket goes through -------------------------------------------------------------------------------
+# --- ticket routes --------------------------------------------------------------------------------------------
 
 
 class Step(Part):
-    """One level of an escalation path: who works on the ticket, how long, and whether that ends it."""
+    """One level of an escalation path: the queue, the handling time, and the share of tickets solved there."""
 
     queue: str | dict[str, Share] = Field(description="queue of this level, or shares of several (they sum to 1)")
     handle: Law = Field(description="handling time of one agent")
@@ -139,7 +139,7 @@ class Step(Part):
 
 
 class Category(Part):
-    """A ticket category: how many, what the bot does, the escalation path, and how it goes public."""
+    """A ticket category: its volume, the bot's part, the escalation path, and its public complaints."""
 
     share: Share | None = Field(None, description="share of all tickets")
     arrivals_per_hour: NonNegative | None = Field(None, description="tickets per hour, given directly")
@@ -210,7 +210,7 @@ class Recontact(Part):
 
 
 class Age(Part):
-    """What happens to a ticket that has waited too long in a queue."""
+    """A rule for tickets that have waited too long in a queue."""
 
     after: Duration = Field(description="time since it entered the queue")
     priority: Priority | None = Field(None, description="its new priority")
@@ -250,12 +250,12 @@ class Team(Part):
 
 
 class Staffing(Part):
-    """What turns scheduled agents into agents on duty."""
+    """The loss between scheduled agents and agents on duty."""
 
     shrinkage: Share = Field(0.0, description="share of the scheduled time that is not worked")
 
 
-# --- the public, money, and the live levels -------------------------------------------------------------------
+# --- the public, money, and the feedback levels -------------------------------------------------------------------
 
 
 class Readers(Part):
@@ -267,7 +267,7 @@ class Readers(Part):
 
 
 class Objective(Part):
-    """What an endpoint must meet in a load test."""
+    """The objectives of an endpoint in a load test."""
 
     p50_ms: Positive | None = Field(None, description="limit of the median latency, ms")
     p95_ms: Positive | None = Field(None, description="limit of the 95 % quantile of latency, ms")
@@ -282,7 +282,7 @@ class Objective(Part):
 
 
 class Scenario(Part):
-    """One story, complete: who comes, what happens to them, who is there, and what is expected."""
+    """A complete scenario: demand, ticket routes, staffing, feedback and expectations."""
 
     title: Text = Field(description="the story in one line")
     why: str = Field("", description="the story and the question that it answers")
@@ -294,7 +294,7 @@ class Scenario(Part):
     primary: MetricName = Field("backlog_peak", description="metric that --precision makes as precise as asked")
     summary: Literal["mean", "quantiles"] = Field(
         "mean",
-        description="how numbers are told: mean ± half-width, or median and 5-95 % where the mean is no typical run",
+        description="how numbers are reported: mean ± half-width, or median and 5-95 % where the mean is not typical",
     )
 
     population: Population | None = None

@@ -77,7 +77,7 @@ class Shape:
         return fitting[0] if fitting else None
 
     def takes(self, raw: Any) -> bool:
-        """Tell whether ``raw`` is of this shape's kind: a table, a list, text, a number or a boolean."""
+        """Return whether ``raw`` is of this shape's kind: a table, a list, text, a number or a boolean."""
         origin = get_origin(self.kind) or self.kind
         if isinstance(raw, dict):
             return origin is dict or _is_model(self.kind)
@@ -91,7 +91,7 @@ class Shape:
 
     @property
     def rule(self) -> str:
-        """What stands here, in words, to follow "must be": "a whole number, 0 or more"."""
+        """The value expected here, in words that follow "must be": "a whole number, 0 or more"."""
         for mark in self.marks:
             if isinstance(rule := getattr(mark, "rule", None), str):
                 return rule.removeprefix("must be ")

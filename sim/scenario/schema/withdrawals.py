@@ -1,4 +1,4 @@
-"""What a scenario may say about withdrawals: the pipeline, its rails and wallets, limits, and the gateway before it."""
+"""The keys of withdrawals: the pipeline, its rails and wallets, limits, and the gateway before it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Wallet(Part):
 
 
 class Rail(Part):
-    """How one asset leaves: its payout line, its chain, its hot wallet."""
+    """The rail of one asset: its payout line, its chain, its hot wallet."""
 
     payouts_per_minute: Positive | None = Field(
         None, description="withdrawals that it can pay in a minute; as many as its part of the assets when left out"
@@ -38,7 +38,7 @@ class Rail(Part):
 
 
 class Limits(Part):
-    """Limits on single withdrawals that tighten in a crisis: less leaves, more people ask and complain."""
+    """Limits on single withdrawals that tighten in a crisis: less money leaves, and more people ask and complain."""
 
     amount_usd: Positive = Field(description="largest withdrawal while tightened, US dollars")
     stress_from: Positive | None = Field(
@@ -68,7 +68,7 @@ class WrongNetwork(WrongAddress):
 
 
 class Mistakes(Part):
-    """Withdrawals that the customer sends astray; they are paid like all others."""
+    """Withdrawals that the customer misdirects; they are paid like all others."""
 
     address: WrongAddress | None = Field(None, description="those to a wrong address")
     network: WrongNetwork | None = Field(None, description="those over a wrong network")
@@ -97,7 +97,7 @@ class Barred(Part):
 
 
 class Gateway(Part):
-    """What the endpoints carry, and what becomes of the requests that they refuse."""
+    """The capacity of the endpoints, and the outcome of the requests that they refuse."""
 
     loads_per_s: list[NonNegative] = Field(min_length=1, description="measured loads, requests/s, rising")
     error_shares: list[Share] = Field(min_length=1, description="share of the requests that fail at each load")
