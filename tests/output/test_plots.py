@@ -375,8 +375,8 @@ def test_no_requests_no_title_about_them() -> None:
 def test_the_money_title_names_the_lowest_wallet_and_what_is_refused(spike: dict[str, Figure]) -> None:
     title = " ".join(spike["money"].get_suptitle().split())
     assert title == (
-        "75,000,000 ± 1,500,000 US dollars a day are paid out; the hot wallet of USDT falls to 30.0 ± 0.6 % of what it "
-        "should hold; 5.00 ± 0.10 % of the requests to withdraw fail; limits refuse 120 ± 2 a day"
+        "75,000,000 ± 1,500,000 US dollars a day are paid out; the hot wallet of USDT falls to 30.0 ± 0.6 % of its "
+        "target; 5.00 ± 0.10 % of the requests to withdraw fail; limits refuse 120 ± 2 a day"
     )
     empty = draw(values(24 * 4), wallet_low_share__BTC=0.0)["money"]
     assert "the hot wallet of BTC runs empty" in " ".join(empty.get_suptitle().split())
