@@ -20,7 +20,7 @@ from sim.demand.exogenous import exogenous_of
 from sim.demand.itineraries import Paths, paths_of
 from sim.demand.withdrawals import ExpectedWithdrawals, feared, money_recipe
 from sim.drivers.market import MarketPath, profile_curve
-from sim.drivers.newcomers import Growth, growth_of
+from sim.drivers.newcomers import NewcomerFlows, newcomer_flows_of
 from sim.drivers.policy import Policy, policy_of
 from sim.feedback import LATE_STREAM, RUMOUR_STREAM, STREAMS
 from sim.feedback.columns import (
@@ -78,7 +78,7 @@ class ExpectedDemand:
 
     scenario: Scenario
     market: MarketPath
-    growth: Growth | None
+    growth: NewcomerFlows | None
     policy: Policy
     profile: Curve
     days: int
@@ -109,7 +109,7 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
     days = scenario.warmup_days + scenario.days
     ordinary, flat = profile_curve(scenario, 1.0), Curve(np.array([0, days * DAY_MS]), np.array([1.0]))
     roots, candidates, posts = _SourceTable(days), _SourceTable(days), _SourceTable(days)
-    policy, growth = policy_of(scenario, market.price, market.volatility), growth_of(scenario, market)
+    policy, growth = policy_of(scenario, market.price, market.volatility), newcomer_flows_of(scenario, market)
     curves = _ticket_curves(scenario, market, growth, ordinary)
     bot = {name: policy.bot_share(name) for name in scenario.categories}
     for number, name in enumerate(scenario.categories):
@@ -198,7 +198,7 @@ def candidates_name(stream: int, category: str) -> str:
 
 
 def _ticket_curves(
-    scenario: Scenario, market: MarketPath, growth: Growth | None, profile: Curve
+    scenario: Scenario, market: MarketPath, growth: NewcomerFlows | None, profile: Curve
 ) -> Callable[[str], tuple[Curve, Curve]]:
     """Return what yields a category's curves for its mean rate: without the market's factors, and with them.
 
@@ -221,14 +221,14 @@ def _ticket_curves(
     return curves
 
 
-def _stream(growth: Growth | None, name: str) -> int:
+def _stream(growth: NewcomerFlows | None, name: str) -> int:
     """Return the feedback level that admits a category's tasks, or -1: newcomers' documents depend on trust."""
     if growth and growth.newcomers.trust_weight > 0 and name == growth.newcomers.review_category:
         return SIGNUP_STREAM
     return -1
 
 
-def _per_hour(scenario: Scenario, growth: Growth | None, name: str) -> float:
+def _per_hour(scenario: Scenario, growth: NewcomerFlows | None, name: str) -> float:
     """Return the tickets of a category in an ordinary hour, averaged over the profile."""
     category, people = scenario.categories[name], scenario.population
     if growth and name == growth.newcomers.review_category:

@@ -30,7 +30,7 @@ from sim.scenario.schema.scenario import Scenario
 
 
 @dataclass(frozen=True)
-class Growth:
+class NewcomerFlows:
     """Newcomers in one market: the factor on each flow over the run, and by the hour their stock over the ordinary.
 
     ``excess`` is e: what inexperience opens in ordinary times, over all other tickets of ``categories``.
@@ -77,7 +77,7 @@ class Growth:
         return self.excess * self.stock / (1 + self.excess * self.stock)
 
 
-def growth_of(scenario: Scenario, market: MarketPath) -> Growth | None:
+def newcomer_flows_of(scenario: Scenario, market: MarketPath) -> NewcomerFlows | None:
     """Return the newcomers of a scenario in a market; None where there are none."""
     newcomers = scenario.newcomers
     if newcomers is None:
@@ -87,7 +87,7 @@ def growth_of(scenario: Scenario, market: MarketPath) -> Growth | None:
     sent = delayed(came, newcomers.kyc_delay)
     paid = delayed(sent, newcomers.deposit_delay)
     tickets = [name for name, category in scenario.categories.items() if not category.task]
-    return Growth(
+    return NewcomerFlows(
         newcomers=newcomers,
         categories=tuple(newcomers.categories or tickets),
         excess=_excess(scenario, newcomers),

@@ -77,17 +77,17 @@ class DeskArrays(NamedTuple):
 
 
 def arrays_of(
-    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, at_opening: bool, room: int
+    demand: Demand, desk: Desk, parameters: FeedbackParameters | None, *, at_opening: bool, room: int
 ) -> DeskArrays:
     """Return the desk before the first event; ``room`` is what each heap can hold.
 
     Raises ValueError for numbers that a place in an instant or in line cannot hold.
     """
-    minutes = demand.inputs.minutes if rules is not None else 0
-    _must_fit(demand, desk, levels=rules is not None)
+    minutes = demand.inputs.minutes if parameters is not None else 0
+    _must_fit(demand, desk, levels=parameters is not None)
     streams = [candidates(demand, stream) for stream in range(len(STREAMS))]
     ends, admissible = np.cumsum([len(rows) for rows in streams]), np.concatenate(streams)
-    n = _counters(desk, at_opening=at_opening, levels=rules is not None)
+    n = _counters(desk, at_opening=at_opening, levels=parameters is not None)
     n[CANDIDATE:FIRST] = ends - [len(rows) for rows in streams]
     return DeskArrays(
         n=n,
@@ -103,7 +103,7 @@ def arrays_of(
         candidates=admissible,
         marks=demand.mark[admissible],
         ends=ends,
-        levels=state_of(rules, demand.inputs, minutes) if rules else _no_levels(),
+        levels=state_of(parameters, demand.inputs, minutes) if parameters else _no_levels(),
     )
 
 
@@ -153,8 +153,8 @@ def _legs(demand: Demand) -> Ints:
 
 def _no_levels() -> FeedbackState:
     """Return levels of no minute."""
-    rules = FeedbackParameters()
-    return state_of(rules, FeedbackInputs(requests=np.empty((len(rules.rails), 4, 0), np.int64)), 0)
+    parameters = FeedbackParameters()
+    return state_of(parameters, FeedbackInputs(requests=np.empty((len(parameters.rails), 4, 0), np.int64)), 0)
 
 
 def _teams(desk: Desk) -> Ints:

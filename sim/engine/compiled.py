@@ -35,7 +35,7 @@ UNSTRETCHED = 1000
 
 
 def simulate(
-    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
+    demand: Demand, desk: Desk, parameters: FeedbackParameters | None, *, complain_from_opening: bool = False
 ) -> DeskOutcome:
     """Return what became of every ticket of ``demand`` at ``desk``; see ``reference.simulate``, of which it is a twin.
 
@@ -43,7 +43,7 @@ def simulate(
     """
     room = _ROOM + demand.rows // _WAITING
     while True:
-        arrays = arrays_of(demand, desk, rules, at_opening=complain_from_opening, room=room)
+        arrays = arrays_of(demand, desk, parameters, at_opening=complain_from_opening, room=room)
         if _run(arrays):
             return outcome_of(arrays)
         room = 4 * room + 1  # a heap was too small: start again, with larger ones

@@ -29,13 +29,13 @@ class Balance(NamedTuple):
 
 
 def check_conservation(
-    outcome: DeskOutcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
+    outcome: DeskOutcome, inputs: FeedbackInputs, parameters: FeedbackParameters | None, *, every_minute: bool = False
 ) -> None:
     """Raise ConservationError for the first account of a replication that does not balance, with its place.
 
     Only the last minute is looked at, which holds the sums of all before it, unless every minute is asked for.
     """
-    for account in accounts(outcome, inputs, rules, every_minute=every_minute):
+    for account in accounts(outcome, inputs, parameters, every_minute=every_minute):
         places = np.stack(np.broadcast_arrays(*account.places.values()))
         wrong = (places.sum(axis=0) != account.came) | (places < 0).any(axis=0)
         if wrong.any():
@@ -45,11 +45,11 @@ def check_conservation(
 
 
 def accounts(
-    outcome: DeskOutcome, inputs: FeedbackInputs, rules: FeedbackParameters | None, *, every_minute: bool = False
+    outcome: DeskOutcome, inputs: FeedbackInputs, parameters: FeedbackParameters | None, *, every_minute: bool = False
 ) -> Iterator[Balance]:
     """Yield the accounts of one replication: tickets at its end; withdrawals, and money by rail in US cents."""
     yield _tickets(outcome)
-    if rules is None or not outcome.feedback_ints.shape[1]:
+    if parameters is None or not outcome.feedback_ints.shape[1]:
         return
     sums = np.cumsum if every_minute else _total
     at = slice(None) if every_minute else slice(-1, None)
@@ -59,7 +59,7 @@ def accounts(
         rails, sums(inputs.requests[:, 1] + inputs.requests[:, 3], axis=1) + _frightened(inputs, ints[:, at])
     )
     deposits = sums(inputs.deposits, axis=1) if inputs.deposits.size else 0
-    yield _wallets(rails, rules, deposits)
+    yield _wallets(rails, parameters, deposits)
 
 
 def _total(counts: Ints, axis: int = 0) -> Ints:
@@ -117,10 +117,10 @@ def _requested(rails: Ints, came: Ints) -> Balance:
     return Balance("cents asked for", came, places)
 
 
-def _wallets(rails: Ints, rules: FeedbackParameters, deposits: Ints | int) -> Balance:
+def _wallets(rails: Ints, parameters: FeedbackParameters, deposits: Ints | int) -> Balance:
     """What the wallets of a rail held at first and got; rails without a wallet have nothing, and pay from nowhere."""
-    owns = np.array([[rail.hot_cents >= 0] for rail in rules.rails])
-    start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in rules.rails])
+    owns = np.array([[rail.hot_cents >= 0] for rail in parameters.rails])
+    start = np.array([[max(rail.hot_cents, 0) + rail.cold_cents] for rail in parameters.rails])
     places = {
         "hot": rails[columns.HOT_C],
         "cold": rails[columns.COLD_C],

@@ -25,12 +25,12 @@ Note = tuple[int, int, int, int]
 class Minute:
     """The minute clock: it steps the feedback levels and admits the coming minute's candidates under them."""
 
-    def __init__(self, state: DeskState, rules: FeedbackParameters, at_opening: bool) -> None:
+    def __init__(self, state: DeskState, parameters: FeedbackParameters, at_opening: bool) -> None:
         self.state, self.at_opening = state, at_opening
         demand = state.demand
         self.horizon_ms = state.desk.horizon_ms
         minutes = self.horizon_ms // MINUTE_MS
-        self.levels = state_of(rules, demand.inputs, minutes)
+        self.levels = state_of(parameters, demand.inputs, minutes)
         self.quiet = demand.quiet.tolist()
         self.due: list[list[Note]] = [[] for _ in range(minutes)]
         self._clocks(demand)

@@ -40,11 +40,11 @@ Callbacks = list[Callable[[Event], None]]
 
 
 def simulate(
-    demand: Demand, desk: Desk, rules: FeedbackParameters | None, *, complain_from_opening: bool = False
+    demand: Demand, desk: Desk, parameters: FeedbackParameters | None, *, complain_from_opening: bool = False
 ) -> DeskOutcome:
     """Return what became of every ticket of ``demand`` at ``desk``.
 
-    ``rules`` are those of the feedback levels, None for none (then no minute clock runs and no candidate is admitted).
+    ``parameters`` are those of feedback, None for none (then no minute clock runs and no candidate is admitted).
     ``complain_from_opening`` starts complaint clocks at opening, where levels listen to complaints.
     """
     collecting = gc.isenabled()
@@ -53,8 +53,8 @@ def simulate(
         state = DeskState(demand, desk)
         state.env.process(state.arrivals())
         state.env.process(state.shifts())
-        if rules is not None:
-            state.minute = Minute(state, rules, complain_from_opening)
+        if parameters is not None:
+            state.minute = Minute(state, parameters, complain_from_opening)
             state.env.process(state.minute.clock())
         state.env.run_to(desk.horizon_ms)
         return state.result()

@@ -56,12 +56,12 @@ def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, la
     while True:
         demand = draw(expected, seed=seed, replication=replication, extra_draws=extra_draws)
         laps.mark("draw")
-        outcome = ENGINES[engine](demand, model.desk, model.rules, complain_from_opening=at_opening)
+        outcome = ENGINES[engine](demand, model.desk, model.parameters, complain_from_opening=at_opening)
         laps.mark("engine")
         if not outcome.exhausted:
             break
         extra_draws += 1  # the first of the draws stay the same, so what went before goes the same way again
-    check_conservation(outcome, demand.inputs, model.rules)
+    check_conservation(outcome, demand.inputs, model.parameters)
     return Observation(model, demand, outcome, streams, expected)
 
 

@@ -56,17 +56,17 @@ class FeedbackState(NamedTuple):
     payouts: Floats
 
 
-def state_of(rules: FeedbackParameters, inputs: FeedbackInputs, minutes: int) -> FeedbackState:
+def state_of(parameters: FeedbackParameters, inputs: FeedbackInputs, minutes: int) -> FeedbackState:
     """Return the levels before the first minute. Raises ValueError when flow and rules have not the same rails."""
-    rails = len(rules.rails)
+    rails = len(parameters.rails)
     if inputs.requests.shape != (rails, 4, minutes):
         raise ValueError(f"inputs: got requests of shape {inputs.requests.shape}; must be {(rails, 4, minutes)}")
     columns, floats = RAILS.rows(minutes + 1, rails, kind=np.int64), np.zeros((minutes + 1, len(FLOAT_NAMES)))
     floats[0] = FLOATS.rows()
-    for number, rail in enumerate(rules.rails):
+    for number, rail in enumerate(parameters.rails):
         columns[0, number, HOT_C], columns[0, number, COLD_C] = max(rail.hot_cents, 0), rail.cold_cents
     return FeedbackState(
-        numbers=record_of(rules),
+        numbers=record_of(parameters),
         ints=INTS.rows(minutes + 1, kind=np.int64),
         floats=floats,
         rails=columns,
@@ -90,10 +90,10 @@ def state_of(rules: FeedbackParameters, inputs: FeedbackInputs, minutes: int) ->
         post_marks=inputs.post_marks,
         panic_rail=inputs.panic_rail,
         panic_cents=inputs.panic_cents,
-        loads=np.array(rules.gateway.loads_per_minute, np.float64),
-        errors=np.array(rules.gateway.error_shares, np.float64),
-        rail_ints=np.array([_rail_ints(rail) for rail in rules.rails], np.int64),
-        payouts=np.array([rail.payouts_per_minute for rail in rules.rails], np.float64),
+        loads=np.array(parameters.gateway.loads_per_minute, np.float64),
+        errors=np.array(parameters.gateway.error_shares, np.float64),
+        rail_ints=np.array([_rail_ints(rail) for rail in parameters.rails], np.int64),
+        payouts=np.array([rail.payouts_per_minute for rail in parameters.rails], np.float64),
     )
 
 

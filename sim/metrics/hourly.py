@@ -115,7 +115,7 @@ def _endpoints(observed: Observation, out: Series) -> None:
 
 def _levels(observed: Observation, out: Series) -> None:
     ints, floats = observed.outcome.feedback_ints, observed.outcome.feedback_floats
-    if observed.model.rules is None:
+    if observed.model.parameters is None:
         return
     ends = slice(observed.from_ms // MINUTE_MS + 59, None, 60)
     scenario, first = observed.model.scenario, observed.from_ms // MINUTE_MS
@@ -135,17 +135,17 @@ def _levels(observed: Observation, out: Series) -> None:
 
 def _money(observed: Observation, out: Series, ends: slice) -> None:
     """Write what was paid, what the hot wallets hold, and what gateway and limits refuse."""
-    scenario, rules, rails = observed.model.scenario, observed.model.rules, observed.outcome.feedback_rails
+    scenario, parameters, rails = observed.model.scenario, observed.model.parameters, observed.outcome.feedback_rails
     floats, first = observed.outcome.feedback_floats, observed.from_ms // MINUTE_MS
     assert scenario.withdrawals is not None
-    assert rules is not None
+    assert parameters is not None
     paid = rails[:, PAID_C].sum(axis=0)
     before = paid[first - 1] if first else 0
     out["all", "outflow_usd"] = np.diff(paid[ends], prepend=before) / 100
     for rail, name in enumerate(scenario.withdrawals.assets):
         own = scenario.withdrawals.rails.get(name)
         if own and own.wallet:
-            out[f"asset:{name}", "hot_share"] = rails[rail, HOT_C][ends] / rules.rails[rail].target_cents
+            out[f"asset:{name}", "hot_share"] = rails[rail, HOT_C][ends] / parameters.rails[rail].target_cents
     for column, name, there in (
         (ERROR_SHARE, "error_share", scenario.gateway),
         (TIGHTNESS, "tightness", scenario.withdrawals.limits),

@@ -29,8 +29,8 @@ def _lawful(value: Callable[[Observation], float]) -> Callable[[Observation], Va
 
 
 def _breach_cost(observed: Observation) -> float:
-    rules = observed.model.rules
-    return _grown(observed, columns.BREACHES) * rules.countries.cents_per_breach / 100 if rules else 0.0
+    parameters = observed.model.parameters
+    return _grown(observed, columns.BREACHES) * parameters.countries.cents_per_breach / 100 if parameters else 0.0
 
 
 def _mistakes(observed: Observation) -> Mistakes:

@@ -49,10 +49,10 @@ def _peak_day(observed: Observation) -> Values:
 
 def flagged(observed: Observation) -> tuple[float, float] | None:
     """Return how many complaints, and how many other posts, the classifier takes for complaints; None without one."""
-    rules = observed.model.scenario.listening
-    if rules is None:
+    parameters = observed.model.scenario.listening
+    if parameters is None:
         return None
-    return all_posts(observed) * rules.recall, rules.noise_per_day * observed.days * rules.false_share
+    return all_posts(observed) * parameters.recall, parameters.noise_per_day * observed.days * parameters.false_share
 
 
 def _flagged(observed: Observation) -> Values:
@@ -67,8 +67,8 @@ def _precision(observed: Observation) -> Values:
 
 def _perceived(observed: Observation) -> Values:
     """Return the share of complaints in what is read in public, where the content write nothing; None where unknown."""
-    rules = observed.model.scenario.listening
-    read = all_posts(observed) + rules.noise_per_day * observed.days if rules else 0.0
+    parameters = observed.model.scenario.listening
+    read = all_posts(observed) + parameters.noise_per_day * observed.days if parameters else 0.0
     return {"": all_posts(observed) / read if read else None}
 
 
@@ -84,10 +84,10 @@ def _trust_low(observed: Observation) -> Values:
 
 
 def _ran(observed: Observation) -> Values:
-    rules = observed.model.rules
-    if observed.model.scenario.run is None or rules is None or not rules.panic.depositors:
+    parameters = observed.model.parameters
+    if observed.model.scenario.run is None or parameters is None or not parameters.panic.depositors:
         return {"": None}
-    return {"": int(observed.outcome.feedback_ints[columns.PANICKED, -1]) / rules.panic.depositors}
+    return {"": int(observed.outcome.feedback_ints[columns.PANICKED, -1]) / parameters.panic.depositors}
 
 
 METRICS: tuple[Metric, ...] = (

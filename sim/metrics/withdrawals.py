@@ -69,13 +69,13 @@ def _wallets(observed: Observation) -> list[int]:
 
 def _wallet_low(observed: Observation) -> Values:
     """Return the least money in a hot wallet, as a share of what it should hold."""
-    rails, rules = _wallets(observed), observed.model.rules
-    if not rails or rules is None:
+    rails, parameters = _wallets(observed), observed.model.parameters
+    if not rails or parameters is None:
         return {"": None}
     hot = observed.outcome.feedback_rails[:, level.HOT_C, _first(observed) :].min(axis=-1)
     low: list[float | None] = [None] * len(hot)
     for rail in rails:
-        low[rail] = int(hot[rail]) / rules.rails[rail].target_cents
+        low[rail] = int(hot[rail]) / parameters.rails[rail].target_cents
     return _by_asset(observed, low, min(one for one in low if one is not None))
 
 
@@ -87,10 +87,10 @@ def _short(observed: Observation) -> Values:
 
 def _assets_left(observed: Observation) -> Values:
     """Return what is in the wallets at the end, hot, cold and on the way between, as a share of the start."""
-    rails, rules = _wallets(observed), observed.model.rules
-    if not rails or rules is None:
+    rails, parameters = _wallets(observed), observed.model.parameters
+    if not rails or parameters is None:
         return {"": None}
-    before = sum(rules.rails[rail].hot_cents + rules.rails[rail].cold_cents for rail in rails)
+    before = sum(parameters.rails[rail].hot_cents + parameters.rails[rail].cold_cents for rail in rails)
     deposits, paid = observed.demand.inputs.deposits, observed.outcome.feedback_rails[:, level.PAID_C, -1]
     change = sum((int(deposits[rail].sum()) if deposits.size else 0) - int(paid[rail]) for rail in rails)
     return {"": (before + change) / before if before else None}

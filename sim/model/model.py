@@ -23,7 +23,7 @@ class Model:
     scenario: Scenario
     market: MarketPath
     desk: Desk
-    rules: FeedbackParameters | None
+    parameters: FeedbackParameters | None
 
     @lazy_property
     def measurement(self) -> Measurement:

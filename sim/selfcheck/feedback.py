@@ -58,9 +58,9 @@ def advance(levels, first, last):  # type: ignore[no-untyped-def]
         step(minute + 1, 0, 0, levels)
 
 
-def run(rules: FeedbackParameters, inputs: FeedbackInputs) -> FeedbackState:
+def run(parameters: FeedbackParameters, inputs: FeedbackInputs) -> FeedbackState:
     """Return the levels after all minutes. Raises ArithmeticError when the draws did not suffice."""
-    levels = state_of(rules, inputs, inputs.minutes)
+    levels = state_of(parameters, inputs, inputs.minutes)
     advance(levels, 0, inputs.minutes)
     if exhausted(levels):
         raise ArithmeticError("the levels used up their draws: draw more of them")

@@ -110,7 +110,9 @@ def copies(mark: float, *, answered: bool) -> np.ndarray:
     world = build(load("kol_amplifies", sets=sets))
     by_hour = []
     for replication in range(10):
-        outcome = simulate(world.demand(seed=SEED, replication=replication, extra_draws=1), world.desk, world.rules)
+        outcome = simulate(
+            world.demand(seed=SEED, replication=replication, extra_draws=1), world.desk, world.parameters
+        )
         minutes = outcome.feedback_ints[COPIES][12 * 60 : (12 + HOURS) * 60]
         by_hour.append(minutes.reshape(HOURS, 60).sum(axis=1))
     return np.mean(by_hour, axis=0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CHASE, REOPEN, ROOT, TASK, expected_demand_of
 from sim.drivers.market import market_of
-from sim.drivers.newcomers import Growth, delayed, growth_of
+from sim.drivers.newcomers import NewcomerFlows, delayed, newcomer_flows_of
 from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN
@@ -65,8 +65,8 @@ def alone(**changes: Any) -> Scenario:
     return joined(**({"newcomers": None, "categories": TICKETS, "teams": front} | changes))
 
 
-def growth(scenario: Scenario) -> Growth:
-    found = growth_of(scenario, market_of(scenario))
+def growth(scenario: Scenario) -> NewcomerFlows:
+    found = newcomer_flows_of(scenario, market_of(scenario))
     assert found is not None
     return found
 

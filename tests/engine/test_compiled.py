@@ -131,7 +131,7 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
     wide.setflags(write=False)
-    small = Small(demand=world, desk=replace(at, shifts=wide), rules=rules)
+    small = Small(demand=world, desk=replace(at, shifts=wide), parameters=rules)
     assert disagreement(small, run(engine.simulate, small), compiled.simulate) == []
     assert len(compiled._run.signatures) == 1
 
@@ -145,7 +145,7 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
         (Small(demand=demand(ticket(0)), desk=desk(rules=Rules(ages={"q": [(5, 1)] * 2048}))), "ages of a queue"),
         (Small(demand=demand(ticket(0)), desk=desk(horizon=1 << 48)), "horizon_ms"),
         (
-            Small(demand=demand(ticket(0), minutes=1), desk=desk(horizon=2 * MIN), rules=FeedbackParameters()),
+            Small(demand=demand(ticket(0), minutes=1), desk=desk(horizon=2 * MIN), parameters=FeedbackParameters()),
             "horizon_ms",
         ),
     ],

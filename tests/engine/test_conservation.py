@@ -28,7 +28,7 @@ WORLDS = 2_000
 
 def places_used(world: Small, outcome: DeskOutcome) -> set[str]:
     """Return the places of all accounts that hold something at some minute; all accounts must balance."""
-    inputs, rules = world.demand.inputs, world.rules
+    inputs, rules = world.demand.inputs, world.parameters
     check_conservation(outcome, inputs, rules, every_minute=True)
     check_conservation(outcome, inputs, rules)
     found = accounts(outcome, inputs, rules, every_minute=True)
@@ -47,9 +47,9 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
 def test_nothing_is_lost_in_a_scenario(name: str) -> None:
     world = build(load(name, sets=["days=4", "warmup_days=1"]))
     observed = observe(world, seed=2, replication=0)
-    check_conservation(observed.outcome, observed.demand.inputs, world.rules, every_minute=True)
+    check_conservation(observed.outcome, observed.demand.inputs, world.parameters, every_minute=True)
     moved = {RAIL_NAMES[column] for column in np.flatnonzero(observed.outcome.feedback_rails.any(axis=(0, 2)))}
-    assert world.rules is None or {"cum_paid_cents", "cum_reviewed_cents"} <= moved
+    assert world.parameters is None or {"cum_paid_cents", "cum_reviewed_cents"} <= moved
 
 
 @cache
@@ -73,7 +73,7 @@ def test_a_withdrawal_that_is_counted_wrongly_is_noticed(column: str) -> None:
     ints = outcome.feedback_ints.copy()
     ints[INT_NAMES.index(column), -1] += 1
     with pytest.raises(ConservationError, match="withdraw"):
-        check_conservation(replace(outcome, feedback_ints=ints), world.demand.inputs, world.rules)
+        check_conservation(replace(outcome, feedback_ints=ints), world.demand.inputs, world.parameters)
 
 
 @pytest.mark.parametrize("column", [name for name in RAIL_NAMES if name not in ("cum_paid", "cum_final")])
@@ -82,7 +82,7 @@ def test_a_cent_that_is_counted_wrongly_is_noticed(column: str) -> None:
     rails = outcome.feedback_rails.copy()
     rails[0, RAIL_NAMES.index(column), -1] += 1
     with pytest.raises(ConservationError):
-        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.rules)
+        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.parameters)
 
 
 def test_more_final_payments_than_payments_are_noticed() -> None:
@@ -90,7 +90,7 @@ def test_more_final_payments_than_payments_are_noticed() -> None:
     rails = outcome.feedback_rails.copy()
     rails[:, RAIL_NAMES.index("cum_final"), -1] = rails[:, RAIL_NAMES.index("cum_paid"), -1] + 1
     with pytest.raises(ConservationError, match=r"-\d confirming"):
-        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.rules)
+        check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.parameters)
 
 
 @pytest.mark.parametrize("field", ["opened_ms", "closed_ms", "outcome"])
@@ -103,7 +103,7 @@ def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
     column = getattr(outcome, field).copy()
     column[row] = 0 if field == "outcome" else np.iinfo(np.int64).max // 2 if field == "opened_ms" else -1
     with pytest.raises(ConservationError, match="tickets"):
-        check_conservation(replace(outcome, **{field: column}), world.demand.inputs, world.rules)
+        check_conservation(replace(outcome, **{field: column}), world.demand.inputs, world.parameters)
 
 
 LEAKS = {
@@ -128,7 +128,7 @@ def simulate_all(simulate: Simulate) -> None:
     """Have an engine simulate random worlds that must balance."""
     for seed in range(1_000):
         world = random_world(Random(seed))
-        check_conservation(run(simulate, world), world.demand.inputs, world.rules)
+        check_conservation(run(simulate, world), world.demand.inputs, world.parameters)
 
 
 @pytest.mark.parametrize("leak", LEAKS)

@@ -192,7 +192,7 @@ def test_children_open_when_their_parents_say(world: Small, out: DeskOutcome) ->
 
 @law
 def test_the_live_count_of_complaints_is_that_of_the_table(world: Small, out: DeskOutcome) -> None:
-    if world.rules is None:
+    if world.parameters is None:
         assert out.feedback_ints.size == 0
         return
     at = complaints_ms(world.demand, out, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)

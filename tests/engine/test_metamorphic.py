@@ -39,7 +39,7 @@ def measured(scenario: Scenario, engine: str) -> Observation:
     world = build(scenario)
     demand = world.demand(seed=SEED, replication=0)
     at_opening = scenario.complaints.clock == "opening"
-    outcome = ENGINES[engine](demand, world.desk, world.rules, complain_from_opening=at_opening)
+    outcome = ENGINES[engine](demand, world.desk, world.parameters, complain_from_opening=at_opening)
     return Observation(world, demand, outcome, Streams(SEED, 0))
 
 

@@ -49,7 +49,7 @@ def test_a_scenario_gives_the_same_tickets_levels_metrics_and_series_in_both_eng
     demand = world.demand(seed=SEED, replication=0)
     at_opening = world.scenario.complaints.clock == "opening"
     outcomes = {
-        name: simulate(demand, world.desk, world.rules, complain_from_opening=at_opening)
+        name: simulate(demand, world.desk, world.parameters, complain_from_opening=at_opening)
         for name, simulate in ENGINES.items()
     }
     assert differences(outcomes["simpy"], outcomes["fast"]) == []

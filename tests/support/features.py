@@ -131,7 +131,7 @@ def features(world: Small, out: DeskOutcome) -> set[str]:
     _of_children(world, out, seen)
     _of_legs(world, out, seen)
     _of_ages(world, out, seen)
-    if world.rules is not None:
+    if world.parameters is not None:
         _of_levels(world, out, seen)
         _of_complaints(world, out, seen)
     met = {name for name, count in seen.items() if count}
@@ -141,9 +141,9 @@ def features(world: Small, out: DeskOutcome) -> set[str]:
 
 def _of_desk(world: Small, seen: Counter[str]) -> None:
     desk, teams = world.desk, range(len(world.desk.teams))
-    seen["no live levels" if world.rules is None else "live levels"] = 1
+    seen["no live levels" if world.parameters is None else "live levels"] = 1
     seen["horizon between minutes"] = desk.horizon_ms % MIN > 0
-    seen["clocks from opening"] = world.at_opening and world.rules is not None
+    seen["clocks from opening"] = world.at_opening and world.parameters is not None
     for queue in range(len(desk.queues)):
         able = [team for team in teams if desk.ranks[team][queue] >= 0]
         seen["queue without a team"] += not able
@@ -169,7 +169,7 @@ def _of_ties(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     seen["ending with opening"] = len(set(ended) & set(opened))
     seen["ending with shift change"] = len(set(ended) & changes)
     seen["opening with shift change"] = len(set(opened) & changes)
-    if world.rules is not None:
+    if world.parameters is not None:
         seen["ending with tick"] = any(t % MIN == 0 for t in ended)
         seen["opening with tick"] = any(t % MIN == 0 for t in opened)
 
@@ -277,7 +277,7 @@ def _of_levels(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
 def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     """Count what withdrawals and the public did."""
     ints, rails, inputs = out.feedback_ints, out.feedback_rails, world.demand.inputs
-    assert world.rules is not None
+    assert world.parameters is not None
     for name, column in (
         ("failed requests", level.FAILED), ("gave up", level.GAVE_UP), ("refused for a limit", level.OVER_LIMIT),
         ("dropped requests", level.DROPPED), ("held withdrawals", level.HELD), ("requests made again", level.N_AGAIN),
@@ -290,7 +290,9 @@ def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     line = rails[:, level.PAYOUT_IN] > rails[:, level.PAID]
     seen["paused rail with a line"] = int(inputs.closed.size > 0 and (line & (inputs.closed > 0)).any())
     final = rails[:, level.FINAL].max(axis=1, initial=0)
-    seen["blocks that confirm"] = any(one.confirmations and n for one, n in zip(world.rules.rails, final, strict=True))
+    seen["blocks that confirm"] = any(
+        one.confirmations and n for one, n in zip(world.parameters.rails, final, strict=True)
+    )
     seen["refill of a wallet"] = int((np.diff(rails[:, level.COLD_C], axis=1) < 0).any())
     seen["trust lost"] = int((out.feedback_floats[level.TRUST] < 1).any())
     seen["complaint without an answer"] = int(bool(world.demand.unanswerable) and ints[COMPLAINTS].any())

@@ -211,12 +211,12 @@ class Small:
 
     demand: Demand
     desk: Desk
-    rules: FeedbackParameters | None = None
+    parameters: FeedbackParameters | None = None
     at_opening: bool = False
 
     def run(self) -> DeskOutcome:
         """Return what the SimPy engine makes of it."""
-        return simulate(self.demand, self.desk, self.rules, complain_from_opening=self.at_opening)
+        return simulate(self.demand, self.desk, self.parameters, complain_from_opening=self.at_opening)
 
 
 # --- random worlds ------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     return Small(
         demand=met,
         desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
-        rules=levels,
+        parameters=levels,
         at_opening=rng.random() < 0.3,
     )
 

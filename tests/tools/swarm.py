@@ -36,12 +36,12 @@ RAREST_PERMILLE = 2
 
 def run(simulate: Simulate, world: Small) -> DeskOutcome:
     """Return what an engine makes of a world."""
-    return simulate(world.demand, world.desk, world.rules, complain_from_opening=world.at_opening)
+    return simulate(world.demand, world.desk, world.parameters, complain_from_opening=world.at_opening)
 
 
 def slow(demand: Demand, desk: object, rules: object, *, complain_from_opening: bool) -> DeskOutcome:
     """Return what the slow twin makes of a world; it is called as the engines are."""
-    return SlowEngine(Small(demand=demand, desk=desk, rules=rules, at_opening=complain_from_opening)).run()  # type: ignore[arg-type]
+    return SlowEngine(Small(demand=demand, desk=desk, parameters=rules, at_opening=complain_from_opening)).run()  # type: ignore[arg-type]
 
 
 def differences(a: DeskOutcome, b: DeskOutcome) -> list[str]:
@@ -150,8 +150,8 @@ def _desk_text(world: Small) -> str:
     for number, queue in enumerate(desk.queues):
         then, ages = desk.patience_to[number], desk.ages[number]
         lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")
-    if world.rules is not None:
-        lines.append(f"{world.rules}, clocks from opening: {world.at_opening}")
+    if world.parameters is not None:
+        lines.append(f"{world.parameters}, clocks from opening: {world.at_opening}")
         lines.append(f"requests by rail (automatic, cents, reviewed, cents) {inputs.requests.tolist()}")
     return "\n".join(lines)
 

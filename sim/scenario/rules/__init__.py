@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.scenario.faults import Fault
 from sim.scenario.rules.desk import desk_faults
 from sim.scenario.rules.expectations import expect_faults
-from sim.scenario.rules.newcomers import growth_faults
+from sim.scenario.rules.newcomers import newcomer_faults
 from sim.scenario.rules.policy import policy_faults
 from sim.scenario.schema.scenario import Scenario
 
@@ -14,7 +14,7 @@ def cross_faults(scenario: Scenario) -> list[Fault]:
     """Return the faults that concern several keys at once."""
     return [
         *desk_faults(scenario),
-        *growth_faults(scenario),
+        *newcomer_faults(scenario),
         *policy_faults(scenario),
         *expect_faults(scenario),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import exp
 
 from sim.scenario.faults import Fault
-from sim.scenario.rules.feedback import money_faults, public_faults
+from sim.scenario.rules.feedback import public_faults, withdrawal_faults
 from sim.scenario.schema.durations import Law, Lognormal, Mixture
 from sim.scenario.schema.routes import path_of, queue_names, served_by
 from sim.scenario.schema.scenario import Queue, Scenario, Step
@@ -136,7 +136,7 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
         yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets, "assets")
         if scenario.population is None:
             yield "withdrawals", "no population", "must be given together with a table population, which makes them"
-        yield from money_faults(scenario, scenario.withdrawals)
+        yield from withdrawal_faults(scenario, scenario.withdrawals)
     yield from public_faults(scenario)
     if scenario.rumour:
         yield from _unknown("rumour.category", scenario.rumour.category, categories, "a category")

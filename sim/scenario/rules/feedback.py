@@ -9,7 +9,7 @@ from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
 
 
-def money_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
+def withdrawal_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
     """Yield the faults of the withdrawal pipeline: (key path, value found, rule)."""
     at = "withdrawals"
     for name, rail in money.rails.items():

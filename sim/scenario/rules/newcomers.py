@@ -16,7 +16,7 @@ _OPENED_BY_LEVELS = (
 )  # fmt: skip
 
 
-def growth_faults(scenario: Scenario) -> list[Fault]:
+def newcomer_faults(scenario: Scenario) -> list[Fault]:
     """Return every fault of market regimes, tasks and newcomers: (key path, value found, rule)."""
     market, newcomers = scenario.market, scenario.newcomers
     return [

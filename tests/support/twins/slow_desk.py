@@ -42,11 +42,11 @@ class SlowEngine:
         self.clock_runs = [False] * rows
         self.complaint = [NEVER] * rows
         self.minutes = self.desk.horizon_ms // MINUTE_MS
-        with_levels = self.minutes if world.rules else 0
+        with_levels = self.minutes if world.parameters else 0
         self.ints: list[list[Any]] = [[0] * with_levels for _ in INT_NAMES]
         self.floats: list[list[Any]] = [[0.0] * with_levels for _ in FLOAT_NAMES]
-        if world.rules:
-            self.slow_levels = SlowLevels(world.rules, self.d.inputs)
+        if world.parameters:
+            self.slow_levels = SlowLevels(world.parameters, self.d.inputs)
 
     def tell(self, time: int, phase: int, row: int, what: str, data: Any = None) -> None:
         self.told += 1
@@ -58,7 +58,7 @@ class SlowEngine:
                 self.tell(int(self.d.opened_ms[row]), OPENING, row, "open")
         for time, team, agents in self.desk.shifts.tolist():
             self.tell(time, SHIFT, team, "shift", agents)
-        if self.world.rules:
+        if self.world.parameters:
             for minute in range(self.minutes):
                 self.tell(minute * MINUTE_MS, LEVELS, 0, "levels", minute)
         while self.due and min(self.due)[0] < self.desk.horizon_ms:
@@ -115,8 +115,8 @@ class SlowEngine:
 
     def rails_table(self) -> np.ndarray:
         """Return the columns of each rail by the minute."""
-        if not self.world.rules or not self.minutes:
-            rails = len(self.world.rules.rails) if self.world.rules else 0
+        if not self.world.parameters or not self.minutes:
+            rails = len(self.world.parameters.rails) if self.world.parameters else 0
             return np.empty((rails, len(RAIL_NAMES), 0), np.int64)
         rows = [[[rail[name] for name in RAIL_NAMES] for rail in rails] for _, rails in self.slow_levels.rows]
         return np.array(rows, np.int64).transpose(1, 2, 0)
@@ -239,5 +239,5 @@ class SlowEngine:
             feedback_ints=column(self.ints).reshape(len(INT_NAMES), -1),
             feedback_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
             feedback_rails=self.rails_table(),
-            exhausted=bool(self.world.rules and self.slow_levels.exhausted),
+            exhausted=bool(self.world.parameters and self.slow_levels.exhausted),
         )

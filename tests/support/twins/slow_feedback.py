@@ -36,7 +36,7 @@ class SlowRail:
     """The lines of one rail."""
 
     def __init__(self, number: int, rules: FeedbackParameters, inputs: FeedbackInputs) -> None:
-        self.number, self.rules, self.rail, self.inputs = number, rules, rules.rails[number], inputs
+        self.number, self.parameters, self.rail, self.inputs = number, rules, rules.rails[number], inputs
         self.review: deque[Lot] = deque()
         self.payout: deque[Lot] = deque()
         self.unconfirmed: list[tuple[int, int]] = []  # minute of payment, minute in which it came; one each
@@ -158,7 +158,7 @@ class SlowLevels:
     """All rails, and the public."""
 
     def __init__(self, rules: FeedbackParameters, inputs: FeedbackInputs) -> None:
-        self.rules, self.inputs = rules, inputs
+        self.parameters, self.inputs = rules, inputs
         self.rails = [SlowRail(number, rules, inputs) for number in range(len(rules.rails))]
         self.ints: dict[str, int] = dict.fromkeys(INT_NAMES, 0)
         self.floats: dict[str, float] = dict.fromkeys(FLOAT_NAMES, 0.0)
@@ -195,7 +195,7 @@ class SlowLevels:
     @property
     def exhausted(self) -> bool:
         """Whether drawn times were used up that could have been more."""
-        inputs, crowd = self.inputs, len(self.inputs.panic_times) >= self.rules.panic.depositors
+        inputs, crowd = self.inputs, len(self.inputs.panic_times) >= self.parameters.panic.depositors
         times = {"copies": inputs.copy_times, "fright": inputs.panic_times, "calm": inputs.calm_times}
         return any(
             len(at) and self.used[name] == len(at) and (name == "copies" or not crowd) for name, at in times.items()
@@ -204,7 +204,7 @@ class SlowLevels:
     # --- the public -----------------------------------------------------------------------------------------------
 
     def hear(self, minute: int, complaints: int, quiet: int) -> None:
-        rumour, public, trusting = self.rules.rumour, self.rules.copies, self.rules.trust
+        rumour, public, trusting = self.parameters.rumour, self.parameters.copies, self.parameters.trust
         before = ((minute - 1) * MINUTE_MS, minute * MINUTE_MS)
         background, campaign = (
             sum(before[0] <= at < before[1] for at in times)
@@ -254,11 +254,11 @@ class SlowLevels:
         return new
 
     def run(self, minute: int, now: list[list[int]]) -> None:
-        panic = self.rules.panic
+        panic = self.parameters.panic
         if not panic.depositors:
             return
         spreaders, panicked = self.ints["n_spreaders"], self.ints["cum_panicked"]
-        excess = max(self.floats["rumour"] - self.rules.rumour.threshold, 0.0)
+        excess = max(self.floats["rumour"] - self.parameters.rumour.threshold, 0.0)
         force = panic.spread * spreaders + panic.per_rumour * excess + self.exogenous("contagion", minute)
         force *= 1.0 + panic.distrust_weight * (1.0 - self.floats["trust"])
         first = self.used["fright"]
@@ -273,7 +273,7 @@ class SlowLevels:
     # --- withdrawals ----------------------------------------------------------------------------------------------
 
     def pass_doors(self, minute: int, now: list[list[int]]) -> None:
-        rules = self.rules
+        rules = self.parameters
         gate, limits = rules.gateway, rules.limits
         asked = sum(want[0] + want[2] for want in now)
         self.ints["new_requests"] = asked
@@ -340,7 +340,7 @@ class SlowLevels:
         if not waiting:
             self.credit = self.floats["review_credit"] = 0.0
             return
-        credit = self.credit + self.rules.reviews_per_minute
+        credit = self.credit + self.parameters.reviews_per_minute
         able = left = min(int(credit), waiting)
         while left:
             oldest = min(rail.review[0].came for rail in self.rails if rail.review)
@@ -357,16 +357,16 @@ class SlowLevels:
     def pass_review(self, rail: SlowRail, minute: int, done: int, cents: int) -> None:
         rail.sums["cum_reviewed"] += done
         rail.sums["cum_reviewed_cents"] += cents
-        held = rail.part("holding", done * self.rules.held_share, done) if self.rules.held_share > 0 else 0
+        held = rail.part("holding", done * self.parameters.held_share, done) if self.parameters.held_share > 0 else 0
         held_cents = cents * held // done
         if held:
-            there = rail.release[minute + self.rules.hold_minutes]
+            there = rail.release[minute + self.parameters.hold_minutes]
             there[0], there[1] = there[0] + held, there[1] + held_cents
         self.ints["cum_held"] += held
         rail.enter_payout(minute, done - held, cents - held_cents)
 
     def count(self, minute: int) -> None:
-        promise = self.rules.promise_minutes
+        promise = self.parameters.promise_minutes
         late = waiting = held = again = 0
         for rail in self.rails:
             lots = [*rail.review, *rail.payout, *(Lot(came, 1, 0) for _, came in rail.unconfirmed)]
@@ -379,7 +379,7 @@ class SlowLevels:
             rail.sums["transit_cents"] = sum(rail.refill.values())
         free = 1.0 - self.exogenous("quiet_late", minute)
         self.ints["n_late"], self.ints["n_open"], self.ints["n_again"] = late, waiting + held, again
-        self.floats["level_late"] = late * self.rules.late_level_per_withdrawal * free
+        self.floats["level_late"] = late * self.parameters.late_level_per_withdrawal * free
 
 
 def error_share(loads: tuple[float, ...], errors: tuple[float, ...], load: float) -> float:

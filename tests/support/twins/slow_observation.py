@@ -52,9 +52,9 @@ def random_facts(rng: Random) -> Observation:
         complaints={"clock": "opening" if small.at_opening else "unanswered"},
         regulator={"after": rng.choice(["1 min", "3 min"]), "share": 0.5},
     )
-    outcome = simulate(demand, desk, small.rules, complain_from_opening=small.at_opening)
+    outcome = simulate(demand, desk, small.parameters, complain_from_opening=small.at_opening)
     return Observation(
-        Model(scenario, MarketPath(scenario, np.ones(48)), desk, small.rules), demand, outcome, Streams(1, 0)
+        Model(scenario, MarketPath(scenario, np.ones(48)), desk, small.parameters), demand, outcome, Streams(1, 0)
     )
 
 
