@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim.core.arrays import Ints
 from sim.core.clock import HOUR_MS, NEVER
 from sim.core.jit import inlined
-from sim.demand.durations import Laws, LawTable, drawn_ms
+from sim.demand.durations import Distributions, DistributionTable, drawn_ms
 from sim.drivers.policy import complaint_factor
 from sim.numerics.streams import Key, purpose_key, uniform
 from sim.scenario.schema.routes import path_of, queue_names, queues_of
@@ -29,17 +29,17 @@ LEG_COLUMNS = 3
 CATEGORY = np.dtype(
     [("priority", "i8"), ("complaint", "i8"), ("steps", "i8"), ("last", "i8"), ("task", "?")], align=True
 )
-"""Priority, law of the time to a complaint, first and last step, and whether it is a task."""
+"""Priority, distribution of the time to a complaint, first and last step, and whether it is a task."""
 STEP = np.dtype(
     [("key", "u8"), ("solved", "f8"), ("handle", "i8"), ("hold", "i8"), ("evidence", "?"),
      ("queues", "i8"), ("n_queues", "i8"), ("strays", "i8"), ("n_strays", "i8")], align=True,
 )  # fmt: skip
-"""Key of its name, share solved, two laws, whether it asks for proof, and the ranges of its rows of SHARE: its
+"""Key of its name, share solved, two distributions, whether it asks for proof, and the ranges of its rows of SHARE: its
 queues, and the wrong ones that misrouted tickets see before."""
 SHARE = np.dtype([("queue", "i8"), ("below", "f8")], align=True)
 """A queue and the uniform below which it is chosen, unless one before it is."""
 QUEUE = np.dtype([("patience", "i8"), ("target_ms", "i8")], align=True)
-"""Law of the patience; first-response target, NEVER without one."""
+"""Distribution of the patience; first-response target, NEVER without one."""
 
 _HANDLE, _SOLVED, _QUEUE, _EVIDENCE, _REPLY, _HOLD, _STRAY, _STRAY_QUEUE, _STRAY_HANDLE = (
     purpose_key(name)
@@ -48,7 +48,7 @@ _HANDLE, _SOLVED, _QUEUE, _EVIDENCE, _REPLY, _HOLD, _STRAY, _STRAY_QUEUE, _STRAY
 
 
 class Loops(NamedTuple):
-    """What may happen to a ticket of any category: shares (0 where it does not), laws, the queue of a question."""
+    """What may happen to a ticket of any category: shares (0 where it does not), durations, the queue of a question."""
 
     evidence_share: float
     reply: int
@@ -72,39 +72,39 @@ class Paths(NamedTuple):
     shares: Table
     queues: Table
     loops: Loops
-    laws: Laws
+    distributions: Distributions
     legs_most: int
 
 
 def paths_of(scenario: Scenario) -> Paths:
     """Return the ways that a scenario's tickets can go."""
-    laws, names = LawTable(), queue_names(scenario)
+    table, names = DistributionTable(), queue_names(scenario)
     categories: list[tuple[int, ...]] = []
     steps: list[tuple[Any, ...]] = []
     shares: list[tuple[int, float]] = []
     for category_name, category in scenario.categories.items():
         hazard = category.complaint_hazard_per_hour * complaint_factor(scenario, category_name)
-        complaint = laws.exponential(HOUR_MS / hazard) if hazard else laws.add(None)
+        complaint = table.exponential(HOUR_MS / hazard) if hazard else table.add(None)
         path = path_of(category)
         categories.append((category.priority, complaint, len(steps), len(steps) + len(path) - 1, category.task))
         for position, name in enumerate(path):
             step = category.steps[name]
             own = _choice(names, queues_of(step), shares)
             wrong = _choice(names, _wrong_queues(scenario, step) if position == 1 else {}, shares)
-            steps.append((purpose_key(f"step {name}"), step.solved or 0.0, laws.add(step.handle), laws.add(step.hold),
+            steps.append((purpose_key(f"step {name}"), step.solved or 0.0, table.add(step.handle), table.add(step.hold),
                           step.evidence, *own, *wrong))  # fmt: skip
     queues = []
     for name in names:
         queue = scenario.queues.get(name)
         target = None if queue is None else queue.target
-        queues.append((laws.add(queue.patience if queue else None), NEVER if target is None else target))
+        queues.append((table.add(queue.patience if queue else None), NEVER if target is None else target))
     return Paths(
         categories=np.array(categories, CATEGORY),
         steps=np.array(steps, STEP),
         shares=np.array(shares, SHARE),
         queues=np.array(queues, QUEUE),
-        loops=_loops(scenario, laws, names),
-        laws=laws.table(),
+        loops=_loops(scenario, table, names),
+        distributions=table.table(),
         legs_most=1 + 2 * max(len(path_of(category)) for category in scenario.categories.values()),
     )
 
@@ -126,21 +126,21 @@ def _wrong_queues(scenario: Scenario, step: Step) -> dict[str, float]:
     return {queue: 1 / len(wrong) for queue in wrong} if len(wrong) < len(among) else {}
 
 
-def _loops(scenario: Scenario, laws: LawTable, names: list[str]) -> Loops:
+def _loops(scenario: Scenario, table: DistributionTable, names: list[str]) -> Loops:
     evidence, misroute = scenario.evidence, scenario.misroute
     reopen, recontact, status = scenario.reopen, scenario.recontact, scenario.status_messages
     return Loops(
         evidence_share=evidence.share if evidence else 0.0,
-        reply=laws.add(evidence.reply if evidence else None),
+        reply=table.add(evidence.reply if evidence else None),
         first_part=evidence.first_part if evidence else 0.0,
         stray_share=misroute.share if misroute else 0.0,
-        stray_handle=laws.add(misroute.handle if misroute else None),
+        stray_handle=table.add(misroute.handle if misroute else None),
         reopen_share=reopen.share if reopen else 0.0,
-        reopen_after=laws.add(reopen.after if reopen else None),
+        reopen_after=table.add(reopen.after if reopen else None),
         recontact_share=recontact.share * (status.recontact if status else 1.0) if recontact else 0.0,
-        recontact_after=laws.add(recontact.after if recontact else None),
+        recontact_after=table.add(recontact.after if recontact else None),
         question_queue=names.index(recontact.queue) if recontact else 0,
-        question_handle=laws.add(recontact.handle if recontact else None),
+        question_handle=table.add(recontact.handle if recontact else None),
         regulator_share=scenario.regulator.share if scenario.regulator else 0.0,
     )
 
@@ -168,14 +168,14 @@ def reopened(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     """Write the leg of a reopened ticket: the step that had solved it, once more."""
     one = paths.steps[step]
     queue = _queue(paths, one.queues, one.n_queues, key ^ one.key, _QUEUE)
-    handle_ms = max(drawn_ms(paths.laws, one.handle, uniform(key ^ one.key, _HANDLE)), 1)
+    handle_ms = max(drawn_ms(paths.distributions, one.handle, uniform(key ^ one.key, _HANDLE)), 1)
     return _leg(legs, at, queue, handle_ms, 0)
 
 
 @inlined
 def question(paths: Paths, legs: Ints, at: int, key: Key) -> int:
     """Write the leg of a customer who asks again: one short answer."""
-    handle_ms = max(drawn_ms(paths.laws, paths.loops.question_handle, uniform(key, _HANDLE)), 1)
+    handle_ms = max(drawn_ms(paths.distributions, paths.loops.question_handle, uniform(key, _HANDLE)), 1)
     return _leg(legs, at, paths.loops.question_queue, handle_ms, 0)
 
 
@@ -185,16 +185,16 @@ def _work(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     one, loops = paths.steps[step], paths.loops
     own = key ^ one.key
     queue = _queue(paths, one.queues, one.n_queues, own, _QUEUE)
-    handle_ms = max(drawn_ms(paths.laws, one.handle, uniform(own, _HANDLE)), 1)
+    handle_ms = max(drawn_ms(paths.distributions, one.handle, uniform(own, _HANDLE)), 1)
     asks = one.evidence and uniform(own, _EVIDENCE) < loops.evidence_share
     holds = one.hold >= 0
     if not (asks or holds):
         return _leg(legs, at, queue, handle_ms, 0)
     pause_ms = 0
     if asks:
-        pause_ms += drawn_ms(paths.laws, loops.reply, uniform(own, _REPLY))
+        pause_ms += drawn_ms(paths.distributions, loops.reply, uniform(own, _REPLY))
     if holds:
-        pause_ms += drawn_ms(paths.laws, one.hold, uniform(own, _HOLD))
+        pause_ms += drawn_ms(paths.distributions, one.hold, uniform(own, _HOLD))
     first_ms = max(int(handle_ms * loops.first_part), 1)
     at = _leg(legs, at, queue, first_ms, pause_ms)
     return _leg(legs, at, queue, max(handle_ms - first_ms, 1), 0)
@@ -205,7 +205,7 @@ def _stray(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     """Write the leg of an escalated ticket that a wrong department sees first."""
     one = paths.steps[step]
     queue = _queue(paths, one.strays, one.n_strays, key, _STRAY_QUEUE)
-    handle_ms = max(drawn_ms(paths.laws, paths.loops.stray_handle, uniform(key, _STRAY_HANDLE)), 1)
+    handle_ms = max(drawn_ms(paths.distributions, paths.loops.stray_handle, uniform(key, _STRAY_HANDLE)), 1)
     return _leg(legs, at, queue, handle_ms, 0)
 
 

@@ -118,9 +118,9 @@ def _expect(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int) -> None:
     queue = paths.queues[legs[LEG_QUEUE, rows[LEGS_FROM, row]]]
     patience_ms = complaint_ms = NEVER
     if queue.patience >= 0:
-        patience_ms = drawn_ms(paths.laws, queue.patience, uniform(key, _PATIENCE))
+        patience_ms = drawn_ms(paths.distributions, queue.patience, uniform(key, _PATIENCE))
     if category.complaint >= 0 and rows[KIND, row] != CHASE:
-        complaint_ms = max(drawn_ms(paths.laws, category.complaint, uniform(key, _COMPLAINT)), 1)
+        complaint_ms = max(drawn_ms(paths.distributions, category.complaint, uniform(key, _COMPLAINT)), 1)
     rows[PRIORITY, row], rows[TARGET, row] = category.priority, queue.target_ms
     rows[PATIENCE, row], rows[COMPLAINT, row] = patience_ms, complaint_ms
 
@@ -150,7 +150,7 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
     key = mix(Key(own[KEY, parent]) ^ letter)
     _row(rows, own, n, key, kind, rows[CATEGORY, parent])
     own[LAST_STEP, n], own[GENERATION, n] = own[LAST_STEP, parent], own[GENERATION, parent] + 1
-    rows[PARENT, n], rows[AFTER, n] = parent, max(drawn_ms(paths.laws, after, uniform(key, _AFTER)), 1)
+    rows[PARENT, n], rows[AFTER, n] = parent, max(drawn_ms(paths.distributions, after, uniform(key, _AFTER)), 1)
     rows[CHASE_ROW if kind == CHASE else REOPEN_ROW, parent] = n
     return n + 1
 

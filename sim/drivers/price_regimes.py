@@ -75,7 +75,7 @@ def stationary(regimes: Regimes) -> Floats:
 def draw_path(regimes: Regimes, streams: Streams, *, history: int, hours: int) -> tuple[Floats, Ints]:
     """Return the log returns of ``history`` hours before the run and ``hours`` of it, and the regime of each.
 
-    The first regime comes from the stationary law.
+    The first regime comes from the stationary distribution.
     """
     ordinals = _FIRST_ORDINAL + np.arange(-history, hours)
     purposes = ("leave", "next", "return", "jumps", "jump")

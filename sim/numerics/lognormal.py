@@ -1,7 +1,7 @@
 """Amounts of withdrawals: lognormal, heavy-tailed, in whole cents.
 
 They are drawn by the hundred a minute, so most come from a table of quantiles joined by straight lines, which makes
-the mean 1e-6 too large; both ends of the law are drawn exactly.
+the mean 1e-6 too large; both ends of the distribution are drawn exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STEPS = 4096
 
 
 class Amounts(NamedTuple):
-    """A law of amounts in cents: its quantiles at i / STEPS (the last left out), ln of its median, and its sigma."""
+    """A distribution of amounts in cents: quantiles at i / STEPS (the last left out), ln of the median, and sigma."""
 
     quantiles: NDArray[np.float64]
     mu: float
@@ -28,7 +28,7 @@ class Amounts(NamedTuple):
 
 
 def amounts_of(*, mean_usd: float, cv: float) -> Amounts:
-    """Return the lognormal law of a mean in US dollars and a coefficient of variation."""
+    """Return the lognormal distribution of a mean in US dollars and a coefficient of variation."""
     sigma = math.sqrt(math.log1p(cv**2))
     mu = math.log(mean_usd * 100) - sigma**2 / 2
     ln = mu + sigma * ndtri(np.arange(STEPS) / STEPS)
@@ -48,21 +48,21 @@ def exceeding(limit_usd: float, *, mean: float, cv: float) -> tuple[float, float
 
 
 @inlined
-def amount(law, u):  # type: ignore[no-untyped-def]
+def amount(amounts, u):  # type: ignore[no-untyped-def]
     """Return the amount, in whole cents and at least 1, at the probability u in (0, 1)."""
     at = u * STEPS
     step = int(at)
     if 0 < step < STEPS - 1:
-        cents = law.quantiles[step] + (law.quantiles[step + 1] - law.quantiles[step]) * (at - step)
+        cents = amounts.quantiles[step] + (amounts.quantiles[step + 1] - amounts.quantiles[step]) * (at - step)
     else:
-        cents = math.exp(law.mu + law.sigma * normal_quantile(u))
+        cents = math.exp(amounts.mu + amounts.sigma * normal_quantile(u))
     return max(int(cents + 0.5), 1)
 
 
 @compiled
-def amounts_at(law: Amounts, u: NDArray[np.float64]) -> NDArray[np.int64]:
+def amounts_at(amounts: Amounts, u: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the amounts, in cents, at probabilities in (0, 1)."""
     out = np.empty(len(u), np.int64)
     for i in range(len(u)):
-        out[i] = amount(law, u[i])
+        out[i] = amount(amounts, u[i])
     return out

@@ -1,4 +1,4 @@
-"""The quantile of the normal law, as compiled code needs it by the million."""
+"""The quantile of the normal distribution, as compiled code needs it by the million."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from sim.scenario.faults import ScenarioFaults, closest, path_text, shown
 from sim.scenario.loading.files import read_chain
 from sim.scenario.loading.load import load, resolved
 from sim.scenario.loading.merge import merge
-from sim.scenario.reference.keys import ANY, Key, KeyPath, key_at, keys, laws
+from sim.scenario.reference.keys import ANY, Key, KeyPath, distributions, key_at, keys
 from sim.scenario.reference.provenance import Provenance, provenance_of
 from sim.scenario.schema.quantities import exact_duration_text
 
@@ -50,9 +50,9 @@ class Values:
 
 
 def overview() -> list[Pair]:
-    """Return every key of the schema, every key of a law, and every metric, with its meaning."""
+    """Return every key of the schema, every key of a distribution, and every metric, with its meaning."""
     lines = [(key.name, _meaning_and_unit(key)) for key in keys()]
-    lines += [(f"law {key.name}", _meaning_and_unit(key)) for key in laws()]
+    lines += [(f"distribution {key.name}", _meaning_and_unit(key)) for key in distributions()]
     return lines + [(f"metric {one.name}", f"{one.meaning} ({one.unit})") for one in METRICS]
 
 
@@ -60,11 +60,12 @@ def explain(text: str, values: Values) -> Explanation:
     """Return the entry of a key, with its value in a scenario, or of a metric.
 
     ``text`` is a key path (``categories.howto.share``, ``categories.*.share``), the last keys of one where they are
-    no other's, a law's key (``lognormal.cv``), or a metric. Raises ScenarioFaults for anything else.
+    no other's, a distribution's key (``lognormal.cv``), or a metric. Raises ScenarioFaults for anything else.
     """
-    if law := next((one for one in laws() if one.name == text), None):
+    if distribution := next((one for one in distributions() if one.name == text), None):
         return Explanation(
-            f"law {text}", (("meaning", law.meaning), ("unit", law.unit or "none"), ("must be", law.rule))
+            f"distribution {text}",
+            (("meaning", distribution.meaning), ("unit", distribution.unit or "none"), ("must be", distribution.rule)),
         )
     path = _path(text, values)
     if path is None:
@@ -153,9 +154,9 @@ def _table(key: Key, path: KeyPath, values: Values) -> Explanation:
 
 def _parameter(key: Key, rest: KeyPath, path: KeyPath, values: Values) -> Explanation:
     meaning, unit, rule = key.meaning, key.unit, key.rule
-    if key.is_law and rest:
-        laws_key = next(law for law in laws() if law.path[1] == rest[0])
-        meaning, unit, rule = f"{meaning}: {laws_key.meaning}", laws_key.unit, laws_key.rule
+    if key.is_distribution and rest:
+        inner = next(one for one in distributions() if one.path[1] == rest[0])
+        meaning, unit, rule = f"{meaning}: {inner.meaning}", inner.unit, inner.rule
     lines = [("meaning", meaning), ("unit", unit or "none"), ("must be", rule)]
     if default := key.shown_default():
         lines.append(("default", default))
@@ -257,7 +258,7 @@ def _is_there(path: KeyPath, values: Values) -> bool:
     for end, (name, pattern) in enumerate(zip(path, key.path, strict=False), 1):
         if pattern == ANY and name != ANY and _under(values.resolved, path[:end]) is None:
             return False
-    return not rest or key.is_law or _under(values.resolved, path) is not None
+    return not rest or key.is_distribution or _under(values.resolved, path) is not None
 
 
 def _names(values: Values) -> list[str]:
@@ -267,7 +268,7 @@ def _names(values: Values) -> list[str]:
     last = Counter(one[-1] for one in patterns)
     alone = [name for name, count in last.items() if count == 1]
     paths = [".".join(one) for one in [*patterns, *places]]
-    return list(dict.fromkeys([*alone, *paths, *(one.name for one in laws()), *(one.name for one in METRICS)]))
+    return list(dict.fromkeys([*alone, *paths, *(one.name for one in distributions()), *(one.name for one in METRICS)]))
 
 
 def _under(data: Any, path: Sequence[str]) -> Any:

@@ -51,7 +51,7 @@ def _network(
 
     A path is a fixed row of steps, so Markov routing is written by splitting: customers of one route, "station 0,
     then 1, then 0 and out", form a Poisson stream of their own, with the rate of the arrivals times the probability
-    of the route. The sum over all routes is the network's law exactly; each visit draws its own handling time.
+    of the route. The sum over all routes is the network's distribution exactly; each visit draws its own handling time.
     """
     q = theory.jackson_open(external_rates=external, routing=routing, service_rates=services, servers=agents)
     known: dict[str, tuple[str, float, Callable[[Observation], float]]] = {}

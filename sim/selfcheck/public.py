@@ -83,18 +83,18 @@ def _open_for() -> Iterator[Check]:
     p, hours, name = 0.1, 48.0, "complaint-hazard-calibration"
     exp = theory.complaint_hazard_exponential(p=p, mean_time=hours)
     fix = theory.complaint_hazard_deterministic(p=p, time=hours)
-    for hazard, law, times, expected, key in (
+    for hazard, duration, times, expected, key in (
         (exp, exponential, 1, theory.complaint_probability_exponential(hazard=exp, mean_time=hours), ""),
         (exp, exponential, 2, theory.complaint_probability_exponential(hazard=exp, mean_time=2 * hours), "exp"),
         (fix, deterministic, 1, theory.complaint_probability_deterministic(hazard=fix, time=hours), ""),
         (fix, deterministic, 2, theory.complaint_probability_deterministic(hazard=fix, time=2 * hours), "det"),
     ):
-        longest = "T" if law is deterministic else "ET"
+        longest = "T" if duration is deterministic else "ET"
         oracle = f"{name}:P_if_{longest}_doubles_{key}" if key else ""
         yield Check(
-            name=f"complaint-hazard-{law.__name__}-{times}",
+            name=f"complaint-hazard-{duration.__name__}-{times}",
             scenario=_OPEN.format(
-                days=12 if law is deterministic else 80, hazard=repr(hazard), handle=law(times * hours)
+                days=12 if duration is deterministic else 80, hazard=repr(hazard), handle=duration(times * hours)
             ),
             quantities=(
                 Compared(f"share public if open for {times * hours:g} h", expected, measure.share_public, oracle),

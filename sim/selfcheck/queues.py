@@ -33,7 +33,7 @@ agents = {agents}
 
 
 def exponential(mean_hours: float) -> str:
-    """Return the exponential law as a scenario writes it."""
+    """Return the exponential distribution as a scenario writes it."""
     return f'{{ law = "exponential", mean = "{mean_hours:.9f} h" }}'
 
 
@@ -43,7 +43,7 @@ def deterministic(hours: float) -> str:
 
 
 def lognormal(mean_hours: float, cv: float) -> str:
-    """Return the lognormal law as a scenario writes it."""
+    """Return the lognormal distribution as a scenario writes it."""
     return f'{{ law = "lognormal", mean = "{mean_hours:.9f} h", cv = {cv} }}'
 
 
@@ -75,12 +75,12 @@ def checks() -> Iterator[Check]:
     yield _erlang_c("erlangC-3", rate=100.0, service=6.0, agents=20, target=1 / 60, run=(18, 1), rare=("Wq",))
     yield _erlang_a("1", rate=48.0, service=2.0, leaving=1.0, agents=20, target=0.25, days=20)
     yield _erlang_a("2", rate=200.0, service=10.0, leaving=5.0, agents=22, target=1 / 180, days=9)
-    for name, patience, law, days in (
+    for name, patience, distribution, days in (
         ("mmnG-exp", theory.exponential_patience(mean=1 / 12), exponential(1 / 12), 7),
         ("mmnG-det", theory.deterministic_patience(value=1 / 12), deterministic(1 / 12), 8),
         ("mmnG-lognormal", theory.lognormal_patience(mean=1 / 12, cv=1.5), lognormal(1 / 12, 1.5), 7),
     ):
-        yield _mmn_g(name, patience, law, days)
+        yield _mmn_g(name, patience, distribution, days)
     yield from _mg1()
     yield _cobham("cobham-mmc-np-1", (1.0, 2.0, 3.0), service=4.0, agents=2, run=(220, 2))
     yield _cobham("cobham-mmc-np-2", (10.0, 20.0, 25.0), service=6.0, agents=10, run=(18, 2), rare=("Wq.2",))
@@ -180,12 +180,12 @@ def _impatient(q: theory.ImpatientQueue, target: float, oracle: str) -> Iterator
         yield Compared(name, expected, of, known and known + key)
 
 
-def _mmn_g(name: str, patience: theory.Patience, law: str, days: int) -> Check:
+def _mmn_g(name: str, patience: theory.Patience, distribution: str, days: int) -> Check:
     q = theory.mmn_g(arrival_rate=100, service_rate=6, servers=16, patience=patience, target=1 / 60)
     return Check(
         name=name,
         scenario=station(
-            title="M/M/16+G", rate=100, handle=exponential(1 / 6), agents=16, days=days, patience=law
+            title="M/M/16+G", rate=100, handle=exponential(1 / 6), agents=16, days=days, patience=distribution
         ),
         quantities=tuple(_impatient(q, 1 / 60, "" if name == "mmnG-lognormal" else name)),
         source=BACCELLI,
@@ -199,10 +199,10 @@ def _mg1() -> Iterator[Check]:
         ("md1", 4.0, 1 / 6, 0.0, 80),
     ):
         q = theory.mg1(arrival_rate=rate, mean_service=mean, cv=cv)
-        law = lognormal(mean, cv) if cv else deterministic(mean)
+        handle = lognormal(mean, cv) if cv else deterministic(mean)
         yield Check(
             name=name,
-            scenario=station(title="M/G/1", rate=rate, handle=law, agents=1, days=days, warmup=2),
+            scenario=station(title="M/G/1", rate=rate, handle=handle, agents=1, days=days, warmup=2),
             quantities=(Compared("mean wait, h", q.mean_wait, measure.mean_wait, f"{name}:Wq"),),
             source=POLLACZEK,
         )

@@ -55,7 +55,7 @@ def erlang_a(*, arrival_rate: float, service_rate: float, abandon_rate: float, s
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """A law of patience: P(patience > x), its integral from 0 to x, and where its survival jumps, if it does."""
+    """A distribution of patience: P(patience > x), its integral from 0 to x, and where its survival jumps, if any."""
 
     survival: Callable[[float], float]
     integral: Callable[[float], float]

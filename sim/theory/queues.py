@@ -26,7 +26,7 @@ class StationaryQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class ErlangC(StationaryQueue):
-    """M/M/c: the means, the probability of a wait, and the law of the wait."""
+    """M/M/c: the means, the probability of a wait, and the distribution of the wait."""
 
     p_wait: float
     service_rate: float
@@ -87,7 +87,7 @@ def erlang_c(*, arrival_rate: float, service_rate: float, servers: int) -> Erlan
 def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> StationaryQueue:
     """Return M/G/1 by Pollaczek and Khinchine: Wq = lambda E[S^2] / (2 (1 - rho)), E[S^2] = m^2 (1 + cv^2).
 
-    ``cv`` is the coefficient of variation of the service time: 0 deterministic, 1 exponential or any other law.
+    ``cv`` is the coefficient of variation of the service time: 0 deterministic, 1 exponential or any other.
     Source: Pollaczek 1930, Khinchine 1932.
     """
     rho = stable(arrival_rate, 1 / mean_service, 1)

@@ -23,7 +23,7 @@ from sim.metrics.registry import METRICS, metric_of
 from sim.metrics.ticket_table import ticket_table
 from sim.scenario import load
 from sim.scenario.loading import catalogue
-from sim.scenario.reference.keys import Key, key_at, keys, laws
+from sim.scenario.reference.keys import Key, distributions, key_at, keys
 from sim.studies import checklist
 from sim.studies.checklist import NAMES, PARTS, STATES, Bound, Change, Fact, changes, read, rows, summary
 from tests.catalogue import moves as moving
@@ -241,7 +241,7 @@ def test_no_key_is_called_pending_that_is_shown_at_work() -> None:
         assert any(name == prefix or name.startswith(f"{prefix}.") for name in names), f"{prefix} is pending no more"
 
 
-def test_every_key_of_every_law_moves_something() -> None:
+def test_every_key_of_every_distribution_moves_something() -> None:
     world = load(WORLD).model_dump(mode="json")
     done = set()
     for change in CHANGES:
@@ -249,14 +249,14 @@ def test_every_key_of_every_law_moves_something() -> None:
         found = key_at(path)
         assert found is not None
         key, rest = found
-        if key.is_law and rest:
-            law = world
+        if key.is_distribution and rest:
+            value = world
             for name in path[: len(key.path)]:
-                law = law[int(name)] if isinstance(law, list) else law[name]
-            done.add(f"{law['law']}.{rest[0]}")
-        elif key.is_law:
+                value = value[int(name)] if isinstance(value, list) else value[name]
+            done.add(f"{value['law']}.{rest[0]}")
+        elif key.is_distribution:
             done |= {f"{change.to['law']}.{name}" for name in change.to if name != "law"}
-    assert {law.name for law in laws()} - done == set()
+    assert {one.name for one in distributions()} - done == set()
 
 
 # --- who reads what -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What tickets go through, in law: the shares of their ways, and the laws of their times."""
+"""What tickets go through, in distribution: the shares of their ways, and the distributions of their times."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_patience_and_target_are_those_of_the_first_queue() -> None:
 
 
 def distance(sample: np.ndarray, distribution: Any) -> float:
-    """Return Kolmogorov's distance of a sample from a law, in units in which 1.95 is exceeded once in a thousand."""
+    """Return Kolmogorov's distance of a sample from a distribution; 1.95 is exceeded once in a thousand samples."""
     p = distribution(np.sort(sample))
     steps = np.arange(len(p) + 1) / len(p)
     return float(np.maximum(p - steps[:-1], steps[1:] - p).max() * np.sqrt(len(p)))
@@ -140,25 +140,25 @@ def exponential(hours: float) -> Any:
     return lambda ms: -np.expm1(-ms / (hours * HOUR_MS))
 
 
-def test_every_duration_follows_its_law_and_every_flag_its_share() -> None:
-    """Each time with a mean of its own, so that no two laws can be mistaken for each other."""
+def test_every_duration_follows_its_distribution_and_every_flag_its_share() -> None:
+    """Each time with a mean of its own, so that no two distributions can be mistaken for each other."""
 
-    def law(hours: float) -> dict[str, Any]:
+    def of_mean(hours: float) -> dict[str, Any]:
         return {"law": "exponential", "mean": f"{hours} h"}
 
     steps = {
-        "front": {"queue": "inbox", "handle": law(1), "solved": 0.6},
-        "dept": {"queue": "finance", "handle": law(2), "solved": 0.5, "evidence": True},
-        "boss": {"queue": "boss", "handle": law(3), "hold": law(40)},
+        "front": {"queue": "inbox", "handle": of_mean(1), "solved": 0.6},
+        "dept": {"queue": "finance", "handle": of_mean(2), "solved": 0.5, "evidence": True},
+        "boss": {"queue": "boss", "handle": of_mean(3), "hold": of_mean(40)},
     }
     scenario = climbing(
         days=150,
         categories={"payout": {"arrivals_per_hour": 10.0, "steps": steps, "complaint_hazard_per_hour": 1 / 7}},
-        evidence={"share": 0.4, "reply": law(30), "first_part": 0.0},
-        misroute={"share": 0.3, "among": ["finance", "security"], "handle": law(4)},
-        reopen={"share": 0.3, "after": law(50)},
-        recontact={"share": 0.2, "after": law(60), "queue": "security", "handle": law(5)},
-        queues={"inbox": {"patience": law(6)}, "security": {}},
+        evidence={"share": 0.4, "reply": of_mean(30), "first_part": 0.0},
+        misroute={"share": 0.3, "among": ["finance", "security"], "handle": of_mean(4)},
+        reopen={"share": 0.3, "after": of_mean(50)},
+        recontact={"share": 0.2, "after": of_mean(60), "queue": "security", "handle": of_mean(5)},
+        queues={"inbox": {"patience": of_mean(6)}, "security": {}},
         regulator={"after": "1 d", "share": 0.15},
     )
     d = drawn(scenario)

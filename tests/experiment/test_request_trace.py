@@ -175,7 +175,7 @@ def test_an_estimate_by_hand() -> None:
 def test_values_that_do_not_exist_are_left_out_and_counted() -> None:
     some = estimate("drain_days.x", [None, 4.0, None, 6.0])
     assert (some.mean, some.replications, some.undefined, some.total) == (5.0, 2, 2, 4)
-    assert "2 of 4 replications have none" in str(some)
+    assert "no value in 2 of 4 replications" in str(some)
     none = estimate("drain_days", [None, None])
     assert none == Estimate("days", None, None, None, None, None, 0, 2)
     assert str(none) == "no value"

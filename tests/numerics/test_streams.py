@@ -1,4 +1,4 @@
-"""Counter-based uniforms, alone and as the draws use them, and the laws of durations made from them."""
+"""Counter-based uniforms, alone and as the draws use them, and the distributions of durations made from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sim.numerics import normal
 from sim.numerics.normal import normal_quantile
 from sim.numerics.streams import DAY_STRIDE, Streams, mix, unit
 from sim.scenario import ScenarioFaults
-from sim.scenario.schema.durations import Empirical, Law, Lognormal, Mixture
+from sim.scenario.schema.durations import Distribution, Empirical, Lognormal, Mixture
 from tests.support.stories import category, drawn, story
 
 GRID = (np.arange(400_000) + 0.5) / 400_000
@@ -32,8 +32,8 @@ print(hashlib.sha256(u.tobytes()).hexdigest())
 """
 
 
-def law(name: str, **parameters: object) -> Law:
-    return TypeAdapter(Law).validate_python({"law": name, **parameters})
+def distribution(name: str, **parameters: object) -> Distribution:
+    return TypeAdapter(Distribution).validate_python({"law": name, **parameters})
 
 
 def uniforms(n: int = 200_000, purpose: str = "time", **where: int) -> np.ndarray:
@@ -73,7 +73,7 @@ def independent(a: np.ndarray, b: np.ndarray, cells: int = 24) -> bool:
 
 
 def test_known_answers() -> None:
-    """Pinned, so that no release changes the numbers of a seed in silence; the laws below say that they are sound."""
+    """Pinned, so that no release changes the numbers of a seed in silence; the tests below say that they are sound."""
     u = Streams(1, 0).uniforms("howto", "time", np.array([0, 1, 2, DAY_STRIDE]))
     assert u.tolist() == KNOWN
 
@@ -174,13 +174,13 @@ def test_another_process_with_another_hash_seed_draws_the_same_bits(hash_seed: s
 
 def test_a_ticket_and_its_children_are_independent() -> None:
     """By the ranks of what is drawn for them: parent and child, and two children of one parent."""
-    law_ = {"law": "exponential", "mean": "5 h"}
+    exponential = {"law": "exponential", "mean": "5 h"}
     d = drawn(
         story(
             days=60,
-            categories={"a": category(20.0, handle=law_, complaint_hazard_per_hour=0.1)},
-            recontact={"share": 0.6, "after": law_, "queue": "inbox", "handle": law_},
-            reopen={"share": 0.6, "after": law_},
+            categories={"a": category(20.0, handle=exponential, complaint_hazard_per_hour=0.1)},
+            recontact={"share": 0.6, "after": exponential, "queue": "inbox", "handle": exponential},
+            reopen={"share": 0.6, "after": exponential},
         )
     )
 
@@ -203,28 +203,30 @@ def test_a_ticket_and_its_children_are_independent() -> None:
     assert independent(*complaints)
 
 
-# --- laws ---------------------------------------------------------------------------------------------------------
+# --- distributions ------------------------------------------------------------------------------------------------
 
 M = MINUTE_MS
 PARTS = [
     {"weight": 3.0, "of": {"law": "exponential", "mean": "10 min"}},
     {"weight": 1.0, "of": {"law": "deterministic", "value": "60 min"}},
 ]
-LAWS = [
-    (law("exponential", mean="12 min"), 12, 1.0, {0.5: 12 * np.log(2), 0.9: 12 * np.log(10)}),
-    (law("lognormal", mean="12 min", cv=1.0), 12, 1.0, {0.5: 12 / np.sqrt(2)}),
-    (law("lognormal", mean="10 min", p90="20 min"), 10, None, {0.9: 20}),
-    (law("lognormal", mean="10 min", p90="22 min"), 10, None, {0.9: 22}),
-    (law("gamma", mean="12 min", cv=0.5), 12, 0.5, {}),
-    (law("gamma", mean="12 min", cv=1.0), 12, 1.0, {0.5: 12 * np.log(2)}),
-    (law("deterministic", value="12 min"), 12, 0.0, {0.1: 12}),
-    (law("empirical", quantiles=["0 min", "10 min", "40 min"]), 15, None, {0.25: 5, 0.5: 10, 0.75: 25}),
-    (law("mixture", parts=PARTS), 22.5, None, {0.375: 10 * np.log(2), 0.9: 60}),
+DISTRIBUTIONS = [
+    (distribution("exponential", mean="12 min"), 12, 1.0, {0.5: 12 * np.log(2), 0.9: 12 * np.log(10)}),
+    (distribution("lognormal", mean="12 min", cv=1.0), 12, 1.0, {0.5: 12 / np.sqrt(2)}),
+    (distribution("lognormal", mean="10 min", p90="20 min"), 10, None, {0.9: 20}),
+    (distribution("lognormal", mean="10 min", p90="22 min"), 10, None, {0.9: 22}),
+    (distribution("gamma", mean="12 min", cv=0.5), 12, 0.5, {}),
+    (distribution("gamma", mean="12 min", cv=1.0), 12, 1.0, {0.5: 12 * np.log(2)}),
+    (distribution("deterministic", value="12 min"), 12, 0.0, {0.1: 12}),
+    (distribution("empirical", quantiles=["0 min", "10 min", "40 min"]), 15, None, {0.25: 5, 0.5: 10, 0.75: 25}),
+    (distribution("mixture", parts=PARTS), 22.5, None, {0.375: 10 * np.log(2), 0.9: 60}),
 ]
 
 
-@pytest.mark.parametrize(("one", "mean", "cv", "quantiles"), LAWS, ids=lambda x: getattr(x, "law", ""))
-def test_a_law_has_its_mean_its_cv_and_its_quantiles(one: Law, mean: float, cv: float | None, quantiles: dict) -> None:
+@pytest.mark.parametrize(("one", "mean", "cv", "quantiles"), DISTRIBUTIONS, ids=lambda x: getattr(x, "law", ""))
+def test_a_exponentialhas_its_mean_its_cv_and_its_quantiles(
+    one: Distribution, mean: float, cv: float | None, quantiles: dict
+) -> None:
     times = draw_ms(one, GRID)
     assert mean_ms(one) == pytest.approx(mean * M, rel=1e-12)
     assert times.mean() == pytest.approx(mean * M, rel=2e-3)
@@ -234,8 +236,8 @@ def test_a_law_has_its_mean_its_cv_and_its_quantiles(one: Law, mean: float, cv: 
         assert draw_ms(one, np.array([p]))[0] == pytest.approx(value * M, abs=1)
 
 
-@pytest.mark.parametrize("one", [each[0] for each in LAWS], ids=lambda x: x.law)
-def test_a_draw_is_the_inverse_so_it_is_whole_and_rises_with_its_uniform(one: Law) -> None:
+@pytest.mark.parametrize("one", [each[0] for each in DISTRIBUTIONS], ids=lambda x: x.law)
+def test_a_draw_is_the_inverse_so_it_is_whole_and_rises_with_its_uniform(one: Distribution) -> None:
     times = draw_ms(one, np.sort(uniforms(20_000)))
     assert times.dtype == np.int64
     assert times.min() >= 1
@@ -246,7 +248,7 @@ def test_a_draw_is_the_inverse_so_it_is_whole_and_rises_with_its_uniform(one: La
     assert (ends < 2**62).all()
 
 
-def by_scipy(one: Law, u: np.ndarray) -> np.ndarray:
+def by_scipy(one: Distribution, u: np.ndarray) -> np.ndarray:
     """The slow twin: quantiles with numpy and scipy alone."""
     if isinstance(one, Lognormal):
         s = sigma_of(one)
@@ -265,8 +267,8 @@ def by_scipy(one: Law, u: np.ndarray) -> np.ndarray:
     return -one.mean * np.log1p(-u) if one.law == "exponential" else np.full(len(u), float(one.value))
 
 
-@pytest.mark.parametrize("one", [each[0] for each in LAWS], ids=lambda x: x.law)
-def test_quantiles_agree_with_scipy_to_rounding(one: Law) -> None:
+@pytest.mark.parametrize("one", [each[0] for each in DISTRIBUTIONS], ids=lambda x: x.law)
+def test_quantiles_agree_with_scipy_to_rounding(one: Distribution) -> None:
     u = np.concatenate([uniforms(100_000), [2.0**-53, 3 * 2.0**-53, 0.25, 0.5, 1 - 3 * 2.0**-53, 1 - 2.0**-53]])
     np.testing.assert_allclose(quantiles(one, u), by_scipy(one, u), rtol=1e-13, atol=1e-9)  # ms
 
@@ -287,8 +289,8 @@ def test_the_coefficients_of_the_normal_quantile_have_their_published_sums() -> 
         assert sum(one / 10 ** np.floor(np.log10(one)) for one in both) == pytest.approx(expected, rel=1e-15)
 
 
-def test_lognormal_times_are_quantiles_of_their_law() -> None:
-    one = law("lognormal", mean="1500 ms", cv=float(np.sqrt(np.expm1(0.64))))
+def test_lognormal_times_are_quantiles_of_their_distribution() -> None:
+    one = distribution("lognormal", mean="1500 ms", cv=float(np.sqrt(np.expm1(0.64))))
     np.testing.assert_allclose(quantiles(one, GRID), 1500 * np.exp(0.8 * ndtri(GRID) - 0.32), rtol=1e-13)
 
 
@@ -296,7 +298,7 @@ def test_a_lognormal_by_its_p90_takes_the_ordinary_one_of_two_solutions() -> Non
     """mean 10, p90 20: s = z - (z^2 - 2 ln 2)^(1/2), and the other root would put the median near 0."""
     z = 1.2815515655446004
     smaller = z - np.sqrt(z * z - 2 * np.log(2.0))
-    median = draw_ms(law("lognormal", mean="10 min", p90="20 min"), np.array([0.5]))[0]
+    median = draw_ms(distribution("lognormal", mean="10 min", p90="20 min"), np.array([0.5]))[0]
     assert median == pytest.approx(10 * M * np.exp(-(smaller**2) / 2), abs=1)
 
 
@@ -311,13 +313,13 @@ def test_a_p90_below_the_mean_is_met_or_refused() -> None:
 
 
 def test_work_lasts_a_millisecond_at_least_and_a_pause_may_be_nothing() -> None:
-    nothing = law("deterministic", value="0 min")
+    nothing = distribution("deterministic", value="0 min")
     assert draw_ms(nothing, GRID[:2]).tolist() == [1, 1]
     assert draw_ms(nothing, GRID[:2], least_ms=0).tolist() == [0, 0]
 
 
 def test_the_parts_of_a_mixture_come_by_weight_and_each_with_a_uniform_of_its_own() -> None:
-    times = draw_ms(law("mixture", parts=PARTS), GRID)
+    times = draw_ms(distribution("mixture", parts=PARTS), GRID)
     assert (times == 60 * M).mean() == pytest.approx(0.25, abs=1e-5)
     others = times[times != 60 * M]
     assert others.mean() == pytest.approx(10 * M, rel=1e-3)

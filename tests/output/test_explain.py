@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim.metrics.registry import METRICS
 from sim.output.explain import Explanation, explain, metrics_moved, overview, values_of
 from sim.scenario.faults import ScenarioFaults
-from sim.scenario.reference.keys import ANY, Key, key_at, keys, laws
+from sim.scenario.reference.keys import ANY, Key, distributions, key_at, keys
 from sim.scenario.reference.provenance import KINDS
 from tests.support.cli_runs import withstand
 
@@ -40,7 +40,7 @@ def fault(text: str) -> str:
 # --- every key ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", [*keys(), *laws()], ids=lambda key: key.name)
+@pytest.mark.parametrize("key", [*keys(), *distributions()], ids=lambda key: key.name)
 def test_every_key_has_a_meaning_and_every_number_a_unit(key: Key) -> None:
     assert len(key.meaning.split()) > 2, f"{key.name}: its Field says no more than {key.meaning!r}"
     if key.is_number and not key.is_table:
@@ -69,11 +69,11 @@ def test_every_number_of_the_baseline_says_where_it_comes_from() -> None:
             assert ".." in told["range"]
 
 
-def test_the_overview_has_a_line_for_every_key_law_and_metric() -> None:
+def test_the_overview_has_a_line_for_every_key_distribution_and_metric() -> None:
     told = dict(overview())
-    assert len(told) == len(keys()) + len(laws()) + len(METRICS)
+    assert len(told) == len(keys()) + len(distributions()) + len(METRICS)
     assert told["withdrawals.payouts_per_minute"].startswith("withdrawals that the pipeline can pay in a minute")
-    assert told["law lognormal.cv"].startswith("coefficient of variation")
+    assert told["distribution lognormal.cv"].startswith("coefficient of variation")
     assert "(tickets)" in told["metric backlog_peak"]
     assert all(told.values())
 
@@ -94,7 +94,7 @@ def test_a_parameter_reads() -> None:
     assert told["moves"].startswith("withdrawals_late_peak")
 
 
-def test_durations_and_laws_read_in_their_units() -> None:
+def test_durations_and_distributions_read_in_their_units() -> None:
     told = lines("evidence.reply")
     assert told["unit"] == "duration"
     assert told["range"] == "2 h..1 d, 0.8..2.5"
@@ -105,9 +105,9 @@ def test_durations_and_laws_read_in_their_units() -> None:
     assert lines("evidence.reply.cv")["unit"].startswith("ratio")
 
 
-def test_the_key_of_a_law_reads() -> None:
+def test_the_key_of_a_distribution_reads() -> None:
     told = told_of("lognormal.p90")
-    assert told.heading == "law lognormal.p90"
+    assert told.heading == "distribution lognormal.p90"
     assert dict(told.lines)["meaning"] == "90 % quantile"
     assert "did you mean lognormal.p90?" in fault("lognormal.p9")
 

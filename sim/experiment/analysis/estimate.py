@@ -39,7 +39,7 @@ class Estimate:
             text = f"{quantiles_text(self.p05, self.p50, self.p95)} {self.unit}"
         else:
             text = f"{significant(self.mean, self.half_width, plus_minus=True)} {self.unit}"
-        return text if not self.undefined else f"{text} ({self.undefined} of {self.total} replications have none)"
+        return text if not self.undefined else f"{text} (no value in {self.undefined} of {self.total} replications)"
 
     @property
     def total(self) -> int:

@@ -1,7 +1,7 @@
 """Layers merged over each other, and the file that set each key.
 
 - Tables merge key by key; everything else, lists included, is replaced. A table whose ``law`` changes is replaced
-  as a whole, since the keys of the old law mean nothing to the new one.
+  as a whole, since the keys of the old distribution mean nothing to the new one.
 - ``remove = ["categories.vip"]`` at the top of a file takes inherited keys away before the file's own are laid over.
 - ``[expect]`` belongs to the file it stands in: another scenario has other outcomes, so it is not inherited.
 - ``--set key.path=value`` is the last layer. It replaces what stands at its path, as a whole; elements of lists are

@@ -52,8 +52,8 @@ class Key:
         return ".".join(self.path)
 
     @property
-    def is_law(self) -> bool:
-        """Whether a law of durations stands here."""
+    def is_distribution(self) -> bool:
+        """Whether a distribution of durations stands here."""
         return self.shape.switch == _LAW
 
     @property
@@ -82,7 +82,7 @@ class Key:
                 return unit
             if "UTC" in str(getattr(mark, "rule", "")):
                 return "UTC"
-        if self.is_law:
+        if self.is_distribution:
             return "duration"
         return self._named_unit() if self.is_number else ""
 
@@ -97,7 +97,7 @@ class Key:
 
     @property
     def is_number(self) -> bool:
-        """Whether a number stands here, or a list or table of numbers; durations, dates and laws are none."""
+        """Whether a number stands here, or a list or table of numbers; durations, dates and distributions are none."""
         shapes = [self.shape, *self.shape.members]
         shapes += [inner for one in shapes if (inner := one.child(ANY)) is not None and one.fields is None]
         plain = [one for one in shapes if not any(isinstance(mark, Lasting) for mark in one.marks)]
@@ -106,9 +106,9 @@ class Key:
     @property
     def rule(self) -> str:
         """What may stand here, in words."""
-        if self.is_law:
-            laws = [tag for member in self.shape.members for tag in tags(member, _LAW)]
-            return f"a table with law = {', '.join(laws[:-1])} or {laws[-1]}"
+        if self.is_distribution:
+            known = [tag for member in self.shape.members for tag in tags(member, _LAW)]
+            return f"a table with law = {', '.join(known[:-1])} or {known[-1]}"
         return self.shape.rule
 
     def shown_default(self) -> str:
@@ -127,10 +127,10 @@ def keys() -> tuple[Key, ...]:
 
 
 @cache
-def laws() -> tuple[Key, ...]:
-    """Return the keys of each law of durations, with the law's name for a path: ``lognormal.cv``."""
-    law = next(key for key in keys() if key.is_law)
-    members = {tag: member for member in law.shape.members for tag in tags(member, _LAW)}
+def distributions() -> tuple[Key, ...]:
+    """Return the keys of each distribution of durations, with the distribution's name for a path: ``lognormal.cv``."""
+    parent = next(key for key in keys() if key.is_distribution)
+    members = {tag: member for member in parent.shape.members for tag in tags(member, _LAW)}
     return tuple(
         key
         for name, member in members.items()
@@ -142,7 +142,8 @@ def laws() -> tuple[Key, ...]:
 def key_at(path: Sequence[str]) -> tuple[Key, KeyPath] | None:
     """Return the key of the schema that a path lies at or below, and the rest of the path; None if there is none.
 
-    Only what has no keys of its own (a law, a list, a table of numbers) has a rest. A path's names may be ``*``.
+    Only what has no keys of its own (a distribution, a list, a table of numbers) has a rest. A name
+    in a path may be ``*``.
     """
     for end in range(len(path), 0, -1):
         for key in _of_length(end):
@@ -165,8 +166,8 @@ def _first(units: Sequence[tuple[str, str]], about: str) -> str:
 def _may_lie_below(key: Key, rest: KeyPath) -> bool:
     if key.is_table:
         return False
-    if key.is_law:
-        return any(law.path[1] == rest[0] for law in laws()) or rest == (_LAW,)
+    if key.is_distribution:
+        return any(one.path[1] == rest[0] for one in distributions()) or rest == (_LAW,)
     kinds = [get_origin(one.kind) for one in (key.shape, *key.shape.members)]
     return len(rest) == 1 and any(kind in (dict, list) for kind in kinds)
 
@@ -178,7 +179,7 @@ def _walk(key: Key) -> Iterator[Key]:
 
 
 def _inner(key: Key) -> Iterator[Key]:
-    """Yield the keys that stand directly below one; none below a law, or below a list or table of plain values."""
+    """Yield the keys that stand directly below one; none below a distribution or plain values."""
     shape = key.shape
     if shape.fields is not None:
         for name, field in shape.fields.items():

@@ -1,4 +1,4 @@
-"""The rules of the desk: names that must exist, shares that must sum to 1, valid distribution laws."""
+"""The rules of the desk: names that must exist, shares that must sum to 1, valid distributions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import exp
 
 from sim.scenario.faults import Fault
 from sim.scenario.rules.feedback import public_faults, withdrawal_faults
-from sim.scenario.schema.durations import Law, Lognormal, Mixture
+from sim.scenario.schema.durations import Distribution, Lognormal, Mixture
 from sim.scenario.schema.routes import path_of, queue_names, served_by
 from sim.scenario.schema.scenario import Queue, Scenario, Step
 
@@ -21,7 +21,7 @@ def desk_faults(scenario: Scenario) -> list[Fault]:
         *_queue_faults(scenario),
         *_team_faults(scenario),
         *_other_faults(scenario),
-        *_law_faults(scenario),
+        *_distribution_faults(scenario),
     ]
 
 
@@ -149,9 +149,9 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
         yield "reopen.share", scenario.reopen.share, "must be below 1, or no ticket ever ends"
 
 
-def _law_faults(scenario: Scenario) -> Iterator[Fault]:
-    for path, law in laws_of(scenario):
-        for at, one in _simple(path, law):
+def _distribution_faults(scenario: Scenario) -> Iterator[Fault]:
+    for path, distribution in distributions_of(scenario):
+        for at, one in _simple(path, distribution):
             if isinstance(one, Lognormal):
                 yield from _lognormal_faults(at, one)
             quantiles = getattr(one, "quantiles", [])
@@ -159,25 +159,25 @@ def _law_faults(scenario: Scenario) -> Iterator[Fault]:
                 yield f"{at}.quantiles", "a falling quantile", "must be in ascending order"
 
 
-def _simple(path: str, law: Law) -> list[tuple[str, Law]]:
-    """Return a law with its key path, or the laws that a mixture is made of."""
-    if isinstance(law, Mixture):
-        return [(f"{path}.parts.{i}.of", part.of) for i, part in enumerate(law.parts)]
-    return [(path, law)]
+def _simple(path: str, distribution: Distribution) -> list[tuple[str, Distribution]]:
+    """Return a distribution with its key path, or the distributions that a mixture is made of."""
+    if isinstance(distribution, Mixture):
+        return [(f"{path}.parts.{i}.of", part.of) for i, part in enumerate(distribution.parts)]
+    return [(path, distribution)]
 
 
-def _lognormal_faults(at: str, law: Lognormal) -> Iterator[Fault]:
-    if (law.cv is None) == (law.p90 is None):
-        yield at, "neither" if law.cv is None else "both", "must give exactly one of cv and p90"
-    elif law.p90 is not None and law.p90 < law.mean:
-        yield f"{at}.p90", f"{law.p90} ms", "must not be below the mean"
-    elif law.p90 is not None and law.p90 > law.mean * _P90_PER_MEAN_MAX:
-        rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the maximum of a lognormal law"
-        yield f"{at}.p90", f"{law.p90} ms", rule
+def _lognormal_faults(at: str, distribution: Lognormal) -> Iterator[Fault]:
+    if (distribution.cv is None) == (distribution.p90 is None):
+        yield at, "neither" if distribution.cv is None else "both", "must give exactly one of cv and p90"
+    elif distribution.p90 is not None and distribution.p90 < distribution.mean:
+        yield f"{at}.p90", f"{distribution.p90} ms", "must not be below the mean"
+    elif distribution.p90 is not None and distribution.p90 > distribution.mean * _P90_PER_MEAN_MAX:
+        rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the maximum of a lognormal distribution"
+        yield f"{at}.p90", f"{distribution.p90} ms", rule
 
 
-def laws_of(scenario: Scenario) -> Iterator[tuple[str, Law]]:
-    """Yield every law of the scenario with its key path."""
+def distributions_of(scenario: Scenario) -> Iterator[tuple[str, Distribution]]:
+    """Yield every distribution of the scenario with its key path."""
     for name, category in scenario.categories.items():
         for step_name, step in category.steps.items():
             yield f"categories.{name}.steps.{step_name}.handle", step.handle

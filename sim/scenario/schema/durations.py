@@ -1,4 +1,4 @@
-"""Laws of durations, as a scenario names them."""
+"""Distributions of durations, as a scenario names them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sim.scenario.schema.quantities import Duration, DurationOrZero, Part, Posit
 
 
 class Exponential(Part):
-    """Exponential law."""
+    """Exponential distribution."""
 
     law: Literal["exponential"]
     mean: Duration = Field(description="mean of the durations")
 
 
 class Lognormal(Part):
-    """Lognormal law, by its mean and either its coefficient of variation or its 90 % quantile."""
+    """Lognormal distribution, by its mean and either its coefficient of variation or its 90 % quantile."""
 
     law: Literal["lognormal"]
     mean: Duration = Field(description="mean of the durations")
@@ -26,7 +26,7 @@ class Lognormal(Part):
 
 
 class Gamma(Part):
-    """Gamma law."""
+    """Gamma distribution."""
 
     law: Literal["gamma"]
     mean: Duration = Field(description="mean of the durations")
@@ -51,15 +51,17 @@ class MixturePart(Part):
     """One part of a mixture."""
 
     weight: Positive = Field(description="weight, in proportion to the other parts")
-    of: SimpleLaw = Field(description="law of this part")
+    of: SimpleDistribution = Field(description="distribution of this part")
 
 
 class Mixture(Part):
-    """One of several laws, chosen by weight."""
+    """One of several distributions, chosen by weight."""
 
     law: Literal["mixture"]
-    parts: list[MixturePart] = Field(min_length=1, description="parts, each with a weight and a law")
+    parts: list[MixturePart] = Field(min_length=1, description="parts, each with a weight and a distribution")
 
 
-SimpleLaw = Annotated[Exponential | Lognormal | Gamma | Deterministic | Empirical, Field(discriminator="law")]
-Law = Annotated[Exponential | Lognormal | Gamma | Deterministic | Empirical | Mixture, Field(discriminator="law")]
+SimpleDistribution = Annotated[Exponential | Lognormal | Gamma | Deterministic | Empirical, Field(discriminator="law")]
+Distribution = Annotated[
+    Exponential | Lognormal | Gamma | Deterministic | Empirical | Mixture, Field(discriminator="law")
+]

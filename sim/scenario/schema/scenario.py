@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.schema.durations import Law
+from sim.scenario.schema.durations import Distribution
 from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import Bounds
 from sim.scenario.schema.metric_names import MetricName
@@ -132,10 +132,10 @@ class Step(Part):
     """One level of an escalation path: the queue, the handling time, and the share of tickets solved there."""
 
     queue: str | dict[str, Share] = Field(description="queue of this level, or shares of several (they sum to 1)")
-    handle: Law = Field(description="handling time of one agent")
+    handle: Distribution = Field(description="handling time of one agent")
     solved: Share | None = Field(None, description="share solved at this level; the last level solves all")
     evidence: bool = Field(False, description="whether this level may ask the customer for proof")
-    hold: Law | None = Field(None, description="waiting for a third party in the middle of the work")
+    hold: Distribution | None = Field(None, description="waiting for a third party in the middle of the work")
 
 
 class Category(Part):
@@ -171,14 +171,14 @@ class Category(Part):
 class Bot(Part):
     """The automatic first answer."""
 
-    handle: Law = Field(description="time from opening to the bot's solution")
+    handle: Distribution = Field(description="time from opening to the bot's solution")
 
 
 class Evidence(Part):
     """The loop in which the customer must send proof."""
 
     share: Share = Field(description="share of the tickets of a level with evidence = true that need more proof")
-    reply: Law = Field(description="time until the customer sends it")
+    reply: Distribution = Field(description="time until the customer sends it")
     first_part: Share = Field(description="share of the handling done before the question (or before a hold)")
 
 
@@ -187,23 +187,23 @@ class Misroute(Part):
 
     share: Share = Field(description="share of the escalated tickets that reach a wrong department first")
     among: list[str] = Field(min_length=2, description="queues that are mistaken for each other")
-    handle: Law = Field(description="time the wrong department spends before it passes the ticket on")
+    handle: Distribution = Field(description="time the wrong department spends before it passes the ticket on")
 
 
 class Reopen(Part):
     """Tickets that come back after they were resolved."""
 
     share: Share = Field(description="share of the resolved tickets of people that are opened again")
-    after: Law = Field(description="time from resolution to reopening")
+    after: Distribution = Field(description="time from resolution to reopening")
 
 
 class Recontact(Part):
     """Customers who ask again while they wait."""
 
     share: Share = Field(description="share of the customers who ask again if their ticket is open for that long")
-    after: Law = Field(description="time from opening to asking again")
+    after: Distribution = Field(description="time from opening to asking again")
     queue: str = Field(description="queue in which the question lands")
-    handle: Law = Field(description="handling time of the question")
+    handle: Distribution = Field(description="handling time of the question")
 
 
 # --- the desk -------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Queue(Part):
     """A line of waiting tickets."""
 
     target: Duration | None = Field(None, description="first-response target of tickets that start here")
-    patience: Law | None = Field(None, description="time a customer waits here for the first answer")
+    patience: Distribution | None = Field(None, description="time a customer waits here for the first answer")
     then: str = Field("leave", description='where impatient customers go: a queue, or "leave"')
     age: list[Age] = Field([], description="what happens to tickets that wait long, the youngest age first")
     prefers: list[str] = Field([], description="teams, the preferred first, when several could take a ticket")

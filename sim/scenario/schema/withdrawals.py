@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.schema.durations import Law
+from sim.scenario.schema.durations import Distribution
 from sim.scenario.schema.quantities import Duration, DurationOrZero, NonNegative, Number, Part, Positive, Share, Whole
 
 
@@ -20,7 +20,7 @@ class Wallet(Part):
         description="share of hot_usd above which it gives what is over hot_usd to the cold wallet"
     )
     deposits_share: NonNegative = Field(description="money paid in, as a share of the money that usually leaves")
-    refill: Law = Field(description="time from the order to the arrival of a refill: signers, then the chain")
+    refill: Distribution = Field(description="time from the order to the arrival of a refill: signers, then the chain")
 
 
 class Rail(Part):
