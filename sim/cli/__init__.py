@@ -26,12 +26,12 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in CHILDREN:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in CHILDREN:
         from sim.cli.subprocesses import hand_over
 
-        sys.exit(hand_over(given[0], given[1:]))
-    options = parser().parse_args(given)
+        sys.exit(hand_over(words[0], words[1:]))
+    options = parser().parse_args(words)
     from sim.core.memory import share_memory
 
     share_memory()  # before the libraries that start threads
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PASSED
     except Exception as error:
-        code = _told(error, given)
+        code = _report(error, words)
     sys.exit(code)
 
 
@@ -68,7 +68,7 @@ def _ended_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(error: Exception, given: Sequence[str]) -> int:
+def _report(error: Exception, words: Sequence[str]) -> int:
     """Print the error and return the exit code: a user's mistake, or a fault of the program."""
     from sim.scenario.faults import ScenarioFaults
 
@@ -78,5 +78,5 @@ def _told(error: Exception, given: Sequence[str]) -> int:
     import traceback
 
     traceback.print_exception(error)
-    print(f"an internal law broke; to reproduce it: withstand {' '.join(given)}", file=sys.stderr)
+    print(f"an internal law broke; to reproduce it: withstand {' '.join(words)}", file=sys.stderr)
     return LAW_BROKEN

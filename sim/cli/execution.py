@@ -58,12 +58,12 @@ def resumable(scenario: Scenario, options: Namespace) -> Iterator[Checkpoint]:
     try:
         yield checkpoint
     except KeyboardInterrupt as stop:
-        raise type(stop)(_what_is_kept(checkpoint, at_most(options.replications, options.precision))) from None
+        raise type(stop)(_stopped(checkpoint, at_most(options.replications, options.precision))) from None
     finally:
         checkpoint.close()
 
 
-def _what_is_kept(checkpoint: Checkpoint, most: int) -> str:
+def _stopped(checkpoint: Checkpoint, most: int) -> str:
     finished = checkpoint.finished(most)
     if checkpoint.private or not finished:
         return f"stopped; {finished} of {most} replications were finished, none are kept"

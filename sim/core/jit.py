@@ -101,9 +101,9 @@ def mark_compiled() -> None:
 
 def _roots() -> list[Path]:
     """Return where compiled code may lie, the first choice first."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    configured = os.environ.get("NUMBA_CACHE_DIR")
     users = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return [Path(chosen)] if chosen else [HERE / "__pycache__", Path(users) / "withstand"]
+    return [Path(configured)] if configured else [HERE / "__pycache__", Path(users) / "withstand"]
 
 
 def _writable(folder: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_KEPT = 1 << 30
+_RETAINED_BYTES = 1 << 30
 
 
 def share_memory() -> None:
@@ -16,8 +16,8 @@ def share_memory() -> None:
     much as the engine, and on a virtual machine more.
     """
     _glibc("mallopt", _ARENA_MAX, 1)
-    _glibc("mallopt", _TRIM_THRESHOLD, _KEPT)
-    _glibc("mallopt", _MMAP_THRESHOLD, _KEPT)
+    _glibc("mallopt", _TRIM_THRESHOLD, _RETAINED_BYTES)
+    _glibc("mallopt", _MMAP_THRESHOLD, _RETAINED_BYTES)
 
 
 def release_memory() -> None:

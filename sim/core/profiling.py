@@ -12,7 +12,7 @@ PER_REPLICATION = ("draw", "engine", "metrics", "keep")
 """The stages that every replication passes: ``metrics`` is metrics and series, ``keep`` their way to the disk."""
 
 
-class Laps:
+class StageTimer:
     """CPU seconds that this thread spent, by stage; a mark ends one and begins the next."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class CpuProfile:
         self.wall_s: defaultdict[str, float] = defaultdict(float)
 
     def add(self, cpu_s: Mapping[str, float]) -> None:
-        """Book what a worker's laps took."""
+        """Book what a worker's timer measured."""
         for stage, seconds in cpu_s.items():
             self.cpu_s[stage] += seconds
 

@@ -71,24 +71,24 @@ def logins(expected: ExpectedDemand, streams: Streams) -> Ints:
     return minute_counts(expected.logins, _busyness(expected, streams), streams.root, *_address("logins"))
 
 
-def onboarding(expected: ExpectedDemand, streams: Streams, level: Floats | float = 1.0) -> dict[str, Ints]:
+def onboarding(expected: ExpectedDemand, streams: Streams, share: Floats | float = 1.0) -> dict[str, Ints]:
     """Return by endpoint the newcomers' requests by the minute of the run, but for the documents that people review.
 
-    ``level`` is by the minute the share of newcomers who do not stay away; a lower one only takes requests away.
+    ``share`` is by the minute the share of newcomers who do not stay away; a lower one only takes requests away.
     """
-    growth = expected.growth
-    if growth is None:
+    newcomers = expected.growth
+    if newcomers is None:
         return {}
-    automatic = growth.kyc_per_hour - growth.reviews_per_hour
+    automatic = newcomers.kyc_per_hour - newcomers.reviews_per_hour
     flows = {
-        "signup": (growth.signups_per_hour, growth.signups),
-        "kyc": (automatic, growth.kyc),
-        "deposit": (growth.deposits_per_hour, growth.deposits),
+        "signup": (newcomers.signups_per_hour, newcomers.signups),
+        "kyc": (automatic, newcomers.kyc),
+        "deposit": (newcomers.deposits_per_hour, newcomers.deposits),
     }
     busyness = _busyness(expected, streams)
     return {
         name: minute_counts(
-            expected.profile.times(factor).expected(MINUTE_MS) * per_hour * level,
+            expected.profile.times(factor).expected(MINUTE_MS) * per_hour * share,
             busyness,
             streams.root,
             *_address(name),

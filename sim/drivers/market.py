@@ -77,15 +77,15 @@ class MarketPath:
 
     def _hourly(self, driven: Moved) -> NDArray[np.float64] | None:
         """Return the factor of prices by the hour; None where there is none."""
-        rules, newcomers = self.scenario.market, self.scenario.newcomers
+        settings, newcomers = self.scenario.market, self.scenario.newcomers
         if driven == "signups":
             if newcomers is None or self.rally is None or newcomers.rally_elasticity == 0:
                 return None
             return np.minimum(self.rally**newcomers.rally_elasticity, newcomers.rally_factor_max)
         moved = self.volatility if driven == "logins" else self.stress
-        if rules is None or moved is None or driven == "reviews":
+        if settings is None or moved is None or driven == "reviews":
             return None
-        elasticity, bound = getattr(rules, f"{driven}_elasticity"), rules.factor_max
+        elasticity, bound = getattr(settings, f"{driven}_elasticity"), settings.factor_max
         return np.clip(moved**elasticity, 1 / bound, bound)
 
 
@@ -108,29 +108,29 @@ def varies(scenario: Scenario) -> bool:
 
 def market_in(market: MarketPath, streams: Streams) -> MarketPath:
     """Return the market of one replication: with regimes, a path of its own over the shared market's shocks."""
-    scenario, rules = market.scenario, market.scenario.market
-    if rules is None or not varies(scenario):
+    scenario, settings = market.scenario, market.scenario.market
+    if settings is None or not varies(scenario):
         return market
-    hours, regimes = len(market.price), rules.regimes
-    back = max(_window(rules), _lookback(scenario)) + 1
+    hours, regimes = len(market.price), settings.regimes
+    back = max(_window(settings), _lookback(scenario)) + 1
     returns, _ = draw_path(regimes, streams, history=back, hours=hours)
     logs = np.cumsum(returns)
     at = slice(back - 1, back - 1 + hours)
-    usual = regimes[rules.ordinary_regime or next(iter(regimes))]
-    ordinary = usual.volatility_per_day * np.sqrt(_window(rules) / 24)
+    usual = regimes[settings.ordinary_regime or next(iter(regimes))]
+    ordinary = usual.volatility_per_day * np.sqrt(_window(settings) / 24)
     return MarketPath(
         scenario,
         market.price * np.exp(logs[at] - logs[back - 1]),
         market.notes,
-        np.maximum(_realised(returns, rules, 1.0)[at] / ordinary, 1e-6),
-        np.maximum(_realised(returns, rules, rules.fall_weight)[at] / ordinary, 1e-6),
+        np.maximum(_realised(returns, settings, 1.0)[at] / ordinary, 1e-6),
+        np.maximum(_realised(returns, settings, settings.fall_weight)[at] / ordinary, 1e-6),
         _rally(scenario, logs)[at],
     )
 
 
-def _window(rules: Market) -> int:
+def _window(settings: Market) -> int:
     """Return the hours over which volatility is taken."""
-    return max(rules.window // HOUR_MS, 1)
+    return max(settings.window // HOUR_MS, 1)
 
 
 def _lookback(scenario: Scenario) -> int:
@@ -139,10 +139,10 @@ def _lookback(scenario: Scenario) -> int:
     return (newcomers.rally_window + newcomers.rally_lag) // HOUR_MS if newcomers else 0
 
 
-def _realised(returns: NDArray[np.float64], rules: Market, fall_weight: float) -> NDArray[np.float64]:
+def _realised(returns: NDArray[np.float64], settings: Market, fall_weight: float) -> NDArray[np.float64]:
     """Return the realised volatility of the window that ends with each hour."""
     weighed = np.where(returns < 0, fall_weight, 2 - fall_weight) * returns**2
-    return np.sqrt(np.convolve(weighed, np.ones(_window(rules)))[: len(returns)])
+    return np.sqrt(np.convolve(weighed, np.ones(_window(settings)))[: len(returns)])
 
 
 def _rally(scenario: Scenario, logs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,10 +199,10 @@ def _shock_prices(scenario: Scenario, hours: int) -> NDArray[np.float64]:
     return price
 
 
-def _from_candles(scenario: Scenario, rules: Market, source: tuple[str, datetime], hours: int) -> MarketPath:
+def _from_candles(scenario: Scenario, settings: Market, source: tuple[str, datetime], hours: int) -> MarketPath:
     file, begin = source
     closes, first, missing = read_candles(Path(file))
-    logs, window = np.log(closes), _window(rules)
+    logs, window = np.log(closes), _window(settings)
     returns = np.diff(logs, prepend=logs[0])
     at = round((begin - timedelta(days=scenario.warmup_days) - first) / timedelta(hours=1))
     if at < window + 24 or at + hours > len(closes):
@@ -210,11 +210,11 @@ def _from_candles(scenario: Scenario, rules: Market, source: tuple[str, datetime
         rule = "must lie so that the run, its warm-up and a day of reference fit into the file"
         span = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
         raise ScenarioFaults([f"{file}: market.begin: got {begin:%Y-%m-%d}; {rule} ({span})"])
-    reference_hours = rules.reference // HOUR_MS
+    reference_hours = settings.reference // HOUR_MS
     reference = slice(max(at - reference_hours, window), at)
     ratios = []
-    for fall_weight in (1.0, rules.fall_weight):
-        volatility = _realised(returns, rules, fall_weight)
+    for fall_weight in (1.0, settings.fall_weight):
+        volatility = _realised(returns, settings, fall_weight)
         ordinary = float(np.median(volatility[reference]))
         if ordinary <= 0:
             raise ScenarioFaults([f"{file}: market.candles: got a median volatility of 0; must be prices that move"])

@@ -116,16 +116,16 @@ def delayed(hourly: Floats, mean_ms: int) -> Floats:
     if mean_ms == 0 or (hourly == 1).all():
         return hourly
     hours = HOUR_MS / mean_ms
-    kept, mean = math.exp(-hours), -math.expm1(-hours) / hours
-    out, level = [], 1.0
+    decay, mean = math.exp(-hours), -math.expm1(-hours) / hours
+    out, delayed_flow = [], 1.0
     for flow in hourly.tolist():
-        out.append(flow + (level - flow) * mean)
-        level = flow + (level - flow) * kept
+        out.append(flow + (delayed_flow - flow) * mean)
+        delayed_flow = flow + (delayed_flow - flow) * decay
     return np.array(out)
 
 
 def _hourly(factor: Floats) -> Curve:
     """Return a factor by the hour as a step function, with edges only where it changes."""
     edges = np.arange(len(factor) + 1) * HOUR_MS
-    kept = np.append(True, np.diff(factor) != 0)
-    return Curve(np.append(edges[:-1][kept], edges[-1]), factor[kept])
+    changes = np.append(True, np.diff(factor) != 0)
+    return Curve(np.append(edges[:-1][changes], edges[-1]), factor[changes])

@@ -78,8 +78,8 @@ class Policy:
         for one, at in self.spoken:
             if not one.categories or category in one.categories:
                 seen = 1 - _faded(self.middles_ms - at, one.lag)
-                kept = 1.0 if one.half_life is None else _faded(self.middles_ms - at, one.half_life)
-                factor *= 1 - one.reach * one.effect * np.where(self.middles_ms >= at, seen * kept, 0.0)
+                fresh = 1.0 if one.half_life is None else _faded(self.middles_ms - at, one.half_life)
+                factor *= 1 - one.reach * one.effect * np.where(self.middles_ms >= at, seen * fresh, 0.0)
         return factor
 
     def late_contact_factor(self, category: str) -> Floats:
@@ -121,8 +121,8 @@ class Policy:
         heard = self.contact_factor(category)[minute]
         rate = np.where((extra[minute] > 0) | (heard < 1), np.minimum(moved, usual) + excess * heard, moved)
         rate = _closed(rate, edges, closures)
-        kept = np.isin(edges[:-1], driven.edges_ms) | (np.diff(rate, prepend=-1.0) != 0)
-        return Curve(np.append(edges[:-1][kept], edges[-1]), rate[kept])
+        changes = np.isin(edges[:-1], driven.edges_ms) | (np.diff(rate, prepend=-1.0) != 0)
+        return Curve(np.append(edges[:-1][changes], edges[-1]), rate[changes])
 
     def requests(self, driven: Driven, by_minute: Floats) -> Floats:
         """Return withdrawals or logins by the minute, as announcements and closures change them."""

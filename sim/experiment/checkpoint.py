@@ -68,7 +68,7 @@ def beside(folder: Path, identity: str, *, named: bool) -> Path:
 
 
 @contextmanager
-def refusal_told(place: Path) -> Iterator[None]:
+def refusals_as_faults(place: Path) -> Iterator[None]:
     """Turn what the system refuses to write into ScenarioFaults that name the place."""
     try:
         yield
@@ -112,7 +112,7 @@ class Checkpoint:
 
     def open(self) -> ReplicationStore:
         """Take up what lies at the place, or begin anew, and return it."""
-        with refusal_told(self.place or Path(tempfile.gettempdir())):
+        with refusals_as_faults(self.place or Path(tempfile.gettempdir())):
             claimed = self.place if self.place and self._claimed(self.place) else None
             folder = claimed or Path(tempfile.mkdtemp(prefix="withstand-"))
             self.store = ReplicationStore(folder / "replications")
@@ -122,13 +122,13 @@ class Checkpoint:
     def add(self, number: int, metrics: dict[str, float | None], series: Series) -> None:
         """Keep one finished replication."""
         assert self.folder is not None
-        with refusal_told(self.folder):
+        with refusals_as_faults(self.folder):
             self.store.add(number, metrics, series)
 
     def note_partial(self, folder: Path) -> None:
         """Record a folder that is useless if this process is killed; the process that resumes removes it."""
         assert self.folder is not None
-        with refusal_told(self.folder):
+        with refusals_as_faults(self.folder):
             (self.folder / _PARTIAL).write_text(str(folder.absolute()), encoding="utf-8")
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim.core.profiling import Laps
+from sim.core.profiling import StageTimer
 from sim.demand import draw
 from sim.engine import compiled, reference
 from sim.engine.conservation import check_conservation
@@ -43,21 +43,23 @@ class Finished:
     cpu_s: dict[str, float]
 
 
-def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, laps: Laps | None = None) -> Observation:
-    """Return one replication, drawn and simulated; ``laps`` books the time of both.
+def observe(
+    model: Model, *, seed: int, replication: int, engine: str = AUTO, timer: StageTimer | None = None
+) -> Observation:
+    """Return one replication, drawn and simulated; ``timer`` books the time of both.
 
     Raises ConservationError when tickets, withdrawals or money got lost on the way.
     """
-    laps, extra_draws = laps or Laps(), 0
+    timer, extra_draws = timer or StageTimer(), 0
     streams = Streams(seed, replication)
     expected = model.expected_in(streams)
     model = model.staffed_in(expected)
     at_opening = model.scenario.complaints.clock == "opening"
     while True:
         demand = draw(expected, seed=seed, replication=replication, extra_draws=extra_draws)
-        laps.mark("draw")
+        timer.mark("draw")
         outcome = ENGINES[engine](demand, model.desk, model.parameters, complain_from_opening=at_opening)
-        laps.mark("engine")
+        timer.mark("engine")
         if not outcome.exhausted:
             break
         extra_draws += 1  # the first of the draws stay the same, so what went before goes the same way again
@@ -67,8 +69,8 @@ def observe(model: Model, *, seed: int, replication: int, engine: str = AUTO, la
 
 def finish(plan: ReplicationPlan, number: int) -> Finished:
     """Return one replication, drawn, simulated and measured."""
-    laps = Laps()
-    observed = observe(plan.model, seed=plan.seed, replication=number, engine=plan.engine, laps=laps)
+    timer = StageTimer()
+    observed = observe(plan.model, seed=plan.seed, replication=number, engine=plan.engine, timer=timer)
     metrics, series = measure(observed), hourly(observed)
-    laps.mark("metrics")
-    return Finished(number, metrics, series, laps.cpu_s)
+    timer.mark("metrics")
+    return Finished(number, metrics, series, timer.cpu_s)

@@ -25,7 +25,7 @@ from functools import partial
 from multiprocessing import connection, get_context, parent_process
 
 from sim.core.memory import release_memory
-from sim.core.profiling import CpuProfile, Laps
+from sim.core.profiling import CpuProfile, StageTimer
 from sim.experiment.analysis.precision import Goal
 from sim.experiment.checkpoint import Checkpoint
 from sim.experiment.replication import Finished, ReplicationPlan, finish
@@ -123,11 +123,11 @@ class _Gathering:
         for future in done:
             if future.cancelled():
                 continue
-            one, laps = future.result(), Laps()
+            one, timer = future.result(), StageTimer()
             self.checkpoint.add(one.number, one.metrics, one.series)
-            laps.mark("keep")
+            timer.mark("keep")
             self.profile.add(one.cpu_s)
-            self.profile.add(laps.cpu_s)
+            self.profile.add(timer.cpu_s)
             self.tick()
 
 
@@ -137,8 +137,8 @@ def _workers(plan: ReplicationPlan, jobs: int) -> Iterator[Callable[[int], Futur
     pool: Executor
     if plan.workers(jobs) == "processes":
         # Spawned, not forked: a fork would copy the locks of other threads (polars') in whatever state they are.
-        given = (plan.model.scenario, plan.seed, plan.engine)
-        pool, task = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, given), _one
+        arguments = (plan.model.scenario, plan.seed, plan.engine)
+        pool, task = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, arguments), _one
     else:
         pool, task = ThreadPoolExecutor(jobs), partial(finish, plan)
     try:

@@ -101,18 +101,18 @@ def _tickets(observed: Observation, window: tuple[int, int]) -> tuple[NDArray[np
 
 
 def _assets(observed: Observation, ordinals: NDArray[np.int64]) -> NDArray[np.str_]:
-    money = observed.model.scenario.withdrawals
-    if money is None:
+    withdrawals = observed.model.scenario.withdrawals
+    if withdrawals is None:
         return np.full(len(ordinals), "")
-    edges = np.cumsum(list(money.assets.values()))[:-1]
+    edges = np.cumsum(list(withdrawals.assets.values()))[:-1]
     u = observed.streams.uniforms("withdrawal", "asset", ordinals)
-    return np.array(list(money.assets))[np.searchsorted(edges, u, side="right")]
+    return np.array(list(withdrawals.assets))[np.searchsorted(edges, u, side="right")]
 
 
 def _cents(observed: Observation, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return amounts in cents: of the requests that the model drew, the very same."""
-    money = observed.model.scenario.withdrawals
-    if money is None:
+    withdrawals = observed.model.scenario.withdrawals
+    if withdrawals is None:
         return np.zeros(len(ordinals), dtype=np.int64)
     u = observed.streams.uniforms("withdrawal", "amount", ordinals)
     return amounts_at(observed.model.expected_demand.money.amounts, u)

@@ -24,7 +24,7 @@ Metrics = dict[str, float | None]
 RECORDS, JOURNAL = "series.f64", "replications.jsonl"
 
 
-class KeptError(RuntimeError):
+class StoreError(RuntimeError):
     """A replication does not have the series or the metrics of the others: a fault of the program."""
 
 
@@ -80,7 +80,7 @@ class ReplicationStore:
     def add(self, number: int, metrics: Metrics, series: Mapping[Key, NDArray[np.floating]]) -> None:
         """Keep a finished replication; when it returns, the end of the process no longer loses it.
 
-        A number that is kept already changes nothing. Raises KeptError when series or metrics are not those of the
+        A number that is kept already changes nothing. Raises StoreError when series or metrics are not those of the
         others, OSError when they cannot be written; the replication is then absent.
         """
         with self._lock:
@@ -133,7 +133,7 @@ class ReplicationStore:
         short = {key: len(values) for key, values in series.items() if len(values) != self.hours}
         odd += [f"{hours} hours of {'.'.join(key)}" for key, hours in short.items()]
         if odd:
-            raise KeptError(f"replication {number} differs from the first in: {', '.join(sorted(odd))}")
+            raise StoreError(f"replication {number} differs from the first in: {', '.join(sorted(odd))}")
 
     def _write_line(self, content: Mapping[str, Any]) -> None:
         """Write a line where the last whole one ended, over what an unfinished one may have left."""

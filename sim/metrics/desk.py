@@ -188,7 +188,7 @@ def _active(observed: Observation) -> float | None:
     return people.registered * people.mau_share if people else None
 
 
-# --- endpoints and levels ---------------------------------------------------------------------------------------
+# --- endpoints and feedback -------------------------------------------------------------------------------------
 
 
 def _peak_per_s(*endpoints: str) -> Callable[[Observation], Values]:
@@ -199,7 +199,7 @@ def _peak_per_s(*endpoints: str) -> Callable[[Observation], Values]:
     return peak
 
 
-def _level_peak(table: str, column: int) -> Callable[[Observation], Values]:
+def _state_peak(table: str, column: int) -> Callable[[Observation], Values]:
     def peak(observed: Observation) -> Values:
         values = getattr(observed.outcome, table)
         return {"": float(values[column, observed.from_ms // MINUTE_MS :].max()) if values.size else None}
@@ -299,9 +299,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "withdrawals_late_peak", "withdrawals", -1, "most withdrawals late at once",
-        _level_peak("feedback_ints", N_LATE),
+        _state_peak("feedback_ints", N_LATE),
     ),
-    Metric("rumour_peak", "complaints", -1, "highest rumour level", _level_peak("feedback_floats", RUMOUR)),
+    Metric("rumour_peak", "complaints", -1, "highest rumour level", _state_peak("feedback_floats", RUMOUR)),
     Metric(
         "candidates_refused", "tickets", -1, "tickets that a feedback level above its ceiling could not provide",
         _refused,

@@ -86,7 +86,7 @@ def hourly(observed: Observation) -> Series:
         )
     _waits(observed, out)
     _endpoints(observed, out)
-    _levels(observed, out)
+    _feedback(observed, out)
     _market(observed, out)
     return out
 
@@ -113,7 +113,7 @@ def _endpoints(observed: Observation, out: Series) -> None:
         out[f"endpoint:{name}", "peak_per_s"] = busiest / 60
 
 
-def _levels(observed: Observation, out: Series) -> None:
+def _feedback(observed: Observation, out: Series) -> None:
     ints, floats = observed.outcome.feedback_ints, observed.outcome.feedback_floats
     if observed.model.parameters is None:
         return

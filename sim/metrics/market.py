@@ -67,12 +67,12 @@ def _kyc_questions(observed: Observation) -> Values:
 
 def _mistake_share(observed: Observation) -> Values:
     """Return the mean, over the tickets that came, of the chance that inexperience opened them."""
-    growth = observed.expected_demand.growth
-    if growth is None:
+    newcomers = observed.expected_demand.growth
+    if newcomers is None:
         return {"": None}
     new = (observed.counted.by_hour[HUMAN] + observed.counted.by_hour[BOT]).astype(np.float64)
-    chance = growth.mistake_share()[observed.from_ms // HOUR_MS :]
-    errs = np.isin(observed.demand.categories, growth.categories)
+    chance = newcomers.mistake_share()[observed.from_ms // HOUR_MS :]
+    errs = np.isin(observed.demand.categories, newcomers.categories)
     return {"": float((new[errs] @ chance).sum() / new.sum()) if new.sum() else None}
 
 

@@ -22,8 +22,8 @@ def _lawful(value: Callable[[Observation], float]) -> Callable[[Observation], Va
     """Return the metric of what only jurisdictions bring; None without any."""
 
     def values(observed: Observation) -> Values:
-        money = observed.model.scenario.withdrawals
-        return {"": value(observed) if money and money.jurisdictions else None}
+        withdrawals = observed.model.scenario.withdrawals
+        return {"": value(observed) if withdrawals and withdrawals.jurisdictions else None}
 
     return values
 
@@ -34,11 +34,11 @@ def _breach_cost(observed: Observation) -> float:
 
 
 def _mistakes(observed: Observation) -> Mistakes:
-    money = observed.model.scenario.withdrawals
-    return (money.mistakes if money else None) or Mistakes()
+    withdrawals = observed.model.scenario.withdrawals
+    return (withdrawals.mistakes if withdrawals else None) or Mistakes()
 
 
-def _astray(observed: Observation) -> Values:
+def _misdirected(observed: Observation) -> Values:
     """Return the money of both kinds together, and of each that the scenario has."""
     kinds = {"address": columns.WRONG_ADDRESS_C, "network": columns.WRONG_NETWORK_C}
     usd = {kind: _grown(observed, kinds[kind]) / 100 for kind in kinds if getattr(_mistakes(observed), kind)}
@@ -76,7 +76,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "astray_usd_per_day", "US dollars/day", -1, "money confirmed to a wrong address or over a wrong network",
-        _astray, parts="mistake",
+        _misdirected, parts="mistake",
     ),
     Metric(
         "recovered_usd_per_day", "US dollars/day", 1,

@@ -71,15 +71,15 @@ def extra_of(scenario: Scenario, market: MarketPath, expected: ExpectedDemand | 
     return Extra(surges, staying, scenario.warmup_days * DAY_MS)
 
 
-def staying_of(rules: Attrition, expected: ExpectedDemand, skills: Skills) -> dict[str, Floats]:
+def staying_of(attrition: Attrition, expected: ExpectedDemand, skills: Skills) -> dict[str, Floats]:
     """Return the share who stays of each team that attrition concerns, week by week from the end of the warm-up."""
     scenario = expected.scenario
     begin, horizon_ms = scenario.warmup_days * DAY_MS, expected.days * DAY_MS
     by_day, found = offered_agents(expected, skills), {}
     for number, team in enumerate(scenario.teams):
-        if not rules.teams or team in rules.teams:
+        if not attrition.teams or team in attrition.teams:
             days = by_day[number, scenario.warmup_days :]
             offered = np.array([days[first : first + 7].mean() for first in range(0, len(days), 7)])
             heads = [heads_at(scenario, team, week) for week in range(begin, horizon_ms, WEEK_MS)]
-            found[team] = share_staying(rules, offered, full_strength(scenario, team, horizon_ms), heads)
+            found[team] = share_staying(attrition, offered, full_strength(scenario, team, horizon_ms), heads)
     return found

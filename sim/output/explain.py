@@ -161,14 +161,14 @@ def _parameter(key: Key, rest: KeyPath, path: KeyPath, values: Values) -> Explan
     if default := key.shown_default():
         lines.append(("default", default))
     places = concrete(path, values.resolved)
-    told = [(path_text(at), *_value(key, at, values), *_source(at, values)) for at in places]
+    found = [(path_text(at), *_value(key, at, values), *_source(at, values)) for at in places]
     rows: list[tuple[str, ...]] = []
-    if len(told) == 1:
-        _, value, origin, source, span = told[0]
+    if len(found) == 1:
+        _, value, origin, source, span = found[0]
         lines += [(f"in {values.name}", f"{value}{origin}"), ("source", source), ("range", span)]
-    elif told:
+    elif found:
         rows = [("key", f"in {values.name}", "source", "range")]
-        rows += [(name, f"{value}{origin}", source, span) for name, value, origin, source, span in told]
+        rows += [(name, f"{value}{origin}", source, span) for name, value, origin, source, span in found]
     else:
         lines.append((f"in {values.name}", "no such table"))
     return Explanation(".".join(path), (*lines, *_acting(key)), tuple(rows))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sim.experiment.checkpoint import refusal_told
+from sim.experiment.checkpoint import refusals_as_faults
 from sim.scenario.faults import ScenarioFaults
 
 
@@ -53,7 +53,7 @@ def whole(folder: Path) -> Iterator[Path]:
     must_be_free(folder)
     partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
-    with refusal_told(folder):
+    with refusals_as_faults(folder):
         partial.mkdir(parents=True)
         try:
             yield partial

@@ -137,7 +137,7 @@ def _translated(shape: Shape, raw: Any, detail: Any) -> list[Finding]:
             if not rest:
                 break
             rest.pop(0)
-            here = here.chosen(raw)
+            here = here.member_for(raw)
             continue
         if not rest or here is None or rest[0] == "[key]":
             break
@@ -159,7 +159,7 @@ def under(raw: Any, path: Path) -> Any:
 
 def _in_union(shape: Shape, raw: Any, path: Path) -> list[Finding]:
     """Word the faults of a union without a switch by the member that the value was meant for."""
-    member = shape.chosen(raw)
+    member = shape.member_for(raw)
     if member is None:
         return [Finding(path, raw, _with_meaning(f"must be {shape.rule}", shape))]
     config = None if member.fields is not None else ConfigDict(strict=True, allow_inf_nan=False)

@@ -127,7 +127,7 @@ def full_strength(scenario: Scenario, team: str, horizon_ms: int) -> Floats:
     return out * (1.0 - scenario.staffing.shrinkage)
 
 
-def share_staying(rules: Attrition, offered: Floats, full: Floats, heads: list[int]) -> Floats:
+def share_staying(attrition: Attrition, offered: Floats, full: Floats, heads: list[int]) -> Floats:
     """Return the share of a team's planned agents who are there, by week; 1 in the first.
 
     ``offered`` is the load in agents, ``full`` the agents on duty at full strength, ``heads`` the agents planned for,
@@ -140,10 +140,10 @@ def share_staying(rules: Attrition, offered: Floats, full: Floats, heads: list[i
     for week in range(len(offered) - 1):
         there = share[week] * full[week]
         occupancy = min(offered[week] / there, 1.0) if there > 0 else 1.0
-        strain = max(occupancy - rules.knee, 0.0) / (1.0 - rules.knee)
-        rate = rules.quits_per_year + (rules.quits_per_year_at_1 - rules.quits_per_year) * strain
+        strain = max(occupancy - attrition.knee, 0.0) / (1.0 - attrition.knee)
+        rate = attrition.quits_per_year + (attrition.quits_per_year_at_1 - attrition.quits_per_year) * strain
         left = share[week] * heads[week] * np.exp(-rate * WEEK_MS / _YEAR_MS)
-        found = min(rules.replacements_per_year * heads[week] * WEEK_MS / _YEAR_MS, heads[week] - left)
+        found = min(attrition.replacements_per_year * heads[week] * WEEK_MS / _YEAR_MS, heads[week] - left)
         share[week + 1] = (left + found + heads[week + 1] - heads[week]) / max(heads[week + 1], 1)
     return share
 

@@ -93,10 +93,10 @@ def _patience_to(scenario: Scenario, queue: str, queues: list[str]) -> int:
 def _ages(scenario: Scenario, queue: str, queues: list[str]) -> tuple[tuple[int, int, int], ...]:
     if queue not in scenario.queues:
         return ()
-    rules = []
+    ages = []
     for age in scenario.queues[queue].age:
         if age.to is not None:
-            rules.append((age.after, AGE_QUEUE, queues.index(age.to)))
+            ages.append((age.after, AGE_QUEUE, queues.index(age.to)))
         elif age.priority is not None:
-            rules.append((age.after, AGE_PRIORITY, age.priority))
-    return tuple(rules)
+            ages.append((age.after, AGE_PRIORITY, age.priority))
+    return tuple(ages)

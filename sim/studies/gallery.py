@@ -49,6 +49,6 @@ def write(figure: Figure, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or names():
-        for path in draw(chosen):
+    for scenario in sys.argv[1:] or names():
+        for path in draw(scenario):
             sys.stdout.write(f"{path.name}: {path.stat().st_size / 1000:.0f} kB\n")

@@ -17,7 +17,7 @@ from statistics import mean, median, stdev
 
 import numpy as np
 
-from sim.core.profiling import Laps
+from sim.core.profiling import StageTimer
 from sim.engine.outcome import LEFT, DeskOutcome
 from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
@@ -113,10 +113,10 @@ def plain(days: int, setting: Setting) -> Contender:
     """Return the plain SimPy model."""
 
     def lazy_property(seed: int) -> Turn:
-        laps = Laps()
+        timer = StageTimer()
         result = plain_run(days, seed, setting)
-        laps.mark("all")
-        return Turn(laps.cpu_s, (result.handled_front, result.handled_second, result.left))
+        timer.mark("all")
+        return Turn(timer.cpu_s, (result.handled_front, result.handled_second, result.left))
 
     return lazy_property
 
@@ -126,10 +126,10 @@ def ciw(days: int) -> Contender:
     from tests.bench.rivals.ciw_desk import run
 
     def lazy_property(seed: int) -> Turn:
-        laps = Laps()
+        timer = StageTimer()
         handled = run(days, seed)
-        laps.mark("all")
-        return Turn(laps.cpu_s, handled)
+        timer.mark("all")
+        return Turn(timer.cpu_s, handled)
 
     return lazy_property
 
@@ -140,13 +140,13 @@ def ours(model: Model, engine: str, each: int = 1) -> Contender:
     def lazy_property(seed: int) -> Turn:
         cpu_s, first = dict.fromkeys(STAGES, 0.0), None
         for replication in range(each):
-            laps = Laps()
-            observed = observe(model, seed=seed, replication=replication, engine=engine, laps=laps)
+            timer = StageTimer()
+            observed = observe(model, seed=seed, replication=replication, engine=engine, timer=timer)
             measure(observed)
-            laps.mark("metrics")
+            timer.mark("metrics")
             hourly(observed)
-            laps.mark("series")
-            cpu_s = {stage: cpu_s[stage] + laps.cpu_s[stage] / each for stage in STAGES}
+            timer.mark("series")
+            cpu_s = {stage: cpu_s[stage] + timer.cpu_s[stage] / each for stage in STAGES}
             first = (
                 first or observed.outcome
             )  # no other is kept: whoever keeps them all works in fresh memory each time

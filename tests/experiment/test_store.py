@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.experiment.store import JOURNAL, RECORDS, KeptError, Metrics, ReplicationStore
+from sim.experiment.store import JOURNAL, RECORDS, Metrics, ReplicationStore, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = (("all", "n_backlog"), ("team:front", "n_backlog"), ("team:front", "agents_needed"))
@@ -107,7 +107,7 @@ def test_a_number_added_twice_counts_once_and_stays_what_it_was(tmp_path: Path) 
 def test_a_replication_unlike_the_others_is_refused_and_absent(tmp_path: Path, changed: dict, said: str) -> None:
     store = filled(tmp_path, range(1))
     given = {"metrics": metrics(1), "series": series(1)} | changed
-    with pytest.raises(KeptError, match=f"replication 1 differs from the first in: {said}"):
+    with pytest.raises(StoreError, match=f"replication 1 differs from the first in: {said}"):
         store.add(1, given["metrics"], given["series"])
     for one in (store, ReplicationStore(tmp_path)):
         assert_holds(one, {0})

@@ -162,7 +162,7 @@ def test_all_metrics_are_listed_with_quantiles_and_undefined_replications(plots:
     numbers["drain_days"] = type(numbers["drain_days"])("days", 4.0, 0.5, 3.6, 4.0, 4.4, 3, 2)
     missing: list[Expectation] = []
     text = Page(report(plots, metrics=numbers, expectations=missing)).text
-    assert "in 2 of 5 replications it has not by the end" in text
+    assert "in 2 of 5 replications it has not drained by the end" in text
     assert re.search(r"drain_days .{20,120} days 4\.0 ± 0\.5 3\.6 4\.0 4\.4 3 2", text)
 
 

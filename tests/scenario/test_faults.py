@@ -43,7 +43,7 @@ def faults_of(raw: dict[str, Any]) -> list[Finding]:
 def leaves(raw: Any, shape: Shape | None, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Shape]]:
     """Yield each value that is no table or list, with its shape; of tables with free keys the first two entries."""
     assert shape is not None, path
-    shape = shape.chosen(raw) or shape
+    shape = shape.member_for(raw) or shape
     if not isinstance(raw, dict | list):
         yield path, shape
         return
@@ -99,12 +99,12 @@ def test_each_misspelt_key_of_the_baseline_is_one_fault_with_a_hint() -> None:
 def tables(raw: Any, shape: Shape | None, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Shape]]:
     """Yield each table with fixed keys, with the shape that it was chosen from."""
     assert shape is not None, path
-    chosen = shape.chosen(raw) or shape
+    member = shape.member_for(raw) or shape
     pairs = list(raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ())
-    if chosen.fields is not None:
+    if member.fields is not None:
         yield path, shape
-    for key, value in pairs if chosen.fields is not None else pairs[:2]:
-        yield from tables(value, chosen.child(key), (*path, key))
+    for key, value in pairs if member.fields is not None else pairs[:2]:
+        yield from tables(value, member.child(key), (*path, key))
 
 
 def raw_at(raw: Any, path: KeyPath) -> Any:

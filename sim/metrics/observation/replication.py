@@ -161,8 +161,8 @@ class Observation:
     def bot_roots(self) -> tuple[tuple[Ints, Ints, str], ...]:
         """The root tickets that the bot ended, in no order: by category times and ordinals, and the stream of each set.
 
-        Candidates are there when their mark lies under the level of their minute, as the engine admits those that
-        people handle.
+        A candidate is there when its mark lies under the admission share of its minute, as the engine admits those
+        that people handle.
         """
         sets = [
             (times, ordinals, name)
@@ -171,8 +171,8 @@ class Observation:
             )
         ]
         for one in self.demand.bot_candidates:
-            level = self.outcome.feedback_floats[ADMISSION_COLUMNS[one.stream]]
-            came = one.mark < level[one.opened_ms // MINUTE_MS]
+            shares = self.outcome.feedback_floats[ADMISSION_COLUMNS[one.stream]]
+            came = one.mark < shares[one.opened_ms // MINUTE_MS]
             name = self.demand.categories[one.category]
             sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))
         return tuple(sets)

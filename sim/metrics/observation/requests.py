@@ -29,9 +29,9 @@ def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
 def requests_of(observed: Observation) -> dict[str, Ints]:
     """Return by endpoint the requests of each minute of the run."""
     scenario, parameters = observed.model.scenario, observed.model.parameters
-    minutes, levels = observed.to_ms // MINUTE_MS, observed.outcome.feedback_ints
+    minutes, state = observed.to_ms // MINUTE_MS, observed.outcome.feedback_ints
     out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-    out["withdrawal"] = levels[REQUESTS] if parameters else observed.demand.inputs.withdrawals
+    out["withdrawal"] = state[REQUESTS] if parameters else observed.demand.inputs.withdrawals
     out["ticket"] = observed.counted.opened_by_minute
     if observed.demand.spam_ms.size:
         out["ticket"] = out["ticket"] + per_minute(observed.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
@@ -45,7 +45,7 @@ def requests_of(observed: Observation) -> dict[str, Ints]:
         views = observed.open_tickets.by_minute(0, minutes) * (MINUTE_MS / readers.view_every)
         out["ticket_view"] = _counts(observed, views, "views")
         if parameters and scenario.withdrawals:
-            polls = levels[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
+            polls = state[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
             out["withdrawal_status"] = _counts(observed, polls, "polls")
     return out
 

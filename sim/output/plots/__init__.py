@@ -32,8 +32,7 @@ def overview(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario
 
 def figures(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> dict[str, Figure]:
     """Return the figures of ``NAMES`` by name, without those whose subject the run does not have."""
-    from sim.output.plots import backlog, complaints, endpoints, page, public, staffing, waits
-    from sim.output.plots import withdrawals as money
+    from sim.output.plots import backlog, complaints, endpoints, page, public, staffing, waits, withdrawals
     from sim.output.presentation.view import View
 
     view = View(hourly, metrics, scenario)
@@ -45,7 +44,7 @@ def figures(hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario)
         ("waits", waits),
         ("staffing", staffing),
         ("endpoints", endpoints),
-        ("money", money),
+        ("money", withdrawals),
     ):
         figure = module.draw(view)
         if figure is not None:

@@ -97,11 +97,11 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
     draw_band(axis, at, middle, BLUE)
     target, title = view.get(f"queue:{queue}", "target_min"), f"{queue}: no target"
     if target is not None:
-        level = float(target[0, 0])
-        seen.append(np.array([level]))
-        axis.axhline(level, color=BLACK, lw=1.1, ls=":")
+        target_min = float(target[0, 0])
+        seen.append(np.array([target_min]))
+        axis.axhline(target_min, color=BLACK, lw=1.1, ls=":")
         missed = view.share_text(findings.missed_share(view, queue))
-        title = f"{queue}: median over the target of {duration_text(level * MINUTE_MS)} in {missed} of the hours"
+        title = f"{queue}: median over the target of {duration_text(target_min * MINUTE_MS)} in {missed} of the hours"
     panel(axis, title, "wait (units at ticks)")
     wait_axis(axis, np.concatenate(seen))
 

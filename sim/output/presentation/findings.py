@@ -205,7 +205,9 @@ def drained(view: View) -> str:
         return "The backlog does not drain before the end in any replication"
     text = f"The backlog needs {estimate_text(drain)} days from its peak to drain"
     return (
-        f"{text}; in {drain.undefined} of {drain.total} replications it has not by the end" if drain.undefined else text
+        f"{text}; in {drain.undefined} of {drain.total} replications it has not drained by the end"
+        if drain.undefined
+        else text
     )
 
 

@@ -243,8 +243,8 @@ def span_text(hours: int) -> str:
 
 def wrapped(text: str, width: int) -> str:
     """Return the text in lines of at most ``width`` letters, never broken within ``12 ± 3`` or ``5 %``."""
-    kept = text.replace(" ± ", "\xa0±\xa0").replace(" %", "\xa0%")
-    return "\n".join(textwrap.wrap(kept, width)).replace("\xa0", " ")
+    joined = text.replace(" ± ", "\xa0±\xa0").replace(" %", "\xa0%")
+    return "\n".join(textwrap.wrap(joined, width)).replace("\xa0", " ")
 
 
 def shortened(text: str, width: int, lines: int) -> str:

@@ -154,8 +154,8 @@ def _not_toml(text: str, error: Exception) -> Finding:
 
 
 def _too_deep(data: dict[str, Any]) -> bool:
-    level: list[Any] = [data]
+    nested: list[Any] = [data]
     for _ in range(DEEPEST):
-        inner = [v for each in level for v in (each.values() if isinstance(each, dict) else each)]
-        level = [value for value in inner if isinstance(value, dict | list)]
-    return bool(level)
+        inner = [v for each in nested for v in (each.values() if isinstance(each, dict) else each)]
+        nested = [value for value in inner if isinstance(value, dict | list)]
+    return bool(nested)

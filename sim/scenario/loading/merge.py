@@ -113,7 +113,7 @@ def _set(merged: Merged, shape: Shape, path: Path, value: Any) -> Finding | None
     done: Path = ()
     for depth, word in enumerate(path):
         last = depth == len(path) - 1
-        here = here.chosen(table) if here is not None else None
+        here = here.member_for(table) if here is not None else None
         key, finding = _step(table, here, (*done, word), value, last=last)
         if finding is not None:
             return finding

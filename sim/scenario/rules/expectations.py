@@ -35,8 +35,8 @@ def expect_faults(scenario: Scenario) -> Iterator[Fault]:
 def parts_of(scenario: Scenario, metric: str) -> list[str]:
     """Return the parts by which a scenario's metric is counted apart; none for one of the whole alone."""
     kind = next((kind for kind, metrics in METRIC_PARTS.items() if metric in metrics), None)
-    money, mistakes = scenario.withdrawals, scenario.withdrawals and scenario.withdrawals.mistakes
-    assets, rails = (money.assets, money.rails) if money else ({}, {})
+    withdrawals, mistakes = scenario.withdrawals, scenario.withdrawals and scenario.withdrawals.mistakes
+    assets, rails = (withdrawals.assets, withdrawals.rails) if withdrawals else ({}, {})
     known: dict[str | None, Iterable[str]] = {
         "category": scenario.categories,
         "team": scenario.teams,

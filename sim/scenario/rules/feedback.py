@@ -9,41 +9,41 @@ from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
 
 
-def withdrawal_faults(scenario: Scenario, money: Withdrawals) -> Iterator[Fault]:
+def withdrawal_faults(scenario: Scenario, withdrawals: Withdrawals) -> Iterator[Fault]:
     """Yield the faults of the withdrawal pipeline: (key path, value found, rule)."""
     at = "withdrawals"
-    for name, rail in money.rails.items():
-        yield from _unknown(f"{at}.rails.{name}", name, money.assets, "an asset")
+    for name, rail in withdrawals.rails.items():
+        yield from _unknown(f"{at}.rails.{name}", name, withdrawals.assets, "an asset")
         if (rail.confirmations == 0) != (rail.block_time is None):
             keys = ("confirmations", "block_time") if rail.confirmations == 0 else ("block_time", "confirmations")
             yield f"{at}.rails.{name}.{keys[0]}", "nothing", f"must be given together with {keys[1]}"
-    for kind, windows in (("pauses", money.pauses), ("congestion", money.congestion)):
+    for kind, windows in (("pauses", withdrawals.pauses), ("congestion", withdrawals.congestion)):
         for name, window in windows.items():
             for i, asset in enumerate(window.assets):
-                yield from _unknown(f"{at}.{kind}.{name}.assets.{i}", asset, money.assets, "an asset")
-    limits = money.limits
+                yield from _unknown(f"{at}.{kind}.{name}.assets.{i}", asset, withdrawals.assets, "an asset")
+    limits = withdrawals.limits
     if limits and (limits.stress_from is None) != (limits.stress_to is None):
         keys = ("stress_from", "stress_to") if limits.stress_from is None else ("stress_to", "stress_from")
         yield f"{at}.limits.{keys[0]}", "nothing", f"must be given together with {keys[1]}"
     if limits and limits.stress_to is not None and limits.stress_to <= (limits.stress_from or 0):
         yield f"{at}.limits.stress_to", limits.stress_to, "must be above stress_from"
-    mistakes = money.mistakes
+    mistakes = withdrawals.mistakes
     for key, part in (
         ("mistakes.address", mistakes and mistakes.address), ("mistakes.network", mistakes and mistakes.network),
-        ("barred", money.barred), ("limits", limits),
+        ("barred", withdrawals.barred), ("limits", limits),
     ):  # fmt: skip
         if part:
             yield from _unknown(f"{at}.{key}.category", part.category, scenario.categories, "a category")
-    yield from _country_faults(money)
+    yield from _country_faults(withdrawals)
 
 
-def _country_faults(money: Withdrawals) -> Iterator[Fault]:
-    at, shares = "withdrawals.jurisdictions", [one.share for one in money.jurisdictions.values()]
+def _country_faults(withdrawals: Withdrawals) -> Iterator[Fault]:
+    at, shares = "withdrawals.jurisdictions", [one.share for one in withdrawals.jurisdictions.values()]
     if shares and abs(sum(shares) - 1) > 1e-9:
         yield at, f"shares that sum to {round(sum(shares), 9)}", "must sum to 1 over all jurisdictions"
-    if money.barred and not shares:
+    if withdrawals.barred and not shares:
         yield "withdrawals.barred", "no jurisdictions", "must be given together with withdrawals.jurisdictions.NAME"
-    for name, one in money.jurisdictions.items():
+    for name, one in withdrawals.jurisdictions.items():
         yield from _jurisdiction_faults(f"{at}.{name}", one)
 
 

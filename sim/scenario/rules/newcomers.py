@@ -10,7 +10,7 @@ from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Market, Scenario
 
 _JUMPS_MAX = 24.0
-_OPENED_BY_LEVELS = (
+_OPENED_BY_FEEDBACK = (
     "withdrawals.late_category", "withdrawals.limits.category", "withdrawals.mistakes.address.category",
     "withdrawals.mistakes.network.category", "withdrawals.barred.category", "gateway.category", "rumour.category",
 )  # fmt: skip
@@ -79,7 +79,7 @@ def _task_faults(scenario: Scenario) -> Iterator[Fault]:
         for key in ("bot_resolve", "complaint_hazard_per_hour", "p_public_if_unresolved"):
             if getattr(category, key):
                 yield f"{at}.{key}", getattr(category, key), "must be 0 or absent for a task, which is no ticket"
-    for path in _OPENED_BY_LEVELS:
+    for path in _OPENED_BY_FEEDBACK:
         asked: Any = scenario
         for key in path.split("."):
             asked = getattr(asked, key, None)

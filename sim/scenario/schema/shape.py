@@ -65,7 +65,7 @@ class Shape:
             return shape_of(args[key])
         return None
 
-    def chosen(self, raw: Any) -> Shape | None:
+    def member_for(self, raw: Any) -> Shape | None:
         """Return the member that ``raw`` was meant for, by its switch or its kind; itself if it is no union."""
         members = self.members
         if not members:
