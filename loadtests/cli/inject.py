@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         commands,
         "inject",
         start,
-        about="send repeated, competing and given-up requests, and see whether the books stay right",
+        about="send repeated, competing and abandoned requests, and check that the accounts stay correct",
         example="results/quiet_week/20260112T140500-1 --host http://127.0.0.1:8080 --repeat rejected",
         more="Sends a few dozen requests of the kind that lose money: the same key in sequence, 16 times at once, with "
         "another amount, retried after a forced time-out, and an account spent to zero by requests that compete for "

@@ -1,1 +1,1 @@
-"""Repeated, competing and given-up requests, and what the server records for them."""
+"""Repeated, competing and abandoned requests, and what the server records for them."""

@@ -38,7 +38,7 @@ def parser() -> ArgumentParser:
     demo = command("demo", "demo:demo", "the whole workflow in one command: predict, replay, judge", "withstand demo")
     _add_repetition(demo)
     _add_jobs(demo)
-    demo.add_argument("--out", metavar="DIR", help="run folder; must not exist yet, or be empty")
+    demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
     demo.set_defaults(engine="auto", precision=None, tickets="first")
     run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
     _add_run(run)
@@ -47,16 +47,16 @@ def parser() -> ArgumentParser:
     command("list", "show:catalogue", "list the scenarios of the catalogue", "withstand list")
     show = command("show", "show:show", "print the numbers of a run", "withstand show results/quiet_week/*")
     show.add_argument("run", metavar="RUN", help="run folder")
-    show.add_argument("--all", action="store_true", help="every metric, by team and category too")
+    show.add_argument("--all", action="store_true", help="print every metric, by team and category as well")
     compare = command(
         "compare", "show:compare", "compare runs with the first, metric by metric",
         "withstand compare results/a results/b",
     )  # fmt: skip
-    compare.add_argument("runs", nargs="+", metavar="RUN", help="run folders, two or more; the first is the base")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="two or more run folders; the first is the base")
     compare.add_argument("--metric", action="append", default=[], metavar="NAME", help="only these metrics")
     command("selfcheck", "selfcheck:selfcheck", "compare the model with exact queueing answers", "withstand selfcheck")
     hazards = command(
-        "hazards", "run:hazard_lines", "set complaint hazards from p_public_if_unresolved",
+        "hazards", "run:hazard_lines", "work out the complaint hazards that give p_public_if_unresolved",
         "withstand hazards scenarios/baseline.toml --replications 100",
     )  # fmt: skip
     _add_scenario(hazards)
@@ -64,9 +64,9 @@ def parser() -> ArgumentParser:
         "explain", "explain:explain", "show the meaning of a scenario's key or a metric, and where it acts",
         "withstand explain withdrawals.payouts_per_minute",
     )  # fmt: skip
-    explain.add_argument("key", nargs="?", metavar="KEY", help="key path, its last key, or metric (default: all)")
+    explain.add_argument("key", nargs="?", metavar="KEY", help="key path or its last part, or metric (default: all)")
     explain.add_argument(
-        "--scenario", default="baseline", metavar="SCENARIO", help="whose values to show (default baseline)"
+        "--scenario", default="baseline", metavar="SCENARIO", help="scenario whose values to show (default baseline)"
     )
     command("schema", "show:schema", "print the JSON Schema of scenarios, for editors", "withstand schema > s.json")
     completion = command(
@@ -89,8 +89,8 @@ _CHILD_HELP = {
 
 
 def _add_repetition(to: ArgumentParser) -> None:
-    to.add_argument("--replications", type=_whole(1), metavar="N", help="replications (default 20)")
-    to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed (default 1)")
+    to.add_argument("--replications", type=_whole(1), metavar="N", help="number of replications (default 20)")
+    to.add_argument("--seed", type=_whole(0), default=1, metavar="S", help="seed of the random numbers (default 1)")
     to.add_argument("--quiet", action="store_true", help="print only faults")
 
 
@@ -102,7 +102,7 @@ def _add_jobs(to: ArgumentParser) -> None:
 def _add_scenario(to: ArgumentParser) -> None:
     to.add_argument("scenario", metavar="SCENARIO", help="scenario file, or a name of the catalogue")
     to.add_argument(
-        "--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="change one value; repeatable"
+        "--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="change one key; repeatable"
     )
     _add_repetition(to)
 
@@ -112,23 +112,25 @@ def _add_run(to: ArgumentParser) -> None:
     _add_jobs(to)
     to.add_argument(
         "--engine", choices=("auto", "simpy", "fast"), default="auto",
-        help="simpy, the definition, or fast, its compiled twin with the same results (default auto: fast)",
+        help="simpy, which defines the model, or fast, its compiled twin with the same results (default auto: fast)",
     )  # fmt: skip
     to.add_argument(
         "--precision", type=_share, metavar="P",
         help="stop, after 10 replications or more, when the 95 %% half-width of the scenario's primary metric is this "
-        "share of its mean (2%% or 0.02); --replications is then the most (default 1000)",
+        "share of its mean (2%% or 0.02); --replications is then the maximum (default 1000)",
     )  # fmt: skip
     to.add_argument("--profile", action="store_true", help="print the CPU time of each stage")
     to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
     to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
     to.add_argument(
         "--capacity", metavar="FILE",
-        help="capacity.json as withstand capacity writes: its curve becomes the scenario's gateway (where it has none: "
-        "60 %% of those refused try again after 2 min, 5 %% of those who give up open a ticket about late withdrawals)",
+        help="capacity.json, written by withstand capacity: its curve becomes the scenario's gateway (if it has "
+        "none, 60 %% of the refused try again after 2 min, and 5 %% of those who give up open a ticket)",
     )  # fmt: skip
-    to.add_argument("--out", metavar="DIR", help="run folder; must not exist yet, or be empty")
-    to.add_argument("--tickets", choices=("first", "all"), default="first", help="replications whose tickets are kept")
+    to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    to.add_argument(
+        "--tickets", choices=("first", "all"), default="first", help="replications whose tickets are written"
+    )
 
 
 def _whole(least: int):  # type: ignore[no-untyped-def]

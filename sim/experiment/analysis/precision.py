@@ -13,7 +13,7 @@ from sim.numerics.statistics import half_width, relative_precision
 LEAST = 10
 """Replications before the first look: with fewer, a deviation may be small by chance (Law, ch. 9)."""
 USUAL, MOST = 20, 1000
-"""Default number of replications, and the number after which a wanted precision is given up."""
+"""Default number of replications, and the maximum when a precision is asked for."""
 
 Metrics = Mapping[str, float | None]
 
