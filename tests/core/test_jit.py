@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.core import jit as compiled
+from sim.core import jit
 from sim.core.jit import HERE, SOURCES, cache_folder
 
 DECORATORS = {"compiled", "inlined"}
@@ -120,7 +120,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in SOURCES:
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / name, here / name)
-    monkeypatch.setattr(compiled, "HERE", here)
+    monkeypatch.setattr(jit, "HERE", here)
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -179,12 +179,12 @@ def test_a_place_that_the_user_has_chosen_comes_first(
 
 
 def test_warm_is_what_has_been_noted_in_the_folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "cache_folder", folder)
-    assert not compiled.is_compiled()
-    compiled.mark_compiled()
-    assert compiled.is_compiled()
+    monkeypatch.setattr(jit, "cache_folder", folder)
+    assert not jit.is_compiled()
+    jit.mark_compiled()
+    assert jit.is_compiled()
     (copied / "engine" / "heap.py").write_text("changed")
-    assert not compiled.is_compiled()
+    assert not jit.is_compiled()
 
 
 # --- the cache ----------------------------------------------------------------------------------------------------
@@ -194,12 +194,12 @@ def test_what_is_compiled_is_kept_in_the_folder_that_was_chosen(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (copied / "__pycache__").write_text("no folder")
-    monkeypatch.setattr(compiled, "cache_folder", folder)
+    monkeypatch.setattr(jit, "cache_folder", folder)
     (tmp_path / "probe.py").write_text("def more(number):\n    return number + 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     from probe import more  # type: ignore[import-not-found]
 
-    assert compiled.compiled(more)(1) == 2
+    assert jit.compiled(more)(1) == 2
     assert list((tmp_path / "users" / "withstand").rglob("probe.more-*.nbi"))
 
 

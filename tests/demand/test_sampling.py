@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of
-from sim.demand import sampling as drawing
+from sim.demand import Demand, ExpectedDemand, draw, expected_demand_of, sampling
 from sim.drivers.market import market_of
 from sim.feedback import STREAMS
 from sim.model.model import build
@@ -70,7 +69,7 @@ def test_a_demand_is_the_same_in_however_little_room_it_begins(monkeypatch: pyte
         shapes = (ROW_COLUMNS, people + 4), (OWN_COLUMNS, people + 4), (LEG_COLUMNS, 8)
         return tuple(np.full(shape, -7, dtype=np.int64) for shape in shapes)
 
-    monkeypatch.setattr(drawing, "_room", little)
+    monkeypatch.setattr(sampling, "_room", little)
     cramped = draw(mine, seed=1, replication=0)
     assert cramped.rows > 4 * (cramped.parent < 0).sum()
     assert digest(cramped) == digest(whole)

@@ -14,7 +14,7 @@ from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
 from sim.experiment.replication import observe
 from sim.metrics.hourly import hourly
-from sim.metrics.observation import counts as counting
+from sim.metrics.observation import counts
 from sim.metrics.observation.counts import ESCALATED, HUMAN
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
@@ -134,7 +134,7 @@ def test_the_random_worlds_hold_what_they_must() -> None:
     """A swarm that never counts a thing proves nothing about it."""
     seen = sum(observed.totals.sum(axis=1) for first in range(0, SWARM, 30) for _, observed, _ in swarm(first))
     assert (seen > 10).all(), seen
-    assert len(seen) == counting.WHAT
+    assert len(seen) == counts.WHAT
 
 
 def test_two_threads_measure_what_one_measures() -> None:

@@ -11,7 +11,7 @@ import pytest
 from sim.api import Run, run
 from sim.core.clock import DAY_MS, NEVER
 from sim.engine.outcome import OPEN
-from sim.experiment import calibration as hazards
+from sim.experiment import calibration
 from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
 from sim.metrics.observation.replication import Observation
@@ -224,17 +224,17 @@ def test_complaints_come_after_the_tickets_that_cause_them() -> None:
 
 
 def test_hazards_of_clocks_that_all_run_alike_have_a_closed_form() -> None:
-    assert hazards.solve(np.full(1000, 48.0), 100.0) == pytest.approx(-math.log(0.9) / 48, rel=1e-9)
-    assert hazards.solve(np.array([1.0, 2.0]), 0.0) == 0.0
+    assert calibration.solve(np.full(1000, 48.0), 100.0) == pytest.approx(-math.log(0.9) / 48, rel=1e-9)
+    assert calibration.solve(np.array([1.0, 2.0]), 0.0) == 0.0
     with pytest.raises(ValueError, match="more complaints than tickets"):
-        hazards.solve(np.array([5.0, 0.0]), 1.0)
+        calibration.solve(np.array([5.0, 0.0]), 1.0)
 
 
 def test_hazards_of_exponential_clocks_are_those_of_the_oracle() -> None:
     # The quantiles of the law stand for a sample without noise.
     clocks = -48.0 * np.log1p(-(np.arange(20_000) + 0.5) / 20_000)
     expected = complaint_hazard_exponential(p=0.1, mean_time=48)
-    assert hazards.solve(clocks, 0.1 * len(clocks)) == pytest.approx(expected, rel=1e-3)
+    assert calibration.solve(clocks, 0.1 * len(clocks)) == pytest.approx(expected, rel=1e-3)
 
 
 def departments(**category: float) -> Model:
@@ -253,7 +253,7 @@ def departments(**category: float) -> Model:
 
 def test_calibrated_hazards_yield_the_complaints_that_were_asked_for() -> None:
     scenario = departments(p_public_if_unresolved=0.2).scenario
-    found = hazards.hazards(scenario, replications=2, seed=5)
+    found = calibration.hazards(scenario, replications=2, seed=5)
     expected = complaint_hazard_exponential(p=0.2, mean_time=5)
     assert found == {"frozen": pytest.approx(expected, rel=0.03)}
     world = departments(complaint_hazard_per_hour=found["frozen"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.numerics import statistics as stats
+from sim.numerics import statistics
 
 ORACLES = {o["id"]: o for o in json.loads((Path(__file__).parents[1] / "support" / "oracles.json").read_text())}
 
@@ -26,19 +26,19 @@ def oracle(name: str) -> tuple[dict, dict]:
 @pytest.mark.parametrize("name", ["tcrit-5", "tcrit-10", "tcrit-30", "tcrit-100"])
 def test_student_t(name: str) -> None:
     parameters, answer = oracle(name)
-    assert stats.t_critical(parameters["n"] - 1) == pytest.approx(answer["t"], rel=1e-10)
+    assert statistics.t_critical(parameters["n"] - 1) == pytest.approx(answer["t"], rel=1e-10)
 
 
 def test_student_t_tends_to_the_normal_and_widens_with_confidence() -> None:
-    assert stats.t_critical(1e9) == pytest.approx(1.959963984540054, rel=1e-8)
-    assert stats.t_critical(1, 0.5) == pytest.approx(1.0, rel=1e-12)
-    assert stats.t_critical(9, 0.99) > stats.t_critical(9, 0.95) > stats.t_critical(9, 0.9)
+    assert statistics.t_critical(1e9) == pytest.approx(1.959963984540054, rel=1e-8)
+    assert statistics.t_critical(1, 0.5) == pytest.approx(1.0, rel=1e-12)
+    assert statistics.t_critical(9, 0.99) > statistics.t_critical(9, 0.95) > statistics.t_critical(9, 0.9)
 
 
 def test_paired_and_welch_differences() -> None:
     parameters, answer = oracle("paired-vs-welch")
     a, b = parameters["A"], parameters["B"]
-    paired, welch = stats.paired_difference(a, b), stats.welch_difference(a, b)
+    paired, welch = statistics.paired_difference(a, b), statistics.welch_difference(a, b)
     assert paired.mean == pytest.approx(answer["mean_diff"], rel=1e-12)
     assert paired.half_width == pytest.approx(answer["paired_halfwidth"], rel=1e-10)
     assert paired.degrees_of_freedom == 9
@@ -51,27 +51,27 @@ def test_paired_and_welch_differences() -> None:
 
 def test_half_width_by_hand() -> None:
     # 1, 2, 3: s = 1, t_2 = 4.302652729749, n = 3.
-    assert stats.half_width([1, 2, 3]) == pytest.approx(4.302652729749 / math.sqrt(3), rel=1e-12)
-    assert stats.half_width([5.0]) is None
-    assert stats.half_width([]) is None
-    assert stats.half_width([7, 7, 7]) == 0.0
+    assert statistics.half_width([1, 2, 3]) == pytest.approx(4.302652729749 / math.sqrt(3), rel=1e-12)
+    assert statistics.half_width([5.0]) is None
+    assert statistics.half_width([]) is None
+    assert statistics.half_width([7, 7, 7]) == 0.0
 
 
 def test_half_widths_cover_the_true_mean_as_often_as_they_say() -> None:
     samples = np.random.default_rng(11).normal(10.0, 3.0, (2000, 8))
-    hits = sum(abs(row.mean() - 10.0) <= (stats.half_width(row) or 0.0) for row in samples)
+    hits = sum(abs(row.mean() - 10.0) <= (statistics.half_width(row) or 0.0) for row in samples)
     assert hits / 2000 == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 2000))
 
 
 def test_a_difference_of_single_replications_has_no_half_width() -> None:
-    for difference in (stats.paired_difference([3.0], [1.0]), stats.welch_difference([3.0], [1.0, 1.0])):
+    for difference in (statistics.paired_difference([3.0], [1.0]), statistics.welch_difference([3.0], [1.0, 1.0])):
         assert difference.mean == 2.0
         assert difference.half_width is None
         assert not difference.clear
 
 
 def test_welch_of_constant_samples_is_exact() -> None:
-    assert stats.welch_difference([2, 2], [1, 1]).half_width == 0.0
+    assert statistics.welch_difference([2, 2], [1, 1]).half_width == 0.0
 
 
 finite = st.floats(-1e6, 1e6)
@@ -79,8 +79,8 @@ finite = st.floats(-1e6, 1e6)
 
 @given(st.lists(finite, min_size=2, max_size=20), finite)
 def test_a_shift_moves_the_mean_and_not_the_half_width(samples: list[float], shift: float) -> None:
-    shifted = stats.paired_difference(np.array(samples) + shift, np.zeros(len(samples)))
-    plain = stats.half_width(samples)
+    shifted = statistics.paired_difference(np.array(samples) + shift, np.zeros(len(samples)))
+    plain = statistics.half_width(samples)
     assert plain is not None
     assert shifted.half_width == pytest.approx(plain, rel=1e-6, abs=1e-6)
 
@@ -88,14 +88,14 @@ def test_a_shift_moves_the_mean_and_not_the_half_width(samples: list[float], shi
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: stats.half_width([1.0, math.nan]), "samples: got nan; must be finite numbers"),
-        (lambda: stats.half_width([[1.0], [2.0]]), "samples: got 2 dimensions; must be one row of numbers"),
-        (lambda: stats.paired_difference([1, 2], [1]), "got 2 and 1 samples; must be as many, and at least 1"),
-        (lambda: stats.welch_difference([], [1]), "got 0 and 1 samples; must be at least 1 each"),
-        (lambda: stats.quantile([1.0], 1.5), r"p: got 1.5; must be in \[0, 1\]"),
-        (lambda: stats.t_critical(0), "degrees_of_freedom: got 0; must be above 0"),
-        (lambda: stats.t_critical(5, 95), "confidence: got 95; must be above 0 and below 1"),
-        (lambda: stats.precise_enough([1, 2], 0.0), "relative_error: got 0.0; must be a number above 0"),
+        (lambda: statistics.half_width([1.0, math.nan]), "samples: got nan; must be finite numbers"),
+        (lambda: statistics.half_width([[1.0], [2.0]]), "samples: got 2 dimensions; must be one row of numbers"),
+        (lambda: statistics.paired_difference([1, 2], [1]), "got 2 and 1 samples; must be as many, and at least 1"),
+        (lambda: statistics.welch_difference([], [1]), "got 0 and 1 samples; must be at least 1 each"),
+        (lambda: statistics.quantile([1.0], 1.5), r"p: got 1.5; must be in \[0, 1\]"),
+        (lambda: statistics.t_critical(0), "degrees_of_freedom: got 0; must be above 0"),
+        (lambda: statistics.t_critical(5, 95), "confidence: got 95; must be above 0 and below 1"),
+        (lambda: statistics.precise_enough([1, 2], 0.0), "relative_error: got 0.0; must be a number above 0"),
     ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
@@ -104,24 +104,24 @@ def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
 
 
 def test_quantile_interpolates_between_neighbours() -> None:
-    assert stats.quantile([10, 20, 30, 40, 50], 0.05) == pytest.approx(12.0)
-    assert stats.quantile([40, 10], 0.25) == pytest.approx(17.5)
-    assert stats.quantile([7], 0.95) == 7.0
-    assert stats.quantile([], 0.5) is None
+    assert statistics.quantile([10, 20, 30, 40, 50], 0.05) == pytest.approx(12.0)
+    assert statistics.quantile([40, 10], 0.25) == pytest.approx(17.5)
+    assert statistics.quantile([7], 0.95) == 7.0
+    assert statistics.quantile([], 0.5) is None
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 1))
 def test_quantile_is_numpy_s(samples: list[float], p: float) -> None:
-    assert stats.quantile(samples, p) == float(np.quantile(samples, p))
-    assert stats.quantile_of_sorted(np.sort(samples), p) == float(np.quantile(samples, p))
+    assert statistics.quantile(samples, p) == float(np.quantile(samples, p))
+    assert statistics.quantile_of_sorted(np.sort(samples), p) == float(np.quantile(samples, p))
 
 
 def test_sequential_rule() -> None:
     parameters, answer = oracle("sequential-relative")
     s, mean, n0 = (parameters[key] for key in ("s", "xbar", "n0"))
-    half_width = stats.t_critical(n0 - 1) * s / math.sqrt(n0)
+    half_width = statistics.t_critical(n0 - 1) * s / math.sqrt(n0)
     assert half_width == pytest.approx(answer["halfwidth_n0"], rel=1e-10)
-    assert stats.relative_precision(mean, half_width) == pytest.approx(answer["relative_n0"], rel=1e-10)
+    assert statistics.relative_precision(mean, half_width) == pytest.approx(answer["relative_n0"], rel=1e-10)
 
 
 def spread(n: int, mean: float, deviation: float) -> np.ndarray:
@@ -133,15 +133,15 @@ def spread(n: int, mean: float, deviation: float) -> np.ndarray:
 def test_replication_stops_exactly_when_planned() -> None:
     parameters, answer = oracle("sequential-relative")
     s, mean, gamma, planned = *(parameters[key] for key in ("s", "xbar", "gamma")), answer["planned_n"]
-    assert not stats.precise_enough(spread(planned - 1, mean, s), gamma)
-    assert stats.precise_enough(spread(planned, mean, s), gamma)
+    assert not statistics.precise_enough(spread(planned - 1, mean, s), gamma)
+    assert statistics.precise_enough(spread(planned, mean, s), gamma)
 
 
 def test_what_has_no_precision_never_stops() -> None:
-    assert not stats.precise_enough([1.0], 0.5)
-    assert not stats.precise_enough([-1.0, 1.0], 0.5)
-    assert stats.precise_enough([0.0, 0.0], 0.5)
-    assert stats.relative_precision(5.0, None) == math.inf
+    assert not statistics.precise_enough([1.0], 0.5)
+    assert not statistics.precise_enough([-1.0, 1.0], 0.5)
+    assert statistics.precise_enough([0.0, 0.0], 0.5)
+    assert statistics.relative_precision(5.0, None) == math.inf
 
 
 def test_importing_it_does_not_import_scipy() -> None:
