@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from sim.cli.execution import compiled_first, produced, run_folder
-from sim.cli.tables import metric_table, precision_line, profile_table, progress
+from sim.cli.tables import metric_table, precision_line, profile_table, progress, rows_line
 from sim.experiment.analysis.expectations import Expectation
 from sim.experiment.analysis.precision import at_most
 from sim.output.run_place import must_be_free
@@ -43,6 +43,7 @@ def run(options: Namespace) -> int:
             print(precision_line(done.precision))
         if options.profile:
             print(profile_table(done.profile, len(done.replications)))
+            print(rows_line(done.metrics))
         print(f"written: {folder} (open {folder / 'report.html'})")
     return 1 if not sets and not all(one.passed for one in judged) else 0
 

@@ -80,6 +80,12 @@ def precision_line(one: Precision) -> str:
     return words if one.met else f"{words}: NOT reached"
 
 
+def rows_line(metrics: Mapping[str, Estimate]) -> str:
+    """Return how many of the withdrawals are followed one by one, which is what they cost, in words."""
+    share = metrics["withdrawals_individual_share"].mean
+    return "withdrawals: none" if share is None else f"withdrawals followed one by one: {100 * share:.2g} % of all"
+
+
 def profile_table(profile: CpuProfile, replications: int) -> str:
     """Return the time of a run: CPU seconds by stage, in total and per replication, and their shares."""
     parts = dict(profile.cpu_s) | {"start, and the rest": profile.rest_s()}

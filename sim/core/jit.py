@@ -21,16 +21,21 @@ from numba import types
 from numba.extending import get_cython_function_address
 
 HERE = Path(__file__).resolve().parents[1]
-_MECHANISMS = (path.relative_to(HERE).as_posix() for path in (HERE / "feedback" / "mechanisms").glob("[a-z]*.py"))
+_STEPS = (
+    path.relative_to(HERE).as_posix()
+    for room in ("mechanisms", "pipeline")
+    for path in (HERE / "feedback" / room).glob("[a-z]*.py")
+)
 SOURCES = (
-    "core/arrays.py", "core/clock.py", "core/jit.py", "demand/arrivals.py", "demand/demand.py", "demand/durations.py",
-    "demand/expected.py", "demand/itineraries.py", "demand/tickets.py", "demand/withdrawals.py",
-    "drivers/price_regimes.py", "engine/arrays.py", "engine/compiled.py", "engine/heap.py", "engine/outcome.py",
-    "feedback/columns.py", "feedback/declaration.py", "feedback/inputs.py", "feedback/public.py", "feedback/step.py",
+    "core/arrays.py", "core/clock.py", "core/jit.py", "demand/arrivals.py", "demand/demand.py",
+    "demand/durations.py", "demand/expected.py", "demand/itineraries.py", "demand/public.py", "demand/requests.py",
+    "demand/tickets.py", "drivers/price_regimes.py", "engine/arrays.py", "engine/compiled.py",
+    "engine/due_complaints.py", "engine/heap.py", "engine/outcome.py", "engine/setup.py", "feedback/columns.py",
+    "feedback/declaration.py", "feedback/inputs.py", "feedback/public.py", "feedback/step.py",
     "feedback/withdrawals.py", "metrics/observation/counts.py", "metrics/observation/unlimited_staffing.py",
     "metrics/observation/waits.py", "numerics/intervals.py", "numerics/lognormal.py", "numerics/normal.py",
     "numerics/poisson.py", "numerics/streams.py", "numerics/survival.py", "numerics/time_grid.py",
-    "selfcheck/feedback.py", "staffing/skills.py", *sorted(_MECHANISMS),
+    "selfcheck/feedback.py", "staffing/skills.py", *sorted(_STEPS),
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 

@@ -38,7 +38,8 @@ class Demand:
     ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
     category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws. Complaints
     about the categories numbered in ``unanswerable`` may not be answered in public. ``spam_ms`` are the times of a
-    campaign's worthless tickets, in order: a filter ends them at once, so nothing but the endpoint sees them.
+    campaign's worthless tickets, in order: a filter ends them at once, so nothing but the endpoint sees them. In each
+    of ``closed_ms`` (begin, end) no customer can open a ticket: reopenings and questions wait for its end.
     """
 
     categories: tuple[str, ...]
@@ -66,6 +67,7 @@ class Demand:
     bot_candidates: tuple[BotCandidates, ...] = ()
     unanswerable: tuple[int, ...] = ()
     spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    closed_ms: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ from sim.feedback.columns import (
     QUIET_FAULT,
     QUIET_LATE,
     QUIET_LIMITED,
+    TICKETS_CLOSED,
     TRUST_SHOCK,
 )
 from sim.scenario.schema.scenario import Scenario
@@ -35,6 +36,8 @@ def exogenous_of(scenario: Scenario, market: MarketPath, policy: Policy) -> Floa
         exogenous[QUIET_LIMITED] = 1 - policy.contact_factor(money.limits.category)
     if gateway:
         exogenous[QUIET_FAULT] = 1 - policy.contact_factor(gateway.category)
+    for begin, end in policy.closed_minutes("tickets"):
+        exogenous[TICKETS_CLOSED, begin:end] = 1
     exogenous[MARKET_TIGHTNESS] = _tightness(scenario, market, minutes)
     for one in scenario.amplification.values():
         _add(exogenous[BOOST if one.answered else BOOST_UNANSWERED], scenario, one.at, one.mark)

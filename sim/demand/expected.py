@@ -18,7 +18,7 @@ from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import lazy_property
 from sim.demand.exogenous import exogenous_of
 from sim.demand.itineraries import Paths, paths_of
-from sim.demand.withdrawals import ExpectedWithdrawals, feared, money_recipe
+from sim.demand.withdrawals import ExpectedWithdrawals, expected_withdrawals_of, feared
 from sim.drivers.market import MarketPath, profile_curve
 from sim.drivers.newcomers import NewcomerFlows, newcomer_flows_of
 from sim.drivers.policy import Policy, policy_of
@@ -71,14 +71,14 @@ class Sources(NamedTuple):
 class ExpectedDemand:
     """All of a market's demand that is not drawn: of all replications, or of one where each has its own market.
 
-    ``roots``, a source for each category, and by the minute ``withdrawals`` (automatic, reviewed) and ``logins`` are
-    what an ordinary day expects, before its busyness; ``candidates`` come at their ceiling and ``posts`` at their rate:
+    ``roots``, a source for each category, and by the minute the ``withdrawals`` and ``logins`` are what an ordinary day
+    expects, before its busyness; ``candidates`` come at their ceiling and ``posts`` at their rate:
     those of the background, of each campaign, and the worthless tickets of each campaign. ``profile`` averages 1.
     """
 
     scenario: Scenario
     market: MarketPath
-    growth: NewcomerFlows | None
+    newcomer_flows: NewcomerFlows | None
     policy: Policy
     profile: Curve
     days: int
@@ -86,10 +86,8 @@ class ExpectedDemand:
     roots: Sources
     candidates: Sources
     posts: Sources
-    withdrawals_auto: Floats
-    withdrawals_review: Floats
+    withdrawals: ExpectedWithdrawals
     logins: Floats
-    money: ExpectedWithdrawals
 
     @lazy_property
     def prevented(self) -> Floats:
@@ -97,10 +95,10 @@ class ExpectedDemand:
         scenario, out = self.scenario, np.zeros((len(self.scenario.categories), self.days))
         if not (self.policy.spoken or scenario.education):
             return out
-        curves = _ticket_curves(scenario, self.market, self.growth, self.profile)
+        curves = _ticket_curves(scenario, self.market, self.newcomer_flows, self.profile)
         for number, name in enumerate(scenario.categories):
             without = self.policy.silent.tickets(name, *curves(name)).expected(DAY_MS)
-            out[number] = without * _per_hour(scenario, self.growth, name) - self.roots.expected[number]
+            out[number] = without * _per_hour(scenario, self.newcomer_flows, name) - self.roots.expected[number]
         return out
 
 
@@ -109,11 +107,11 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
     days = scenario.warmup_days + scenario.days
     ordinary, flat = profile_curve(scenario, 1.0), Curve(np.array([0, days * DAY_MS]), np.array([1.0]))
     roots, candidates, posts = _SourceTable(days), _SourceTable(days), _SourceTable(days)
-    policy, growth = policy_of(scenario, market.price, market.volatility), newcomer_flows_of(scenario, market)
-    curves = _ticket_curves(scenario, market, growth, ordinary)
+    policy, flows = policy_of(scenario, market.price, market.volatility), newcomer_flows_of(scenario, market)
+    curves = _ticket_curves(scenario, market, flows, ordinary)
     bot = {name: policy.bot_share(name) for name in scenario.categories}
     for number, name in enumerate(scenario.categories):
-        what, per_hour = (number, _stream(growth, name)), _per_hour(scenario, growth, name)
+        what, per_hour = (number, _stream(flows, name)), _per_hour(scenario, flows, name)
         roots.add(name, what, bot[name], per_hour, policy.tickets(name, *curves(name)))
     for stream, name, per_hour in ceilings(scenario):
         number = list(scenario.categories).index(name)
@@ -127,21 +125,20 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
         per_hour = campaign.posts * campaign.spam_per_post * HOUR_MS / campaign.length
         posts.add(f"spam {name}", (-1, -1), np.ones(days), per_hour, _campaign(scenario, campaign))
 
-    people, money = scenario.population, scenario.withdrawals
+    people = scenario.population
     active = people.registered * people.mau_share / 24 if people else 0.0
-    withdrawals = active * people.withdrawals_per_mau_day if people and money else 0.0
+    withdrawals = active * people.withdrawals_per_mau_day if people and scenario.withdrawals else 0.0
     withdrawn, logins = (
         policy.requests(driven, ordinary.times(market.factor(driven)).expected(MINUTE_MS))
         for driven in ("withdrawals", "logins")
     )
     withdrawn *= withdrawals
-    if money:
-        withdrawn *= feared(money, scenario.warmup_days, len(withdrawn))
-    review = _reviewed(scenario, market, len(withdrawn))
+    if scenario.withdrawals:
+        withdrawn *= feared(scenario.withdrawals, scenario.warmup_days, len(withdrawn))
     return ExpectedDemand(
         scenario=scenario,
         market=market,
-        growth=growth,
+        newcomer_flows=flows,
         policy=policy,
         profile=ordinary,
         days=days,
@@ -149,12 +146,15 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
         roots=roots.table(),
         candidates=candidates.table(),
         posts=posts.table(),
-        withdrawals_auto=withdrawn * (1 - review),
-        withdrawals_review=withdrawn * review,
-        logins=logins * (active * people.logins_per_mau_day if people else 0),
-        money=money_recipe(
-            scenario, usual=ordinary.expected(MINUTE_MS) * withdrawals, exogenous=exogenous_of(scenario, market, policy)
+        withdrawals=expected_withdrawals_of(
+            scenario,
+            policy,
+            usual=ordinary.expected(MINUTE_MS) * withdrawals,
+            per_minute=withdrawn,
+            review=_reviewed(scenario, market, len(withdrawn)),
+            exogenous=exogenous_of(scenario, market, policy),
         ),
+        logins=logins * (active * people.logins_per_mau_day if people else 0),
     )
 
 
@@ -198,7 +198,7 @@ def candidates_name(stream: int, category: str) -> str:
 
 
 def _ticket_curves(
-    scenario: Scenario, market: MarketPath, growth: NewcomerFlows | None, profile: Curve
+    scenario: Scenario, market: MarketPath, flows: NewcomerFlows | None, profile: Curve
 ) -> Callable[[str], tuple[Curve, Curve]]:
     """Return what yields a category's curves for its mean rate: without the market's factors, and with them.
 
@@ -208,31 +208,31 @@ def _ticket_curves(
 
     def curves(name: str) -> tuple[Curve, Curve]:
         if scenario.categories[name].task:
-            reviews = growth is not None and name == growth.newcomers.review_category
-            base = profile.times(growth.kyc) if growth and reviews else profile
+            reviews = flows is not None and name == flows.newcomers.review_category
+            base = profile.times(flows.kyc) if flows and reviews else profile
             return base, base
-        errs = growth is not None and growth.errs(name)
+        errs = flows is not None and flows.errs(name)
         alike = (*map(id, market.shocks_on("tickets", name)), errs)
         if alike not in made:
-            base = profile.times(growth.mistakes()) if growth and errs else profile
+            base = profile.times(flows.mistakes()) if flows and errs else profile
             made[alike] = base, base.times(market.factor("tickets", name))
         return made[alike]
 
     return curves
 
 
-def _stream(growth: NewcomerFlows | None, name: str) -> int:
+def _stream(flows: NewcomerFlows | None, name: str) -> int:
     """Return the feedback level that admits a category's tasks, or -1: newcomers' documents depend on trust."""
-    if growth and growth.newcomers.trust_weight > 0 and name == growth.newcomers.review_category:
+    if flows and flows.newcomers.trust_weight > 0 and name == flows.newcomers.review_category:
         return SIGNUP_STREAM
     return -1
 
 
-def _per_hour(scenario: Scenario, growth: NewcomerFlows | None, name: str) -> float:
+def _per_hour(scenario: Scenario, flows: NewcomerFlows | None, name: str) -> float:
     """Return the tickets of a category in an ordinary hour, averaged over the profile."""
     category, people = scenario.categories[name], scenario.population
-    if growth and name == growth.newcomers.review_category:
-        return growth.reviews_per_hour
+    if flows and name == flows.newcomers.review_category:
+        return flows.reviews_per_hour
     if category.arrivals_per_hour is not None:
         return category.arrivals_per_hour
     assert people is not None

@@ -10,12 +10,20 @@ from numpy.typing import NDArray
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.demand import tickets as column
-from sim.demand.arrivals import PERSON_COLUMNS, Bots, day_counts, minute_counts, open_tickets
+from sim.demand.arrivals import (
+    PERSON_CATEGORY,
+    PERSON_COLUMNS,
+    PERSON_OPENED,
+    Bots,
+    day_counts,
+    minute_counts,
+    open_tickets,
+)
 from sim.demand.demand import BotCandidates, Demand
 from sim.demand.expected import ExpectedDemand, candidates_name
 from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_PAUSE, LEG_QUEUE
 from sim.demand.tickets import OWN_COLUMNS, ROW_COLUMNS, draw_rows
-from sim.demand.withdrawals import flow_of
+from sim.demand.withdrawals import draw_inputs
 from sim.feedback import FeedbackInputs
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key
 
@@ -38,14 +46,13 @@ def draw(expected: ExpectedDemand, *, seed: int, replication: int, extra_draws: 
     n, bot_candidates = open_tickets(expected.candidates, root, counts_candidates, people, n_roots)
     _, posts = open_tickets(expected.posts, root, day_counts(expected.posts, root, even), people, n)
     background, campaigns, spam = _of_nobody(expected, posts)
-    inputs = flow_of(
-        expected.money,
+    inputs = draw_inputs(
+        expected.withdrawals,
         expected.scenario,
         streams,
-        automatic=minute_counts(expected.withdrawals_auto, busyness, root, *_address("withdrawals/auto")),
-        reviewed=minute_counts(expected.withdrawals_review, busyness, root, *_address("withdrawals/review")),
+        counts=minute_counts(expected.withdrawals.per_minute, busyness, root, *_address("withdrawals")),
         posts_ms=(background, campaigns),
-        others=logins(expected, streams) + per_minute(spam, expected.days) if expected.scenario.gateway else None,
+        others=_other_requests(expected, streams, bots, spam, people[:n_roots]) if expected.scenario.gateway else None,
         extra_draws=extra_draws,
     )
     tables = draw_rows(expected.paths, people, n, *_room(expected, n))
@@ -59,6 +66,28 @@ def _of_nobody(expected: ExpectedDemand, posts: Bots) -> tuple[Ints, Ints, Ints]
     none = np.empty(0, np.int64)
     background, campaigns, spam = (np.concatenate([none, *(posts.of(n)[0] for n in mine)]) for mine in sources)
     return np.sort(background), np.sort(campaigns), np.sort(spam)
+
+
+def _other_requests(
+    expected: ExpectedDemand, streams: Streams, bots: Bots, spam: Ints, roots: Ints
+) -> tuple[Ints, Ints]:
+    """Return by the minute the requests that reach the endpoints whatever the live state: logins, tickets that the bot
+    or a filter ends; and those of newcomers, documents for people included, if distrust keeps nobody away.
+
+    What the live state decides is added there. Tickets of feedback levels that the bot ends are left out: they are
+    few beside logins and status requests.
+    """
+    always = logins(expected, streams) + per_minute(spam, expected.days)
+    for number in range(len(expected.scenario.categories)):
+        always += per_minute(bots.of(number)[0], expected.days)
+    newcomers = np.zeros(len(always), np.int64)
+    for counts in onboarding(expected, streams).values():
+        newcomers += counts
+    if expected.newcomer_flows and expected.newcomer_flows.newcomers.review_category:
+        documents = list(expected.scenario.categories).index(expected.newcomer_flows.newcomers.review_category)
+        sent = roots[roots[:, PERSON_CATEGORY] == documents, PERSON_OPENED]
+        newcomers += per_minute(sent, expected.days)
+    return always, newcomers
 
 
 def per_minute(time_ms: Ints, days: int) -> Ints:
@@ -76,7 +105,7 @@ def onboarding(expected: ExpectedDemand, streams: Streams, share: Floats | float
 
     ``share`` is by the minute the share of newcomers who do not stay away; a lower one only takes requests away.
     """
-    newcomers = expected.growth
+    newcomers = expected.newcomer_flows
     if newcomers is None:
         return {}
     automatic = newcomers.kyc_per_hour - newcomers.reviews_per_hour
@@ -168,6 +197,7 @@ def _demand(
         inputs=inputs,
         bot_candidates=for_bot,
         spam_ms=spam_ms,
+        closed_ms=np.array(expected.policy.closed_ms("tickets"), np.int64).reshape(-1, 2),
         unanswerable=tuple(
             number
             for number, name in enumerate(expected.scenario.categories)

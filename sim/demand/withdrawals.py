@@ -7,27 +7,21 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
-from sim.core.jit import compiled
 from sim.demand.durations import draw_ms
+from sim.demand.public import depositors_of, draw_public, unit_times
+from sim.demand.requests import Drawn, RequestLaw, draw_frights, draw_requests, request_law_of
+from sim.drivers.policy import Policy
 from sim.feedback import FeedbackInputs
-from sim.feedback.columns import OTHERS
-from sim.numerics.lognormal import Amounts, amount, amounts_at, amounts_of
-from sim.numerics.streams import Key, Streams, name_keys, purpose_key, stream_keys, ticket_key, uniform
+from sim.feedback.columns import NEWCOMERS, OTHERS
+from sim.numerics.streams import Streams, name_keys, stream_keys
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Withdrawals
 
-MINUTE_STRIDE = 1 << 24
-"""Ordinals of one minute's withdrawals start at minute * MINUTE_STRIDE."""
 REFILLS = 64
-MARKS = 1 << 13
-GRID = 2.0**-24
-"""Times without a unit, and marks, are rounded to multiples of it: so no machine's own logarithm shows in them."""
 _FIRST_TIMES = 1 << 14
-_ASSET, _AMOUNT = purpose_key("asset"), purpose_key("amount")
 _SPARE_DEVIATIONS = 10.0
 
 
@@ -42,35 +36,47 @@ class Blockchain(NamedTuple):
 class ExpectedWithdrawals:
     """What all replications' flows have in common: rails and their amounts, minutes in which nothing is paid, deposits.
 
-    ``frights`` are the amounts of those who run, where some may. ``exogenous`` has the lines of
-    ``sim.feedback.columns.EXOGENOUS_NAMES``, but for the requests of other endpoints.
+    ``per_minute`` are the requests expected by the minute, before a day's busyness, and ``review`` the share of them
+    that people review. ``frights`` is the law of those who run, where some may. ``exogenous`` has the lines of
+    ``sim.feedback.columns.EXOGENOUS_NAMES``, but for the requests to other endpoints.
     """
 
-    edges: Floats
-    amounts: Amounts
-    frights: Amounts | None
+    law: RequestLaw
+    frights: RequestLaw | None
+    per_minute: Floats
+    review: Floats
+    request_tick: Ints
     closed: Ints
     deposits: Ints
     chains: tuple[Blockchain, ...]
     exogenous: Floats
 
 
-def money_recipe(scenario: Scenario, *, usual: Floats, exogenous: Floats) -> ExpectedWithdrawals:
+def expected_withdrawals_of(
+    scenario: Scenario, policy: Policy, *, usual: Floats, per_minute: Floats, review: Floats, exogenous: Floats
+) -> ExpectedWithdrawals:
     """Return the withdrawals expected of a scenario; ``usual`` are the requests of each minute on ordinary days."""
-    money, run, minutes = scenario.withdrawals, scenario.run, len(usual)
-    frights = amounts_of(mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None
-    if money is None:
-        none = np.empty(0, np.int64)
-        return ExpectedWithdrawals(np.zeros(0), amounts_of(mean_usd=1.0, cv=1.0), frights, none, none, (), exogenous)
+    withdrawals, run, minutes, none = scenario.withdrawals, scenario.run, len(usual), np.empty(0, np.int64)
+    mean_usd, cv = (withdrawals.amount_mean_usd, withdrawals.amount_cv) if withdrawals else (1.0, 1.0)
     return ExpectedWithdrawals(
-        edges=np.cumsum(list(money.assets.values()))[:-1],
-        amounts=amounts_of(mean_usd=money.amount_mean_usd, cv=money.amount_cv),
-        frights=frights,
-        closed=_closed(scenario, money, minutes),
-        deposits=_deposits(money, usual),
-        chains=tuple(_chains(scenario, money, minutes)),
+        law=request_law_of(scenario, mean_usd=mean_usd, cv=cv),
+        frights=request_law_of(scenario, mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None,
+        per_minute=per_minute,
+        review=review,
+        request_tick=_request_ticks(policy, minutes),
+        closed=_closed(scenario, withdrawals, minutes) if withdrawals else none,
+        deposits=_deposits(withdrawals, usual) if withdrawals else none,
+        chains=tuple(_chains(scenario, withdrawals, minutes)) if withdrawals else (),
         exogenous=exogenous,
     )
+
+
+def _request_ticks(policy: Policy, minutes: int) -> Ints:
+    """Return by minute the tick at which is requested what would be at this one: in a closure the first after it."""
+    ticks = np.arange(minutes)
+    for begin, end in policy.closed_minutes("withdrawals"):
+        ticks[min(begin + 1, minutes) : end + 1] = end + 1  # the tick of m takes the requests of minute m - 1
+    return ticks
 
 
 def _windows(scenario: Scenario, at: int, length: int) -> slice:
@@ -79,21 +85,21 @@ def _windows(scenario: Scenario, at: int, length: int) -> slice:
     return slice(begin, begin + max(length // MINUTE_MS, 1))
 
 
-def _closed(scenario: Scenario, money: Withdrawals, minutes: int) -> Ints:
-    if not money.pauses:
+def _closed(scenario: Scenario, withdrawals: Withdrawals, minutes: int) -> Ints:
+    if not withdrawals.pauses:
         return np.empty(0, np.int64)
-    closed = np.zeros((len(money.assets), minutes), np.int64)
-    for pause in money.pauses.values():
-        for rail, name in enumerate(money.assets):
+    closed = np.zeros((len(withdrawals.assets), minutes), np.int64)
+    for pause in withdrawals.pauses.values():
+        for rail, name in enumerate(withdrawals.assets):
             if not pause.assets or name in pause.assets:
                 closed[rail, _windows(scenario, pause.at, pause.length)] = 1
     return closed
 
 
-def feared(money: Withdrawals, warmup_days: int, minutes: int) -> Floats:
+def feared(withdrawals: Withdrawals, warmup_days: int, minutes: int) -> Floats:
     """Return by the minute the factor on withdrawals that pauses leave behind them, once over."""
     factor = np.ones(minutes)
-    for pause in money.pauses.values():
+    for pause in withdrawals.pauses.values():
         over = warmup_days * 1440 + (pause.at + pause.length) // MINUTE_MS
         if pause.fear > 1 and over < minutes:
             decay = np.full(minutes - over, 0.5 ** (MINUTE_MS / pause.fear_half_life))
@@ -102,88 +108,66 @@ def feared(money: Withdrawals, warmup_days: int, minutes: int) -> Floats:
     return factor
 
 
-def _deposits(money: Withdrawals, usual: Floats) -> Ints:
+def _deposits(withdrawals: Withdrawals, usual: Floats) -> Ints:
     """Return by rail and minute the cents paid into its hot wallet: a share of what usually leaves."""
-    if not any(rail.wallet for rail in money.rails.values()):
+    if not any(rail.wallet for rail in withdrawals.rails.values()):
         return np.empty(0, np.int64)
-    deposits = np.zeros((len(money.assets), len(usual)), np.int64)
-    for rail, (name, share) in enumerate(money.assets.items()):
-        own = money.rails.get(name)
+    deposits = np.zeros((len(withdrawals.assets), len(usual)), np.int64)
+    for rail, (name, share) in enumerate(withdrawals.assets.items()):
+        own = withdrawals.rails.get(name)
         if own and own.wallet:
-            running = np.cumsum(usual * (share * money.amount_mean_usd * 100 * own.wallet.deposits_share))
+            running = np.cumsum(usual * (share * withdrawals.amount_mean_usd * 100 * own.wallet.deposits_share))
             deposits[rail] = np.diff(np.rint(running).astype(np.int64), prepend=0)
     return deposits
 
 
-def _chains(scenario: Scenario, money: Withdrawals, minutes: int) -> list[Blockchain]:
+def _chains(scenario: Scenario, withdrawals: Withdrawals, minutes: int) -> list[Blockchain]:
     chains = []
-    for rail, name in enumerate(money.assets):
-        own = money.rails.get(name)
+    for rail, name in enumerate(withdrawals.assets):
+        own = withdrawals.rails.get(name)
         if own and own.confirmations and own.block_time:
             per_minute = np.full(minutes, MINUTE_MS / own.block_time)
-            for slow in money.congestion.values():
+            for slow in withdrawals.congestion.values():
                 if not slow.assets or name in slow.assets:
                     per_minute[_windows(scenario, slow.at, slow.length)] /= slow.factor
             chains.append(Blockchain(rail, np.append(0.0, np.cumsum(per_minute))))
     return chains
 
 
-def flow_of(
+def draw_inputs(
     expected: ExpectedWithdrawals,
     scenario: Scenario,
     streams: Streams,
     *,
-    automatic: Ints,
-    reviewed: Ints,
+    counts: Ints,
     posts_ms: tuple[Ints, Ints],
-    others: Ints | None,
+    others: tuple[Ints, Ints] | None,
     extra_draws: int,
 ) -> FeedbackInputs:
-    """Return the inputs of one replication: its ``automatic`` and ``reviewed`` withdrawals by the minute, ``posts_ms``
-    posts of the background and of campaigns, ``others`` the requests to other endpoints.
+    """Return the inputs of one replication: ``counts`` withdrawals by the minute, ``posts_ms`` posts of the background
+    and of campaigns, ``others`` the requests to other endpoints, and those of newcomers.
 
     Each ``extra_draws`` draws 8 times as many of what the levels may use without limit.
     """
-    exogenous = expected.exogenous
+    exogenous, most = expected.exogenous, _FIRST_TIMES << 3 * extra_draws
     if others is not None:
-        exogenous = np.concatenate([exogenous[:OTHERS], [others.astype(np.float64)], exogenous[OTHERS + 1 :]])
+        exogenous = exogenous.copy()
+        exogenous[OTHERS], exogenous[NEWCOMERS] = others
+    drawn = draw_requests(expected.law, streams, counts, expected.review)
     return FeedbackInputs(
-        requests=_requests(expected, streams, automatic, reviewed),
+        requests=drawn.requests,
+        mark_keys=np.array(stream_keys(streams.root, *name_keys("withdrawal marks")), np.uint64),
+        request_tick=expected.request_tick,
         posts_ms=posts_ms[0],
         campaign_ms=posts_ms[1],
         closed=expected.closed,
         deposits=expected.deposits,
-        blocks=_blocks(expected, scenario, streams, len(automatic)),
+        blocks=_blocks(expected, scenario, streams, len(counts)),
         refill_minutes=_refills(scenario, streams),
         exogenous=exogenous,
-        **_public(scenario, streams, _FIRST_TIMES << 3 * extra_draws),
-        **_run(expected, scenario, streams, _FIRST_TIMES << 3 * extra_draws),
+        **draw_public(scenario, streams, most),
+        **_run(expected, scenario, streams, drawn, most),
     )
-
-
-def _requests(expected: ExpectedWithdrawals, streams: Streams, automatic: Ints, reviewed: Ints) -> Ints:
-    requests = np.zeros((len(expected.edges) + 1, 4, len(automatic)), np.int64)
-    if automatic.any() or reviewed.any():
-        _spread(automatic, reviewed, streams.root, name_keys("withdrawal"), expected.edges, expected.amounts, requests)
-    return requests
-
-
-@compiled
-def _spread(
-    automatic: Ints, reviewed: Ints, root: NDArray[Key], name: NDArray[Key], edges: Floats, law: Amounts, requests: Ints
-) -> None:
-    """Give each withdrawal its rail and its amount, and add up those of a minute: the reviewed come last in it."""
-    k0, k1 = stream_keys(root, name[0], name[1])
-    for minute in range(len(automatic)):
-        first = minute * MINUTE_STRIDE
-        for what, begin, n in ((0, first, automatic[minute]), (2, first + automatic[minute], reviewed[minute])):
-            for ordinal in range(begin, begin + n):
-                key = ticket_key(k0, k1, ordinal)
-                u, rail = uniform(key, _ASSET), 0
-                for edge in edges:  # to the end, not as far as needed: a mispredicted branch costs more
-                    rail += int(u >= edge)
-                requests[rail, what, minute] += 1
-                requests[rail, what + 1, minute] += amount(law, uniform(key, _AMOUNT))
 
 
 def _blocks(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, minutes: int) -> Ints:
@@ -203,64 +187,33 @@ def _blocks(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams,
 
 
 def _refills(scenario: Scenario, streams: Streams) -> Ints:
-    money = scenario.withdrawals
-    if money is None or not any(rail.wallet for rail in money.rails.values()):
+    withdrawals = scenario.withdrawals
+    if withdrawals is None or not any(rail.wallet for rail in withdrawals.rails.values()):
         return np.empty(0, np.int64)
-    minutes = np.ones((len(money.assets), REFILLS), np.int64)
-    for rail, name in enumerate(money.assets):
-        own = money.rails.get(name)
+    minutes = np.ones((len(withdrawals.assets), REFILLS), np.int64)
+    for rail, name in enumerate(withdrawals.assets):
+        own = withdrawals.rails.get(name)
         if own and own.wallet:
             u = streams.uniforms(f"refill {name}", "time", np.arange(REFILLS))
             minutes[rail] = np.maximum(draw_ms(own.wallet.refill, u) // MINUTE_MS, 1)
     return minutes
 
 
-def _public(scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
-    copies = scenario.copies
-    if copies is None:
-        return {}
-    u = streams.uniforms("posts", "mark", np.arange(MARKS))
-    return {"copy_times": unit_times(streams, "copies", most), "post_marks": _pareto(copies.mark_tail, u)}
-
-
-@compiled
-def _pareto(tail: float, u: Floats) -> Floats:
-    """Return quantiles of the Pareto law of mean 1 with a tail index above 1, on the GRID."""
-    out = np.empty(len(u))
-    for i in range(len(u)):
-        out[i] = np.rint((tail - 1.0) / tail * (1.0 - u[i]) ** (-1.0 / tail) / GRID) * GRID
-    return out
-
-
-def _run(expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
-    run, people = scenario.run, scenario.population
-    if run is None or people is None or expected.frights is None:
-        return {}
-    at = np.arange(min(most, depositors_of(scenario)))
-    rail = np.searchsorted(expected.edges, streams.uniforms("fright", "asset", at), side="right")
+def _run(
+    expected: ExpectedWithdrawals, scenario: Scenario, streams: Streams, drawn: Drawn, most: int
+) -> dict[str, Any]:
+    """Return by name the rows of all requests, and the drawn inputs of a run on the platform, if there may be one."""
+    if scenario.run is None or scenario.population is None or expected.frights is None:
+        return {"rows": drawn.rows}
+    n = min(most, depositors_of(scenario))
+    review = scenario.withdrawals.review_share if scenario.withdrawals else 0.0
+    asked = draw_frights(expected.frights, streams, n, review=review, first_row=len(drawn.rows.keys))
     return {
-        "panic_times": unit_times(streams, "fright", len(at)),
-        "calm_times": unit_times(streams, "calm", len(at)),
-        "panic_rail": rail.astype(np.int64),
-        "panic_cents": amounts_at(expected.frights, streams.uniforms("fright", "amount", at)),
+        "rows": drawn.rows.and_then(asked.rows),
+        "panic_times": unit_times(streams, "fright", n),
+        "calm_times": unit_times(streams, "calm", n),
+        "panic_rail": asked.rail,
+        "panic_cents": asked.cents,
+        "panic_class": asked.kind,
+        "panic_row": asked.row,
     }
-
-
-def depositors_of(scenario: Scenario) -> int:
-    """Return how many depositors may run."""
-    people, run = scenario.population, scenario.run
-    return round(people.registered * people.mau_share * run.depositors_share) if people and run else 0
-
-
-def unit_times(streams: Streams, name: str, n: int) -> Floats:
-    """Return the first n times of a Poisson process of rate 1, by name."""
-    return _unit_times(streams.uniforms(name, "gap", np.arange(n)))
-
-
-@compiled
-def _unit_times(u: Floats) -> Floats:
-    out, at = np.empty(len(u)), 0.0
-    for i in range(len(u)):
-        at += np.rint(-math.log(1.0 - u[i]) / GRID) * GRID
-        out[i] = at
-    return out

@@ -176,6 +176,15 @@ class Policy:
                 begin = self.begin_ms + one.at
                 yield begin, begin + one.length, one.deferred, one.catch_up or MINUTE_MS
 
+    def closed_minutes(self, driven: Driven) -> Iterator[tuple[int, int]]:
+        """Yield the first minute of each closure of requests, and the first after it, in minutes of the run."""
+        for begin, end in self.closed_ms(driven):
+            yield begin // MINUTE_MS, -(-end // MINUTE_MS)
+
+    def closed_ms(self, driven: Driven) -> list[tuple[int, int]]:
+        """Return the beginning and the end of each closure, in ms of the run, in order of time."""
+        return [(begin, end) for begin, end, _, _ in self._closures(driven)]
+
     # --- people ---------------------------------------------------------------------------------------------
 
     def surge_turns(self, name: str) -> list[tuple[int, int]]:

@@ -17,8 +17,9 @@ from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
-from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers
+from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers, ticket_kinds
 from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
+from sim.feedback.columns import CLASSES
 from sim.staffing.desk import Desk
 
 PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
@@ -26,12 +27,12 @@ NOBODY = -1
 
 (
     DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
-    QUIET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
-) = range(23)  # fmt: skip
+    QUIET, TICKET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
+) = range(24)  # fmt: skip
 """Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
 
-LEG is the leg that a ticket is on, PLACE its place in line or NOBODY; the last three chain the complaints of
-a minute, and those who began to wait at this instant.
+TICKET is what the endpoints see of it (``setup.ticket_kinds``). LEG is the leg that a ticket is on, PLACE its place in
+line or NOBODY; the last three chain the complaints of a minute, and those who began to wait at this instant.
 """
 HANDLE, PAUSE, QUEUE, ENTERED, START, END, TEAM = range(7)
 """Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
@@ -44,13 +45,14 @@ HEAP, CHAINS = range(2)
 """Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
 is due later, chained by minute."""
 NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
-DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, CANDIDATE = range(6, 14)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, SENT, UNRESOLVED, GONE, CANDIDATE = range(6, 17)
 FIRST = CANDIDATE + len(STREAMS)
 """Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are feedback levels,
 whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
 use and the first spare one; the first of those who began to wait at this instant; how far roots and shifts
-have been read, and from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
-its chain."""
+have been read; the tickets sent in this minute, those not resolved of which nobody has noted that their customer left,
+and where in ``n`` it stands by the minute how many leave (0 where nothing reads it); from CANDIDATE on the candidates
+of each stream; from FIRST on, for each minute, the first link of its chain."""
 
 
 class DeskArrays(NamedTuple):
@@ -69,6 +71,7 @@ class DeskArrays(NamedTuple):
     lines: Ints
     roots: Ints
     shifts: Ints
+    closed_ms: Ints
     first_due: Ints
     candidates: Ints
     marks: NDArray[np.float64]
@@ -87,7 +90,7 @@ def arrays_of(
     _must_fit(demand, desk, levels=parameters is not None)
     streams = [candidates(demand, stream) for stream in range(len(STREAMS))]
     ends, admissible = np.cumsum([len(rows) for rows in streams]), np.concatenate(streams)
-    n = _counters(desk, at_opening=at_opening, levels=parameters is not None)
+    n = _counters(desk, parameters, at_opening=at_opening)
     n[CANDIDATE:FIRST] = ends - [len(rows) for rows in streams]
     return DeskArrays(
         n=n,
@@ -99,6 +102,7 @@ def arrays_of(
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),
         shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
+        closed_ms=demand.closed_ms,
         first_due=np.full(minutes, NOBODY),
         candidates=admissible,
         marks=demand.mark[admissible],
@@ -123,10 +127,13 @@ def _must_fit(demand: Demand, desk: Desk, *, levels: bool) -> None:
         raise ValueError(f"too large for the compiled engine: {', '.join(k for k, v in fits.items() if not v)}")
 
 
-def _counters(desk: Desk, *, at_opening: bool, levels: bool) -> Ints:
-    n = np.zeros(FIRST + desk.horizon_ms // MINUTE_MS + 1, dtype=np.int64)
-    n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, levels
-    n[WAITERS], n[SPARE], n[FIRST:] = NOBODY, NOBODY, NOBODY
+def _counters(desk: Desk, parameters: FeedbackParameters | None, *, at_opening: bool) -> Ints:
+    chains = FIRST + desk.horizon_ms // MINUTE_MS + 1
+    counts_open = parameters is not None and parameters.gateway.views_per_open > 0
+    n = np.zeros(chains + counts_open * (desk.horizon_ms // MINUTE_MS + 2), dtype=np.int64)
+    n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, parameters is not None
+    n[WAITERS], n[SPARE], n[FIRST:chains] = NOBODY, NOBODY, NOBODY
+    n[GONE] = chains if counts_open else 0
     return n
 
 
@@ -139,6 +146,7 @@ def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
     rows[AFTER], rows[PARENT], rows[CHASE], rows[REOPEN] = demand.after_ms, demand.parent, demand.chase, demand.reopen
     rows[SILENCE], rows[UNANSWERED], rows[UNSOLVED] = due.silence_ms, due.unanswered_ms, due.unsolved_ms
     rows[QUIET] = demand.quiet
+    rows[TICKET] = ticket_kinds(demand)
     rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
     rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
     return rows
@@ -154,7 +162,7 @@ def _legs(demand: Demand) -> Ints:
 def _no_levels() -> FeedbackState:
     """Return levels of no minute."""
     parameters = FeedbackParameters()
-    return state_of(parameters, FeedbackInputs(requests=np.empty((len(parameters.rails), 4, 0), np.int64)), 0)
+    return state_of(parameters, FeedbackInputs(requests=np.empty((len(parameters.rails), CLASSES, 2, 0), np.int64)), 0)
 
 
 def _teams(desk: Desk) -> Ints:
@@ -181,7 +189,7 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
     """Return the tables at the end, copied, so that the arrays and all else in them can go."""
     rows, legs = arrays.rows, arrays.legs
     levels = arrays.levels if arrays.n[LEVELS] else None
-    ints, floats, rails = tables_of(levels)
+    ints, floats, rails, withdrawals = tables_of(levels)
     first: Any = rows[FIRST_LEG]
     return DeskOutcome(
         opened_ms=rows[OPENED].copy(),
@@ -198,5 +206,6 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
         feedback_ints=ints,
         feedback_floats=floats,
         feedback_rails=rails,
+        withdrawal_rows=withdrawals,
         exhausted=exhausted(levels),
     )

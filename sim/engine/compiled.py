@@ -13,12 +13,14 @@ from sim.core.jit import compiled, inlined
 from sim.demand import Demand
 from sim.engine.arrays import (
     AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
-    FIRST_LEG, FREE, FULL, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS, LISTS, LOADED, MOVED,
-    NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE,
-    PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, QUIET, REOPEN, ROOT, SHIFT, SILENCE, SIZE, SLOTS, SPARE, START,
-    STRETCH, TAKERS, TEAM, UNANSWERED, UNSOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
+    FIRST_LEG, FREE, FULL, GONE, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS, LISTS, LOADED,
+    MOVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS,
+    PRIORITY, QUEUE, REOPEN, ROOT, SENT, SHIFT, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, TICKET,
+    UNRESOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
 )  # fmt: skip
+from sim.engine.due_complaints import complaints_of, note_unanswered, note_unsolved
 from sim.engine.heap import pop, push
+from sim.engine.setup import NO_TICKET, SENT_TICKET
 from sim.feedback import FeedbackParameters, step
 from sim.feedback.columns import ADMISSION_COLUMNS
 from sim.engine.outcome import DeskOutcome
@@ -88,6 +90,8 @@ def _loop(arrays):
             _wait(n, rows, legs, teams, queues, agenda, lines, row)
         elif what >= IMPATIENT:
             _grow_older(n, rows, legs, teams, queues, agenda, lines, (row, what - IMPATIENT))
+        elif rows[PARENT, row] >= 0 and _opening_ms(n, arrays.closed_ms) > n[NOW]:
+            _schedule(n, agenda, _opening_ms(n, arrays.closed_ms), key)
         elif what == OPENS or _still_asks(n, rows, row):
             _open(n, rows, legs, teams, queues, agenda, lines, row)
     return False
@@ -115,12 +119,13 @@ def _done(n, rows, legs, teams, agenda, first_due, row):
     n[DECIDING] = 1
     if leg + 1 == rows[END_LEG, row]:
         rows[CLOSED, row] = now
+        n[UNRESOLVED] -= rows[TICKET, row] != NO_TICKET
         child = rows[REOPEN, row]
         if child >= 0:
             _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, OPENS))
         return
     if leg == rows[FIRST_LEG, row]:
-        _note_unsolved(n, rows, legs, first_due, row)
+        note_unsolved(n, rows, legs, first_due, row)
     rows[LEG, row] = leg + 1
     _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
 
@@ -133,14 +138,35 @@ def _still_asks(n, rows, row):
 
 
 @inlined
+def _opening_ms(n, closed_ms):
+    """Return when a ticket that would be opened now is: at the end of a closure, in one."""
+    opening = n[NOW]
+    for i in range(len(closed_ms)):
+        if closed_ms[i, 0] <= opening < closed_ms[i, 1]:
+            opening = closed_ms[i, 1]
+    return opening
+
+
+@inlined
 def _open(n, rows, legs, teams, queues, agenda, lines, row):
     """Open a ticket now and queue it for its first leg."""
     rows[OPENED, row] = n[NOW]
+    if rows[TICKET, row] != NO_TICKET:
+        n[SENT] += rows[TICKET, row] == SENT_TICKET
+        n[UNRESOLVED] += 1
+        _expect_to_leave(n, rows, row, 1)
     child = rows[CHASE, row]
     if child >= 0:
         _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, ASKS))
     legs[ENTERED, rows[FIRST_LEG, row]] = n[NOW]
     _wait(n, rows, legs, teams, queues, agenda, lines, row)
+
+
+@inlined
+def _expect_to_leave(n, rows, row, change):
+    """Note (1) at which tick a customer's patience will have ended, or (-1) that the ticket was taken up before."""
+    if n[GONE] and rows[TICKET, row] != NO_TICKET and rows[LEAVING, row] < n[HORIZON] - rows[OPENED, row]:
+        n[n[GONE] + (rows[OPENED, row] + rows[LEAVING, row]) // MINUTE_MS + 1] += change
 
 
 @inlined
@@ -170,7 +196,7 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
         n[WAITERS] = rows[NEXT_WAITER, row]
         waits, queue = rows[PLACE, row] != NOBODY, legs[QUEUE, rows[LEG, row]]
         if n[LEVELS] and rows[OPENED, row] == now and (waits or n[AT_OPENING]):
-            _note_unanswered(n, rows, first_due, row)
+            note_unanswered(n, rows, first_due, row)
         if not waits:
             continue
         if _has_impatience(n, rows, queues, row, queue, now):
@@ -283,6 +309,8 @@ def _head(n, rows, legs, queues, lines, queue):
 def _start(n, rows, legs, teams, agenda, row, team):
     """Begin work. The handling time is stretched once, by the number then held by each agent."""
     leg = rows[LEG, row]
+    if leg == rows[FIRST_LEG, row]:
+        _expect_to_leave(n, rows, row, -1)
     rows[PLACE, row] = NOBODY
     teams[team, FREE] -= 1
     held = 1
@@ -301,8 +329,11 @@ def _start(n, rows, legs, teams, agenda, row, team):
 @inlined
 def _tick(n, rows, legs, first_due, arrays, minute):
     """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
-    complaints, unanswerable = _complaints(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
-    step(minute + 1, complaints, unanswerable, arrays.levels)
+    complaints, unanswerable = complaints_of(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
+    if n[GONE]:
+        n[UNRESOLVED] -= n[n[GONE] + minute]
+    step(minute + 1, (complaints, unanswerable, n[SENT], n[UNRESOLVED]), arrays.levels)
+    n[SENT] = 0
     for stream in range(len(arrays.ends)):
         level = arrays.levels.floats[minute + 1, ADMISSION_COLUMNS[stream]]
         first, end = n[CANDIDATE + stream], arrays.ends[stream]
@@ -318,49 +349,6 @@ def _admit(n, rows, agenda, stream, marks, first, end, level):
             _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], OPENS))
         first += 1
     return first
-
-
-@inlined
-def _note_unanswered(n, rows, first_due, row):
-    """Note when the customer of a ticket opened now will complain, unless it is answered before."""
-    if rows[UNANSWERED, row] < n[HORIZON] - n[NOW]:
-        _note(rows, first_due, row, 0, n[NOW] + rows[UNANSWERED, row])
-
-
-@inlined
-def _note_unsolved(n, rows, legs, first_due, row):
-    """Note when the customer of a ticket not solved at first contact will complain, if it was answered in time."""
-    in_time = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] <= rows[SILENCE, row]
-    if n[LEVELS] and in_time and rows[UNSOLVED, row] < n[HORIZON] - n[NOW]:
-        _note(rows, first_due, row, 1, n[NOW] + rows[UNSOLVED, row])
-
-
-@inlined
-def _note(rows, first_due, row, unsolved, due_ms):
-    """Put a complaint into the chain of its minute: 2 x row, and one more if the ticket is an unsolved one."""
-    minute = due_ms // MINUTE_MS
-    rows[NEXT_UNANSWERED + unsolved, row] = first_due[minute]
-    first_due[minute] = 2 * row + unsolved
-
-
-@inlined
-def _complaints(rows, legs, first_due, minute, at_opening):
-    """Return how many complaints of a minute are made, those of tickets not resolved by then; how many unanswerable."""
-    made, quiet, complaint = 0, 0, first_due[minute]
-    while complaint != NOBODY:
-        row = complaint >> 1
-        leg = rows[FIRST_LEG, row]
-        if complaint & 1:
-            due_ms, begun = legs[END, leg] + rows[UNSOLVED, row], True
-            complaint = rows[NEXT_UNSOLVED, row]
-        else:
-            due_ms = rows[OPENED, row] + rows[UNANSWERED, row]
-            begun = at_opening or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
-            complaint = rows[NEXT_UNANSWERED, row]
-        if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
-            made += 1
-            quiet += rows[QUIET, row]
-    return made, quiet
 
 
 # --- heaps ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ class ConservationError(ArithmeticError):
 class Balance(NamedTuple):
     """The inflow and all places where it may now be: none is negative, and they sum to the inflow.
 
-    The arrays have an element for each minute looked at, those of money for each rail and minute.
+    The arrays have an element for each minute looked at, those of money for each rail and minute; those of rows are
+    of the end.
     """
 
     name: str
@@ -51,19 +52,20 @@ def accounts(
     yield _tickets(outcome)
     if parameters is None or not outcome.feedback_ints.shape[1]:
         return
-    sums = np.cumsum if every_minute else _total
     at = slice(None) if every_minute else slice(-1, None)
     ints, rails = outcome.feedback_ints, outcome.feedback_rails[:, :, at].transpose(1, 0, 2)
-    yield from _withdrawals(ints[:, at], rails.sum(axis=1), sums(inputs.withdrawals), sums(ints[columns.REQUESTS]))
-    yield _requested(
-        rails, sums(inputs.requests[:, 1] + inputs.requests[:, 3], axis=1) + _frightened(inputs, ints[:, at])
-    )
-    deposits = sums(inputs.deposits, axis=1) if inputs.deposits.size else 0
-    yield _wallets(rails, parameters, deposits)
+    attempts = np.cumsum(ints[columns.REQUESTS])[at]
+    came, cents = _requests(inputs, ints[:, at], at)
+    yield from _withdrawals(ints[:, at], rails.sum(axis=1), came, attempts)
+    yield _requested(rails, cents)
+    yield _wallets(rails, parameters, _before(inputs.deposits, at) if inputs.deposits.size else 0)
+    yield from _rows(outcome, inputs)
 
 
-def _total(counts: Ints, axis: int = 0) -> Ints:
-    return counts.sum(axis=axis, keepdims=True)
+def _before(by_minute: Ints, at: slice) -> Ints:
+    """Return running sums up to each tick, which takes the minutes before its own; the last axis is the minute."""
+    sums = np.cumsum(by_minute, axis=-1)
+    return np.concatenate([np.zeros_like(sums[..., :1]), sums[..., :-1]], axis=-1)[..., at]
 
 
 def _tickets(outcome: DeskOutcome) -> Balance:
@@ -78,7 +80,7 @@ def _tickets(outcome: DeskOutcome) -> Balance:
     return Balance("tickets", (opened < NEVER).sum(keepdims=True), {n: p.sum(keepdims=True) for n, p in places.items()})
 
 
-def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterator[Balance]:
+def _withdrawals(ints: Ints, sums: Ints, came: Ints, attempts: Ints) -> Iterator[Balance]:
     """Requests by where they stand, and attempts, of which a request may need several, by what became of them."""
     refused = {"barred": ints[columns.BARRED], "dropped": ints[columns.DROPPED]}
     inside = {
@@ -94,15 +96,64 @@ def _withdrawals(ints: Ints, sums: Ints, drawn: Ints, attempts: Ints) -> Iterato
         "to come again": ints[columns.N_AGAIN],
     }
     failed = {"failed": ints[columns.FAILED], "over the limit": ints[columns.OVER_LIMIT]}
-    yield Balance("withdrawals", drawn + ints[columns.PANICKED], ended | refused | inside)
+    yield Balance("withdrawals", came, ended | refused | inside)
     yield Balance("attempts to withdraw", attempts, failed | refused | inside)
 
 
-def _frightened(inputs: FeedbackInputs, ints: Ints) -> Ints:
-    """Return by rail the money that those who have panicked by each minute asked for, in cents."""
-    rails = np.arange(len(inputs.requests))[:, None]
-    by_rail = np.where(inputs.panic_rail == rails, inputs.panic_cents, 0)
-    return np.pad(by_rail.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[columns.PANICKED]]
+def _requests(inputs: FeedbackInputs, ints: Ints, at: slice) -> tuple[Ints, Ints]:
+    """Return how many had asked by each tick, and by rail their money in cents: those drawn, and the frightened."""
+    drawn, rails = inputs.rows.drawn, np.arange(len(inputs.requests))[:, None]
+    minute, cents = drawn[:, columns.ROW_MINUTE], inputs.requests[:, :, 1].sum(axis=1)
+    regular = minute >= 0
+    np.add.at(cents, (drawn[regular, columns.ROW_RAIL], minute[regular]), drawn[regular, columns.ROW_CENTS])
+    panicked = inputs.panic_cents.copy()
+    if inputs.panic_row.size:
+        is_row = inputs.panic_row >= 0
+        panicked[is_row] = drawn[inputs.panic_row[is_row], columns.ROW_CENTS]
+    frightened = np.where(inputs.panic_rail == rails, panicked, 0)
+    frightened = np.pad(frightened.cumsum(axis=1), ((0, 0), (1, 0)))[:, ints[columns.PANICKED]]
+    return _before(inputs.withdrawals, at) + ints[columns.PANICKED], _before(cents, at) + frightened
+
+
+def _rows(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
+    """Rows by where each is at the end, each in one place, against what was counted of them on the way."""
+    stage, ints, rails = outcome.withdrawal_rows[columns.STAGE], outcome.feedback_ints, outcome.feedback_rails
+    names = {
+        "to come again": columns.RETURNING, "in review": columns.IN_REVIEW, "held": columns.ON_HOLD,
+        "waiting to be paid": columns.IN_LINE, "confirming": columns.ON_CHAIN, "final": columns.DONE,
+        "given up": columns.LOST_AT_GATEWAY, "turned away": columns.LOST_AT_LIMIT, "dropped": columns.UNCONFIRMED,
+    }  # fmt: skip
+    yield Balance(
+        "withdrawals with an identity",
+        ints[columns.REQUESTED_ROWS, -1:],
+        {name: (stage == one).sum(keepdims=True) for name, one in names.items()},
+    )
+    last = rails[:, :, -1]
+    line, chain = last[:, columns.PAYOUT_IN] - last[:, columns.PAID], last[:, columns.PAID] - last[:, columns.FINAL]
+    counted_final = last[:, columns.FINAL] - last[:, columns.ROWS_FINAL]
+    for name, one, there in (
+        ("in review", columns.IN_REVIEW, last[:, columns.REVIEW_IN] - last[:, columns.REVIEWED]),
+        ("waiting to be paid", columns.IN_LINE, line - (last[:, columns.COUNTED_IN] - last[:, columns.COUNTED_PAID])),
+        ("confirming", columns.ON_CHAIN, chain - (last[:, columns.COUNTED_PAID] - counted_final)),
+        ("final", columns.DONE, last[:, columns.ROWS_FINAL]),
+    ):
+        n = np.bincount(inputs.rows.drawn[stage == one, columns.ROW_RAIL], minlength=len(last))
+        yield Balance(f"rows {name}", there, {"of each of them": n})
+    for name, one, there in (
+        ("in review", columns.IN_REVIEW, last[:, columns.REVIEW_IN_C] - last[:, columns.REVIEWED_C]),
+        ("held", columns.ON_HOLD, last[:, columns.HELD_C]),
+        ("waiting to be paid", columns.IN_LINE, _rows_waiting(last)),
+    ):
+        mine = inputs.rows.drawn[stage == one]
+        cents = np.zeros(len(last), np.int64)
+        np.add.at(cents, mine[:, columns.ROW_RAIL], mine[:, columns.ROW_CENTS])
+        yield Balance(f"cents of rows {name}", there, {"of each of them": cents})
+
+
+def _rows_waiting(last: Ints) -> Ints:
+    """Return by rail the cents of the rows that wait to be paid: of all who wait, less the counted ones."""
+    all_of_them = last[:, columns.PAYOUT_IN_C] - last[:, columns.PAID_C]
+    return all_of_them - (last[:, columns.COUNTED_IN_C] - last[:, columns.COUNTED_PAID_C])
 
 
 def _requested(rails: Ints, came: Ints) -> Balance:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.core.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import Demand
-from sim.engine.setup import candidates, clocks
+from sim.engine.setup import NO_TICKET, SENT_TICKET, candidates, clocks, ticket_kinds
 from sim.feedback import ADMISSION_COLUMNS, FeedbackParameters, state_of, ticks
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class Minute:
         self.levels = state_of(parameters, demand.inputs, minutes)
         self.quiet = demand.quiet.tolist()
         self.due: list[list[Note]] = [[] for _ in range(minutes)]
+        self.sent = self.unresolved = 0
+        self.gone = [0] * (minutes + 2)  # by minute, tickets whose customer's patience has ended by its tick
+        self.sees = ticket_kinds(demand).tolist()
         self._clocks(demand)
         self.candidates = self._candidates(minutes)
 
@@ -56,7 +59,7 @@ class Minute:
 
     def clock(self) -> Generator[Any, Any, None]:
         """Process: once a minute, before the minute's openings, count complaints, step the levels, admit."""
-        env, quiet, posted = self.state.env, self.quiet, np.zeros(2, np.int64)
+        env, quiet, posted = self.state.env, self.quiet, np.zeros(4, np.int64)
         steps = ticks(self.levels, posted)
         start, closed, left = self.state.leg_start, self.state.closed, self.state.left
         due: list[Note] = []
@@ -69,7 +72,9 @@ class Minute:
                 if (start[leg] > silent_ms or at_opening) and (closed[row] > due_ms or row in left):
                     complaints += 1
                     unanswerable += quiet[row]
-            posted[0], posted[1] = complaints, unanswerable
+            self.unresolved -= self.gone[minute]
+            posted[:] = complaints, unanswerable, self.sent, self.unresolved
+            self.sent = 0
             next(steps)
             for stream in self.candidates:
                 if stream[1][minute] < stream[1][minute + 1]:
@@ -84,6 +89,23 @@ class Minute:
         for i in range(first[minute], end):
             if marks[i] < now:
                 state.env.at(state.drawn_ms[rows[i]], PHASE_OPEN, rows[i], state.admitted, rows[i])
+
+    def sees_opening(self, row: int) -> None:
+        """Count a ticket that opens now, and when its customer's patience will have ended."""
+        if self.sees[row] != NO_TICKET:
+            self.sent += self.sees[row] == SENT_TICKET
+            self.unresolved += 1
+            self._expect_to_leave(row, 1)
+
+    def sees_start(self, row: int) -> None:
+        """Count a ticket that is taken up for the first time: its customer will not leave."""
+        if self.sees[row] != NO_TICKET:
+            self._expect_to_leave(row, -1)
+
+    def _expect_to_leave(self, row: int, change: int) -> None:
+        leaving_ms = self.state.leaving_ms[row]
+        if leaving_ms < self.horizon_ms - self.state.opened[row]:
+            self.gone[(self.state.opened[row] + leaving_ms) // MINUTE_MS + 1] += change
 
     def note(self, row: int, leg: int, silent_ms: int, due_ms: int) -> None:
         """Note a complaint that is due before the horizon, unless its ticket is answered by ``silent_ms``."""

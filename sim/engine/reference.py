@@ -9,12 +9,11 @@ work is one event with one callback; patience and complaints need no events.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
-import simpy
 from numpy.typing import NDArray
 from simpy.events import Event
 
@@ -22,21 +21,19 @@ from sim.core.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SH
 from sim.demand import Demand
 from sim.engine.feedback_clock import Minute
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
-from sim.engine.setup import leaving_ms, roots, takers
+from sim.engine.setup import NO_TICKET, leaving_ms, roots, takers
+from sim.engine.simpy_clock import Callbacks, SimpyClock
 from sim.feedback import FeedbackParameters, exhausted, tables_of
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
-_ROWS = 1 << 40
 _UNSTRETCHED = 1000
-_new = Event.__new__
 _STATE = """
-_aged _back _child _decided _done admitted after_ms agenda chase closed deciding demand desk drawn_ms entered
+_aged _back _child _decided _done admitted after_ms agenda chase closed closed_ms deciding demand desk drawn_ms entered
 env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute moved opened
 parent patience_ms pause_ms plain priority queue_of reopen restless slots standing takers takes team_of teams_of
 """
 Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
-Callbacks = list[Callable[[Event], None]]
 
 
 def simulate(
@@ -63,50 +60,13 @@ def simulate(
             gc.enable()
 
 
-class _Due(Event):
-    """An event that is certain to happen, as SimPy's Timeout is, with callbacks that many events share."""
-
-    _ok = True
-
-
-class _Clock(simpy.Environment):
-    """SimPy's environment on integer milliseconds, with events at a time, in a phase, by row."""
-
-    _now: int
-
-    def at(self, time_ms: int, phase: int, row: int, callbacks: Callbacks, value: Any = None) -> _Due:
-        """Schedule an event: SimPy orders by time, then priority (phase and row), then insertion."""
-        event = _new(_Due)  # past __init__: a call that half a million events can do without
-        event.callbacks, event._value = callbacks, value
-        heappush(self._queue, (time_ms, phase * _ROWS + row, next(self._eid), event))  # type: ignore[misc]
-        return event
-
-    def advance(self, time_ms: int) -> bool:
-        """Return whether nothing is due up to a time, and if so go there."""
-        if self._queue[0][0] <= time_ms:
-            return False
-        self._now = time_ms
-        return True
-
-    def run_to(self, time_ms: int) -> None:
-        """Run to a time, without what is due then: SimPy's ``run`` and ``step`` in one loop, without their calls."""
-        agenda = self._queue
-        while agenda[0][0] < time_ms:
-            self._now, _, _, event = heappop(agenda)  # type: ignore[assignment]
-            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
-            for callback in callbacks:
-                callback(event)
-            if not event._ok and not hasattr(event, "_defused"):
-                raise event._value  # a process failed
-
-
 class DeskState:
     """Queues, teams and tickets in motion. Lists, not arrays: they are read and written one element at a time."""
 
     __slots__ = tuple(_STATE.split())  # too many for the interpreter's fast dictionaries
 
     def __init__(self, demand: Demand, desk: Desk) -> None:
-        self.env = _Clock(initial_time=0)
+        self.env = SimpyClock(initial_time=0)
         self.agenda = self.env._queue
         self.env.at(desk.horizon_ms, 0, 0, [])  # so that the agenda is never empty: the horizon stands in it
         self.demand, self.desk, self.horizon_ms = demand, desk, desk.horizon_ms
@@ -119,6 +79,7 @@ class DeskState:
         self.chase, self.reopen, self.parent = demand.chase.tolist(), demand.reopen.tolist(), demand.parent.tolist()
         self.opened, self.closed = [NEVER] * n, [NEVER] * n
         self.left: set[int] = set()
+        self.closed_ms = demand.closed_ms.tolist()
         self.moved: dict[int, int] = {}
         self.leg = self.first_leg[:n]  # the leg that each ticket is on, or goes to next
         self.entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
@@ -183,6 +144,8 @@ class DeskState:
         quiet = self.agenda[0][0] > now and not self.deciding
         if leg + 1 == self.first_leg[row + 1]:
             self.closed[row] = now
+            if self.minute is not None and self.minute.sees[row] != NO_TICKET:
+                self.minute.unresolved -= 1
             child = self.reopen[row]
             if child >= 0:
                 self.env.at(now + self.after_ms[child], PHASE_OPEN, child, self._child, child)
@@ -211,8 +174,12 @@ class DeskState:
         self.wait(row, leg, self.queue_of[leg])
 
     def on_child(self, event: Event) -> None:
-        """Open a chase unless its parent is resolved by now; a reopening opens in any case."""
+        """Open a chase unless its parent is resolved by now, a reopening in any case; in a closure, at its end."""
         row: int = event._value
+        for begin, end in self.closed_ms:
+            if begin <= self.env._now < end:
+                self.env.at(end, PHASE_OPEN, row, self._child, row)
+                return
         parent = self.parent[row]
         if self.chase[parent] != row or not self.resolved(parent):
             self.open(row)
@@ -227,6 +194,8 @@ class DeskState:
         """Open a ticket now and queue it for its first leg."""
         now = self.env._now
         self.opened[row] = now
+        if self.minute is not None:
+            self.minute.sees_opening(row)
         leg = self.first_leg[row]
         child = self.chase[row]
         if child >= 0:
@@ -328,6 +297,8 @@ class DeskState:
     def start(self, row: int, leg: int, team: int) -> None:
         """Begin work. The handling time is stretched once, by the number then held by each agent."""
         now = self.env._now
+        if self.minute is not None and leg == self.first_leg[row]:
+            self.minute.sees_start(row)
         self.free[team] -= 1
         handle_ms = self.handle_ms[leg]
         if not self.plain[team]:
@@ -413,7 +384,7 @@ class DeskState:
         moved = np.full(self.demand.rows, NEVER)
         moved[list(self.moved)] = list(self.moved.values())
         levels = self.minute.levels if self.minute else None
-        ints, floats, rails = tables_of(levels)
+        ints, floats, rails, withdrawals = tables_of(levels)
         return DeskOutcome(
             opened_ms=_column(self.opened),
             first_start_ms=self._of_first_leg(start),
@@ -429,6 +400,7 @@ class DeskState:
             feedback_ints=ints,
             feedback_floats=floats,
             feedback_rails=rails,
+            withdrawal_rows=withdrawals,
             exhausted=exhausted(levels),
         )
 

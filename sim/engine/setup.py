@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
-from sim.demand import Demand
+from sim.demand import CANDIDATE, ROOT, TASK, Demand
 from sim.engine.outcome import later
 from sim.staffing.desk import Desk
 from sim.staffing.skills import LEAVE
@@ -35,6 +35,16 @@ def roots(demand: Demand) -> Ints:
 def candidates(demand: Demand, stream: int) -> Ints:
     """Return the rows that a feedback level may admit, in order of time."""
     return np.flatnonzero(demand.stream == stream)
+
+
+NO_TICKET, OPEN_TICKET, SENT_TICKET = range(3)
+"""What the endpoints see of a row: nothing of a task, views of whatever is open, and the sending of a first contact."""
+
+
+def ticket_kinds(demand: Demand) -> Ints:
+    """Return by row what the endpoints see of it."""
+    sent = (demand.kind == ROOT) | (demand.kind == CANDIDATE)
+    return np.where(demand.kind == TASK, NO_TICKET, np.where(sent, SENT_TICKET, OPEN_TICKET))
 
 
 def takers(desk: Desk) -> list[list[tuple[int, int, int]]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.core.clock import MINUTE_MS
 from sim.core.tables import ARRIVALS, ENDPOINTS
-from sim.demand.withdrawals import MINUTE_STRIDE
+from sim.demand.requests import MINUTE_STRIDE
 from sim.experiment.analysis.estimate import Estimate
 from sim.metrics.observation.replication import Observation
 from sim.numerics.lognormal import amounts_at
@@ -115,7 +115,7 @@ def _cents(observed: Observation, ordinals: NDArray[np.int64]) -> NDArray[np.int
     if withdrawals is None:
         return np.zeros(len(ordinals), dtype=np.int64)
     u = observed.streams.uniforms("withdrawal", "amount", ordinals)
-    return amounts_at(observed.model.expected_demand.money.amounts, u)
+    return amounts_at(observed.model.expected_demand.withdrawals.law.amounts, u)
 
 
 def header(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 import polars as pl
 
+from sim.core.digits import significant
 from sim.core.profiling import CpuProfile
 from sim.experiment.analysis.estimate import Estimate, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
@@ -21,6 +23,18 @@ from sim.metrics.observation.replication import Observation
 from sim.model.model import Model
 from sim.scenario.loading.load import sha256
 from sim.scenario.schema.scenario import Scenario
+
+_BOUNDS = {
+    "candidates_refused": (
+        "in {share} the customers of a stream would have opened more tickets than its ceiling_per_hour lets the model "
+        "draw (up to {most} tickets are missing): raise the ceiling"
+    ),
+    "wallet_stuck_hours": (
+        "in {share} a withdrawal larger than all of its asset's money blocked the payout line (for up to {most} h): "
+        "give the wallet more, or limit single withdrawals"
+    ),
+}
+"""By metric, what to say where it is above 0 in some replications."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +74,16 @@ class RunResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader must know about the inputs, such as missing candles."""
-        return self.model.market.notes
+        """What the reader must know: faults of the inputs, such as missing candles, and bounds that the run met."""
+        return (*self.model.market.notes, *self._bounds_met())
+
+    def _bounds_met(self) -> Iterator[str]:
+        """Yield a sentence for each bound of the model that some replications met, with their number."""
+        for name, sentence in _BOUNDS.items():
+            met = [value for one in self.replications if (value := one.metrics[name])]
+            if met:
+                share = f"{len(met)} of {len(self.replications)} replications"
+                yield sentence.format(share=share, most=significant(max(met), max(met) / 10))
 
     def samples(self, name: str) -> dict[int, float | None]:
         """Return a metric by replication."""

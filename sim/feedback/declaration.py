@@ -52,9 +52,11 @@ INTS = Table("whole numbers by the minute")
 FLOATS = Table("real numbers by the minute")
 RAILS = Table("whole numbers by the minute and rail")
 EXOGENOUS = Table("what a minute gets from outside, 0 where nothing is")
-CARRIES = Table("parts below one, by rail, that are carried to the next minute")
 DUE = Table("what was put off, by the minute at whose tick it happens, and rail")
 RAIL_NUMBERS = Table("whole numbers of each rail, the same for a whole run")
+RAIL_PLACES = Table("how far each rail's lines and drawn inputs have been used up")
+DRAWN_ROWS = Table("withdrawals with an identity, as they are drawn")
+ROWS = Table("withdrawals with an identity, as they are at the tick")
 PLACES = Table("how far the drawn inputs have been used up")
 SUMS = Table("running sums and carries of one replication")
 
@@ -73,9 +75,29 @@ DECLARED_STREAMS: dict[str, Stream] = {}
 def stream(name: str, meaning: str) -> Stream:
     """Declare a stream of candidate tickets and the column with the share of them that is admitted in the minute."""
     DECLARED_STREAMS[name] = made = Stream(
-        len(DECLARED_STREAMS), FLOATS.column(f"level_{name}", "share of candidates", meaning)
+        len(DECLARED_STREAMS), FLOATS.column(f"admitted_{name}", "share of candidates", meaning)
     )
     return made
+
+
+class EventStream(NamedTuple):
+    """A stream of candidates that single events ask for: its number, its share, and what is still asked for."""
+
+    number: int
+    share: int
+    pending: int
+
+
+PENDING_COLUMNS: dict[int, int] = {}
+"""By number of an event stream, the column of ``FLOATS`` with what is still asked for."""
+
+
+def event_stream(name: str, meaning: str) -> EventStream:
+    """Declare a stream of candidates that events ask for; what is more than all of a minute's is asked for later."""
+    number, share = stream(name, meaning)
+    pending = FLOATS.column(f"pending_{name}", "minutes' candidates", f"{meaning}: asked for, and not yet admitted")
+    PENDING_COLUMNS[number] = pending
+    return EventStream(number, share, pending)
 
 
 def parameter(default: float, unit: str, meaning: str) -> Any:

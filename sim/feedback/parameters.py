@@ -11,11 +11,10 @@ from sim.feedback.mechanisms.rumour import RumourParameters
 from sim.feedback.mechanisms.trust import TrustParameters
 from sim.feedback.mechanisms.withdrawals import (
     NEVER_MINUTES,
-    Countries,
     GatewayParameters,
     LimitParameters,
-    Mistake,
     RailParameters,
+    TicketsPerEvent,
 )
 
 
@@ -26,15 +25,13 @@ class FeedbackParameters:
     rails: tuple[RailParameters, ...] = (RailParameters(),)
     reviews_per_minute: float = parameter(0.0, "withdrawals/min", "reviews done")
     promise_minutes: int = parameter(NEVER_MINUTES, "minutes", "after which a withdrawal that is not final is late")
-    drop_share: float = parameter(0.0, "share", "of the requests that customers do not confirm")
-    held_share: float = parameter(0.0, "share", "of the reviewed withdrawals that are held")
     hold_minutes: int = parameter(1, "minutes", "for which a withdrawal is held")
-    late_level_per_withdrawal: float = parameter(0.0, "share", "of candidates admitted for each late withdrawal")
+    late_admitted_per_withdrawal: float = parameter(0.0, "share", "of candidates admitted for each late withdrawal")
     gateway: GatewayParameters = field(default_factory=GatewayParameters)
-    countries: Countries = field(default_factory=Countries)
     limits: LimitParameters = field(default_factory=LimitParameters)
-    wrong_address: Mistake = field(default_factory=Mistake)
-    wrong_network: Mistake = field(default_factory=Mistake)
+    barred: TicketsPerEvent = field(default_factory=TicketsPerEvent)
+    wrong_address: TicketsPerEvent = field(default_factory=TicketsPerEvent)
+    wrong_network: TicketsPerEvent = field(default_factory=TicketsPerEvent)
     rumour: RumourParameters = field(default_factory=RumourParameters)
     copies: CopiesParameters = field(default_factory=CopiesParameters)
     trust: TrustParameters = field(default_factory=TrustParameters)

@@ -9,12 +9,24 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
-from sim.feedback.columns import FLOAT_NAMES, INT_NAMES, RAIL_NAMES
-from sim.feedback.declaration import CARRIES, DUE, EXOGENOUS, FLOATS, INTS, PLACES, RAIL_NUMBERS, RAILS, SUMS, record_of
+from sim.feedback.columns import FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
+from sim.feedback.declaration import (
+    DUE,
+    EXOGENOUS,
+    FLOATS,
+    INTS,
+    PLACES,
+    RAIL_NUMBERS,
+    RAIL_PLACES,
+    RAILS,
+    ROWS,
+    SUMS,
+    record_of,
+)
 from sim.feedback.inputs import FeedbackInputs
 from sim.feedback.mechanisms.copies import COPY_AT
 from sim.feedback.mechanisms.panic import CALM_AT, FRIGHT_AT
-from sim.feedback.mechanisms.withdrawals import COLD_C, HOT_C
+from sim.feedback.mechanisms.withdrawals import CLASSES, COLD_C, HOT_C, ROW_MINUTE
 from sim.feedback.parameters import FeedbackParameters, RailParameters
 
 
@@ -22,8 +34,10 @@ class FeedbackState(NamedTuple):
     """What ``step`` reads and writes; see the modules ``columns`` and this one for the names of lines and places.
 
     ``ints`` and ``floats`` have a row for each minute, ``rails`` one for each minute and rail, so that what a step
-    touches lies together. ``due`` holds, by minute and rail, what was put off to it, ``now`` what is on its way in this
-    one, ``cut`` what was just taken out of it.
+    touches lies together. ``due`` holds, by minute and rail, what was put off to it, and ``due_rows`` the first of a
+    chain of rows; ``counted`` has what is on its way in this minute by rail and class, ``moving`` the rows that are,
+    ``entering`` those that enter a line, and ``accepted`` all that were accepted, in order. The first ``new_rows`` of
+    the rows come at drawn minutes, the others in a run.
     """
 
     numbers: NDArray[np.void]
@@ -31,12 +45,22 @@ class FeedbackState(NamedTuple):
     floats: Floats
     rails: Ints
     due: Ints
-    now: Ints
-    cut: Ints
-    carry: Floats
+    due_rows: Ints
+    counted: Ints
+    rows: Ints
+    moving: Ints
+    entering: Ints
+    accepted: Ints
+    new_rows: int
     places: Ints
+    rail_places: Ints
     sums: Floats
     requests: Ints
+    drawn_rows: Ints
+    row_keys: NDArray[np.uint64]
+    row_account: Floats
+    mark_keys: NDArray[np.uint64]
+    request_tick: Ints
     closed: Ints
     deposits: Ints
     exogenous: Floats
@@ -50,6 +74,8 @@ class FeedbackState(NamedTuple):
     post_marks: Floats
     panic_rail: Ints
     panic_cents: Ints
+    panic_class: Ints
+    panic_row: Ints
     loads: Floats
     errors: Floats
     rail_ints: Ints
@@ -59,24 +85,36 @@ class FeedbackState(NamedTuple):
 def state_of(parameters: FeedbackParameters, inputs: FeedbackInputs, minutes: int) -> FeedbackState:
     """Return the levels before the first minute. Raises ValueError when flow and rules have not the same rails."""
     rails = len(parameters.rails)
-    if inputs.requests.shape != (rails, 4, minutes):
-        raise ValueError(f"inputs: got requests of shape {inputs.requests.shape}; must be {(rails, 4, minutes)}")
+    if inputs.requests.shape != (rails, CLASSES, 2, minutes):
+        got, must = inputs.requests.shape, (rails, CLASSES, 2, minutes)
+        raise ValueError(f"inputs: got requests of shape {got}; must be {must}")
     columns, floats = RAILS.rows(minutes + 1, rails, kind=np.int64), np.zeros((minutes + 1, len(FLOAT_NAMES)))
     floats[0] = FLOATS.rows()
     for number, rail in enumerate(parameters.rails):
         columns[0, number, HOT_C], columns[0, number, COLD_C] = max(rail.hot_cents, 0), rail.cold_cents
+    drawn = inputs.rows.drawn
     return FeedbackState(
         numbers=record_of(parameters),
         ints=INTS.rows(minutes + 1, kind=np.int64),
         floats=floats,
         rails=columns,
         due=DUE.rows(minutes + 2, rails, kind=np.int64),  # the last stands for after the end
-        now=np.zeros((rails, 4), np.int64),
-        cut=np.zeros(4, np.int64),
-        carry=CARRIES.rows(rails),
-        places=_places(rails),
+        due_rows=np.full(minutes + 2, -1),
+        counted=np.zeros((rails, CLASSES, 2), np.int64),
+        rows=ROWS.rows(len(drawn), kind=np.int64),
+        moving=np.empty(len(drawn), np.int64),
+        entering=np.empty(len(drawn), np.int64),
+        accepted=np.empty(len(drawn), np.int64),
+        new_rows=int((drawn[:, ROW_MINUTE] >= 0).sum()),
+        places=PLACES.rows(kind=np.int64),
+        rail_places=RAIL_PLACES.rows(rails, kind=np.int64),
         sums=SUMS.rows(),
         requests=inputs.requests,
+        drawn_rows=drawn,
+        row_keys=inputs.rows.keys,
+        row_account=inputs.rows.account,
+        mark_keys=inputs.mark_keys,
+        request_tick=inputs.request_tick if inputs.request_tick.size else np.arange(minutes),
         closed=_or_zeros(inputs.closed, (rails, minutes), np.int64),
         deposits=_or_zeros(inputs.deposits, (rails, minutes), np.int64),
         exogenous=_or_zeros(inputs.exogenous, (len(EXOGENOUS.columns), minutes), np.float64),
@@ -90,16 +128,13 @@ def state_of(parameters: FeedbackParameters, inputs: FeedbackInputs, minutes: in
         post_marks=inputs.post_marks,
         panic_rail=inputs.panic_rail,
         panic_cents=inputs.panic_cents,
+        panic_class=_or_zeros(inputs.panic_class, inputs.panic_rail.shape, np.int64),
+        panic_row=inputs.panic_row if inputs.panic_row.size else np.full(len(inputs.panic_rail), -1),
         loads=np.array(parameters.gateway.loads_per_minute, np.float64),
         errors=np.array(parameters.gateway.error_shares, np.float64),
         rail_ints=np.array([_rail_ints(rail) for rail in parameters.rails], np.int64),
         payouts=np.array([rail.payouts_per_minute for rail in parameters.rails], np.float64),
     )
-
-
-def _places(rails: int) -> Ints:
-    by_rail = np.tile([1, 0, 0], rails)
-    return np.concatenate([PLACES.rows(kind=np.int64), by_rail])
 
 
 def _or_zeros(drawn: NDArray[Any], shape: tuple[int, ...], kind: type) -> NDArray[Any]:
@@ -130,9 +165,17 @@ def exhausted(levels: FeedbackState | None) -> bool:
     )
 
 
-def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints]:
-    """Return the columns that were written, by the minute: whole numbers, numbers, and by rail; empty for no levels."""
+def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints, Ints]:
+    """Return the columns that were written, by the minute: whole numbers, numbers, and by rail; and those of the rows.
+
+    They are empty for no levels.
+    """
     if levels is None:
-        none = np.empty((0, len(RAIL_NAMES), 0), np.int64)
-        return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none
-    return levels.ints[1:].T, levels.floats[1:].T, levels.rails[1:].transpose(1, 2, 0)
+        none, no_rows = np.empty((0, len(RAIL_NAMES), 0), np.int64), np.empty((len(ROW_NAMES), 0), np.int64)
+        return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none, no_rows
+    return (
+        levels.ints[1:].T,
+        levels.floats[1:].T,
+        levels.rails[1:].transpose(1, 2, 0),
+        levels.rows[:, : len(ROW_NAMES)].T,
+    )

@@ -18,6 +18,7 @@ from sim.core.tables import ENDPOINTS
 from sim.demand import ceilings
 from sim.feedback import ADMISSION_COLUMNS
 from sim.feedback.columns import N_LATE, RUMOUR
+from sim.feedback.declaration import PENDING_COLUMNS
 from sim.metrics import (
     public as public_metrics,
 )
@@ -208,10 +209,13 @@ def _state_peak(table: str, column: int) -> Callable[[Observation], Values]:
 
 
 def _refused(observed: Observation) -> Values:
-    """Return the tickets that levels above 1 asked for and the streams' ceilings did not hold."""
+    """Return the tickets that the streams' ceilings did not hold: of shares above 1, and those still asked for at the
+    end, where single events ask."""
     per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(observed.model.scenario)}
     floats = observed.outcome.feedback_floats[:, observed.from_ms // MINUTE_MS :]
     excess = {stream: np.maximum(floats[ADMISSION_COLUMNS[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    for stream in per_minute.keys() & PENDING_COLUMNS.keys():
+        excess[stream] += floats[PENDING_COLUMNS[stream], -1:].sum()
     return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}
 
 

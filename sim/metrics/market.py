@@ -67,7 +67,7 @@ def _kyc_questions(observed: Observation) -> Values:
 
 def _mistake_share(observed: Observation) -> Values:
     """Return the mean, over the tickets that came, of the chance that inexperience opened them."""
-    newcomers = observed.expected_demand.growth
+    newcomers = observed.expected_demand.newcomer_flows
     if newcomers is None:
         return {"": None}
     new = (observed.counted.by_hour[HUMAN] + observed.counted.by_hour[BOT]).astype(np.float64)

@@ -28,11 +28,6 @@ def _lawful(value: Callable[[Observation], float]) -> Callable[[Observation], Va
     return values
 
 
-def _breach_cost(observed: Observation) -> float:
-    parameters = observed.model.parameters
-    return _grown(observed, columns.BREACHES) * parameters.countries.cents_per_breach / 100 if parameters else 0.0
-
-
 def _mistakes(observed: Observation) -> Mistakes:
     withdrawals = observed.model.scenario.withdrawals
     return (withdrawals.mistakes if withdrawals else None) or Mistakes()
@@ -67,12 +62,12 @@ METRICS: tuple[Metric, ...] = (
         _lawful(lambda observed: _grown(observed, columns.BARRED)),
     ),
     Metric(
-        "compliance_breaches_per_day", "breaches/day", -1, "requests that a country forbids and that passed its check",
+        "compliance_breaches_per_day", "breaches/day", -1, "withdrawals that a country forbids, accepted all the same",
         _lawful(lambda observed: _grown(observed, columns.BREACHES)),
     ),
     Metric(
         "compliance_cost_per_day", "US dollars/day", -1, "fines and legal costs of those breaches",
-        _lawful(_breach_cost),
+        _lawful(lambda observed: _grown(observed, columns.BREACH_COST_C) / 100),
     ),
     Metric(
         "astray_usd_per_day", "US dollars/day", -1, "money confirmed to a wrong address or over a wrong network",

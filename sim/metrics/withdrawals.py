@@ -85,6 +85,22 @@ def _short(observed: Observation) -> Values:
     return {"": int((observed.outcome.feedback_ints[level.SHORT, _first(observed) :] > 0).sum()) / 60}
 
 
+def _stuck(observed: Observation) -> Values:
+    """Return the time in which a rail's first in line asked for more than all of its wallets' money."""
+    if not _wallets(observed):
+        return {"": None}
+    return {"": int((observed.outcome.feedback_ints[level.STUCK, _first(observed) :] > 0).sum()) / 60}
+
+
+def _row_share(observed: Observation) -> Values:
+    """Return the share of the requests, each counted once, that are rows with an identity."""
+    if not _known(observed):
+        return {"": None}
+    rows, drawn = observed.demand.inputs.rows.drawn, observed.demand.inputs.withdrawals[_first(observed) :]
+    measured = int((rows[:, level.ROW_MINUTE] >= _first(observed)).sum())
+    return {"": measured / int(drawn.sum()) if drawn.any() else None}
+
+
 def _assets_left(observed: Observation) -> Values:
     """Return what is in the wallets at the end, hot, cold and on the way between, as a share of the start."""
     rails, parameters = _wallets(observed), observed.model.parameters
@@ -104,7 +120,7 @@ def _failed(observed: Observation) -> Values:
 
 
 def _final(p: float) -> Callable[[Observation], Values]:
-    """Return the p-quantile of the minutes from the payout line to the final state, of those that entered it.
+    """Return the p-quantile of the minutes from acceptance to the final state, through review, hold and payout.
 
     Those not final at the end count as longer than any; None where the quantile is one of them.
     """
@@ -151,7 +167,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "withdrawals_held_per_day", "withdrawals/day", -1, "reviewed withdrawals held for a while", _daily(level.HELD),
     ),
-    Metric("withdrawal_final_p50", "min", -1, "median from the payout line to the final state", _final(0.5),
+    Metric("withdrawal_final_p50", "min", -1, "median from acceptance to the final state", _final(0.5),
         parts="asset"),
     Metric("withdrawal_final_p95", "min", -1, "95 % quantile of the same", _final(0.95), parts="asset"),
     Metric("outflow_usd_per_day", "US dollars/day", 0, "money paid out", _paid(level.PAID_C, 0.01), parts="asset"),
@@ -161,4 +177,16 @@ METRICS: tuple[Metric, ...] = (
     Metric("wallet_low_share", "of what the hot wallet should hold", 1, "least money in a hot wallet", _wallet_low,
         parts="wallet"),
     Metric("wallet_short_hours", "h", -1, "time in which a hot wallet could not pay what was due", _short),
+    Metric(
+        "wallet_stuck_hours", "h", -1, "time in which one withdrawal asked for more than all of its asset's money",
+        _stuck,
+    ),
+    Metric(
+        "withdrawals_deferred_per_day", "withdrawals/day", -1, "requests put off to the end of a closure",
+        _daily(level.DEFERRED),
+    ),
+    Metric(
+        "withdrawals_individual_share", "of the requests to withdraw, each once", 0,
+        "withdrawals that their own draws treat differently, and that the model follows one by one", _row_share,
+    ),
 )  # fmt: skip

@@ -62,6 +62,18 @@ def uniform(key: Key, purpose: Key) -> float:
     return unit(mix(key ^ purpose))
 
 
+@inlined
+def nth_uniform(k0: Key, k1: Key, ordinal: int, purpose: Key) -> float:
+    """Return a stream's uniform in (0, 1) of an ordinal, for a purpose."""
+    return uniform(ticket_key(k0, k1, ordinal), purpose)
+
+
+@inlined
+def uniform_of_attempt(key: Key, attempt: int, purpose: Key) -> float:
+    """Return a ticket's uniform in (0, 1) of an attempt, for a purpose."""
+    return uniform(mix(key ^ mix(np.uint64(attempt))), purpose)
+
+
 @compiled
 def _uniforms(root: NDArray[Key], name: NDArray[Key], purpose: Key, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
     k0, k1 = stream_keys(root, name[0], name[1])

@@ -17,7 +17,7 @@ from sim import theory
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
 from sim.core.jit import compiled
-from sim.demand.withdrawals import unit_times
+from sim.demand.public import unit_times
 from sim.feedback import (
     CopiesParameters,
     FeedbackInputs,
@@ -30,7 +30,18 @@ from sim.feedback import (
     step,
     tables_of,
 )
-from sim.feedback.columns import CONTAGION, COPIES, EXOGENOUS_NAMES, FINAL, PAID, PANICKED, SHORT, SPREADERS
+from sim.feedback.columns import (
+    CLASSES,
+    CONTAGION,
+    COPIES,
+    EXOGENOUS_NAMES,
+    FINAL,
+    PAID,
+    PANICKED,
+    PASSING,
+    SHORT,
+    SPREADERS,
+)
 from sim.numerics.streams import Streams
 from sim.selfcheck.check import Check, Compared
 
@@ -55,7 +66,7 @@ def checks() -> Iterator[Check]:
 def advance(levels, first, last):  # type: ignore[no-untyped-def]
     """Step the levels through the minutes from ``first`` to before ``last``, without any complaint."""
     for minute in range(first, last):
-        step(minute + 1, 0, 0, levels)
+        step(minute + 1, (0, 0, 0, 0), levels)
 
 
 def run(parameters: FeedbackParameters, inputs: FeedbackInputs) -> FeedbackState:
@@ -69,7 +80,7 @@ def run(parameters: FeedbackParameters, inputs: FeedbackInputs) -> FeedbackState
 
 def no_requests(minutes: int) -> Ints:
     """Return requests to withdraw, on one rail, of which there are none."""
-    return np.zeros((1, 4, minutes), np.int64)
+    return np.zeros((1, CLASSES, 2, minutes), np.int64)
 
 
 def _enough(expected: float, fano: float) -> int:
@@ -288,8 +299,9 @@ def _short_by(streams: Streams, name: str, money: tuple[float, float, float, flo
     at = times[times < minutes].astype(np.int64)
     cents = np.rint(np.diff(unit_times(streams, f"{name} amounts", len(at) + 1)) * mean * 100).astype(np.int64)
     requests = no_requests(minutes)
-    requests[0, 0] = np.bincount(at, minlength=minutes)
-    np.add.at(requests[0, 1], at, cents)
+    asked = requests[0, PASSING]
+    asked[0] = np.bincount(at, minlength=minutes)
+    np.add.at(asked[1], at, cents)
     paid_in: Ints = np.rint(np.arange(minutes + 1) * premium * 100 / per_hour).astype(np.int64)
     deposits = paid_in[1:] - paid_in[:-1]
     rail = RailParameters(payouts_per_minute=_MANY, final_minutes=1, hot_cents=round(reserve * 100))
@@ -299,8 +311,8 @@ def _short_by(streams: Streams, name: str, money: tuple[float, float, float, flo
     _until(levels, _was_short, every=2_000)
     if not levels.ints[:, SHORT].any():
         raise ArithmeticError("a wallet was not short in the time given: the run is too short")
-    minute = int(np.argmax(levels.ints[:, SHORT] > 0))
-    return float(requests[0, 1, :minute].sum() - deposits[:minute].sum()) / 100
+    tick = int(np.argmax(levels.ints[:, SHORT] > 0)) - 1  # it takes what was asked for, and paid in, before it
+    return float(asked[1, :tick].sum() - deposits[:tick].sum()) / 100
 
 
 def _confirmations(blocks: int) -> Check:
@@ -310,13 +322,13 @@ def _confirmations(blocks: int) -> Check:
 
     def replicate(seed: int, number: int) -> Ints:
         requests = no_requests(minutes)
-        requests[0, :2] = 1
+        requests[0, PASSING] = 1
         found = unit_times(Streams(seed, number), "blocks", _enough(minutes / block_min, 1.0)) * block_min
         rail = RailParameters(payouts_per_minute=_MANY, confirmations=blocks)
         inputs = FeedbackInputs(requests=requests, blocks=found[None].astype(np.int64))
         rails = tables_of(run(FeedbackParameters(rails=(rail,)), inputs))[2]
         final = np.searchsorted(rails[0, FINAL], rails[0, PAID])
-        return (final - np.arange(minutes))[: minutes - round(30 * block_min)]
+        return (final - np.arange(minutes))[1 : minutes - round(30 * block_min)]  # the first tick pays nothing
 
     return Check(
         name=name,

@@ -17,7 +17,8 @@ Floors = tuple[tuple[str, ...], ...]
 FLOORS: Mapping[str, Floors] = {
     "sim": (
         ("core", "theory"),
-        ("numerics", "scenario", "feedback"),
+        ("numerics", "scenario"),
+        ("feedback",),
         ("drivers", "staffing"),
         ("demand",),
         ("model", "engine"),

@@ -222,8 +222,8 @@ def test_sign_ups_follow_a_rise_of_the_price_but_no_fall_and_no_further_than_the
     def signups(drift: float, **more: Any) -> np.ndarray:
         market = rules | {"regimes": {"only": rising | {"drift_per_day": drift}}}
         f = observed(joined(market=market, newcomers=rally | more, days=3))
-        assert f.expected_demand.growth is not None
-        return f.expected_demand.growth.signups.expected(HOUR_MS)
+        assert f.expected_demand.newcomer_flows is not None
+        return f.expected_demand.newcomer_flows.signups.expected(HOUR_MS)
 
     assert signups(0.1) == pytest.approx(np.full(72, math.exp(0.1 * 2) ** 3), rel=1e-6)
     assert signups(0.1, rally_factor_max=1.5) == pytest.approx(np.full(72, 1.5))

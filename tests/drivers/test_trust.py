@@ -11,7 +11,7 @@ from sim.api import run
 from sim.core.tables import ENDPOINTS
 from sim.demand import TASK
 from sim.experiment.replication import observe
-from sim.feedback.columns import LEVEL_SIGNUP, SIGNUP_STREAM, TRUST
+from sim.feedback.columns import ADMITTED_SIGNUP, SIGNUP_STREAM, TRUST
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import build
@@ -60,7 +60,7 @@ def by_day(of: Observation, endpoint: str) -> np.ndarray:
 def test_newcomers_stay_away_by_the_weight_of_the_trust_that_is_gone() -> None:
     """From the third day on trust is 0.4, so that with half the weight 1 - 0.5 x 0.6 = 0.7 of all newcomers come."""
     found, free = observed(0.5), observed(0.0)
-    level = found.outcome.feedback_floats[LEVEL_SIGNUP]
+    level = found.outcome.feedback_floats[ADMITTED_SIGNUP]
     assert (level == 1 - 0.5 * (1 - found.outcome.feedback_floats[TRUST])).all()
     assert level[0] == 1
     assert level[2 * 1440 + 1] == pytest.approx(0.7, rel=1e-4)
@@ -80,7 +80,7 @@ def test_their_documents_are_thinned_and_no_other_is_drawn() -> None:
     mine = found.demand.kind == TASK
     assert (found.demand.stream[mine] == SIGNUP_STREAM).all()
     assert (free.demand.stream == -1).all()
-    level = found.outcome.feedback_floats[LEVEL_SIGNUP]
+    level = found.outcome.feedback_floats[ADMITTED_SIGNUP]
     admitted = found.demand.mark[mine] < level[found.demand.opened_ms[mine] // 60_000]
     drawn = free.outcome.opened_ms[free.demand.kind == TASK]
     assert found.demand.opened_ms[mine].tolist() == drawn.tolist()

@@ -22,19 +22,8 @@ from sim.engine import reference as engine
 from sim.engine.outcome import DeskOutcome
 from sim.feedback import FeedbackParameters, RailParameters, RumourParameters
 from tests.support.worlds import MIN, Rules, Small, crew, demand, desk, random_world, ticket
-from tests.tools import planted
-from tests.tools.planted import (
-    BEHIND,
-    CRASHES,
-    FAULTS,
-    WORLDS,
-    Change,
-    Fault,
-    counting,
-    interpreted,
-    noticed,
-    redefined,
-)
+from tests.tools.planted import BEHIND, CRASHES, FAULTS, NO_ROOM
+from tests.tools.planting import WORLDS, Change, Fault, counting, interpreted, noticed, redefined
 from tests.tools.swarm import differences, disagreement, main, run, swarm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,7 +115,7 @@ def test_an_engine_leaves_its_inputs_as_they_were() -> None:
 def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew() -> None:
     world = demand(*[ticket(at, 10, complain=5, target=1) for at in range(5)], minutes=3, automatic=[9, 9, 9])
     rules = FeedbackParameters(
-        rails=(RailParameters(payouts_per_minute=2),), rumour=RumourParameters(decay=1, level_per_complaint=1)
+        rails=(RailParameters(payouts_per_minute=2),), rumour=RumourParameters(decay=1, admitted_per_complaint=1)
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
     wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
@@ -190,7 +179,7 @@ def test_the_compiled_engine_as_plain_python_is_the_same() -> None:
     """So what is noticed below is the fault and not the way it is planted; no integer overflows, no index is odd."""
     with np.errstate(all="raise"):
         assert noticed(interpreted().simulate, WORLDS) is None
-        assert noticed(interpreted(planted.NO_ROOM).simulate, WORLDS // 4) is None
+        assert noticed(interpreted(NO_ROOM).simulate, WORLDS // 4) is None
         assert noticed(counting(interpreted()).simulate, WORLDS // 4) is None
 
 

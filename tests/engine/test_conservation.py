@@ -20,7 +20,7 @@ from sim.model.model import build
 from sim.scenario import load
 from sim.scenario.loading.catalogue import names
 from tests.support.worlds import Small, random_world
-from tests.tools.planted import Change, interpreted
+from tests.tools.planting import Change, interpreted
 from tests.tools.swarm import Simulate, run
 
 WORLDS = 2_000

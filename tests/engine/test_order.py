@@ -8,11 +8,11 @@ from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback import INT_NAMES, FeedbackParameters, RailParameters, RumourParameters
 from sim.feedback.columns import (
+    ADMITTED_LATE,
+    ADMITTED_RUMOUR,
     COMPLAINTS,
     FINAL,
     LATE_STREAM,
-    LEVEL_LATE,
-    LEVEL_RUMOUR,
     N_LATE,
     N_OPEN,
     PAID,
@@ -23,8 +23,8 @@ from sim.feedback.columns import (
 from sim.staffing.desk import Desk
 from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
-ALWAYS = FeedbackParameters(rumour=RumourParameters(decay=1.0, threshold=-1.0, level_per_complaint=1.0))
-ECHO = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, level_per_complaint=1.0))
+ALWAYS = FeedbackParameters(rumour=RumourParameters(decay=1.0, threshold=-1.0, admitted_per_complaint=1.0))
+ECHO = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, admitted_per_complaint=1.0))
 """Every candidate of a minute is admitted when a complaint was made in the minute before."""
 
 
@@ -283,7 +283,7 @@ def test_what_is_closed_in_the_tick_s_instant_has_not_complained_in_it() -> None
 
 
 def test_a_level_admits_the_marks_under_it_for_its_whole_minute() -> None:
-    rules = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, level_per_complaint=0.5))
+    rules = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, admitted_per_complaint=0.5))
     marks = [(MIN, 0.0), (MIN + 59_999, 0.49), (MIN + 59_999, 0.5), (2 * MIN, 0.0)]
     rows = [ticket(0, complain=1), *[candidate(at, mark) for at, mark in marks]]
     out = run(demand(*rows, minutes=4), desk(crew(0), horizon=4 * MIN), rules, at_opening=True)
@@ -304,7 +304,9 @@ def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
     rails = (RailParameters(payouts_per_minute=2.0, final_minutes=2),)
-    rules = FeedbackParameters(reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_level_per_withdrawal=0.25)
+    rules = FeedbackParameters(
+        reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_admitted_per_withdrawal=0.25
+    )
     world = demand(ticket(0), minutes=6, automatic=[4, 1], review=[2])
     out = run(world, desk(horizon=6 * MIN), rules)
     (rail,) = out.feedback_rails
@@ -314,8 +316,8 @@ def test_the_withdrawal_pipeline_by_hand() -> None:
     assert rail[FINAL].tolist() == [0, 0, 2, 4, 6, 7]
     assert out.feedback_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
     assert out.feedback_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
-    assert out.feedback_floats[LEVEL_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
-    assert out.feedback_floats[LEVEL_RUMOUR].tolist() == [0.0] * 6
+    assert out.feedback_floats[ADMITTED_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
+    assert out.feedback_floats[ADMITTED_RUMOUR].tolist() == [0.0] * 6
 
 
 def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:

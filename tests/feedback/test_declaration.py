@@ -50,7 +50,7 @@ def test_the_constants_are_the_indices_of_their_names() -> None:
     assert INTS.names[columns.WRONG_NETWORK_C] == "cum_wrong_network_cents"
     assert FLOATS.names[columns.TRUST] == "trust"
     assert RAILS.names[columns.TRANSIT_C] == "transit_cents"
-    assert columns.LEVEL_NETWORK == columns.LEVEL_ADDRESS + 1, "the kernel counts from one mistake to the next"
+    assert columns.ADMITTED_NETWORK == columns.ADMITTED_ADDRESS + 1, "the kernel counts from one mistake to the next"
     assert columns.WRONG_NETWORK == columns.WRONG_ADDRESS + 1
     assert columns.WRONG_NETWORK_C == columns.WRONG_ADDRESS_C + 1
 
@@ -58,7 +58,7 @@ def test_the_constants_are_the_indices_of_their_names() -> None:
 def test_a_stream_has_the_column_of_its_share() -> None:
     for number, (name, stream) in enumerate(DECLARED_STREAMS.items()):
         assert stream.number == number
-        assert FLOATS.names[stream.share] == f"level_{name}"
+        assert FLOATS.names[stream.share] == f"admitted_{name}"
         assert columns.ADMISSION_COLUMNS[number] == stream.share
 
 

@@ -69,11 +69,12 @@ BY_MINUTE = {  # by minute of the run, of which the first 1440 are the warm-up; 
 FLOATS = {  # the value, and that in some minutes
     level.RUMOUR: (0.5, {200: 50.0, 2000: 6.5, 3000: 4.0}), level.TRUST: (0.9, {200: 0.1, 2000: 0.35, 3000: 0.6}),
     level.TIGHTNESS: (0.0, {2000: 0.8}), level.ERROR_SHARE: (0.0, {2000: 0.7}),
-    level.LEVEL_LATE: (0.2, {300: 9.0, 2000: 2.5, 2001: 2.5}),
-    level.LEVEL_RUMOUR: (1.0, {300: 9.0, 2000: 1.25, 2001: 1.25, 2002: 1.25, 2003: 1.25}),
-    level.LEVEL_FAULT: (0.0, {300: 9.0, 2000: 2.0}), level.LEVEL_LIMITED: (0.0, {300: 9.0, 2000: 3.0}),
-    level.LEVEL_ADDRESS: (0.0, {300: 9.0, 2000: 1.5}), level.LEVEL_NETWORK: (0.0, {300: 9.0, 2000: 1.5, 2001: 1.5}),
-    level.LEVEL_BARRED: (0.5, {300: 9.0, 2000: 4.0}), level.LEVEL_SIGNUP: (5.0, {}),
+    level.ADMITTED_LATE: (0.2, {300: 9.0, 2000: 2.5, 2001: 2.5}),
+    level.ADMITTED_RUMOUR: (1.0, {300: 9.0, 2000: 1.25, 2001: 1.25, 2002: 1.25, 2003: 1.25}),
+    level.ADMITTED_FAULT: (0.0, {300: 9.0, 2000: 2.0}), level.ADMITTED_LIMITED: (0.0, {300: 9.0, 2000: 3.0}),
+    level.ADMITTED_ADDRESS: (0.0, {300: 9.0, 2000: 1.5}),
+    level.ADMITTED_NETWORK: (0.0, {300: 9.0, 2000: 1.5, 2001: 1.5}),
+    level.ADMITTED_BARRED: (0.5, {300: 9.0, 2000: 4.0}), level.ADMITTED_SIGNUP: (5.0, {}),
 }  # fmt: skip
 RAILS = ("BTC", "USDT", "ETH")
 RAIL_SUMS = {  # by rail, as in SUMS

@@ -132,11 +132,11 @@ def mistakes_world() -> Observation:
     more of the 2000 active users, so that inexperience opens half as many as all else in ordinary times.
     """
     plain = joined()
-    growth = plain.expected_demand.growth
-    assert growth is not None
+    flows = plain.expected_demand.newcomer_flows
+    assert flows is not None
     stock = np.ones(72)
     stock[[3, 20, 24 + 3, 24 + 20]] = 90.0, 70.0, 2.0, 6.0
-    found = replace(plain, drawn_from=replace(plain.expected_demand, growth=replace(growth, stock=stock)))
+    found = replace(plain, drawn_from=replace(plain.expected_demand, newcomer_flows=replace(flows, stock=stock)))
     by_hour = np.zeros((WHAT, 3, 48), np.int64)
     by_hour[HUMAN, 0, [3, 20, 40]] = 4, 8, 3
     by_hour[BOT, 0, [3, 20]] = 6, 12

@@ -189,7 +189,7 @@ def test_levels_by_hand() -> None:
     rules = FeedbackParameters(
         rails=(RailParameters(payouts_per_minute=1.0),),
         promise_minutes=2,
-        rumour=RumourParameters(decay=0.5, threshold=0.0, level_per_complaint=2.0),
+        rumour=RumourParameters(decay=0.5, threshold=0.0, admitted_per_complaint=2.0),
     )
     rows = [ticket(0, 2 * H, "p", complain=10), ticket(0, H, "p", complain=20), candidate(MIN, 0.9, queue="p")]
     d = demand(*rows, queues="pq", categories=("a", "b"), minutes=1440, automatic=[5])

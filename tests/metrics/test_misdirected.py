@@ -75,10 +75,10 @@ def by_hand() -> Observation:
         rails=(RailParameters(payouts_per_minute=20.0, final_minutes=1),),
         reviews_per_minute=1.0,
         countries=Countries(
-            barred_share=0.25, barred_weight=1.5, breach_share=0.1, cents_per_breach=5000, level_per_barred=0.2
+            barred_share=0.25, barred_weight=1.5, breach_share=0.1, cents_per_breach=5000, admitted_per_barred=0.2
         ),
-        wrong_address=Mistake(share=0.125, level_per_mistake=0.5),
-        wrong_network=Mistake(share=0.25, level_per_mistake=0.5),
+        wrong_address=Mistake(share=0.125, admitted_per_mistake=0.5),
+        wrong_network=Mistake(share=0.25, admitted_per_mistake=0.5),
     )
     first, last = DAY * MIN, (DAY + 1) * MIN
     tickets = (
@@ -156,7 +156,7 @@ def test_shares_and_money_are_those_of_each_withdrawal_looked_at(limit_usd: floa
     assert found.breach_share == pytest.approx(sum(breach.values()), rel=1e-4)
     cost = (breach["strict"] * 50 + breach["closed"] * 200) / sum(breach.values())
     assert found.cents_per_breach == pytest.approx(cost * 100, abs=1)
-    assert found.level_per_barred == 0.5 * 60 / 60
+    assert found.admitted_per_barred == 0.5 * 60 / 60
     assert rules.limits.over_share == pytest.approx(passing.sum() / (1 - barred).sum(), rel=1e-4)
     mean = ((1 - barred) * usd).sum() / (1 - barred).sum()
     assert rules.limits.over_weight == pytest.approx((passing * usd).sum() / passing.sum() / mean, rel=1e-3)
@@ -175,8 +175,8 @@ def test_where_everything_is_banned_nothing_is_left_to_limit() -> None:
 def test_a_ticket_for_each_mistake_and_for_a_share_of_the_refusals() -> None:
     rules = feedback_parameters_of(changed({}))
     assert rules is not None
-    assert rules.wrong_address == Mistake(share=0.125, level_per_mistake=1.0)
-    assert rules.wrong_network == Mistake(share=0.25, level_per_mistake=1.0)
+    assert rules.wrong_address == Mistake(share=0.125, admitted_per_mistake=1.0)
+    assert rules.wrong_network == Mistake(share=0.25, admitted_per_mistake=1.0)
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from sim.core.clock import NEVER
-from sim.demand import CHASE, REOPEN
+from sim.demand import CHASE, REOPEN, Demand
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
-from sim.feedback.columns import ADMISSION_COLUMNS, COMPLAINTS, LEVEL_LATE, LEVEL_RUMOUR, N_LATE, REVIEW_CREDIT, STREAMS
+from sim.feedback.columns import ADMISSION_COLUMNS, ADMITTED_LATE, ADMITTED_RUMOUR, COMPLAINTS, N_LATE, STREAMS
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
 from tests.support.worlds import MIN, Small
 
@@ -35,7 +35,9 @@ chase
 chase due as its parent is resolved
 chase due at the horizon
 chase not needed
+chase not needed after a closure
 chase of one that left
+child put off by a closure
 child of one that never opened
 clocks from opening
 complaint from opening
@@ -47,7 +49,6 @@ complaint without an answer
 complaints that fed the rumour
 copies
 copies without an answer
-credit below one
 deadline at the horizon
 drawn for the horizon
 dropped requests
@@ -59,6 +60,7 @@ equal ranks
 failed requests
 frightened depositors
 gave up
+head that asks for more than all money
 held withdrawals
 horizon between minutes
 late withdrawals
@@ -66,6 +68,7 @@ later leg beyond patience
 left
 left with patience 0
 level above 1
+limits of everybody
 live levels
 mark 0 at level 0
 mark equal to its level
@@ -86,6 +89,8 @@ queue by age
 queue by age twice
 queue without a team
 refill of a wallet
+refused for a limit
+refused for the country
 refused: address
 refused: barred
 refused: fault
@@ -94,13 +99,23 @@ refused: limited
 refused: network
 refused: rumour
 refused: signup
-refused for a limit
-refused for the country
 reopening
 reopening due at the horizon
 requests made again
+requests put off by a closure
 resolved
 resolved as the complaint is due
+row asked again and accepted
+row final
+row given up
+row held at the end
+row in line at the end
+row in review at the end
+row late
+row not confirmed
+row on the chain at the end
+row to come again at the end
+row turned away
 shift change at the horizon
 shift changes at once
 shortened
@@ -111,6 +126,8 @@ stretched
 team that only holds one
 there and back
 third generation
+tickets put off by a closure
+tickets asked for later
 trust lost
 wallet too low to pay
 work ending at the horizon
@@ -200,18 +217,30 @@ def _of_children(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
         opened, kind, after = out.opened_ms[row] < NEVER, demand.kind[row], int(demand.after_ms[row])
         generation[row] = generation[parent] + 1
         base, closed, outcome = int(out.opened_ms[parent]), int(out.closed_ms[parent]), out.outcome[parent]
+        since = base if kind == CHASE else closed if outcome == RESOLVED else NEVER
+        due = _when_open(demand, since + after) if since < NEVER else NEVER
+        seen["child put off by a closure"] += opened and due > since + after
         seen["child of one that never opened"] += base == NEVER
         seen["chase"] += opened and kind == CHASE
         seen["reopening"] += opened and kind == REOPEN
         seen["chase of one that left"] += opened and kind == CHASE and outcome == LEFT
         seen["third generation"] += opened and generation[row] > 2
         if base == NEVER or kind != CHASE:
-            seen["reopening due at the horizon"] += kind == REOPEN and outcome == RESOLVED and closed + after == horizon
+            seen["reopening due at the horizon"] += kind == REOPEN and due == horizon
             continue
-        answered = outcome == RESOLVED and closed <= base + after < horizon
+        answered = outcome == RESOLVED and closed <= due < horizon
         seen["chase not needed"] += answered
-        seen["chase due as its parent is resolved"] += answered and closed == base + after
-        seen["chase due at the horizon"] += base + after == horizon
+        seen["chase due as its parent is resolved"] += answered and closed == due
+        seen["chase due at the horizon"] += due == horizon
+        seen["chase not needed after a closure"] += answered and closed > base + after
+
+
+def _when_open(demand: Demand, at: int) -> int:
+    """Return when a customer who would ask at a time can ask."""
+    for begin, end in demand.closed_ms.tolist():
+        if begin <= at < end:
+            return _when_open(demand, end)
+    return at
 
 
 def _of_legs(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
@@ -267,11 +296,11 @@ def _of_levels(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
         seen[f"refused: {STREAMS[stream]}"] += mark >= level > 0
         seen["mark equal to its level"] += mark == level > 0
         seen["mark 0 at level 0"] += mark == level == 0
-    seen["level above 1"] = int((floats[LEVEL_LATE:] > 1).any())
+    seen["level above 1"] = int((floats[ADMITTED_LATE:] > 1).any())
     _of_money(world, out, seen)
+    _of_withdrawal_rows(world, out, seen)
     seen["late withdrawals"] = int(ints[N_LATE].any())
-    seen["credit below one"] = int(((floats[REVIEW_CREDIT] > 0) & (floats[REVIEW_CREDIT] < 1)).any())
-    seen["complaints that fed the rumour"] = int(((ints[COMPLAINTS] > 0) & (floats[LEVEL_RUMOUR] > 0)).any())
+    seen["complaints that fed the rumour"] = int(((ints[COMPLAINTS] > 0) & (floats[ADMITTED_RUMOUR] > 0)).any())
 
 
 def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
@@ -285,6 +314,7 @@ def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
         ("frightened depositors", level.PANICKED), ("wallet too low to pay", level.SHORT),
         ("refused for the country", level.BARRED), ("breaches", level.BREACHES),
         ("wrong addresses", level.WRONG_ADDRESS), ("wrong networks", level.WRONG_NETWORK),
+        ("requests put off by a closure", level.DEFERRED), ("head that asks for more than all money", level.STUCK),
     ):  # fmt: skip
         seen[name] = int(ints[column].any())
     line = rails[:, level.PAYOUT_IN] > rails[:, level.PAID]
@@ -296,6 +326,28 @@ def _of_money(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     seen["refill of a wallet"] = int((np.diff(rails[:, level.COLD_C], axis=1) < 0).any())
     seen["trust lost"] = int((out.feedback_floats[level.TRUST] < 1).any())
     seen["complaint without an answer"] = int(bool(world.demand.unanswerable) and ints[COMPLAINTS].any())
+
+
+def _of_withdrawal_rows(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
+    """Count where the withdrawals with an identity are at the end."""
+    rows, pending = out.withdrawal_rows, [name for name in level.FLOAT_NAMES if name.startswith("pending_")]
+    for name, stage in (
+        ("row to come again at the end", level.RETURNING), ("row in review at the end", level.IN_REVIEW),
+        ("row held at the end", level.ON_HOLD), ("row in line at the end", level.IN_LINE),
+        ("row on the chain at the end", level.ON_CHAIN), ("row final", level.DONE),
+        ("row given up", level.LOST_AT_GATEWAY), ("row turned away", level.LOST_AT_LIMIT),
+        ("row not confirmed", level.UNCONFIRMED),
+    ):  # fmt: skip
+        seen[name] = int((rows[level.STAGE] == stage).sum())
+    seen["row late"] = int((rows[level.LATE] > 0).sum())
+    seen["row asked again and accepted"] = int(((rows[level.ATTEMPT] > 1) & (rows[level.ACCEPTED] >= 0)).sum())
+    seen["limits of everybody"] = int((out.feedback_floats[level.TIGHTNESS] == 1).any())
+    exogenous = world.demand.inputs.exogenous
+    shut = exogenous[level.TICKETS_CLOSED, :-1] > 0 if exogenous.size else np.zeros(0, bool)
+    seen["tickets put off by a closure"] = exogenous.size and any(
+        (out.feedback_floats[level.FLOAT_NAMES.index(name), :-1][shut] > 0).any() for name in pending
+    )
+    seen["tickets asked for later"] = any(out.feedback_floats[level.FLOAT_NAMES.index(name)].any() for name in pending)
 
 
 def _of_complaints(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:

@@ -17,20 +17,18 @@ from sim.engine.outcome import DeskOutcome
 from sim.engine.reference import simulate
 from sim.feedback import (
     CopiesParameters,
-    Countries,
     FeedbackInputs,
     FeedbackParameters,
-    GatewayParameters,
-    LimitParameters,
-    Mistake,
     PanicParameters,
     RailParameters,
     RumourParameters,
     TrustParameters,
+    WithdrawalRows,
 )
-from sim.feedback.columns import EXOGENOUS_NAMES, RUMOUR_STREAM, SIGNUP_STREAM, STREAMS
+from sim.feedback.columns import CLASSES, PASSING, REVIEWED_ROW, RUMOUR_STREAM, SIGNUP_STREAM, STREAMS
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
+from tests.support.random_withdrawals import SCALES, random_flow, random_pipeline
 
 MIN = MINUTE_MS
 Leg = tuple[str, int] | tuple[str, int, int]
@@ -38,7 +36,7 @@ Leg = tuple[str, int] | tuple[str, int, int]
 OFTEN = tuple(
     STREAMS.index(name)
     for name, times in {
-        "late": 2, "rumour": 2, "fault": 2, "limited": 3, "address": 1, "network": 1, "barred": 1, "signup": 2,
+        "late": 2, "rumour": 2, "fault": 5, "limited": 6, "address": 4, "network": 5, "barred": 3, "signup": 2,
     }.items()
     for _ in range(times)
 )  # fmt: skip
@@ -96,10 +94,15 @@ def demand(
     minutes: int = 0,
     automatic: Sequence[int] = (),
     review: Sequence[int] = (),
+    cents: int = 0,
     posts: Sequence[int] = (),
     bot_opened: Sequence[Sequence[int]] | None = None,
 ) -> Demand:
-    """Return a demand of these rows, in this order; roots must be in order of time, and so must candidates."""
+    """Return a demand of these rows, in this order; roots must be in order of time, and so must candidates.
+
+    ``automatic`` are by the minute requests that pass, counted; ``review`` those that people review, each a row.
+    ``cents`` is the amount of each, on one rail.
+    """
     for kind in (ROOT, CANDIDATE):
         times = [t.at for t in tickets if t.kind == kind]
         assert times == sorted(times), "the rows of a kind stand in order of time"
@@ -112,7 +115,14 @@ def demand(
     def by_minute(values: Sequence[int]) -> np.ndarray:
         return column([*values, *[0] * (minutes - len(values))])
 
-    zeros = by_minute(())
+    requests = np.zeros((1, CLASSES, 2, minutes), np.int64)
+    requests[0, PASSING] = by_minute(automatic), by_minute(automatic) * cents
+    reviewed = [[minute, 0, cents, REVIEWED_ROW, 0] for minute, n in enumerate(review) for _ in range(n)]
+    rows = WithdrawalRows(
+        drawn=column(reviewed).reshape(-1, 5),
+        keys=np.arange(len(reviewed), dtype=np.uint64),
+        account=np.zeros(len(reviewed)),
+    )
     return Demand(
         categories=categories,
         category=column([t.category for t in tickets]),
@@ -135,9 +145,7 @@ def demand(
         leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
-        inputs=FeedbackInputs(
-            requests=np.stack([by_minute(automatic), zeros, by_minute(review), zeros])[None], posts_ms=column(posts)
-        ),
+        inputs=FeedbackInputs(requests=requests, rows=rows, posts_ms=column(posts)),
     )
 
 
@@ -243,13 +251,11 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     horizon = minutes * MIN if levels else end + rng.choice((0, 0, 0, 1))  # with levels a run is of whole minutes
     counts = {name: [rng.choice((0, 0, 1, 3)) for _ in range(minutes)] for name in ("auto", "review")}
     tickets = _random_tickets(grid, queues, scale)
-    met = demand(*tickets, queues=queues, minutes=minutes, automatic=counts["auto"], review=counts["review"])
-    if levels and (levels.copies, levels.trust) != (CopiesParameters(), TrustParameters()):
-        met = replace(met, inputs=_random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
-    elif levels:
-        met = replace(
-            met, inputs=replace(met.inputs, requests=np.repeat(met.inputs.requests, len(levels.rails), axis=0))
-        )
+    met = demand(*tickets, queues=queues, minutes=minutes, automatic=counts["auto"], review=counts["review"], cents=100)
+    if levels and levels.panic != PLAIN:
+        met = replace(met, inputs=random_flow(rng, levels, minutes), unanswerable=rng.choice(((), (0,))))
+    if rng.random() < 0.4:
+        met = replace(met, closed_ms=_random_closures(grid))
     return Small(
         demand=met,
         desk=desk(*crews, queues=queues, horizon=horizon, rules=rules),
@@ -304,11 +310,17 @@ def _random_ages(grid: Grid, others: list[str]) -> list[tuple[int, int | str]]:
     return ages
 
 
+def _random_closures(grid: Grid) -> np.ndarray:
+    """Return times in which no customer can open a ticket; one may begin as, or before, another ends."""
+    begins = sorted(grid.rng.randint(0, grid.span) for _ in range(grid.rng.randint(1, 3)))
+    return np.array([(begin, begin + grid.rng.randint(1, 4)) for begin in begins], np.int64) * grid.unit
+
+
 def _random_tickets(grid: Grid, queues: str, scale: int) -> list[Ticket]:
     rng = grid.rng
     drawn = _Drawn(grid, queues)
     tickets = [drawn.ticket(at=at) for at in grid.at(scale * rng.randint(1, 10))]
-    for at in grid.at(scale * rng.randint(0, 6)):
+    for at in grid.at(scale * rng.randint(0, 9)):
         mark, stream = rng.choice((0.0, 0.25, 0.5, 0.75)), rng.choice(OFTEN)
         kind = TASK if stream == SIGNUP_STREAM else CANDIDATE
         tickets.append(drawn.ticket(at=at, kind=kind, mark=mark, stream=stream))
@@ -353,125 +365,51 @@ class _Drawn:
 
 def _random_level_rules(rng: Random) -> FeedbackParameters:
     """Return rules in which everything is on or off by chance, with numbers that make ties."""
-    maybe = rng.random() < 0.5  # half of the worlds have the withdrawals' plain line and the rumour alone
-    living = {} if maybe else _random_living(rng)
-    rails = (RailParameters(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),)
-    drawn = FeedbackParameters(
-        **{"rails": rails} | living,  # type: ignore[arg-type]
-        reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
-        promise_minutes=rng.randint(1, 3),
-        late_level_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),
-    )
-    rumour = replace(
-        drawn.rumour,
+    rumour = RumourParameters(
         decay=rng.choice((0.0, 0.5, 1.0)),
         threshold=rng.choice((0.0, 1.0)),
-        level_per_complaint=rng.choice((0.25, 0.5, 1.0)),
+        admitted_per_complaint=rng.choice((0.25, 0.5, 1.0)),
     )
-    return replace(drawn, rumour=rumour)
+    if rng.random() < 0.7:
+        return random_rules(rng, rumour)
+    return FeedbackParameters(  # the withdrawals' plain line and the rumour alone
+        rails=(RailParameters(payouts_per_minute=rng.choice((0.5, 1.0, 2.5)), final_minutes=rng.randint(1, 3)),),
+        reviews_per_minute=rng.choice((0.25, 1.0, 2.5)),
+        promise_minutes=rng.randint(1, 3),
+        late_admitted_per_withdrawal=rng.choice((0.0, 0.125, 0.25, 1.0)),
+        rumour=rumour,
+    )
 
 
-def _random_living(rng: Random) -> dict[str, object]:
+PLAIN = PanicParameters()
+"""Nobody runs: rules with another panic have all else too."""
+
+
+def random_rules(rng: Random, rumour: RumourParameters) -> FeedbackParameters:
+    """Return rules of a whole pipeline and public."""
+    scale = rng.choice(SCALES)
+
     def some(*values: float) -> float:
-        return rng.choice((0.0, *values))
+        return rng.choice((0.0, *values)) * scale
 
-    loads = rng.choice(((), (2.0,), (1.0, 4.0), (2.0, 3.0, 8.0)))
-
-    return {
-        "rails": tuple(_random_rail(rng) for _ in range(rng.randint(1, 3))),
-        "drop_share": some(0.25),
-        "held_share": some(0.5, 1.0),
-        "hold_minutes": rng.randint(1, 3),
-        "gateway": GatewayParameters(
-            loads_per_minute=loads,
-            error_shares=tuple(rng.choice((0.0, 0.25, 0.5)) for _ in loads),
-            retry_share=some(0.5, 1.0),
-            retry_minutes=rng.randint(1, 2),
-            polls_per_open=some(0.5),
-            level_per_gave_up=some(0.25, 1.0),
-        ),
-        "limits": LimitParameters(
-            over_share=some(0.5, 0.5, 1.0),
-            over_weight=rng.choice((1.0, 1.5)),
-            hot_share=some(0.5),
-            back_share=some(0.5, 1.0),
-            back_minutes=rng.randint(1, 3),
-            level_per_refusal=rng.choice((0.125, 0.25, 0.25)),
-        ),
-        "copies": CopiesParameters(
+    return FeedbackParameters(
+        **random_pipeline(rng),  # type: ignore[arg-type]
+        copies=CopiesParameters(
             per_post=some(0.5, 0.75),
             decay=rng.choice((0.0, 0.5)),
             unanswered_decay=rng.choice((0.5, 0.75)),
         ),
-        "rumour": RumourParameters(background=some(0.5), campaign=some(1.0), copied=some(0.5, 1.0)),
-        "trust": TrustParameters(
+        rumour=replace(rumour, background=some(0.5), campaign=some(1.0), copied=some(0.5, 1.0)),
+        trust=TrustParameters(
             recovery=some(0.25),
             loss_per_post=some(0.125, 0.5),
             signup_weight=some(0.5, 1.0, 1.0),
         ),
-        "panic": PanicParameters(
+        panic=PanicParameters(
             depositors=rng.choice((0, 3, 8)),
             spread=some(0.5),
-            calm=some(0.25, 0.5),
+            calm=rng.choice((0.125, 0.25, 0.5)),
             per_rumour=some(0.5, 1.0),
             distrust_weight=some(1.0),
         ),
-        "countries": Countries(
-            barred_share=some(0.25, 0.5),
-            barred_weight=rng.choice((1.0, 1.5)),
-            breach_share=some(0.25, 0.5),
-            level_per_barred=some(0.25, 1.0),
-        ),
-        "wrong_address": Mistake(share=some(0.5), level_per_mistake=some(0.25, 0.5)),
-        "wrong_network": Mistake(share=some(0.25), level_per_mistake=some(0.5, 1.0)),
-    }
-
-
-def _random_rail(rng: Random) -> RailParameters:
-    wallet = rng.random() < 0.5
-    hot = rng.choice((0, 500, 2000)) if wallet else -1
-    return RailParameters(
-        payouts_per_minute=rng.choice((0.5, 1.0, 2.5)),
-        batch_minutes=rng.choice((1, 1, 2)),
-        confirmations=rng.choice((0, 0, 1, 2)),
-        final_minutes=rng.randint(1, 3),
-        hot_cents=hot,
-        cold_cents=rng.choice((0, 100, 10_000)),
-        low_cents=rng.choice((0, 300)),
-        target_cents=rng.choice((500, 1000)),
-        high_cents=rng.choice((1200, 1 << 40)),
-    )
-
-
-def _random_flow(rng: Random, rules: FeedbackParameters, minutes: int) -> FeedbackInputs:
-    """Return a flow for these rules, on a coarse grid of times and marks."""
-
-    def table(*shape: int, of: Sequence[float]) -> np.ndarray:
-        return np.array([rng.choice(of) for _ in range(int(np.prod(shape)))]).reshape(shape)
-
-    rails = len(rules.rails)
-    requests = np.zeros((rails, 4, minutes), np.int64)
-    requests[:, [0, 2]] = table(rails, 2, minutes, of=(0, 0, 0, 1, 3))
-    requests[:, 1] = requests[:, 0] * table(rails, minutes, of=(100, 101, 250))
-    requests[:, 3] = requests[:, 2] * table(rails, minutes, of=(100, 333))
-    horizon = max(minutes, 1) * MIN
-    unit = np.arange(1, 40)
-    exogenous = np.zeros((len(EXOGENOUS_NAMES), minutes))
-    if rng.random() < 0.5:
-        exogenous[:] = table(len(EXOGENOUS_NAMES), minutes, of=(0.0, 0.0, 0.5))
-    return FeedbackInputs(
-        requests=requests,
-        posts_ms=np.sort(table(3, of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
-        campaign_ms=np.sort(table(rng.choice((0, 4)), of=tuple(range(0, horizon, MIN // 2)))).astype(np.int64),
-        closed=table(rails, minutes, of=(0, 0, 1)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
-        deposits=table(rails, minutes, of=(0, 100)).astype(np.int64) if rng.random() < 0.5 else np.empty(0, np.int64),
-        blocks=np.sort(table(rails, 6, of=tuple(range(minutes + 2))).astype(np.int64), axis=1),
-        refill_minutes=table(rails, 2, of=(1, 2)).astype(np.int64),
-        exogenous=exogenous,
-        copy_times=unit * 0.5,
-        panic_times=unit * 0.5,
-        calm_times=unit * 0.25,
-        post_marks=table(3, of=(0.5, 1.0, 2.0)).astype(np.float64),
-        panic_rail=table(39, of=tuple(range(rails))).astype(np.int64),
-        panic_cents=table(39, of=(100, 301)).astype(np.int64),
     )

@@ -1,132 +1,14 @@
-"""Engines with faults planted in their source text, and how many worlds of the swarm it takes to notice each.
+"""The faults that are planted in the engines, and how many worlds of the swarm it takes to notice each.
 
-The compiled engine is loaded as plain Python, which small worlds do not mind; so every index is checked as well, and
-an integer that overflows is an error. ``python -m tests.tools.planted`` prints the table.
+``python -m tests.tools.planted`` prints the table.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from functools import cache
-from pathlib import Path
-from random import Random
-from types import ModuleType
-from typing import Any, NamedTuple
-from unittest.mock import patch
 
-import numpy as np
-
-from sim.engine import compiled as twin
-from sim.engine import reference as engine
-from sim.engine.outcome import DeskOutcome
-from tests.support.worlds import Small, random_world
-from tests.tools.swarm import Simulate, differences, run
-
-SIM = Path(twin.__file__).parents[1]
-PARTS = (
-    "engine/heap", "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
-    "feedback/mechanisms/trust", "feedback/mechanisms/withdrawals", "feedback/mechanisms/panic", "feedback/columns",
-    "feedback/inputs", "feedback/parameters", "feedback/state", "feedback/withdrawals", "feedback/public",
-    "feedback/step", "feedback", "engine/arrays", "engine/compiled",
-)  # fmt: skip
-"""The files that the compiled engine is made of, each after those that it imports."""
-
-
-WORLDS = 1_000
-"""The worlds within which a fault is noticed."""
-
-
-class Change(NamedTuple):
-    """A change of a source file: a text that stands in it exactly once, and what takes its place."""
-
-    file: str
-    old: str
-    new: str
-
-
-class Fault(NamedTuple):
-    """A fault: its name in words, and the changes that plant it."""
-
-    name: str
-    changes: tuple[Change, ...]
-
-
-def name_of(file: str) -> str:
-    """Return the name of the module in a file."""
-    return f"sim.{file.replace('/', '.')}"
-
-
-def changed(file: str, changes: Iterable[Change], stand_ins: dict[str, ModuleType]) -> ModuleType:
-    """Return a module of ``sim`` made from its changed source; it finds the stand-ins where it imports."""
-    path = SIM / file / "__init__.py" if (SIM / file).is_dir() else SIM / f"{file}.py"
-    text = path.read_text("utf-8")
-    for change in changes:
-        if change.file == file:
-            assert text.count(change.old) == 1, f"{path.name} must hold exactly once: {change.old}"
-            text = text.replace(change.old, change.new)
-    module = ModuleType(name_of(file))
-    with patch.dict(sys.modules, stand_ins):
-        exec(compile(text, str(path), "exec"), module.__dict__)
-    return module
-
-
-def interpreted(*changes: Change, file: str = "engine/compiled") -> ModuleType:
-    """Return the compiled engine, or another file that it is made of, as plain Python with these changes."""
-    plain = ModuleType("sim.core.jit")
-    plain.compiled = plain.inlined = plain.outlined = lambda function: function  # type: ignore[attr-defined]
-    stand_ins = {"sim.core.jit": plain}
-    for part in PARTS:
-        stand_ins[name_of(part)] = changed(part, changes, stand_ins)
-    return stand_ins[name_of(file)]
-
-
-class Counted(np.ndarray):
-    """An array that refuses to count from its end: in a kernel a negative index is a mistake."""
-
-    def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(_from_the_start(key))
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(_from_the_start(key), value)
-
-
-def _from_the_start(key: Any) -> Any:
-    if min(key if isinstance(key, tuple) else (key,)) < 0:
-        raise IndexError(f"negative index: {key}")
-    return key
-
-
-def counting(module: ModuleType) -> ModuleType:
-    """Return an interpreted engine, made to refuse negative indices."""
-    loop = module._loop
-
-    def view(one: Any) -> Any:
-        if isinstance(one, np.ndarray):
-            return one.view(Counted)
-        if isinstance(one, tuple) and hasattr(one, "_make"):
-            return one._make(view(part) for part in one)
-        return one
-
-    module._run = lambda arrays: loop(arrays._make(view(one) for one in arrays))  # type: ignore[attr-defined]
-    return module
-
-
-@cache
-def defined(seed: int) -> tuple[Small, DeskOutcome]:
-    """Return a world of the swarm, and what the definition makes of it."""
-    world = random_world(Random(seed))
-    return world, run(engine.simulate, world)
-
-
-def noticed(simulate: Simulate, worlds: int) -> int | None:
-    """Return after how many worlds of the swarm an engine is seen to make other tables; None if it is not."""
-    with np.errstate(divide="ignore"):
-        for seed in range(worlds):
-            world, outcome = defined(seed)
-            if differences(outcome, run(simulate, world)):
-                return seed + 1
-    return None
+from tests.tools.planted_withdrawals import MIXTURES, OTHERS
+from tests.tools.planting import WORLDS, Change, Fault, interpreted, noticed
 
 
 def fast(name: str, old: str, new: str, *more: Change) -> Fault:
@@ -137,11 +19,6 @@ def fast(name: str, old: str, new: str, *more: Change) -> Fault:
 def elsewhere(file: str, name: str, old: str, new: str) -> Fault:
     """Return a fault of another file of the compiled engine."""
     return Fault(name, (Change(file, old, new),))
-
-
-def pipeline(name: str, old: str, new: str) -> Fault:
-    """Return a fault in the withdrawal pipeline."""
-    return elsewhere("feedback/withdrawals", name, old, new)
 
 
 def public(name: str, old: str, new: str, file: str = "public") -> Fault:
@@ -254,94 +131,30 @@ FAULTS = (
     fast("a mark equal to the level is admitted", "if marks[first] < level:", "if marks[first] <= level:"),
     fast(
         "complaints are counted a minute early",
-        "_complaints(rows, legs, first_due, minute - 1,",
-        "_complaints(rows, legs, first_due, minute,",
+        "complaints_of(rows, legs, first_due, minute - 1,",
+        "complaints_of(rows, legs, first_due, minute,",
     ),
-    fast(
+    elsewhere(
+        "engine/due_complaints",
         "a resolution as the complaint is due does not prevent it",
         "rows[CLOSED, row] > due_ms",
         "rows[CLOSED, row] >= due_ms",
     ),
-    fast(
+    elsewhere(
+        "engine/due_complaints",
         "an answer at the target is late",
         "- rows[OPENED, row] > rows[SILENCE, row]",
         "- rows[OPENED, row] >= rows[SILENCE, row]",
     ),
     fast("who starts at once has no clock from opening", "(waits or n[AT_OPENING])", "waits"),
-    fast(
+    elsewhere(
+        "engine/due_complaints",
         "who has left does not complain",
         "(rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row])",
         "rows[CLOSED, row] > due_ms",
     ),
-    pipeline(
-        "unused review capacity is lost",
-        "lv.floats[row, REVIEW_CREDIT] = credit - able if waiting > able else 0.0",
-        "lv.floats[row, REVIEW_CREDIT] = 0.0",
-    ),
-    pipeline("capacity is kept when nobody waits", "credit - paid if waiting > paid else 0.0", "credit - paid"),
-    pipeline(
-        "lateness begins a minute late",
-        "row - lv.numbers[0].promise_minutes",
-        "row - lv.numbers[0].promise_minutes - 1",
-    ),
-    pipeline("a paused rail pays", "if waiting and not lv.closed[r, row - 1]:", "if waiting:"),
-    pipeline("every minute is a batch", "if row % rules[r, BATCH] == 0 else 0", "if True else 0"),
-    pipeline("a wallet pays what it has not", "if rules[r, HAS_WALLET] and cost > hot:", "if False:"),
-    pipeline("one refill does not wait for another", "and ordered_for <= row and", "and"),
-    pipeline("a wallet keeps what is over", "if hot > rules[r, HIGH_C]:", "if False:"),
-    pipeline("refills come from nowhere", "rails[row, r, COLD_C] -= order", "rails[row, r, COLD_C] -= 0"),
-    pipeline(
-        "a block confirms what is sent after it", "rails[row - 1, r, PAID]  # what", "rails[row, r, PAID]  # what"
-    ),
-    pipeline(
-        "one confirmation is as good as two", "lv.paid_at_block[r, block + 1 - needed]", "lv.paid_at_block[r, block]"
-    ),
-    pipeline("all who failed give up", "+= back\n    return", "+= 0\n    return"),
-    pipeline("who comes again is not new", "again += lv.due[row, r, AGAIN + AUTO] +", "again += 0 +"),
-    pipeline("a refusal takes the mean amount", "cut[what], now[r, what]) * weight)", "cut[what], now[r, what]))"),
-    pipeline("reviews pass the rails by turns", "        if able > 0:\n            minute += 1", "        minute += 1"),
-    pipeline("what is held is paid", "cents - held_cents", "cents"),
-    pipeline("money that is refused vanishes", "lv.rails[row, r, LOST_C] += cents", "pass"),
-    pipeline(
-        "money on its way is counted once more",
-        "rails[row, r, TRANSIT_C] += order",
-        "rails[row, r, TRANSIT_C] += 2 * order",
-    ),
-    pipeline("a full gateway still lets more through", "* loads[last] / load", ""),
-    pipeline("polls do not load the gateway", "* lv.numbers[0].gateway_polls_per_open", "* 0.0"),
-    pipeline(
-        "announcements have no effect",
-        "late_level_per_withdrawal * (1.0 - lv.exogenous[QUIET_LATE, row - 1])",
-        "late_level_per_withdrawal",
-    ),
-    pipeline(
-        "a country bars nobody", "_take_out(lv, r, lv.numbers[0].countries_barred_share,", "_take_out(lv, r, 0.0,"
-    ),
-    pipeline("who is barred takes the mean amount", "lv.numbers[0].countries_barred_weight, BARRING", "1.0, BARRING"),
-    pipeline("the reviewed money of those barred vanishes", "lv.cut[HAND_C]\n        credit", "0\n        credit"),
-    pipeline(
-        "breaches are a part of those who pass",
-        "here * lv.numbers[0].countries_breach_share",
-        "(here - gone) * lv.numbers[0].countries_breach_share",
-    ),
-    pipeline("parts of a breach are forgotten", "lv.carry[r, BREACHING] = credit - passed", "pass"),
-    pipeline("those barred write no tickets", "* lv.numbers[0].countries_level_per_barred", "* 0.0"),
-    pipeline(
-        "a limit comes before the country's law",
-        "    if lv.numbers[0].countries_barred_share + lv.numbers[0].countries_breach_share > 0.0:\n"
-        "        _pass_countries(lv, row)\n    _pass_limits(lv, row)\n",
-        "    _pass_limits(lv, row)\n    _pass_countries(lv, row)\n",
-    ),
-    pipeline(
-        "a wrong network is a wrong address",
-        "_go_astray(lv, row, 1, lv.numbers[0].wrong_network_share,",
-        "_go_astray(lv, row, 1, lv.numbers[0].wrong_address_share,",
-    ),
-    pipeline(
-        "only automatic withdrawals go astray", "lv.now[r, AUTO_C] + lv.now[r, HAND_C], some", "lv.now[r, AUTO_C], some"
-    ),
-    pipeline("parts of a mistake are forgotten", "lv.carry[r, ERRING_ADDRESS + kind] = credit - some", "pass"),
-    pipeline("every confirmed withdrawal opens a ticket", "confirmed * share * level", "confirmed * level"),
+    *MIXTURES,
+    *OTHERS,
     public(
         "what may not be answered fades like the rest",
         "lv.sums[UNANSWERED] *= numbers.copies_unanswered_decay",
@@ -401,14 +214,6 @@ BEHIND = (
     Change("engine/feedback_clock", "if marks[i] < now:", "if marks[i] <= now:"),
 )
 """Changes of the definition, which the compiled engine then is behind."""
-
-
-def redefined(change: Change) -> Simulate:
-    """Return the SimPy engine with a change."""
-    stand_ins: dict[str, ModuleType] = {}
-    for file in ("engine/feedback_clock", "engine/reference"):
-        stand_ins[name_of(file)] = changed(file, [change], stand_ins)
-    return stand_ins["sim.engine.reference"].simulate  # type: ignore[no-any-return]
 
 
 def main() -> int:

@@ -152,7 +152,8 @@ def _desk_text(world: Small) -> str:
         lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")
     if world.parameters is not None:
         lines.append(f"{world.parameters}, clocks from opening: {world.at_opening}")
-        lines.append(f"requests by rail (automatic, cents, reviewed, cents) {inputs.requests.tolist()}")
+        lines.append(f"requests by rail and class, number and cents: {inputs.requests.tolist()}")
+        lines.append(f"rows {inputs.rows.drawn.tolist()}")
     return "\n".join(lines)
 
 

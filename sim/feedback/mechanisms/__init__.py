@@ -1,4 +1,4 @@
-"""The mechanisms of the feedback kernel: each declares its columns, parameters, carries and stream, once."""
+"""The mechanisms of the feedback kernel: each declares its columns, parameters and stream, once."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sim.feedback.declaration import EXOGENOUS, INTS, PLACES, SUMS, parameter
 from sim.feedback.mechanisms.copies import passed
 from sim.feedback.mechanisms.rumour import RUMOUR
 from sim.feedback.mechanisms.trust import TRUST
-from sim.feedback.mechanisms.withdrawals import AUTO, AUTO_C
+from sim.feedback.mechanisms.withdrawals import MOVING, REQUESTED_ROWS
 
 SPREADERS = INTS.column("n_spreaders", "depositors", "panicked depositors who frighten others")
 PANICKED = INTS.column("cum_panicked", "depositors", "depositors who have panicked, each of whom asks for money once")
@@ -52,9 +52,20 @@ def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     first = lv.places[FRIGHT_AT]
     new = min(passed(lv.panic_times, lv.places, FRIGHT_AT, lv.sums[FRIGHTENED]), calm_ones)
     for i in range(first, first + new):
-        lv.now[lv.panic_rail[i], AUTO] += 1
-        lv.now[lv.panic_rail[i], AUTO_C] += lv.panic_cents[i]
+        _ask(lv, row, i)
     lv.sums[CALMED] += numbers.panic_calm * spreaders
     calmed = min(passed(lv.calm_times, lv.places, CALM_AT, lv.sums[CALMED]), spreaders)
     lv.ints[row, SPREADERS] = spreaders + new - calmed
     lv.ints[row, PANICKED] = panicked + new
+
+
+@inlined
+def _ask(lv, row, i):  # type: ignore[no-untyped-def]
+    """Let a frightened depositor ask for the money, counted or as a row."""
+    if lv.panic_row[i] >= 0:
+        lv.moving[lv.places[MOVING]] = lv.panic_row[i]
+        lv.places[MOVING] += 1
+        lv.ints[row, REQUESTED_ROWS] += 1
+    else:
+        lv.counted[lv.panic_rail[i], lv.panic_class[i], 0] += 1
+        lv.counted[lv.panic_rail[i], lv.panic_class[i], 1] += lv.panic_cents[i]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.core.jit import inlined
-from sim.feedback.declaration import FLOATS, INTS, parameter, stream
+from sim.feedback.declaration import EXOGENOUS, FLOATS, INTS, parameter, stream
 
 COMPLAINTS = INTS.column("new_complaints", "complaints", "complaints in the minute before")
 RUMOUR = FLOATS.column("rumour", "complaints", "rumour level, in complaints' worth")
-RUMOUR_STREAM, LEVEL_RUMOUR = stream("rumour", "tickets of those who heard a rumour")
+RUMOUR_STREAM, ADMITTED_RUMOUR = stream("rumour", "tickets of those who heard a rumour")
+TICKETS_CLOSED = EXOGENOUS.column("tickets_closed", "0 or 1", "whether no ticket can be opened in the minute")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class RumourParameters:
 
     decay: float = parameter(0.0, "share/min", "share of the rumour that is left after a minute")
     threshold: float = parameter(0.0, "complaints", "rumour up to which nothing follows")
-    level_per_complaint: float = parameter(0.0, "share/complaint", "share of candidates admitted for each above it")
+    admitted_per_complaint: float = parameter(0.0, "share/complaint", "share of candidates admitted for each above it")
     background: float = parameter(0.0, "complaints/post", "worth of a post that names no ticket")
     campaign: float = parameter(0.0, "complaints/post", "worth of a campaign's post")
     copied: float = parameter(0.0, "complaints/post", "worth of a copy")
@@ -32,5 +33,5 @@ def hear(lv, row, complaints, copied, background, campaign):  # type: ignore[no-
     posts = numbers.rumour_copied * copied + numbers.rumour_background * background
     heard += posts + numbers.rumour_campaign * campaign
     lv.ints[row, COMPLAINTS], lv.floats[row, RUMOUR] = complaints, heard
-    if heard > numbers.rumour_threshold:
-        lv.floats[row, LEVEL_RUMOUR] = (heard - numbers.rumour_threshold) * numbers.rumour_level_per_complaint
+    if heard > numbers.rumour_threshold and not lv.exogenous[TICKETS_CLOSED, row - 1]:
+        lv.floats[row, ADMITTED_RUMOUR] = (heard - numbers.rumour_threshold) * numbers.rumour_admitted_per_complaint

@@ -9,7 +9,7 @@ from sim.feedback.declaration import EXOGENOUS, FLOATS, parameter, stream
 
 TRUST = FLOATS.column("trust", "share", "trust in the platform", start=1.0)
 TRUST_SHOCK = EXOGENOUS.column("trust_shock", "share", "change of trust from outside")
-SIGNUP_STREAM, LEVEL_SIGNUP = stream("signup", "newcomers who still sign up")
+SIGNUP_STREAM, ADMITTED_SIGNUP = stream("signup", "newcomers who still sign up")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,4 +27,4 @@ def trust(lv, row, posts):  # type: ignore[no-untyped-def]
     numbers, now = lv.numbers[0], lv.floats[row - 1, TRUST]
     now += (1.0 - now) * numbers.trust_recovery - now * numbers.trust_loss_per_post * posts
     lv.floats[row, TRUST] = min(max(now + lv.exogenous[TRUST_SHOCK, row - 1], 0.0), 1.0)
-    lv.floats[row, LEVEL_SIGNUP] = 1.0 - numbers.trust_signup_weight * (1.0 - lv.floats[row, TRUST])
+    lv.floats[row, ADMITTED_SIGNUP] = 1.0 - numbers.trust_signup_weight * (1.0 - lv.floats[row, TRUST])

@@ -1,6 +1,6 @@
-"""What the withdrawal pipeline declares: its columns by the minute and by rail, carries, streams and parameters.
+"""What the withdrawal pipeline declares: its columns by the minute and by rail, its rows, streams and parameters.
 
-``sim.feedback.withdrawals`` has its steps.
+``sim.feedback.pipeline`` has its steps.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.feedback.declaration import (
-    CARRIES,
+    DRAWN_ROWS,
     DUE,
     EXOGENOUS,
     FLOATS,
     INTS,
     PLACES,
     RAIL_NUMBERS,
+    RAIL_PLACES,
     RAILS,
+    ROWS,
+    event_stream,
     parameter,
     stream,
 )
@@ -23,40 +26,56 @@ from sim.feedback.declaration import (
 NEVER_MINUTES = 1 << 40
 """A delay that no run outlasts."""
 
-AUTO, AUTO_C, HAND, HAND_C = range(4)
-"""Requests on their way through a minute: those without and with a review, and their money."""
+CLASSES = 3
+PASSING, DROPPING, FORBIDDEN = range(CLASSES)
+"""What becomes of a counted request, drawn with it: it goes on to be paid, its customer never confirms it, or the
+customer's country forbids it (and whether that customer would confirm is never asked)."""
+
+REVIEWED_ROW, HELD_ROW, DROPPED_ROW, BREACHING_ROW, ADDRESS_ROW, NETWORK_ROW = (1 << bit for bit in range(6))
+"""Flags of a row, drawn with it: reviewed by people; held after that; never confirmed; forbidden by the customer's
+country and past its check; sent to a wrong address; sent over a wrong network."""
+
+(
+    DRAWN, RETURNING, IN_REVIEW, ON_HOLD, IN_LINE, ON_CHAIN, DONE, LOST_AT_GATEWAY, LOST_AT_LIMIT, UNCONFIRMED,
+) = range(10)  # fmt: skip
+"""Where a row is: not yet requested; to be requested again; in review; held; in the payout line; paid and not final;
+final; given up after a failure; turned away by a limit; not confirmed."""
 
 # --- by the minute ------------------------------------------------------------------------------------------------
 
 REQUESTS = INTS.column("new_requests", "requests", "attempts that reached the gateway, repeated ones included")
 FAILED = INTS.column("cum_failed", "requests", "attempts that the gateway failed")
 GAVE_UP = INTS.column("cum_gave_up", "requests", "failed ones that are not made again")
-OVER_LIMIT = INTS.column("cum_over_limit", "requests", "refused by a limit")
+OVER_LIMIT = INTS.column("cum_over_limit", "requests", "attempts refused by a limit")
 TURNED_AWAY = INTS.column("cum_turned_away", "requests", "refused by a limit and not made again")
 DROPPED = INTS.column("cum_dropped", "requests", "not confirmed by the customer")
-HELD = INTS.column("cum_held", "withdrawals", "held after the screening")
+HELD = INTS.column("cum_held", "withdrawals", "held after the review")
 RELEASED = INTS.column("cum_released", "withdrawals", "released after being held")
-N_LATE = INTS.column("n_late", "withdrawals", "later than promised")
+N_LATE = INTS.column("n_late", "withdrawals", "not final for as long as was promised, or longer, since accepted")
 N_OPEN = INTS.column("n_open", "withdrawals", "on their way: in review, held, in the payout line or on the chain")
-N_AGAIN = INTS.column("n_again", "requests", "failed or refused ones that will be made again")
+N_AGAIN = INTS.column("n_again", "requests", "that will be made again: failed, refused, or put off by a closure")
+DEFERRED = INTS.column("cum_deferred", "requests", "put off to the end of a closure")
 SHORT = INTS.column("new_short", "rails", "rails whose hot wallet could not pay what was due")
+STUCK = INTS.column("new_stuck", "rails", "rails whose first in line asks for more than all of the rail's money")
 BARRED = INTS.column("cum_barred", "requests", "refused for the customer's country")
-BREACHES = INTS.column("cum_breaches", "requests", "forbidden in the customer's country, and past its check")
+BREACHES = INTS.column("cum_breaches", "requests", "forbidden in the customer's country, and accepted")
+BREACH_COST_C = INTS.column("cum_breach_cost_cents", "cents", "fines and legal costs of those breaches")
 WRONG_ADDRESS = INTS.column("cum_wrong_address", "withdrawals", "sent to a wrong address, and paid like the rest")
 WRONG_NETWORK = INTS.column("cum_wrong_network", "withdrawals", "sent over a wrong network, and paid like the rest")
 WRONG_ADDRESS_C = INTS.column("cum_wrong_address_cents", "cents", "their money")
 WRONG_NETWORK_C = INTS.column("cum_wrong_network_cents", "cents", "their money")
-REVIEW_CREDIT = FLOATS.column(
-    "review_credit", "withdrawals", "review capacity that is carried while somebody waits for it"
-)
+REQUESTED_ROWS = INTS.column("cum_rows", "requests", "that are rows, each counted when it is first made")
+LOAD = FLOATS.column("gateway_load", "requests/min", "all that the endpoints are asked in the minute")
 ERROR_SHARE = FLOATS.column("error_share", "share of requests", "failed by the gateway in the minute")
 TIGHTNESS = FLOATS.column("tightness", "share of accounts", "under the limits in the minute")
-LATE_STREAM, LEVEL_LATE = stream("late", "tickets about withdrawals that are late")
-FAULT_STREAM, LEVEL_FAULT = stream("fault", "tickets of those whose requests the gateway failed")
-LIMITED_STREAM, LEVEL_LIMITED = stream("limited", "tickets of those whom a limit refused")
-ADDRESS_STREAM, LEVEL_ADDRESS = stream("address", "tickets about a wrong address")
-NETWORK_STREAM, LEVEL_NETWORK = stream("network", "tickets about a wrong network")
-BARRED_STREAM, LEVEL_BARRED = stream("barred", "tickets of those whom their country's law refused")
+LATE_STREAM, ADMITTED_LATE = stream("late", "tickets about withdrawals that are late")
+FAULT_STREAM, ADMITTED_FAULT, FAULT_PENDING = event_stream(
+    "fault", "tickets of those whose requests the gateway failed"
+)
+LIMITED_STREAM, ADMITTED_LIMITED, LIMITED_PENDING = event_stream("limited", "tickets of those whom a limit refused")
+ADDRESS_STREAM, ADMITTED_ADDRESS, ADDRESS_PENDING = event_stream("address", "tickets about a wrong address")
+NETWORK_STREAM, ADMITTED_NETWORK, NETWORK_PENDING = event_stream("network", "tickets about a wrong network")
+BARRED_STREAM, ADMITTED_BARRED, BARRED_PENDING = event_stream("barred", "tickets of those whom their country refused")
 QUIET_LATE = EXOGENOUS.column(
     "quiet_late", "share of tickets", "prevented by announcements and status messages: late ones"
 )
@@ -64,6 +83,9 @@ QUIET_FAULT = EXOGENOUS.column("quiet_fault", "share of tickets", "prevented lik
 QUIET_LIMITED = EXOGENOUS.column("quiet_limited", "share of tickets", "prevented likewise: limited ones")
 MARKET_TIGHTNESS = EXOGENOUS.column("tightness", "share of accounts", "under the limits for the market's sake alone")
 OTHERS = EXOGENOUS.column("other_requests", "requests", "to other endpoints, which the gateway carries too")
+NEWCOMERS = EXOGENOUS.column(
+    "newcomer_requests", "requests", "of newcomers (sign-ups, documents, deposits), if distrust keeps nobody away"
+)
 
 # --- by rail ------------------------------------------------------------------------------------------------------
 
@@ -73,47 +95,30 @@ REVIEWED = RAILS.column("cum_reviewed", "withdrawals", "out of review")
 REVIEWED_C = RAILS.column("cum_reviewed_cents", "cents", "out of review")
 PAYOUT_IN = RAILS.column("cum_payout_in", "withdrawals", "into the payout line")
 PAYOUT_IN_C = RAILS.column("cum_payout_in_cents", "cents", "into the payout line")
+COUNTED_IN = RAILS.column("cum_counted_in", "withdrawals", "into the payout line, without rows")
+COUNTED_IN_C = RAILS.column("cum_counted_in_cents", "cents", "into the payout line, without rows")
 PAID = RAILS.column("cum_paid", "withdrawals", "paid")
 PAID_C = RAILS.column("cum_paid_cents", "cents", "paid")
+COUNTED_PAID = RAILS.column("cum_counted_paid", "withdrawals", "paid, without rows")
+COUNTED_PAID_C = RAILS.column("cum_counted_paid_cents", "cents", "paid, without rows")
 FINAL = RAILS.column("cum_final", "withdrawals", "final on the chain")
+ROWS_FINAL = RAILS.column("cum_rows_final", "withdrawals", "final on the chain, rows alone")
+LOST_C = RAILS.column("cum_lost_cents", "cents", "asked for by those who gave up, were turned away, barred or dropped")
 HOT_C = RAILS.column("hot_cents", "cents", "in the hot wallet")
 COLD_C = RAILS.column("cold_cents", "cents", "in the cold wallet")
 TRANSIT_C = RAILS.column("transit_cents", "cents", "on the way from the cold to the hot wallet")
-LOST_C = RAILS.column("cum_lost_cents", "cents", "asked for by those who gave up, were turned away, barred or dropped")
 AGAIN_C = RAILS.column("again_cents", "cents", "of requests that will be made again")
 HELD_C = RAILS.column("held_cents", "cents", "of withdrawals held")
 """Each rail: into and out of review, into the payout line, paid, final on its chain; its wallets and its money."""
 
-FAILING = CARRIES.column(
-    "failing", "requests", "part of one who fail at the gateway that is carried to the next minute"
-)
-RETRYING = CARRIES.column("retrying", "requests", "part of one who try again that is carried to the next minute")
-BARRING = CARRIES.column("barring", "requests", "part of one whom a country bars that is carried to the next minute")
-BREACHING = CARRIES.column("breaching", "requests", "part of one who breach that is carried to the next minute")
-EXCEEDING = CARRIES.column("exceeding", "requests", "part of one who exceed a limit that is carried to the next minute")
-RETURNING = CARRIES.column(
-    "returning", "requests", "part of one who come back after a limit that is carried to the next minute"
-)
-DROPPING = CARRIES.column("dropping", "requests", "part of one who drop out that is carried to the next minute")
-ERRING_ADDRESS = CARRIES.column(
-    "erring_address", "requests", "part of one who err in the address that is carried to the next minute"
-)
-ERRING_NETWORK = CARRIES.column(
-    "erring_network", "requests", "part of one who err in the network that is carried to the next minute"
-)
-HOLDING = CARRIES.column("holding", "requests", "part of one who are held that is carried to the next minute")
-PAYING = CARRIES.column("paying", "requests", "part of one payments of a batch that is carried to the next minute")
-
-REVIEW_AT = PLACES.column("review", "minutes", "minute whose withdrawals are in review", start=1)
-
-AGAIN = DUE.column("again", "requests", "made again: automatic ones")
-DUE.column("again_cents", "cents", "made again: automatic ones")
-DUE.column("again_reviewed", "requests", "made again: reviewed ones")
-DUE.column("again_reviewed_cents", "cents", "made again: reviewed ones")
-RELEASE = DUE.column("release", "withdrawals", "held ones that are released")
-RELEASE_C = DUE.column("release_cents", "cents", "held ones that are released")
+AGAIN = DUE.column("again", "requests", "counted ones made again: passing")
+DUE.column("again_cents", "cents", "counted ones made again: passing")
+DUE.column("again_dropping", "requests", "counted ones made again: dropping")
+DUE.column("again_dropping_cents", "cents", "counted ones made again: dropping")
+DUE.column("again_forbidden", "requests", "counted ones made again: forbidden")
+DUE.column("again_forbidden_cents", "cents", "counted ones made again: forbidden")
 REFILL_C = DUE.column("refill_cents", "cents", "arriving from the cold wallet")
-"""What was put off to a minute, by rail; a request made again has its four lines from AGAIN on."""
+"""What was put off to a minute, by rail; counted requests made again have two lines a class from AGAIN on."""
 
 BATCH = RAIL_NUMBERS.column("batch_minutes", "minutes", "from one batch of payments to the next")
 CONFIRMATIONS = RAIL_NUMBERS.column("confirmations", "blocks", "after which a payment is final; 0 for a fixed delay")
@@ -123,6 +128,41 @@ TARGET_C = RAIL_NUMBERS.column("target_cents", "cents", "hot wallet up to which 
 HIGH_C = RAIL_NUMBERS.column("high_cents", "cents", "hot wallet above which the rest is swept to cold")
 HAS_WALLET = RAIL_NUMBERS.column("has_wallet", "0 or 1", "whether the rail has a wallet that can run empty")
 
+LINE_AT = RAIL_PLACES.column("line", "minutes", "row of the minute whose counted withdrawals are paid next", start=1)
+LINE_HEAD = RAIL_PLACES.column("line_head", "row", "first row in the payout line; -1 for none", start=-1)
+LINE_TAIL = RAIL_PLACES.column("line_tail", "row", "last row in it", start=-1)
+CHAIN_HEAD = RAIL_PLACES.column("chain_head", "row", "first row that is paid and not final; -1 for none", start=-1)
+CHAIN_TAIL = RAIL_PLACES.column("chain_tail", "row", "last row of these", start=-1)
+BLOCK_AT = RAIL_PLACES.column("block", "blocks", "blocks that have been found")
+ORDERS = RAIL_PLACES.column("orders", "orders", "orders to the cold wallet so far")
+ORDERED_FOR = RAIL_PLACES.column("ordered_for", "minutes", "row of the minute at which the last order arrives")
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+ROW_MINUTE = DRAWN_ROWS.column("minute", "minutes", "in which it is first requested; -1 where a run decides")
+ROW_RAIL = DRAWN_ROWS.column("rail", "rail", "its rail")
+ROW_CENTS = DRAWN_ROWS.column("cents", "cents", "its amount")
+ROW_FLAGS = DRAWN_ROWS.column("flags", "bits", "what its own draws say, see the flags above")
+ROW_COST_C = DRAWN_ROWS.column("breach_cost_cents", "cents", "what it costs as a breach")
+
+STAGE = ROWS.column("stage", "stage", "where it is, see the stages above")
+ATTEMPT = ROWS.column("attempt", "attempts", "that it has made at the gateway")
+ACCEPTED = ROWS.column("accepted", "minutes", "minute of the tick at which it was accepted; -1 before", start=-1)
+ENTERED = ROWS.column("entered", "minutes", "row of the minute in which it entered its review or payout line", start=-1)
+POSITION = ROWS.column("position", "payments", "its rail's payments when it was paid, itself included")
+FINAL_AT = ROWS.column("final", "minutes", "minute of the tick at which it became final; -1 before", start=-1)
+LATE = ROWS.column("late", "0 or 1", "whether it is among the late")
+NEXT = ROWS.column("next", "row", "the next one in its line, or put off to the same minute; -1 for none", start=-1)
+
+NEW_AT = PLACES.column("new_rows", "rows", "rows that have been requested, but for those of a run")
+MOVING = PLACES.column("moving", "rows", "rows on their way through the minute's gates")
+ENTERING = PLACES.column("entering", "rows", "rows that enter a payout line in this minute")
+ACCEPTED_ROWS = PLACES.column("accepted", "rows", "rows that have been accepted")
+LATE_AT = PLACES.column("late", "rows", "accepted rows whose promise has come")
+LATE_ROWS = PLACES.column("late_rows", "rows", "rows that are late")
+REVIEW_HEAD = PLACES.column("review_head", "row", "first row in review; -1 for none", start=-1)
+REVIEW_TAIL = PLACES.column("review_tail", "row", "last row in review", start=-1)
+
 # --- parameters ---------------------------------------------------------------------------------------------------
 
 
@@ -131,8 +171,8 @@ class RailParameters:
     """One asset's way out: its payout line, its chain and its hot wallet (none when ``hot_cents`` is negative).
 
     With ``confirmations`` of 0 a payment is final ``final_minutes`` after it; otherwise when so many blocks, whose
-    times are drawn, have followed. Below ``low_cents`` the wallet orders what it lacks to ``target_cents`` from the
-    cold one; above ``high_cents`` it gives the rest to it.
+    times are drawn, have followed. Below ``low_cents``, or where the first in line needs more, the wallet orders what
+    it lacks to ``target_cents`` or that need from the cold one; above ``high_cents`` it gives the rest to it.
     """
 
     payouts_per_minute: float = parameter(0.0, "withdrawals/min", "capacity of the payout line")
@@ -158,44 +198,30 @@ class GatewayParameters:
     error_shares: tuple[float, ...] = ()
     retry_share: float = parameter(0.0, "share", "of failed requests, made again")
     retry_minutes: int = parameter(1, "minutes", "until a failed request is made again")
+    codes_per_request: float = parameter(0.0, "requests", "codes entered for each request to withdraw")
     polls_per_open: float = parameter(0.0, "requests/min", "status requests for each open withdrawal")
-    level_per_gave_up: float = parameter(0.0, "share", "of candidates admitted for each who gave up in the minute")
+    views_per_open: float = parameter(0.0, "requests/min", "views of each open ticket")
+    admitted_per_gave_up: float = parameter(0.0, "share", "of candidates admitted for each who gave up in the minute")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitParameters:
-    """Limits on single withdrawals: of all requests ``over_share``, with ``over_weight`` times the mean amount, exceed.
+    """Limits on single withdrawals above ``cents``.
 
     They apply to the share of accounts that the tightness names: the market's, or 1 while a hot wallet is below
-    ``hot_share`` of its target. Of those refused ``back_share`` come again after ``back_minutes``.
+    ``hot_share`` of its target. Of those refused ``back_share`` come again after ``back_minutes``, as often as they are
+    refused.
     """
 
-    over_share: float = parameter(0.0, "share", "of requests above the limit")
-    over_weight: float = parameter(1.0, "mean amounts", "mean amount of those above, in mean amounts of all")
+    cents: int = parameter(1 << 62, "cents", "largest withdrawal of an account under the limits")
     hot_share: float = parameter(0.0, "share", "of its target below which a hot wallet tightens the limits")
     back_share: float = parameter(0.0, "share", "of those refused, made again")
     back_minutes: int = parameter(1, "minutes", "until a refused request is made again")
-    level_per_refusal: float = parameter(0.0, "share", "of candidates admitted for each refusal in the minute")
+    admitted_per_refusal: float = parameter(0.0, "share", "of candidates admitted for each refusal in the minute")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Countries:
-    """What the laws of customers' countries forbid, of all requests that the gateway lets pass.
+class TicketsPerEvent:
+    """The tickets that an event of the pipeline opens."""
 
-    ``barred_share`` of them, with ``barred_weight`` times the mean amount, are refused and do not come again;
-    ``breach_share`` are forbidden, too, and get past the check, each at the cost of ``cents_per_breach``.
-    """
-
-    barred_share: float = parameter(0.0, "share", "of requests that are refused for good")
-    barred_weight: float = parameter(1.0, "mean amounts", "their mean amount, in mean amounts of all")
-    breach_share: float = parameter(0.0, "share", "of requests that are forbidden and get past the check")
-    cents_per_breach: int = parameter(0, "cents", "cost of a breach")
-    level_per_barred: float = parameter(0.0, "share", "of candidates admitted for each barred in the minute")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A share of the confirmed withdrawals whose money goes astray, and the tickets that it opens."""
-
-    share: float = parameter(0.0, "share", "of confirmed withdrawals that go astray")
-    level_per_mistake: float = parameter(0.0, "share", "of candidates admitted for each in the minute")
+    admitted: float = parameter(0.0, "share", "of candidates admitted for each in the minute")

@@ -16,7 +16,7 @@ from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
 from sim.engine.outcome import DeskOutcome, complaints_ms, regulator_ms
 from sim.feedback import ADMISSION_COLUMNS, STREAMS
-from sim.feedback.columns import FINAL, PAYOUT_IN
+from sim.feedback.columns import ACCEPTED, COUNTED_IN, FINAL, FINAL_AT, ROW_RAIL, ROWS_FINAL, STAGE, UNCONFIRMED
 from sim.metrics.observation.counts import (
     BOT,
     ESCALATED,
@@ -31,7 +31,7 @@ from sim.metrics.observation.counts import (
 )
 from sim.metrics.observation.requests import endpoints_of, requests_of
 from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
-from sim.metrics.observation.waits import Waiting, Waits, line_waits, waits_of
+from sim.metrics.observation.waits import Waiting, Waits, add_row_waits, line_waits, waits_of
 from sim.model.measurement import Measurement
 from sim.model.model import Model
 from sim.numerics.intervals import Intervals, Span, within
@@ -214,9 +214,24 @@ class Observation:
 
     @lazy_property
     def final_waits(self) -> tuple[Ints, ...]:
-        """By rail, the histogram of minutes from the payout line to final; the last bin counts those not final."""
-        lines = np.ascontiguousarray(self.outcome.feedback_rails[:, [PAYOUT_IN, FINAL]])
-        return tuple(line_waits(came, final, self.from_ms // MINUTE_MS) for came, final in lines)
+        """By rail, the histogram of minutes from acceptance to final; the last bin counts those not final.
+
+        The counted are final in the order in which they were accepted; each row has its own times.
+        """
+        rails, first = self.outcome.feedback_rails, self.from_ms // MINUTE_MS
+        final = rails[:, FINAL] - rails[:, ROWS_FINAL]
+        counted = [line_waits(*lines, first) for lines in zip(rails[:, COUNTED_IN], final, strict=True)]
+        return tuple(add_row_waits(counts, self._row_waits(rail)) for rail, counts in enumerate(counted))
+
+    def _row_waits(self, rail: int) -> Ints:
+        """Return the minutes from acceptance to final of a rail's rows accepted in the measured period; -1 for none.
+
+        Those that their customers did not confirm are left out.
+        """
+        rows = self.outcome.withdrawal_rows
+        mine = (self.demand.inputs.rows.drawn[:, ROW_RAIL] == rail) & (rows[STAGE] != UNCONFIRMED)
+        mine &= rows[ACCEPTED] >= self.from_ms // MINUTE_MS
+        return np.where(rows[FINAL_AT] >= 0, rows[FINAL_AT] - rows[ACCEPTED], -1)[mine]
 
     def tasks(self, category: str) -> Intervals:
         """Return the tasks of a category: work that no customer asked for."""

@@ -11,7 +11,7 @@ from sim.core.arrays import Ints
 from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.core.tables import ENDPOINTS
 from sim.demand import logins, onboarding, per_minute
-from sim.feedback.columns import LEVEL_SIGNUP, N_OPEN, REQUESTS
+from sim.feedback.columns import ADMITTED_SIGNUP, N_OPEN, REQUESTS
 from sim.numerics.poisson import poisson_count
 from sim.scenario.schema.scenario import Scenario
 
@@ -31,7 +31,7 @@ def requests_of(observed: Observation) -> dict[str, Ints]:
     scenario, parameters = observed.model.scenario, observed.model.parameters
     minutes, state = observed.to_ms // MINUTE_MS, observed.outcome.feedback_ints
     out = dict.fromkeys(ENDPOINTS, np.zeros(minutes, dtype=np.int64))
-    out["withdrawal"] = state[REQUESTS] if parameters else observed.demand.inputs.withdrawals
+    out["withdrawal"] = _withdrawal_requests(observed)
     out["ticket"] = observed.counted.opened_by_minute
     if observed.demand.spam_ms.size:
         out["ticket"] = out["ticket"] + per_minute(observed.demand.spam_ms, minutes * MINUTE_MS // DAY_MS)
@@ -50,10 +50,18 @@ def requests_of(observed: Observation) -> dict[str, Ints]:
     return out
 
 
+def _withdrawal_requests(observed: Observation) -> Ints:
+    """Return the requests to withdraw of each minute: those that the next tick took, and of the last those drawn."""
+    drawn = observed.demand.inputs.withdrawals
+    if not observed.model.parameters:
+        return drawn
+    return np.append(observed.outcome.feedback_ints[REQUESTS, 1:], drawn[-1:])
+
+
 def _onboarding(observed: Observation) -> dict[str, Ints]:
     """Return the newcomers' requests by the minute; the documents that people review are those of the tasks."""
     newcomers = observed.model.scenario.newcomers
-    trusting = observed.outcome.feedback_floats[LEVEL_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
+    trusting = observed.outcome.feedback_floats[ADMITTED_SIGNUP] if newcomers and newcomers.trust_weight else 1.0
     out = onboarding(observed.expected_demand, observed.streams, trusting)
     if newcomers and newcomers.review_category:
         reviewed = observed.tasks(newcomers.review_category).begin_ms

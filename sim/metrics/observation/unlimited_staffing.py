@@ -37,7 +37,7 @@ def unlimited_complaints_ms(
 
     The tickets are those that were opened (candidates as the feedback levels admitted them). Handling, pauses and
     reopenings stay; each agent holds one ticket. A reopened ticket opens when its parent, unhindered, would have
-    been resolved and its delay has passed; questions (chases) are not asked.
+    been resolved and its delay has passed, after a closure where that falls into one; questions (chases) are not asked.
     """
     tickets = _Tickets(
         demand.kind,
@@ -52,7 +52,7 @@ def unlimited_complaints_ms(
         demand.leg_pause_ms,
         outcome.opened_ms,
     )
-    return _complaints(tickets, least_stretch(desk), at_opening, horizon_ms)
+    return _complaints(tickets, least_stretch(desk), demand.closed_ms, at_opening, horizon_ms)
 
 
 def least_stretch(desk: Desk) -> Ints:
@@ -62,7 +62,9 @@ def least_stretch(desk: Desk) -> Ints:
 
 
 @compiled
-def _complaints(tickets: _Tickets, stretch_permille: Ints, at_opening: bool, horizon_ms: int) -> Ints:
+def _complaints(
+    tickets: _Tickets, stretch_permille: Ints, closures_ms: Ints, at_opening: bool, horizon_ms: int
+) -> Ints:
     """Return the complaints, row by row: children have larger rows than their parents."""
     rows = len(tickets.opened_ms)
     complaint_ms, closed_ms = np.full(rows, NEVER, np.int64), np.full(rows, NEVER, np.int64)
@@ -70,6 +72,9 @@ def _complaints(tickets: _Tickets, stretch_permille: Ints, at_opening: bool, hor
         opened, parent = tickets.opened_ms[i], tickets.parent[i]
         if parent >= 0:
             opened = after(closed_ms[parent], tickets.after_ms[i]) if tickets.kind[i] == REOPEN else NEVER
+            for closure in range(len(closures_ms)):
+                if closures_ms[closure, 0] <= opened < closures_ms[closure, 1]:
+                    opened = closures_ms[closure, 1]
         latest = after(opened, tickets.complaint_after_ms[i])  # no clock starts before the opening
         if opened == NEVER or (latest >= horizon_ms and tickets.reopen[i] < 0):
             continue

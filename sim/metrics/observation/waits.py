@@ -92,24 +92,38 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
 def line_waits(came: Ints, gone: Ints, first: int) -> Ints:
     """Return the histogram of waits in whole minutes of a FIFO line; the last bin counts those still waiting.
 
-    ``came`` and ``gone`` are running sums by the minute; counted are those who came from minute ``first`` on, all of a
-    minute as the last of them.
+    ``came`` and ``gone`` are running sums by the minute; counted are those who came from minute ``first`` on.
     """
     counts = np.zeros(len(came) + 2, np.int64)
-    out, longest, stay = 0, 0, 0
-    for minute in range(len(came)):
-        while out < len(gone) and gone[out] < came[minute]:
-            out += 1
-        here = came[minute] - (came[minute - 1] if minute else 0)
-        if minute < first or here == 0:
-            continue
-        if out < len(gone):
-            counts[out - minute] += here
-            longest = max(longest, out - minute)
-        else:
-            stay += here
-    counts[longest + 1] = stay
+    minute, left, longest = 0, came[0] if len(came) else 0, 0
+    for now in range(len(gone)):
+        going = gone[now] - (gone[now - 1] if now else 0)
+        while going > 0:
+            while left == 0:
+                minute += 1
+                left = came[minute] - came[minute - 1]
+            some = min(going, left)
+            left, going = left - some, going - some
+            if minute >= first:
+                counts[now - minute] += some
+                longest = max(longest, now - minute)
+    while minute < len(came):
+        if minute >= first:
+            counts[longest + 1] += left
+        minute += 1
+        left = came[minute] - came[minute - 1] if minute < len(came) else 0
     return counts[: longest + 2]
+
+
+def add_row_waits(counts: Ints, waits: Ints) -> Ints:
+    """Return a histogram of waits, as ``line_waits`` has it, with more of them added; -1 is one still waiting."""
+    known = waits[waits >= 0]
+    longest = max(len(counts) - 2, int(known.max(initial=0)))
+    together = np.zeros(longest + 2, np.int64)
+    together[: len(counts) - 1] = counts[:-1]
+    together[:-1] += np.bincount(known, minlength=longest + 1)
+    together[-1] = counts[-1] + (len(waits) - len(known))
+    return together
 
 
 @compiled

@@ -139,7 +139,7 @@ class Withdrawals(Part):
     hold: Duration = Field(172_800_000, description="time for which they are held")
     drop_share: Share = Field(0.0, description="share of the requests that the customer never confirms")
     confirmation: Duration = Field(description="time from payout to the customer's final state, where no blocks count")
-    promise: Duration = Field(description="time from request to final state after which a withdrawal counts as late")
+    promise: Duration = Field(description="time from acceptance to final state after which a withdrawal is late")
     late_tickets_per_hour: NonNegative = Field(description="tickets per late withdrawal and hour")
     late_category: str = Field(description="category of the tickets about late withdrawals")
     late_ceiling_per_hour: Positive = Field(description="most tickets about late withdrawals that are drawn per hour")

@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 
 from sim.core.clock import MINUTE_MS, NEVER
-from sim.demand import CHASE
+from sim.demand import CANDIDATE, CHASE, ROOT, TASK
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.feedback import ADMISSION_COLUMNS, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
+from sim.feedback.columns import ROW_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
 
 DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)
 PATIENCE = 9  # after the decision
+NO_ROWS = np.empty((len(ROW_NAMES), 0), np.int64)
 
 
 class SlowEngine:
@@ -92,7 +94,7 @@ class SlowEngine:
         self.closed[row], self.outcome[row] = self.now, RESOLVED
         if self.d.reopen[row] >= 0:
             child = int(self.d.reopen[row])
-            self.tell(self.now + int(self.d.after_ms[child]), OPENING, child, "open")
+            self.tell(self.when_open(self.now + int(self.d.after_ms[child])), OPENING, child, "open")
 
     def shift(self, team: int, agents: Any) -> None:
         self.agents[team] = agents
@@ -101,7 +103,7 @@ class SlowEngine:
         m: int = data
         posted = [row for row, at in enumerate(self.complaint) if (m - 1) * MINUTE_MS <= at < m * MINUTE_MS]
         quiet = sum(int(self.d.category[row]) in self.d.unanswerable for row in posted)
-        levels = self.slow_levels.step(m, len(posted), quiet)
+        levels = self.slow_levels.step(m, len(posted), quiet, *self.tickets(m))
         for table, names in ((self.ints, INT_NAMES), (self.floats, FLOAT_NAMES)):
             for column, name in zip(table, names, strict=True):
                 column[m] = levels[name]
@@ -112,6 +114,14 @@ class SlowEngine:
                 level = self.floats[ADMISSION_COLUMNS[stream]][m]
                 if self.d.mark[row] < level:
                     self.tell(at, OPENING, row, "open")
+
+    def tickets(self, m: int) -> tuple[int, int]:
+        """Return the tickets of customers opened in the minute before a tick, and those that are open at it."""
+        before = [row for row in range(self.d.rows) if self.opened[row] < m * MINUTE_MS and self.d.kind[row] != TASK]
+        opened = [
+            row for row in before if self.d.kind[row] in (ROOT, CANDIDATE) and self.opened[row] >= (m - 1) * MINUTE_MS
+        ]
+        return len(opened), sum(self.closed[row] == NEVER for row in before)
 
     def rails_table(self) -> np.ndarray:
         """Return the columns of each rail by the minute."""
@@ -133,7 +143,7 @@ class SlowEngine:
         first = int(self.d.legs_from[row])
         if self.d.chase[row] >= 0:
             child = int(self.d.chase[row])
-            self.tell(self.now + int(self.d.after_ms[child]), OPENING, child, "open")
+            self.tell(self.when_open(self.now + int(self.d.after_ms[child])), OPENING, child, "open")
         if self.world.at_opening:
             self.start_complaint_clock(row)
         elif self.d.target_ms[row] != NEVER:
@@ -142,6 +152,11 @@ class SlowEngine:
         if patience != NEVER and self.desk.patience_to[self.leg_queue[first]] == LEAVE:
             self.tell(self.now + patience, PATIENCE, row, "leave")
         self.back(row, None)
+
+    def when_open(self, at: int) -> int:
+        """Return when a customer who would ask at a time can: then, or at the end of the closures around it."""
+        ends = [end for begin, end in self.d.closed_ms.tolist() if begin <= at < end]
+        return self.when_open(ends[0]) if ends else at
 
     def back(self, row: int, _: Any) -> None:
         self.enter(row, self.leg_queue[self.position[row]])
@@ -239,5 +254,6 @@ class SlowEngine:
             feedback_ints=column(self.ints).reshape(len(INT_NAMES), -1),
             feedback_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
             feedback_rails=self.rails_table(),
+            withdrawal_rows=self.slow_levels.row_table().T if self.world.parameters else NO_ROWS,
             exhausted=bool(self.world.parameters and self.slow_levels.exhausted),
         )

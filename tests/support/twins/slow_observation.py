@@ -14,6 +14,7 @@ from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, RESOLVED
 from sim.engine.reference import simulate
 from sim.feedback import FeedbackInputs
+from sim.feedback.columns import CLASSES
 from sim.metrics.observation.counts import (
     ABANDONED,
     ASKED_AGAIN,
@@ -68,8 +69,9 @@ def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
         category=np.array([rng.randint(0, 2) for _ in range(drawn.rows)], dtype=np.int64),
         opened_ms=np.where(never, NEVER, np.where(never, 0, drawn.opened_ms) + later_ms),
         regulator=np.array([rng.random() < 0.5 for _ in range(drawn.rows)], dtype=bool),
+        closed_ms=drawn.closed_ms + later_ms,
         inputs=FeedbackInputs(
-            requests=np.zeros((len(drawn.inputs.requests), 4, 2880), np.int64), posts_ms=_times(rng, 5)
+            requests=np.zeros((len(drawn.inputs.requests), CLASSES, 2, 2880), np.int64), posts_ms=_times(rng, 5)
         ),
         bot_opened_ms=bot,
         bot_ordinals=tuple(np.arange(len(times)) for times in bot),
@@ -147,6 +149,8 @@ class SlowFacts:
         opened, parent = self.at(self.outcome.opened_ms, row), int(d.parent[row])
         if parent >= 0:
             opened = self.unhindered(parent)[2] + int(d.after_ms[row]) if d.kind[row] == REOPEN else INFINITE
+            while any(begin <= opened < end for begin, end in d.closed_ms.tolist()):
+                opened = next(end for begin, end in d.closed_ms.tolist() if begin <= opened < end)
         ends, at = [], opened
         for leg in self.legs(row):
             able = [t for t in range(len(desk.teams)) if desk.ranks[t][d.leg_queue[leg]] >= 0]

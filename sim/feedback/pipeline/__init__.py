@@ -1,0 +1,1 @@
+"""The withdrawal pipeline, minute by minute: from the request to the chain, with rows that keep their identity."""
