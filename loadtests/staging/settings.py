@@ -49,6 +49,7 @@ class Settings:
     withdrawal_limit_usd: int = 100_000
     daily_limit_usd: int = 200_000
     registered_customers: int = 10_000_000
+    key_account: int = 0
     repeated_client_id: str = "reject"
     timestamp_window_s: float = 60.0
     ticket_rate_limit_per_min: int | None = None
@@ -162,6 +163,11 @@ RULES = {
     "withdrawal_limit_usd": Rule("largest single withdrawal, in dollars", _DOLLARS, _whole(1, 10**12)),
     "daily_limit_usd": Rule("largest sum of an account's UTC day, in dollars", _DOLLARS, _whole(1, 10**12)),
     "registered_customers": Rule("largest customer number", "must be a whole number from 1 to 10^9", _whole(1, 10**9)),
+    "key_account": Rule(
+        "account of the API key, whose withdrawals and balances need not name it",
+        "must be a whole number from 0 to 10^9",
+        _whole(0, 10**9),
+    ),
     "repeated_client_id": Rule(
         "what a repeated client id gets: reject (409) or replay (the record)",
         "must be reject or replay",

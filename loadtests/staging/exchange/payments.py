@@ -1,16 +1,18 @@
-"""The paying worker: withdrawals move REQUEST -> (MANUAL ->) PEND -> DONE or FAIL, and the ledger follows.
+"""Withdrawals move on, and the ledger follows: REQUEST -> (MANUAL ->) PEND -> DONE or FAIL, or CANCEL before PEND.
 
-It takes up withdrawals in the order in which they became ready, as many a second as its capacity, and keeps each in
-PEND for the payment's time. A failed payment returns amount and fee to the customer, and the daily limit with them.
+The paying worker takes up withdrawals in the order in which they became ready, as many a second as its capacity, and
+keeps each in PEND for the payment's time. A failed payment and a cancelled withdrawal return amount and fee to the
+customer, and the daily limit with them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from loadtests.staging.errors import ApiError
-from loadtests.staging.exchange import ledger
+from loadtests.staging.exchange import ledger, withdrawals
 from loadtests.staging.settings import Settings
 from loadtests.staging.storage.database import Connection, Lane, Row
 
@@ -99,22 +101,48 @@ def _end(db: Connection, row: Row, now_ms: int) -> None:
     """End a payment: what was pending is paid out, or goes back to the customer."""
     _move(db, row_id=row["id"], status="FAIL" if row["fails"] else "DONE", now_ms=now_ms, due_ms=None)
     if row["fails"]:
-        db.execute(
-            "UPDATE daily_withdrawn SET cents = cents - ? WHERE account = ? AND day = ?",
-            (row["value_cents"], row["account"], row["day"]),
-        )
-        moves = [("returned", row["account"], row["units"] + row["fee_units"])]
-    else:
-        moves = [("paid", ledger.PAID, row["units"]), ("fee", ledger.FEES, row["fee_units"])]
-    for kind, to_account, units in moves:
-        if units:
-            ledger.transfer(
-                db,
-                kind=kind,
-                from_account=ledger.PENDING,
-                to_account=to_account,
-                currency=row["currency"],
-                units=units,
-                time_ms=now_ms,
-                withdrawal_id=row["id"],
-            )
+        _give_back(db, row, now_ms)
+        return
+    _from_pending(db, row, kind="paid", to_account=ledger.PAID, units=row["units"], now_ms=now_ms)
+    if row["fee_units"]:
+        _from_pending(db, row, kind="fee", to_account=ledger.FEES, units=row["fee_units"], now_ms=now_ms)
+
+
+def cancel(db: Connection, withdrawal_id: int, account: int, now_ms: int) -> dict[str, Any]:
+    """Cancel a withdrawal of an account and return its record.
+
+    Raises ApiError: 404 when the account has no such withdrawal, 400 when its payment was taken up or it has ended.
+    """
+    db.lock("payments")  # nobody takes it up meanwhile
+    db.lock(f"account {account}")
+    row = db.execute("SELECT * FROM withdrawals WHERE id = ? AND account = ?", (withdrawal_id, account)).fetchone()
+    if row is None:
+        raise ApiError(404, "INVALID_WITHDRAW_ID", "no such withdrawal")
+    if row["status"] not in ("REQUEST", "MANUAL"):
+        raise ApiError(400, "INVALID_WITHDRAW_CANCEL_STATUS", f"it cannot be cancelled: it is {row['status']}")
+    _move(db, row_id=row["id"], status="CANCEL", now_ms=now_ms, due_ms=None)
+    _give_back(db, row, now_ms)
+    return withdrawals.record(db.execute("SELECT * FROM withdrawals WHERE id = ?", (withdrawal_id,)).fetchone())
+
+
+def _give_back(db: Connection, row: Row, now_ms: int) -> None:
+    """Return amount and fee to the customer, and the share of the daily limit."""
+    db.execute(
+        "UPDATE daily_withdrawn SET cents = cents - ? WHERE account = ? AND day = ?",
+        (row["value_cents"], row["account"], row["day"]),
+    )
+    units = row["units"] + row["fee_units"]
+    _from_pending(db, row, kind="returned", to_account=row["account"], units=units, now_ms=now_ms)
+
+
+def _from_pending(db: Connection, row: Row, *, kind: str, to_account: int, units: int, now_ms: int) -> None:
+    ledger.transfer(
+        db,
+        kind=kind,
+        from_account=ledger.PENDING,
+        to_account=to_account,
+        currency=row["currency"],
+        units=units,
+        time_ms=now_ms,
+        withdrawal_id=row["id"],
+    )

@@ -2,15 +2,16 @@
 
 The account, its balance, the daily limit, the unique client id and the ledger entry stand or fall together. Which
 requests are reviewed and which payments fail follows from the seed and the client id alone, so two runs of one load
-meet the same fates.
+meet the same fates; without a client id it is left to chance.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtests.staging.errors import ApiError
 from loadtests.staging.exchange import ledger
@@ -20,8 +21,8 @@ from loadtests.staging.settings import Settings
 from loadtests.staging.storage.database import Connection, Row
 
 DAY_MS = 86_400_000
-_REQUIRED = ("account", "currency", "amount", "address", "chain", "withdraw_order_id")
-_FIELDS = (*_REQUIRED, "memo")
+_REQUIRED = ("currency", "amount", "address", "chain")
+_FIELDS = (*_REQUIRED, "withdraw_order_id", "memo", "account")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -30,7 +31,7 @@ class Order:
     """A withdrawal request whose form is right: what the customer asked for."""
 
     account: int
-    client_id: str
+    client_id: str | None
     currency: str
     chain: str
     address: str
@@ -39,7 +40,10 @@ class Order:
 
 
 def parse_order(body: dict[str, Any], settings: Settings) -> Order:
-    """Return the order in a request body; raise ApiError (400, 404) naming what is wrong with it."""
+    """Return the order in a request body; raise ApiError (400, 404) naming what is wrong with it.
+
+    Without an account the key's own pays.
+    """
     unknown = sorted(set(body) - set(_FIELDS))
     if unknown:
         raise _invalid(f"unknown field {unknown[0]!r}; known are {', '.join(_FIELDS)}")
@@ -55,18 +59,18 @@ def parse_order(body: dict[str, Any], settings: Settings) -> Order:
     if not is_address(chain, address):
         raise ApiError(400, "INVALID_ADDRESS", f"address must be a test address of {chain} with a right checksum")
     client_id, memo = _text(body, "withdraw_order_id"), _text(body, "memo")
-    if _CLIENT_ID.fullmatch(client_id) is None:
+    if client_id and _CLIENT_ID.fullmatch(client_id) is None:
         raise _invalid("withdraw_order_id must be 1 to 64 letters, digits or any of . _ -")
     if len(memo) > 256:
         raise _invalid("memo must have at most 256 characters")
-    account = body["account"]
+    account = body.get("account", settings.key_account)
     if type(account) is not int or account < 0:
         raise _invalid("account must be a customer number")
     if account > settings.registered_customers:
         raise ApiError(404, "ACCOUNT_NOT_FOUND", "no such account")
     return Order(
         account=account,
-        client_id=client_id,
+        client_id=client_id or None,
         currency=asset.currency,
         chain=chain,
         address=address,
@@ -82,7 +86,7 @@ def create(db: Connection, order: Order, settings: Settings, now_ms: int) -> tup
     order and repeated ids are replayed), 400 for a limit or a balance that does not reach.
     """
     db.lock(f"account {order.account}")
-    earlier = db.execute(
+    earlier = db.execute(  # null, for no client id, equals nothing
         "SELECT * FROM withdrawals WHERE account = ? AND client_id = ?", (order.account, order.client_id)
     ).fetchone()
     if earlier is not None:
@@ -111,6 +115,7 @@ def create(db: Connection, order: Order, settings: Settings, now_ms: int) -> tup
 
 
 def _insert(db: Connection, *, order: Order, fee_units: int, cents: int, settings: Settings, now_ms: int) -> Row:
+    fate = order.client_id or secrets.token_hex(16)
     row: Row = db.execute(
         "INSERT INTO withdrawals (account, client_id, currency, chain, address, memo, units, fee_units, value_cents,"
         " day, status, review, fails, created_ms, updated_ms, due_ms)"
@@ -121,8 +126,8 @@ def _insert(db: Connection, *, order: Order, fee_units: int, cents: int, setting
             "fee_units": fee_units,
             "value_cents": cents,
             "day": now_ms // DAY_MS,
-            "review": _chosen("review", order.client_id, settings.seed, settings.review_share),
-            "fails": _chosen("failure", order.client_id, settings.seed, settings.fail_share),
+            "review": _chosen("review", fate, settings.seed, settings.review_share),
+            "fails": _chosen("failure", fate, settings.seed, settings.fail_share),
             "now_ms": now_ms,
         },
     ).fetchone()
@@ -135,10 +140,33 @@ def find(db: Connection, client_id: str, account: int | None) -> list[dict[str, 
     return [record(row) for row in rows if account is None or row["account"] == account]
 
 
+class Wanted(NamedTuple):
+    """Which records of an account a customer asks for: made from ``from_ms`` to ``to_ms``, both included."""
+
+    account: int
+    currency: str | None
+    withdrawal_id: int | None
+    from_ms: int
+    to_ms: int
+    limit: int
+    offset: int
+
+
+def history(db: Connection, wanted: Wanted) -> list[dict[str, Any]]:
+    """Return an account's records, newest first."""
+    rows = db.execute(
+        "SELECT * FROM withdrawals WHERE account = :account AND created_ms BETWEEN :from_ms AND :to_ms"
+        " AND currency = coalesce(:currency, currency) AND id = coalesce(:withdrawal_id, id)"
+        " ORDER BY id DESC LIMIT :limit OFFSET :offset",
+        wanted._asdict(),
+    )
+    return [record(row) for row in rows]
+
+
 def page(db: Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
     """Return up to ``limit`` records with ids above ``after`` whose client id starts with ``prefix``."""
     rows = db.execute(
-        "SELECT * FROM withdrawals WHERE id > ? AND substr(client_id, 1, ?) = ? ORDER BY id LIMIT ?",
+        "SELECT * FROM withdrawals WHERE id > ? AND substr(coalesce(client_id, ''), 1, ?) = ? ORDER BY id LIMIT ?",
         (after, len(prefix), prefix, limit),
     )
     return [record(row) for row in rows]
@@ -152,7 +180,7 @@ def record(row: Row) -> dict[str, Any]:
     asset, paid = ASSETS[row["currency"]], row["status"] == "DONE"
     return {
         "id": f"w{row['id']}",
-        "withdraw_order_id": row["client_id"],
+        "withdraw_order_id": row["client_id"] or "",
         "account": row["account"],
         "timestamp": str(row["created_ms"] // 1000),
         "currency": row["currency"],
@@ -188,9 +216,9 @@ def _spend_limits(db: Connection, *, order: Order, cents: int, settings: Setting
         raise ApiError(400, "WITHDRAWAL_OVER_LIMIT", "the amount is over what is left of the account's daily limit")
 
 
-def _chosen(purpose: str, client_id: str, seed: int, share: float) -> int:
-    """Return 1 for a share of all client ids, the same ones for the same seed and purpose."""
-    digest = hashlib.blake2b(f"{seed} {purpose} {client_id}".encode(), digest_size=8).digest()
+def _chosen(purpose: str, name: str, seed: int, share: float) -> int:
+    """Return 1 for a share of all names, the same ones for the same seed and purpose."""
+    digest = hashlib.blake2b(f"{seed} {purpose} {name}".encode(), digest_size=8).digest()
     return int(int.from_bytes(digest, "big") < share * 2**64)
 
 

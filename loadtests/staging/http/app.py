@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 
 from loadtests.staging.errors import ApiError
 from loadtests.staging.http.admin_api import ADMIN_ROUTES
-from loadtests.staging.http.exchange_api import EXCHANGE_ROUTES
+from loadtests.staging.http.gate_api import GATE_ROUTES
+from loadtests.staging.http.login_api import LOGIN_ROUTES
 from loadtests.staging.http.service import Service
 from loadtests.staging.http.tickets_api import TICKET_ROUTES
 from loadtests.staging.http.web import show_api_error, show_fault, show_http_error
@@ -31,7 +32,7 @@ def make_app(*, settings: Settings, secrets: Secrets, database: Path | str) -> S
             yield
 
     app = Starlette(
-        routes=[*EXCHANGE_ROUTES, *TICKET_ROUTES, *ADMIN_ROUTES],
+        routes=[*GATE_ROUTES, *LOGIN_ROUTES, *TICKET_ROUTES, *ADMIN_ROUTES],
         exception_handlers={ApiError: show_api_error, HTTPException: show_http_error, Exception: show_fault},
         lifespan=lifespan,
     )

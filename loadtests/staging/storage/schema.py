@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE balances (
@@ -20,7 +20,7 @@ CREATE TABLE balances (
 CREATE TABLE withdrawals (
     id INTEGER PRIMARY KEY,
     account INTEGER NOT NULL,
-    client_id TEXT NOT NULL,
+    client_id TEXT,                    -- null when the customer gave none
     currency TEXT NOT NULL,
     chain TEXT NOT NULL,
     address TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE withdrawals (
     fee_units INTEGER NOT NULL CHECK (fee_units >= 0),
     value_cents INTEGER NOT NULL,
     day INTEGER NOT NULL,              -- UTC day since 1970, for the daily limit
-    status TEXT NOT NULL CHECK (status IN ('REQUEST', 'MANUAL', 'PEND', 'DONE', 'FAIL')),
+    status TEXT NOT NULL CHECK (status IN ('REQUEST', 'MANUAL', 'PEND', 'DONE', 'FAIL', 'CANCEL')),
     review INTEGER NOT NULL,           -- 1 when it goes through review by hand
     fails INTEGER NOT NULL,            -- 1 when its payment will fail
     created_ms INTEGER NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE withdrawals (
     UNIQUE (account, client_id)
 ) STRICT;
 CREATE INDEX withdrawals_by_client_id ON withdrawals (client_id);
+CREATE INDEX withdrawals_by_account ON withdrawals (account, id);
 CREATE INDEX withdrawals_due ON withdrawals (status, due_ms, id) WHERE due_ms IS NOT NULL;
 CREATE INDEX reviews_due ON withdrawals (due_ms, id) WHERE status = 'REQUEST' AND review = 1;
 
@@ -90,8 +91,8 @@ CREATE TABLE idempotency_keys (
 """
 
 _WITHDRAWAL_MOVES_BACK = """NOT (
-    (OLD.status = 'REQUEST' AND NEW.status IN ('MANUAL', 'PEND'))
-    OR (OLD.status = 'MANUAL' AND NEW.status = 'PEND')
+    (OLD.status = 'REQUEST' AND NEW.status IN ('MANUAL', 'PEND', 'CANCEL'))
+    OR (OLD.status = 'MANUAL' AND NEW.status IN ('PEND', 'CANCEL'))
     OR (OLD.status = 'PEND' AND NEW.status IN ('DONE', 'FAIL'))
 )"""
 _TICKET_MOVES_BACK = (
