@@ -32,7 +32,14 @@ SMALL = Settings(
     payment_s=0.03,
 )
 NewDatabase = Callable[[], Path | str]
-NEXT = {"REQUEST": {"MANUAL", "PEND"}, "MANUAL": {"PEND"}, "PEND": {"DONE", "FAIL"}, "DONE": set(), "FAIL": set()}
+NEXT: dict[str, set[str]] = {
+    "REQUEST": {"MANUAL", "PEND", "CANCEL"},
+    "MANUAL": {"PEND", "CANCEL"},
+    "PEND": {"DONE", "FAIL"},
+    "DONE": set(),
+    "FAIL": set(),
+    "CANCEL": set(),
+}
 ROUTES = [("USDT", "TRX"), ("USDT", "ETH"), ("USDC", "ETH"), ("BTC", "BTC"), ("ETH", "ETH")]
 
 
@@ -104,6 +111,14 @@ class Exchange:
         self.do(payments.advance, SMALL, self.now_ms, budget)
         self.check_statuses()
 
+    def cancel(self, withdrawal_id: int, account: int) -> Any:
+        return self.do(payments.cancel, withdrawal_id, account, self.now_ms)
+
+    def cancel_recent(self, back: int) -> Any:
+        """Cancel one of the newest withdrawals; return its record or the status of the refusal."""
+        rows = self.rows("SELECT id, account FROM withdrawals ORDER BY id DESC LIMIT ?", back + 1)
+        return self.cancel(*rows[-1]) if rows else None
+
     def check_statuses(self) -> None:
         for row_id, status in self.rows("SELECT id, status FROM withdrawals"):
             before = self.statuses.get(row_id, "REQUEST")
@@ -125,11 +140,13 @@ class Exchange:
 
 
 def test_the_books_balance_after_thousands_of_mixed_operations(new_database: NewDatabase) -> None:
-    draw, answers = random.Random(1), []
+    draw, draw_cancels, answers, cancels = random.Random(1), random.Random(2), [], []
     with Exchange(new_database()) as exchange:
         for i in range(4000 if isinstance(exchange.db, sqlite3.Connection) else 1500):
             client_id = f"c-{draw.randrange(3000)}"
             answers.append(exchange.withdraw(client_id, draw.randrange(300), draw.randrange(1, 7000), i))
+            if i % 7 == 0:
+                cancels.append(exchange.cancel_recent(draw_cancels.randrange(40)))
             if i % 10 == 0:
                 exchange.work(draw.randrange(100), draw.randrange(20))
             if i % 500 == 0:
@@ -139,7 +156,8 @@ def test_the_books_balance_after_thousands_of_mixed_operations(new_database: New
         exchange.check_books()
         # Everything that can happen did, or the test would show nothing.
         assert {400, 409} <= {answer for answer in answers if isinstance(answer, int)}
-        assert set(exchange.statuses.values()) == {"DONE", "FAIL"}
+        assert set(exchange.statuses.values()) == {"DONE", "FAIL", "CANCEL"}
+        assert 400 in cancels
         assert exchange.rows("SELECT count(*) FROM withdrawals WHERE review = 1")[0][0] > 100
         n_refused = sum(isinstance(answer, int) for answer in answers)
         assert len(exchange.statuses) == len(answers) - n_refused
@@ -148,6 +166,7 @@ def test_the_books_balance_after_thousands_of_mixed_operations(new_database: New
 STEP = st.one_of(
     st.tuples(st.just("withdraw"), st.integers(0, 15), st.integers(0, 2), st.integers(1, 8000), st.integers(0, 4)),
     st.tuples(st.just("work"), st.integers(0, 200), st.integers(0, 3)),
+    st.tuples(st.just("cancel"), st.integers(1, 10), st.integers(0, 2)),
 )
 
 
@@ -159,12 +178,12 @@ def test_the_books_balance_after_any_few_operations(new_database: NewDatabase, s
             if step[0] == "withdraw":
                 exchange.withdraw(f"c-{step[1]}", *step[2:])
             else:
-                exchange.work(*step[1:])
+                getattr(exchange, step[0])(*step[1:])
             exchange.check_books()
             for account, day, cents in exchange.rows("SELECT account, day, cents FROM daily_withdrawn"):
                 counted = exchange.rows(
                     "SELECT coalesce(sum(value_cents), 0) FROM withdrawals"
-                    " WHERE account = ? AND day = ? AND status <> 'FAIL'",
+                    " WHERE account = ? AND day = ? AND status NOT IN ('FAIL', 'CANCEL')",
                     account,
                     day,
                 )[0][0]
