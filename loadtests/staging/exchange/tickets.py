@@ -6,15 +6,19 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtests.staging.errors import ApiError
 from loadtests.staging.storage.database import Connection, Row
 
 STATUSES = ("open", "pending", "solved", "closed")
 _PRIORITIES = ("low", "normal", "high", "urgent")
-_CREATE_FIELDS = ("subject", "comment", "external_id", "tags", "requester_id", "priority")
-_UPDATE_FIELDS = ("status", "comment", "priority")
+_TYPES = ("problem", "incident", "question", "task")
+_CREATE_FIELDS = (
+    *("subject", "comment", "description", "external_id", "tags", "requester_id", "requester", "priority", "type"),
+)
+_UPDATE_FIELDS = ("id", "status", "comment", "priority")
+_AUDITS_A_TICKET = 2**20
 _KEY_LIFE_MS = 2 * 3_600_000  # Zendesk keeps a key for two hours
 _KEY_LENGTH = 255
 
@@ -28,6 +32,7 @@ class NewTicket:
     external_id: str | None
     requester_id: int | None
     priority: str | None
+    type: str | None
     tags: tuple[str, ...]
 
 
@@ -38,35 +43,47 @@ class TicketUpdate:
     status: str | None
     priority: str | None
     comment: str | None
+    public: bool
+
+
+class Listing(NamedTuple):
+    """A page of tickets: how many, in which order, and those after or before which id in that order."""
+
+    limit: int
+    newest_first: bool = False
+    external_id: str | None = None
+    after: int | None = None
+    before: int | None = None
 
 
 def parse_new(body: dict[str, Any]) -> NewTicket:
     """Return the ticket in a POST's body; raise ApiError (400 without one, 422 naming the field)."""
     ticket = _envelope(body, _CREATE_FIELDS)
-    description = _comment(ticket)
-    if description is None:
+    description = _comment(ticket) or _text(ticket, "description", 65_535)
+    if not description:
         raise _invalid("comment", "comment: body must be sent")
     subject = _text(ticket, "subject", 1000)
-    requester_id = ticket.get("requester_id")
-    if requester_id is not None and (type(requester_id) is not int or not 0 <= requester_id < 2**63):
-        raise _invalid("requester_id", "requester_id must be a whole number")
     return NewTicket(
         subject=description[:100] if subject is None else subject,
         description=description,
         external_id=_text(ticket, "external_id", 255),
-        requester_id=requester_id,
+        requester_id=_requester_id(ticket),
         priority=_choice(ticket, "priority", _PRIORITIES),
+        type=_choice(ticket, "type", _TYPES),
         tags=_tags(ticket),
     )
 
 
-def parse_update(body: dict[str, Any]) -> TicketUpdate:
+def parse_update(body: dict[str, Any], ticket_id: int) -> TicketUpdate:
     """Return the changes in a PUT's body; raise ApiError (400 without any, 422 naming the field)."""
     ticket = _envelope(body, _UPDATE_FIELDS)
+    if ticket.get("id", ticket_id) != ticket_id:
+        raise _invalid("id", f"id cannot be changed, it is {ticket_id}")
     return TicketUpdate(
         status=_choice(ticket, "status", STATUSES),
         priority=_choice(ticket, "priority", _PRIORITIES),
         comment=_comment(ticket),
+        public=ticket["comment"].get("public", True) if ticket.get("comment") else True,
     )
 
 
@@ -78,7 +95,9 @@ def check_key(key: str | None) -> str | None:
 
 
 def create(db: Connection, ticket: NewTicket, key: str | None, body: bytes, now_ms: int) -> tuple[dict[str, Any], bool]:
-    """Record a ticket; return it as created and whether it is new (False: the key was known with the same body).
+    """Record a ticket; return it as created with its audit, and whether it is new.
+
+    It is not when the key was known with the same body: then this is what the first request was answered.
 
     Raises ApiError (400) for a key that was used with another body in the last two hours.
     """
@@ -92,22 +111,25 @@ def create(db: Connection, ticket: NewTicket, key: str | None, body: bytes, now_
                 raise ApiError(
                     400, "IdempotentRequestError", "the request's body differs from the first one with this key"
                 )
-            return _as_created(_row(db, known["ticket_id"])), False
+            return _created(ticket, _row(db, known["ticket_id"])), False
     row = db.execute(
-        "INSERT INTO tickets (subject, description, external_id, requester_id, priority, tags, status, created_ms,"
-        " updated_ms) VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?) RETURNING *",
+        "INSERT INTO tickets (subject, description, external_id, requester_id, priority, type, tags, status,"
+        " created_ms, updated_ms, n_changes) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, 1) RETURNING *",
         (
-            *(ticket.subject, ticket.description, ticket.external_id, ticket.requester_id, ticket.priority),
-            *(json.dumps(ticket.tags, ensure_ascii=False), now_ms, now_ms),
+            *(ticket.subject, ticket.description, ticket.external_id, ticket.requester_id),
+            *(ticket.priority, ticket.type, json.dumps(ticket.tags, ensure_ascii=False), now_ms, now_ms),
         ),
     ).fetchone()
     if key is not None:
         db.execute("INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)", (key, digest, row["id"], now_ms))
-    return record(row), True
+    return _created(ticket, row), True
 
 
 def update(db: Connection, ticket_id: int, change: TicketUpdate, now_ms: int) -> dict[str, Any]:
-    """Change a ticket and return it; raise ApiError: 404 without it, 422 when it is closed or would move back."""
+    """Change a ticket; return it with the audit of the change.
+
+    Raises ApiError: 404 without it, 422 when it is closed or would move back.
+    """
     db.lock(f"ticket {ticket_id}")
     row = _row(db, ticket_id)
     if row["status"] == "closed":
@@ -120,10 +142,17 @@ def update(db: Connection, ticket_id: int, change: TicketUpdate, now_ms: int) ->
             "INSERT INTO comments (ticket_id, body, created_ms) VALUES (?, ?, ?)", (ticket_id, change.comment, now_ms)
         )
     changed = db.execute(
-        "UPDATE tickets SET status = ?, priority = ?, updated_ms = ? WHERE id = ? RETURNING *",
+        "UPDATE tickets SET status = ?, priority = ?, updated_ms = ?, n_changes = n_changes + 1 WHERE id = ?"
+        " RETURNING *",
         (status, change.priority or row["priority"], now_ms, ticket_id),
     ).fetchone()
-    return record(changed)
+    events = [] if change.comment is None else [_commented(change.comment, change.public)]
+    events += [
+        {"type": "Change", "field_name": name, "previous_value": row[name], "value": changed[name]}
+        for name in ("status", "priority")
+        if changed[name] != row[name]
+    ]
+    return {"ticket": record(changed), "audit": _audit(changed, changed["n_changes"], now_ms, events)}
 
 
 def view(db: Connection, ticket_id: int) -> dict[str, Any]:
@@ -136,6 +165,25 @@ def count(db: Connection, status: str | None) -> int:
     if status is None:
         return int(db.execute("SELECT count(*) FROM tickets").fetchone()[0])
     return int(db.execute("SELECT count(*) FROM tickets WHERE status = ?", (status,)).fetchone()[0])
+
+
+def listed(db: Connection, asked: Listing) -> tuple[list[dict[str, Any]], bool]:
+    """Return a page of tickets, and whether there are more in the direction that was asked for."""
+    backwards = asked.before is not None
+    ascending = asked.newest_first == backwards
+    cursor = asked.before if backwards else asked.after
+    conditions, values = ["1 = 1"], list[Any]()
+    if cursor is not None:
+        conditions.append(f"id {'>' if ascending else '<'} ?")
+        values.append(cursor)
+    if asked.external_id is not None:
+        conditions.append("external_id = ?")
+        values.append(asked.external_id)
+    order = "ASC" if ascending else "DESC"
+    query = f"SELECT * FROM tickets WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT ?"
+    rows = db.execute(query, (*values, asked.limit + 1)).fetchall()
+    found = [record(row) for row in rows[: asked.limit]]
+    return (found[::-1] if backwards else found), len(rows) > asked.limit
 
 
 def page(db: Connection, *, prefix: str, after: int, limit: int) -> list[dict[str, Any]]:
@@ -156,6 +204,7 @@ def record(row: Row) -> dict[str, Any]:
         "external_id": row["external_id"],
         "requester_id": row["requester_id"],
         "priority": row["priority"],
+        "type": row["type"],
         "tags": json.loads(row["tags"]),
         "status": row["status"],
         "created_at": _time_text(row["created_ms"]),
@@ -163,9 +212,31 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
-def _as_created(row: Row) -> dict[str, Any]:
-    """Return the answer that the first request with this key got, whatever happened to the ticket since."""
-    return {**record(row), "status": "open", "updated_at": _time_text(row["created_ms"])}
+def _created(ticket: NewTicket, row: Row) -> dict[str, Any]:
+    """Return a ticket as it was created, whatever happened to it since, and the audit of its creation."""
+    made_ms = row["created_ms"]
+    as_created = {"status": "open", "priority": ticket.priority, "updated_at": _time_text(made_ms)}
+    events = [_commented(ticket.description, public=True)]
+    events += [
+        {"type": "Create", "field_name": name, "value": as_created[name]}
+        for name in ("status", "priority")
+        if as_created[name] is not None
+    ]
+    return {"ticket": {**record(row), **as_created}, "audit": _audit(row, 1, made_ms, events)}
+
+
+def _audit(row: Row, number: int, at_ms: int, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the audit of a ticket's change: audits are not kept, their ids follow from the ticket's and the number."""
+    return {
+        "id": row["id"] * _AUDITS_A_TICKET + number,
+        "ticket_id": row["id"],
+        "created_at": _time_text(at_ms),
+        "events": events,
+    }
+
+
+def _commented(body: str, public: bool) -> dict[str, Any]:
+    return {"type": "Comment", "body": body, "public": public}
 
 
 def _time_text(ms: int) -> str:
@@ -201,6 +272,21 @@ def _comment(ticket: dict[str, Any]) -> str | None:
     if not body:
         raise _invalid("comment", "comment: body must not be empty")
     return body
+
+
+def _requester_id(ticket: dict[str, Any]) -> int | None:
+    """Return the requester's number, or the one that stands for an e-mail address: users are not kept."""
+    number, requester = ticket.get("requester_id"), ticket.get("requester")
+    if number is not None and (type(number) is not int or not 0 <= number < 2**63):
+        raise _invalid("requester_id", "requester_id must be a whole number")
+    if requester is None:
+        return number
+    if not isinstance(requester, dict) or not set(requester) <= {"name", "email", "locale_id"}:
+        raise _invalid("requester", "requester must be an object with a name and an email")
+    email = _text(requester, "email", 255)
+    if not email or "@" not in email:
+        raise _invalid("requester", "requester: email must be an address")
+    return int.from_bytes(hashlib.sha256(email.lower().encode()).digest()[:6], "big")
 
 
 def _tags(ticket: dict[str, Any]) -> tuple[str, ...]:

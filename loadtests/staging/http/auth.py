@@ -1,4 +1,4 @@
-"""Authentication: Gate's request signature, bearer tokens, and the login of test accounts.
+"""Authentication: Gate's request signature, tokens, and the login of test accounts.
 
 Passwords of test accounts are derived, not chosen: 128 random-looking bits of HMAC-SHA256 over the account number.
 Stretching (scrypt, PBKDF2) protects guessable passwords in a stolen table; here there is no table and nothing to
@@ -8,6 +8,7 @@ that price, so add it to a login capacity that is planned from here.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -63,6 +64,25 @@ def check_bearer(*, headers: Mapping[str, str], token: str, other_tokens: tuple[
     if scheme.lower() == "bearer" and any(_same(sent, other) for other in other_tokens):
         raise ApiError(403, "Forbidden", "this token does not open this part of the API")
     raise ApiError(401, "Couldn't authenticate you", "a bearer token is needed")
+
+
+def check_ticket_token(*, headers: Mapping[str, str], token: str, other_tokens: tuple[str, ...]) -> None:
+    """Return when ``token`` was sent as Zendesk takes one: as a bearer, or in Basic with any agent's address.
+
+    Basic is ``ADDRESS/token:TOKEN`` (developer.zendesk.com, "Security and authentication", API token). Raises ApiError
+    as ``check_bearer`` does.
+    """
+    scheme, _, sent = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        check_bearer(headers=headers, token=token, other_tokens=other_tokens)
+        return
+    try:
+        user, _, password = base64.b64decode(sent, validate=True).decode().partition(":")
+    except ValueError:
+        user = password = ""
+    address, _, kind = user.rpartition("/")
+    if not ("@" in address and kind == "token" and _same(password, token)):
+        raise ApiError(401, "Couldn't authenticate you", "an address with an API token is needed")
 
 
 def account_password(account: int, secret: str) -> str:

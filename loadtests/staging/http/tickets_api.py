@@ -1,4 +1,8 @@
-"""The ticket endpoints, in Zendesk's v2 shape."""
+"""The ticket endpoints, in the shape of Zendesk's API v2.
+
+The routes are those documented at developer.zendesk.com, "Tickets", each with and without ``.json`` at its end; lists
+are paged by cursor. ``count`` takes a ``status`` besides.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,17 @@ from loadtests.staging.errors import ApiError
 from loadtests.staging.exchange import tickets
 from loadtests.staging.http import auth
 from loadtests.staging.http.service import service_of
-from loadtests.staging.http.web import answer, check_query, parse_object, read_body
+from loadtests.staging.http.web import answer, check_query, parse_object, read_body, whole_number
+
+_PATH = "/api/v2/tickets"
+_PAGE_LIMIT = 100
+_SIDES = ("after", "before")
 
 
 def _admit(request: Request) -> None:
     """Return when the request may come in; raise ApiError (401, 403, 429) otherwise."""
     service = service_of(request)
-    auth.check_bearer(
+    auth.check_ticket_token(
         headers=request.headers,
         token=service.secrets.ticket_token,
         other_tokens=(service.secrets.admin_token,),
@@ -38,11 +46,30 @@ async def create_ticket(request: Request) -> Response:
     key = tickets.check_key(request.headers.get("Idempotency-Key"))
     await service.ticket_station.serve()
     now_ms = time.time_ns() // 1_000_000
-    record, is_new = await service.writes.run(tickets.create, ticket, key, body, now_ms)
-    headers = {"Location": f"/api/v2/tickets/{record['id']}"}
+    made, is_new = await service.writes.run(tickets.create, ticket, key, body, now_ms)
+    headers = {"Location": f"{_PATH}/{made['ticket']['id']}"}
     if key is not None:
         headers["x-idempotency-lookup"] = "miss" if is_new else "hit"
-    return answer({"ticket": record}, 201, headers)
+    return answer(made, 201, headers)
+
+
+async def list_tickets(request: Request) -> Response:
+    """GET /api/v2/tickets: a page of all tickets, or of those with an ``external_id``."""
+    service = service_of(request)
+    _admit(request)
+    asked = _listing(request)
+    await service.read_station.serve()
+    rows, more = await service.reads.run(tickets.listed, asked)
+    first, last = (str(rows[i]["id"]) if rows else None for i in (0, -1))
+    url = request.url.remove_query_params(["page[after]", "page[before]"])
+    paged = asked.after is not None or asked.before is not None
+    further = more or asked.before is not None
+    links = {
+        "next": str(url.include_query_params(**{"page[after]": last})) if last and further else None,
+        "prev": str(url.include_query_params(**{"page[before]": first})) if first and paged else None,
+    }
+    meta = {"has_more": more, "after_cursor": last, "before_cursor": first}
+    return answer({"tickets": rows, "meta": meta, "links": links})
 
 
 async def view_ticket(request: Request) -> Response:
@@ -59,10 +86,11 @@ async def update_ticket(request: Request) -> Response:
     service = service_of(request)
     _admit(request)
     ticket_id = _ticket_id(request)
-    change = tickets.parse_update(parse_object(await read_body(request, service.settings.body_limit_bytes)))
+    body = parse_object(await read_body(request, service.settings.body_limit_bytes))
+    change = tickets.parse_update(body, ticket_id)
     await service.ticket_station.serve()
     now_ms = time.time_ns() // 1_000_000
-    return answer({"ticket": await service.writes.run(tickets.update, ticket_id, change, now_ms)})
+    return answer(await service.writes.run(tickets.update, ticket_id, change, now_ms))
 
 
 async def count_tickets(request: Request) -> Response:
@@ -79,6 +107,25 @@ async def count_tickets(request: Request) -> Response:
     return answer({"count": {"value": value, "refreshed_at": refreshed_at}})
 
 
+def _listing(request: Request) -> tickets.Listing:
+    """Return which page is asked for; raise ApiError (400) when that cannot be told."""
+    check_query(request, "page[size]", "page[after]", "page[before]", "sort", "external_id")
+    query = request.query_params
+    after, before = (whole_number(request, f"page[{name}]", default=-1, largest=2**63 - 1) for name in _SIDES)
+    limit = whole_number(request, "page[size]", default=_PAGE_LIMIT, largest=_PAGE_LIMIT)
+    sort = query.get("sort", "id")
+    if limit == 0 or sort not in ("id", "-id") or (after >= 0 and before >= 0):
+        rule = f"page[size] from 1 to {_PAGE_LIMIT}, page[after] or page[before], and sort by id or -id"
+        raise ApiError(400, "InvalidPaginationParameter", f"a list takes {rule}")
+    return tickets.Listing(
+        limit=limit,
+        newest_first=sort == "-id",
+        external_id=query.get("external_id"),
+        after=None if after < 0 else after,
+        before=None if before < 0 else before,
+    )
+
+
 def _ticket_id(request: Request) -> int:
     text = request.path_params["ticket_id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
@@ -87,8 +134,13 @@ def _ticket_id(request: Request) -> int:
 
 
 TICKET_ROUTES = [
-    Route("/api/v2/tickets", create_ticket, methods=["POST"]),
-    Route("/api/v2/tickets/count", count_tickets, methods=["GET"]),
-    Route("/api/v2/tickets/{ticket_id}", view_ticket, methods=["GET"]),
-    Route("/api/v2/tickets/{ticket_id}", update_ticket, methods=["PUT"]),
+    Route(_PATH + path + end, endpoint, methods=[method])
+    for method, path, endpoint in (
+        ("POST", "", create_ticket),
+        ("GET", "", list_tickets),
+        ("GET", "/count", count_tickets),
+        ("GET", "/{ticket_id}", view_ticket),
+        ("PUT", "/{ticket_id}", update_ticket),
+    )
+    for end in (".json", "")
 ]

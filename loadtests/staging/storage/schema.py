@@ -67,10 +67,12 @@ CREATE TABLE tickets (
     external_id TEXT,
     requester_id INTEGER,
     priority TEXT,
+    type TEXT,
     tags TEXT NOT NULL,                -- JSON array
     status TEXT NOT NULL CHECK (status IN ('open', 'pending', 'solved', 'closed')),
     created_ms INTEGER NOT NULL,
-    updated_ms INTEGER NOT NULL
+    updated_ms INTEGER NOT NULL,
+    n_changes INTEGER NOT NULL         -- 1 for its creation; numbers its audits
 ) STRICT;
 CREATE INDEX tickets_by_status ON tickets (status);
 
