@@ -52,6 +52,7 @@ class Settings:
     key_account: int = 0
     repeated_client_id: str = "reject"
     timestamp_window_s: float = 60.0
+    withdrawal_rate_limit_per_min: int | None = None
     ticket_rate_limit_per_min: int | None = None
     body_limit_bytes: int = 65_536
     busy_timeout_ms: int = 250
@@ -177,6 +178,9 @@ RULES = {
         "largest distance of a signed request's time from the server's, in seconds",
         "must be a number of seconds above 0",
         _number(1e-3, 10**7),
+    ),
+    "withdrawal_rate_limit_per_min": Rule(
+        "withdrawal requests a minute before 429", _COUNT, _optional(_whole(1, 10**9))
     ),
     "ticket_rate_limit_per_min": Rule("ticket API requests a minute before 429", _COUNT, _optional(_whole(1, 10**9))),
     "body_limit_bytes": Rule("largest request body, in bytes", _COUNT, _whole(1, 2**31)),

@@ -53,6 +53,9 @@ async def create_withdrawal(request: Request) -> Response:
     """POST /withdrawals: accept (202) or refuse a withdrawal; it is paid later."""
     service = service_of(request)
     body = await _signed_body(request)
+    wait_s = service.withdrawal_rate_limit.spend(time.time())
+    if wait_s is not None:
+        raise ApiError(429, "TOO_MANY_REQUESTS", "rate limit exceeded", retry_after_s=wait_s)
     order = withdrawals.parse_order(parse_object(body), service.settings)
     await service.withdrawal_station.serve()
     now_ms = time.time_ns() // 1_000_000

@@ -28,6 +28,7 @@ class Service:
         self.withdrawal_station = self._station(settings.withdrawal_capacity_per_s)
         self.ticket_station = self._station(settings.ticket_capacity_per_s)
         self.read_station = self._station(settings.read_capacity_per_s)
+        self.withdrawal_rate_limit = RateLimit(settings.withdrawal_rate_limit_per_min)
         self.ticket_rate_limit = RateLimit(settings.ticket_rate_limit_per_min)
         self._payments: asyncio.Task[None] | None = None
 
