@@ -55,6 +55,8 @@ class Settings:
     withdrawal_rate_limit_per_min: int | None = None
     ticket_rate_limit_per_min: int | None = None
     body_limit_bytes: int = 65_536
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 20.0
     busy_timeout_ms: int = 250
     write_queue_limit: int = 5000
     synchronous: str = "full"
@@ -117,6 +119,7 @@ def _is_database(value: Any) -> bool:
 
 _IS_RATE = _optional(_number(1e-6, 1e6))
 _RATE, _SECONDS = "must be a rate a second, above 0", "must be a number of seconds, 0 or more"
+_WAIT = "must be a number of seconds above 0"
 _COUNT, _DOLLARS = "must be a whole number above 0", "must be whole dollars above 0"
 
 RULES = {
@@ -176,7 +179,7 @@ RULES = {
     ),
     "timestamp_window_s": Rule(
         "largest distance of a signed request's time from the server's, in seconds",
-        "must be a number of seconds above 0",
+        _WAIT,
         _number(1e-3, 10**7),
     ),
     "withdrawal_rate_limit_per_min": Rule(
@@ -184,6 +187,8 @@ RULES = {
     ),
     "ticket_rate_limit_per_min": Rule("ticket API requests a minute before 429", _COUNT, _optional(_whole(1, 10**9))),
     "body_limit_bytes": Rule("largest request body, in bytes", _COUNT, _whole(1, 2**31)),
+    "header_timeout_s": Rule("wait for the rest of a request's headers, in seconds", _WAIT, _number(1e-3, 10**7)),
+    "body_timeout_s": Rule("wait for the rest of a request's body, in seconds", _WAIT, _number(1e-3, 10**7)),
     "busy_timeout_ms": Rule(
         "wait for a locked database before 503, in ms", "must be a whole number from 0 to 60000", _whole(0, 60_000)
     ),

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from loadtests.staging.http.app import make_app
+from loadtests.staging.http.deadlines import protocol
 from loadtests.staging.settings import Secrets, Settings, SettingsError, secrets_from
 
 __all__ = ["Settings", "SettingsError", "serve"]
@@ -63,6 +64,7 @@ def _serve_on(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http=protocol(header_timeout_s=settings.header_timeout_s, body_timeout_s=settings.body_timeout_s),
         timeout_keep_alive=_KEEP_ALIVE_S,
         lifespan="on",
         ws="none",

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from loadtests.staging.errors import ApiError
@@ -24,13 +24,19 @@ def answer(content: object, status: int = 200, headers: dict[str, str] | None = 
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Return the request's body; raise ApiError (413) as soon as it is over ``limit_bytes``."""
+    """Return the request's body.
+
+    Raises ApiError: 413 as soon as it is over ``limit_bytes``, 408 (which nobody hears) when its sender is gone.
+    """
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise ApiError(413, "REQUEST_TOO_LARGE", f"the body is over {limit_bytes} bytes")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise ApiError(413, "REQUEST_TOO_LARGE", f"the body is over {limit_bytes} bytes")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise ApiError(408, "REQUEST_TIMEOUT", "the rest of the body never came") from None
     return b"".join(chunks)
 
 
