@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_LOOK_AGAIN_S = 0.05
 _TOO_LATE = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 26\r\n"
     b"connection: close\r\n\r\nThe request came too late."
@@ -60,13 +59,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._timer = None if timeout_s is None else self.loop.call_later(timeout_s, self._late, timeout_s)
 
     def _late(self, timeout_s: float) -> None:
-        """Look once more: after the loop itself stood still, timers come before the bytes that arrived meanwhile."""
+        """End the connection. After the loop stood still, it reads what arrived meanwhile before it looks at timers."""
         if self.flow.read_paused:  # the server does not read on, so the client cannot be late
             self._expect(timeout_s)
-        else:
-            self._timer = self.loop.call_later(_LOOK_AGAIN_S, self._end)
-
-    def _end(self) -> None:
+            return
         if self._began and not (self.cycle is not None and self.cycle.response_started):
             self.transport.write(_TOO_LATE)
         self.transport.close()
