@@ -6,7 +6,7 @@ The dialect may have more attributes than the protocol requires:
 
 ``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
-example messages by ticket category. And it may be Glancing, Spending, Cancelling, Closing.
+example messages by ticket category. And it may be Preparing, Glancing, Spending, Cancelling, Closing.
 """
 
 from __future__ import annotations
@@ -67,12 +67,16 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Known:
-    """What this run has sent and had acknowledged so far: what its reads may ask for."""
+    """What this run has sent and had acknowledged so far: what its reads may ask for.
+
+    ``withdrawal_keys`` are ours, ``withdrawal_ids`` the server's for the same withdrawals, at the same places.
+    """
 
     prefix: str
     newest_key: str = ""
     withdrawal_keys: list[str] = field(default_factory=list)
     ticket_ids: list[str] = field(default_factory=list)
+    withdrawal_ids: list[str] = field(default_factory=list)
 
 
 class Withdrawal(NamedTuple):
@@ -214,6 +218,18 @@ class Glancing(Protocol):
 
         ``more`` is empty at first, then what the last glance returned. Each answer has about 100 records at most.
         Raises ReadError when the server cannot be read.
+        """
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A dialect of an API with two-step flows, whose first step is taken before the run."""
+
+    def prepare(self, send: Send, arrivals: Sequence[Arrival], prefix: str) -> None:
+        """Ask the server for what the requests of these arrivals will need, and keep it.
+
+        Called once in each process that sends, before its first request; counted apart from the load, and a 429 is
+        asked again. Whatever it raises ends the run before its start.
         """
 
 

@@ -19,6 +19,7 @@ from loadtests.dialect.contract import (
     InOrder,
     Known,
     Outcome,
+    Preparing,
     Request,
     Send,
     Spending,
@@ -51,6 +52,7 @@ class PooledDialect:
         self._known = [Known("") for _ in members]
         self._owner: dict[str, Dialect] = {}
         abilities: list[tuple[type, str, Callable[..., Any]]] = [
+            (Preparing, "prepare", self._prepare),
             (Glancing, "glance", self._glance),
             (Spending, "available", self._available),
             (InOrder, "lane", self._lane),
@@ -86,6 +88,7 @@ class PooledDialect:
         outcome = member.outcome(arrival, answer)
         if outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "withdrawal":
             mine.withdrawal_keys.append(member.withdrawal(arrival, mine.prefix).key)
+            mine.withdrawal_ids.append(outcome.server_id)
             self._owner[outcome.server_id] = member
         elif outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "ticket":
             mine.ticket_ids.append(outcome.server_id)
@@ -135,6 +138,11 @@ class PooledDialect:
         """Return the accounts that may change a record: its own; all, one after the other, where that is not known."""
         owner = self._owner.get(server_id)
         return self.members if owner is None else [owner]
+
+    def _prepare(self, send: Send, arrivals: Sequence[Arrival], prefix: str) -> None:
+        for place, member in enumerate(self.members):
+            assert isinstance(member, Preparing)
+            member.prepare(send, [one for one in arrivals if self.pool.place_of(one.customer) == place], prefix)
 
     def _glance(self, send: Send, prefix: str, more: Mapping[str, str]) -> Glance:
         first: Any = self.members[0]

@@ -280,6 +280,7 @@ class Driver:
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":
             self._known.withdrawal_keys.append(key)
+            self._known.withdrawal_ids.append(outcome.server_id)
         elif outcome.outcome == ACKNOWLEDGED:
             self._known.ticket_ids.append(outcome.server_id)
 

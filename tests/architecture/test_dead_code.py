@@ -19,6 +19,13 @@ from tests.architecture.test_floors import FACES
 FROM_OUTSIDE = {
     "loadtests/dialects/*:create": "a dialect's module is found by its name, and this called in it",
     "loadtests/staging/http/server.py:_Server.startup": "the web server calls it",
+    **{
+        f"loadtests/staging/http/deadlines.py:DeadlineProtocol.{event}": "the web server calls it"
+        for event in (
+            *("connection_made", "connection_lost"),
+            *("on_message_begin", "on_headers_complete", "on_message_complete"),
+        )
+    },
     "sim/numerics/statistics.py:precise_enough": "the rule by which a run may stop; a stop by precision is built on it",
 }
 """Files (``*``: all of a folder) and names that the product names nowhere, each with who calls it."""

@@ -1,0 +1,132 @@
+"""A dialect whose API wants two steps: a session and a quote before the run, and reads by the server's own ids."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers.staging_client import ROOT
+from tests.support.servers.tiny_server import Reply, TinyServer
+from tests.support.trace_factory import make_run, steady
+
+pytestmark = pytest.mark.servers
+
+KEY = "the key of two steps"
+N_WITHDRAWALS, N_READS = 40, 20
+DIALECT = """
+from loadtests.dialect import Request
+from loadtests.dialect.answers import acknowledged, by_status, fetch, read
+from loadtests.dialect.api import Api
+from loadtests.dialect.payload import json_bytes, json_object
+
+SECRETS = ("STEPS_KEY",)
+
+
+class Steps(Api):
+    endpoints = ("withdrawal", "withdrawal_status")
+
+    def prepare(self, send, arrivals, prefix):
+        asked = Request("POST", "/sessions", {"Authorization": self.values["STEPS_KEY"]}, b"{}")
+        self.session = {"X-Session": fetch(send, asked, dict)["session"]}
+        mine = [one for one in arrivals if one.endpoint == "withdrawal"]
+        made = [send(Request("POST", "/quotes", self.session, json_bytes({"n": one.idx}))) for one in mine]
+        self.quotes = {one.idx: json_object(answer.body)["quote"] for one, answer in zip(mine, made)}
+
+    def request(self, arrival, known):
+        if arrival.endpoint == "withdrawal_status":
+            ids = known.withdrawal_ids
+            return Request("GET", f"/payouts/{ids[arrival.payload_seed % len(ids)] if ids else 'none'}", self.session)
+        key = self.withdrawal(arrival, known.prefix).key
+        return Request("POST", "/payouts", self.session, json_bytes({"quote": self.quotes[arrival.idx]}), key)
+
+    def outcome(self, arrival, answer):
+        value = json_object(answer.body)
+        if arrival.endpoint == "withdrawal":
+            return by_status(answer) or acknowledged(answer, value.get("id"))
+        return by_status(answer) or read(answer, "found" in value)
+
+    def holdings(self, send, prefix):
+        return None
+
+
+create = Steps
+"""
+
+
+class Desk:
+    """Hands out sessions and quotes, and takes each quote once. ``closed``: it opens no session."""
+
+    def __init__(self, *, closed: bool = False) -> None:
+        self.closed = closed
+        self.quotes, self.paid, self.asked = set[str](), dict[str, str](), list[str]()
+        self.n_sessions = 0
+        self.server = TinyServer(self.reply)
+
+    def reply(self, path: str, number: int) -> Reply:
+        if path == "/sessions":
+            self.n_sessions += not self.closed
+            return Reply(403, {"error": KEY}) if self.closed else Reply(200, {"session": f"s{number}"})
+        if path == "/quotes":
+            self.quotes.add(f"q{number}")
+            return Reply(200, {"quote": f"q{number}"})
+        if path == "/payouts":
+            quote = str(json.loads(self.server.body)["quote"])
+            if quote not in self.quotes or quote in self.paid.values():
+                return Reply(400, {"error": "no such quote"})
+            self.paid[f"p{number}"] = quote
+            return Reply(201, {"id": f"p{number}"})
+        self.asked.append(path.removeprefix("/payouts/"))
+        return Reply(200, {"found": self.asked[-1] in self.paid})
+
+
+def load(tmp_path: Path, url: str, *options: str) -> tuple[int, str]:
+    (tmp_path / "steps.py").write_text(DIALECT, encoding="utf-8")
+    rates = {"withdrawal": N_WITHDRAWALS / 2, "withdrawal_status": N_READS / 2}
+    run = make_run(tmp_path / "run", steady(rates, 2.0), window_ms=2000)
+    command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", url, "--window", "2 s", "--no-plots"]
+    command += ["--dialect", str(tmp_path / "steps.py"), *options]
+    env = {"STEPS_KEY": KEY, "PATH": "", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert KEY not in said
+    return done.returncode, said
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_both_steps_are_taken_and_reads_go_by_the_server_s_ids(tmp_path: Path, options: tuple[str, ...]) -> None:
+    desk = Desk()
+    with desk.server as server:
+        code, said = load(tmp_path, server.url, *options)
+    assert code in (0, 3), said  # 3 where this machine was too busy to be on time
+    (folder,) = (tmp_path / "run" / "loadtest").iterdir()
+    counts: dict[str, Any] = json.loads((folder / "verdict.json").read_text())["counts"]
+    assert counts["acknowledged"] == counts["planned"] == N_WITHDRAWALS + N_READS, said
+    assert len(desk.paid) == N_WITHDRAWALS
+    n_processes = 3 if options else 1  # the master prepares as well: it may have to read
+    assert (desk.n_sessions, len(desk.quotes)) == (n_processes, n_processes * N_WITHDRAWALS)
+    known = [name for name in desk.asked if re.fullmatch(r"p\d+", name)]
+    assert set(known) <= set(desk.paid)
+    assert len(known) >= N_READS - 4  # all but those before the first acknowledgement
+
+
+def test_a_preparation_that_fails_ends_the_run_before_anything_is_sent(tmp_path: Path) -> None:
+    desk = Desk(closed=True)
+    with desk.server as server:
+        code, said = load(tmp_path, server.url)
+    assert code == 2
+    assert "must let the dialect prepare for the run (ReadError: /sessions answered 403" in said
+    assert (desk.paid, desk.asked) == ({}, [])
+
+
+def test_a_dry_run_prepares_nothing(tmp_path: Path) -> None:
+    desk = Desk()
+    with desk.server as server:
+        assert load(tmp_path, server.url, "--dry-run")[0] == 0
+    assert desk.n_sessions == 0
