@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from zenpy.lib.exception import APIException, RecordNotFoundException
 from loadtests.staging.settings import Settings
 from tests.support.servers.staging_client import SECRETS, Client, staging_thread
 from tests.support.servers.strangers import zendesk_client
+from tests.tools.transcripts import transcript
 
 
 @pytest.fixture
@@ -141,3 +143,17 @@ def test_what_is_not_there_and_who_may_not_come_in(start: Callable[..., Any], mo
 def test_a_basic_header_that_is_none_is_401(start: Callable[..., Any], header: str) -> None:
     _, client = start()
     assert client.ticket("GET", "/api/v2/tickets/1", **{"Authorization": header}).status_code == 401
+
+
+def test_the_transcripts_show_both_sessions_and_no_secret() -> None:
+    lines = list(transcript())
+    said = "\n".join(lines)
+    assert [line for line in lines if not line.startswith(" ")] == ["ccxt.gate", "zenpy.Zenpy"]
+    assert re.findall(r"(POST|PUT) (\S+) .* -> (\d+)", said) == [
+        ("POST", "/api/v4/withdrawals", "202"),
+        ("POST", "/api/v2/tickets.json", "201"),
+        ("PUT", "/api/v2/tickets/1.json", "200"),
+        ("PUT", "/api/v2/tickets/1.json", "200"),
+    ]
+    assert set(re.findall(r"GET .* -> (\d+)", said)) == {"200"}
+    assert not any(secret in said for secret in (SECRETS.api_secret, SECRETS.api_key, SECRETS.ticket_token))
