@@ -67,6 +67,9 @@ class Settings:
         faults = [fault(name, value) for name, value in values.items() if not RULES[name].holds(value)]
         if faults:
             raise SettingsError(faults)
+        if self.key_account > self.registered_customers:
+            rule = f"must be a customer's number, the largest is {self.registered_customers}"
+            raise SettingsError([f"staging: key_account: got {self.key_account}; {rule}"])
         largest = max(opening_units(asset, self.opening_balance_usd) for asset in ASSETS.values())
         if largest * self.registered_customers >= _LARGEST_SUM_UNITS:
             rule = f"must keep the sum of the balances of {self.registered_customers} customers within 64 bits"

@@ -127,6 +127,12 @@ def parsed(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def test_the_key_s_account_is_a_customer_s() -> None:
+    assert Settings(key_account=5, registered_customers=5).key_account == 5
+    with pytest.raises(SettingsError, match="key_account: got 6; must be a customer's number, the largest is 5"):
+        Settings(key_account=6, registered_customers=5)
+
+
 def test_options_become_settings(tmp_path: Path) -> None:
     options = ("--port", "8080", "--payment-s", "0.5", "--database", str(tmp_path / "x"), "--review-share", "0.5")
     assert settings_from(parsed(*options), ENVIRON) == Settings(
