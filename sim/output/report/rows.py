@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import shlex
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from sim.core.digits import significant
 from sim.experiment.analysis.estimate import Estimate
@@ -23,7 +25,8 @@ from sim.output.presentation import findings
 from sim.output.presentation.view import View, estimate_text, humane, quantile_text
 from sim.scenario.reference.provenance import KINDS, Provenance
 
-_SVG_AT_MOST = 250_000
+_SVG_AT_MOST = 120_000
+_PNG_SCALE, _COLOURS = 0.7, 64
 _TITLE = re.compile(r"<dc:title>(.*?)</dc:title>", re.DOTALL)
 _FUNNEL = (
     ("tickets_new_per_day", "tickets opened", ""),
@@ -43,19 +46,32 @@ _OF_TEAM = ("occupancy", "backlog_peak", "backlog_mean", "backlog_end", "agent_c
 
 
 def pictures(plots: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Return by name the picture as a data address, and its title: SVG where it is small enough, else the smaller."""
+    """Return by name the picture as a data address, and its title: SVG where it is small enough, else a smaller PNG.
+
+    So the report, which must be fit for e-mail, stays below 1 MB.
+    """
     found = {}
     for name in sorted({path.stem for path in plots}, key=lambda stem: (stem not in NAMES, stem)):
         files = {path.suffix: path.read_bytes() for path in plots if path.stem == name}
         svg, png = files.get(".svg"), files.get(".png")
-        small = svg is not None and (len(svg) <= _SVG_AT_MOST or png is None or len(svg) <= len(png))
-        data, kind = (svg, "svg+xml") if small else (png, "png")
+        data, kind = svg, "svg+xml"
+        if png is not None and (svg is None or len(svg) > _SVG_AT_MOST):
+            data, kind = _smaller(png), "png"
         if data is None:
             continue
         title = _TITLE.search(svg.decode()) if svg is not None else None
         source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         found[name] = {"source": source, "title": unescape(title[1]) if title else name}
     return found
+
+
+def _smaller(png: bytes) -> bytes:
+    """Return a picture with fewer pixels and colours."""
+    picture, out = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    size = (round(picture.width * _PNG_SCALE), round(picture.height * _PNG_SCALE))
+    picture = picture.resize(size, Image.Resampling.LANCZOS).quantize(_COLOURS, dither=Image.Dither.NONE)
+    picture.save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def funnel(metrics: Mapping[str, Estimate]) -> list[dict[str, str]]:
