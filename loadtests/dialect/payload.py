@@ -28,6 +28,8 @@ ASSETS = {
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ADDRESS_VERSION = {"TRX": 0x41, "BTC": 0x6F}
 
+PRIORITY = "normal"
+"""What each ticket is sent as, in Zendesk's words."""
 _OPENINGS = ("Hello,", "Hi,", "Good day,", "Urgent:", "To whom it may concern,")
 _STORIES = (
     "this has been open since yesterday and nothing has moved.",

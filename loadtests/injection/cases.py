@@ -32,7 +32,7 @@ from loadtests.dialect.contract import (
     Spending,
     Ticket,
 )
-from loadtests.reconciliation.checks import checked
+from loadtests.reconciliation.check import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
 from loadtests.transport.client import Client, NoAnswerError, check_path
 from loadtests.transport.recorder import Journal

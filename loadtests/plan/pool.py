@@ -21,7 +21,10 @@ from loadtests.dialect.contract import (
     Outcome,
     Request,
     Send,
+    Showing,
+    Shown,
     Spending,
+    Submitting,
     Ticket,
     Withdrawal,
     speaks,
@@ -56,10 +59,23 @@ class PooledDialect:
             (InOrder, "lane", self._lane),
             (Cancelling, "cancel", self._cancel),
             (Closing, "close", self._close),
+            (Submitting, "ticket", self._ticket),
+            (Showing, "shows", self._shows),
         ]
         for ability, method, mine in abilities:
             if isinstance(first, ability) and (ability is not Glancing or self._sees_all):
                 setattr(self, method, mine)
+
+    @property
+    def since_ms(self) -> int | None:
+        """From when the accounts' histories are read, None where the dialect does not say."""
+        since: int | None = getattr(self.members[0], "since_ms", None)
+        return since
+
+    @since_ms.setter
+    def since_ms(self, value: int) -> None:
+        for member in self.members:
+            setattr(member, "since_ms", value)  # noqa: B010 - an attribute that not every dialect has
 
     def member(self, customer: int) -> Dialect:
         """Return the dialect with the key of a customer's account."""
@@ -85,7 +101,9 @@ class PooledDialect:
         member, mine = self.members[place], self._known[place]
         outcome = member.outcome(arrival, answer)
         if outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "withdrawal":
-            mine.withdrawal_keys.append(member.withdrawal(arrival, mine.prefix).key)
+            key = member.withdrawal(arrival, mine.prefix).key
+            mine.withdrawal_keys.append(key)
+            mine.withdrawal_ids[key] = outcome.server_id
             self._owner[outcome.server_id] = member
         elif outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "ticket":
             mine.ticket_ids.append(outcome.server_id)
@@ -145,6 +163,16 @@ class PooledDialect:
         member: Any = self.member(arrival.customer)
         found: Decimal | None = member.available(send, arrival)
         return found
+
+    def _ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        member: Any = self.member(arrival.customer)
+        asked: Ticket = member.ticket(arrival, prefix)
+        return asked
+
+    def _shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        member: Any = self.member(arrival.customer)
+        shown: Shown | None = member.shows(arrival, request, answer)
+        return shown
 
     def _lane(self, arrival: Arrival) -> int:
         return self.pool.place_of(arrival.customer)

@@ -1,0 +1,154 @@
+"""What each dialect reads out of the answer to a read: the record, nothing, another's, or that it cannot tell."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from loadtests import dialects
+from loadtests.dialect.contract import Answer, Arrival, Known, Showing, Shown, Submitting, Ticket, Withdrawal, speaks
+from loadtests.dialect.reads import contents, differences, shown_by
+from tests.dialects.test_readback import MINE, OTHERS, STATUSES, row
+from tests.tools.dialect_contract import PREFIX, endpoints_of, spoken
+
+EXCHANGES = ("gate", "mexc", "binance", "kraken")
+KNOWN = Known(PREFIX, MINE, [MINE], ["71"], {MINE: "R1"})
+REFERENCE_ROW = {
+    "id": "w1",
+    "withdraw_order_id": MINE,
+    "account": 42,
+    "chain": "TRX",
+    "memo": "",
+    "currency": "USDT",
+    "address": "T1",
+    "amount": "10",
+    "fee": "1",
+    "status": "PEND",
+    "txid": "",
+    "block_number": "0",
+}
+REFERENCE_TICKET = {
+    "id": 71,
+    "external_id": MINE,
+    "subject": "kyc",
+    "description": "help",
+    "requester_id": 42,
+    "priority": "normal",
+    "tags": ["kyc"],
+    "status": "open",
+}
+HELPDESK_TICKET = {
+    "id": 71,
+    "title": f"[{MINE}] kyc",
+    "description": "help",
+    "queue": 1,
+    "priority": 3,
+    "submitter_email": "customer-42@withstand.invalid",
+    "status": 1,
+}
+
+
+def shows(name: str, body: Any, endpoint: str = "") -> Shown | None:
+    """Return what a dialect says that an answer shows, through a request of its own."""
+    dialect = spoken(name)
+    arrival = Arrival(9, endpoint or endpoints_of(name)[1], "", 42, 100, 0)
+    request = dialect.request(arrival, KNOWN)
+    shown: Shown | None = dialect.shows(arrival, request, Answer(200, {}, json.dumps(body).encode()))
+    return shown
+
+
+def history(name: str, rows: list[dict[str, Any]]) -> Any:
+    return {"error": [], "result": rows} if name == "kraken" else rows
+
+
+def record(shown: Shown | None) -> tuple[str, str, str]:
+    assert shown is not None
+    assert shown.record is not None
+    return shown.record.key, shown.record.server_id, shown.record.status
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_an_exchanges_status_query_shows_its_withdrawal(name: str) -> None:
+    pending = STATUSES[name][1]
+    key = "" if name == "kraken" else MINE
+    one = row(name, MINE, 1, pending)
+    assert record(shows(name, history(name, [one]))) == (key, str(one.get("id") or one["refid"]), pending)
+    assert shows(name, history(name, [])) == Shown()
+    assert shows(name, history(name, [{"id": "odd"}])) is None, "a row that cannot be read tells nothing"
+
+
+@pytest.mark.parametrize("name", ["gate", "binance"])
+def test_anothers_withdrawal_is_shown_as_what_it_is(name: str) -> None:
+    other = row(name, OTHERS, 5, STATUSES[name][0])
+    assert record(shows(name, [other]))[0] == OTHERS
+    assert record(shows(name, [other, row(name, MINE, 1, STATUSES[name][0])]))[0] == MINE
+
+
+@pytest.mark.parametrize("name", ["mexc", "kraken"])
+def test_where_only_the_newest_are_shown_an_older_one_is_not_missing(name: str) -> None:
+    others = [row(name, OTHERS, 1000 + i, STATUSES[name][0]) for i in range(100)]
+    assert shows(name, history(name, others[:99])) == Shown()
+    assert shows(name, history(name, others)) is None
+    assert record(shows(name, history(name, [*others[:99], row(name, MINE, 1, STATUSES[name][0])])))
+
+
+def test_the_reference_shows_withdrawals_tickets_and_logins() -> None:
+    assert record(shows("reference", [REFERENCE_ROW])) == (MINE, "w1", "PEND")
+    assert shows("reference", []) == Shown()
+    assert shows("reference", [{"id": "w1"}]) is None
+    assert record(shows("reference", {"ticket": REFERENCE_TICKET}, "ticket_view")) == (MINE, "71", "open")
+    assert shows("reference", {"count": {"value": 3}}, "ticket_view") is None
+    assert shows("reference", {"ticket": {}}, "ticket_view") is None
+    assert shows("reference", {"token": "42.1700000000.abc"}, "login") == Shown(account="42")
+
+
+@pytest.mark.parametrize(("name", "ticket"), [("zendesk", REFERENCE_TICKET), ("django_helpdesk", HELPDESK_TICKET)])
+def test_a_view_shows_its_ticket(name: str, ticket: dict[str, Any]) -> None:
+    body = {"ticket": ticket} if name == "zendesk" else ticket
+    assert record(shows(name, body)) == (MINE, "71", "open")
+    assert shows(name, {"count": 3}) is None
+
+
+@pytest.mark.parametrize("name", dialects.names())
+def test_every_dialect_says_what_its_reads_show_and_what_they_ask_for(name: str) -> None:
+    dialect = spoken(name)
+    assert isinstance(dialect, Showing)
+    for endpoint in set(speaks(dialect)) - {"withdrawal", "ticket"}:
+        asked = dialect.request(Arrival(9, endpoint, "", 42, 100, 0), KNOWN).key
+        assert asked in (MINE, "R1", "71", "42")
+        assert dialect.request(Arrival(9, endpoint, "", 42, 100, 0), Known(PREFIX)).key not in (MINE, "R1", "71")
+
+
+@pytest.mark.parametrize("name", dialects.names())
+def test_every_field_that_a_dialect_sends_is_among_those_it_asks_for(name: str) -> None:
+    dialect, endpoint = spoken(name), endpoints_of(name)[0]
+    arrival = Arrival(3, endpoint, "USDT" if endpoint == "withdrawal" else "kyc", 42, 12_345, 7)
+    one: Withdrawal | Ticket = dialect.withdrawal(arrival, PREFIX)if endpoint == "withdrawal" else dialect.ticket(
+        arrival, PREFIX)  # fmt: skip
+    if endpoint == "ticket":
+        assert isinstance(dialect, Submitting)
+    request = dialect.request(arrival, Known(PREFIX))
+    wire = json.dumps([request.path, request.body.decode()])
+    for field, text in contents(one).items():
+        if field != "fee":  # promised, not sent
+            assert all(json.dumps(part)[1:-1] in wire or part in wire for part in text.split()), field
+
+
+def test_differences_name_what_both_have_and_cut_what_is_long() -> None:
+    assert differences({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == ["b 3, not 2"]
+    (told,) = differences({"text": "x" * 500}, {"text": "y" * 500})
+    assert len(told) < 140
+    assert differences({"tags": "b a"}, {"tags": "a c b"}) == []
+
+
+def test_a_dialect_that_does_not_say_shows_nothing() -> None:
+    class Silent:
+        pass
+
+    arrival = Arrival(9, "withdrawal_status", "", 42, 100, 0)
+    request = spoken("gate").request(arrival, KNOWN)
+    assert shown_by(Silent(), arrival, request, Answer(200, {}, b"[]")) == ""  # type: ignore[arg-type]
+    write = Arrival(9, "withdrawal", "USDT", 42, 100, 0)
+    assert shown_by(spoken("gate"), write, request, Answer(200, {}, b"[]")) == ""
