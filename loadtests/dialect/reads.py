@@ -6,12 +6,15 @@ The line is JSON: nothing where the answer cannot tell, ``[]`` where it found no
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from loadtests.dialect.contract import WRITES, Answer, Arrival, Dialect, Request, Showing, Shown, Ticket, Withdrawal
 from loadtests.dialect.payload import plain
+
+_LONG, _KEPT = 64, 24
 
 
 class Read(NamedTuple):
@@ -38,10 +41,8 @@ def line_of(shown: Shown) -> str:
     one = shown.record
     if one is None:
         return json.dumps([shown.account] if shown.account else [])
-    if isinstance(one, Withdrawal):
-        said = contents(one)
-        return json.dumps([one.key, one.server_id, one.status, one.stage, one.final, said], separators=(",", ":"))
-    row = [one.key, one.server_id, one.status, -1, one.closed, dict(one.fields)]
+    stage, final = (one.stage, one.final) if isinstance(one, Withdrawal) else (-1, one.closed)
+    row = [one.key, one.server_id, one.status, stage, final, brief(contents(one))]
     return json.dumps(row, separators=(",", ":"))
 
 
@@ -56,6 +57,18 @@ def contents(one: Withdrawal | Ticket) -> dict[str, str]:
     if isinstance(one, Ticket):
         return dict(one.fields)
     return {"amount": plain(one.amount), "currency": one.currency, "address": one.address, **one.fields}
+
+
+def brief(said: Mapping[str, str]) -> dict[str, str]:
+    """Return contents in which long texts are cut, and marked by their hash, so that they still differ where they did.
+
+    A run's rows hold what each of its reads showed.
+    """
+    return {name: text if len(text) <= _LONG or name == "tags" else _marked(text) for name, text in said.items()}
+
+
+def _marked(text: str) -> str:
+    return f"{text[:_KEPT]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def differences(asked: Mapping[str, str], held: Mapping[str, str]) -> list[str]:

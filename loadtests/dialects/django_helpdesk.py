@@ -105,7 +105,7 @@ class DjangoHelpdesk(Api):
         """Return what the ticket of an arrival asks for; the title carries the marker and is cut to its length."""
         key = key_of(arrival, prefix)
         subject, text = ticket_text(arrival, self.samples, prefix)
-        about = {"subject": f"[{key}] {subject}"[:_TITLE_LENGTH], "text": text, "priority": str(_PRIORITY)}
+        about = {"subject": f"[{key}] {subject}"[:_TITLE_LENGTH].rstrip(), "text": text, "priority": str(_PRIORITY)}
         requester = f"customer-{arrival.customer}@withstand.invalid"
         return Ticket(key, "", fields={**about, "queue": self._queue, "requester": requester})
 

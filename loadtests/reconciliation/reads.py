@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from loadtests.dialect.contract import ACKNOWLEDGED, WRITES, Holdings, Ticket, Withdrawal
-from loadtests.dialect.reads import Read, contents, differences, read_of
+from loadtests.dialect.reads import Read, brief, contents, differences, read_of
 from loadtests.reconciliation.check import Asked, checked
 
 _GONE = (404, 410)
@@ -116,7 +116,7 @@ def _reads(requests: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Record]]:
 def _faults(shown: Read, record: Record, wanted: Mapping[str, Withdrawal | Ticket]) -> list[str]:
     if shown.server_id != record.server_id or shown.key not in (record.key, ""):
         return [f"{shown.key or 'no key'} (id {shown.server_id}), not id {record.server_id}"]
-    return differences(contents(wanted[record.key]), shown.said) if record.key in wanted else []
+    return differences(brief(contents(wanted[record.key])), shown.said) if record.key in wanted else []
 
 
 def _held_sights(held: Holdings) -> dict[str, list[Sight]]:

@@ -138,3 +138,13 @@ def test_a_line_holds_what_was_shown_and_nothing_secret() -> None:
     assert line_of(Shown()) == "[]"
     assert json.loads(line_of(Shown(account="9"))) == ["9"]
     assert json.loads(view()) == ["t0", "71", "open", -1, False, {"subject": "kyc"}]
+
+
+def test_a_long_text_is_cut_in_the_row_and_still_compared() -> None:
+    same, other = "word " * 100 + "a", "word " * 100 + "b"
+    asked = Asked({}, {"t0": Ticket("t0", "", fields={"text": same})})
+    for text, passed in ((same, True), (other, False)):
+        line = view(fields={"text": text})
+        assert len(line) < 120
+        table = pl.DataFrame([*WRITES, row(VIEW, "71", line, 10)], schema=dtypes(REQUESTS), orient="row")
+        assert read_checks(table, asked, Holdings([]))[1]["passed"] is passed
