@@ -99,18 +99,19 @@ def _logins(requests: pl.DataFrame) -> tuple[int, list[str]]:
 
 def _reads(requests: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Record]]:
     """Yield each answered read of a record that had been acknowledged before, with that record."""
-    known: dict[tuple[str, str], Record] = {}
+    known: dict[tuple[str, str], list[Record]] = defaultdict(list)
     writes = requests.filter(pl.col("endpoint").is_in(WRITES) & (pl.col("outcome") == ACKNOWLEDGED))
     for row in writes.iter_rows(named=True):
         record = Record(row["key"], row["server_id"], row["done_us"])
-        for name in (record.key, record.server_id):
-            known[row["endpoint"], name] = record
+        for name in {record.key, record.server_id}:
+            known[row["endpoint"], name].append(record)
     answered = (pl.col("outcome") == ACKNOWLEDGED) | pl.col("status").is_in(_GONE)
     reads = requests.filter(pl.col("endpoint").is_in(list(_READS)) & answered & (pl.col("key") != ""))
     for row in reads.iter_rows(named=True):
-        found = known.get((_READS[row["endpoint"]], row["key"]))
-        if found is not None and found.done_us <= row["sent_us"]:
-            yield row, found
+        records = known.get((_READS[row["endpoint"]], row["key"]), [])
+        earlier = [record for record in records if record.done_us <= row["sent_us"]]
+        if earlier:  # an id that was given twice is the later one's
+            yield row, max(earlier, key=lambda record: record.done_us)
 
 
 def _faults(shown: Read, record: Record, wanted: Mapping[str, Withdrawal | Ticket]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from loadtests.staging.exchange import tickets
+from loadtests.staging.http import admin_api
 from tests.support.defects.planting import EVERY, change, forget, meets
 
 SOON_MS = 2_000
@@ -63,9 +64,9 @@ def reopened() -> None:
         first_ms.append(now_ms)
         return create(db, ticket, key, body, now_ms)
 
-    def flip(page: Any, db: Any, **where: Any) -> Any:
-        rows = page(db, **where)
-        for row in rows:
+    def flip(one_page: Any, db: Any, page: Any, *where: Any) -> Any:
+        rows = one_page(db, page, *where)
+        for row in rows if page is tickets.page else ():
             made_ms = db.execute("SELECT created_ms FROM tickets WHERE id = ?", (row["id"],)).fetchone()[0]
             soon = bool(first_ms) and made_ms < first_ms[0] + SOON_MS
             if soon and row["id"] % EVERY == 0 and row["id"] not in seen:
@@ -74,4 +75,4 @@ def reopened() -> None:
         return rows
 
     change(tickets, "create", start)
-    change(tickets, "page", flip)
+    change(admin_api, "_one_page", flip)
