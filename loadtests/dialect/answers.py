@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -81,6 +82,7 @@ def read(answer: Answer, right: bool, known: Collection[str] = ()) -> Outcome:
 
 _FLAGS = ("success", "ok", "succeeded")
 _ERRORS = ("error", "errors", "label")
+_SIGN = re.compile(f'"(?:{"|".join((*_FLAGS, *_ERRORS))})"'.encode())
 
 
 def failure(body: bytes, known: Collection[str] = ()) -> str:
@@ -89,6 +91,8 @@ def failure(body: bytes, known: Collection[str] = ()) -> str:
     By a flag that is false (``"success": false``), or by something in a field that only errors have and is not
     ``known``.
     """
+    if _SIGN.search(body) is None:  # most bodies hold none, and need not be parsed again
+        return ""
     value = json_object(body)
     for name in _FLAGS:
         if name not in known and str(value.get(name)).lower() == "false":

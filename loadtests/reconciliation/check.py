@@ -14,7 +14,16 @@ from loadtests.reconciliation.observations import Observations
 
 EXAMPLES = 5
 
-Rows = Mapping[str, dict[str, Any]]
+
+class Row(NamedTuple):
+    """What the checks need of one write's row in the run's table."""
+
+    outcome: str
+    server_id: str
+    done_us: int
+
+
+Rows = Mapping[str, Row]
 
 
 class Asked(NamedTuple):
@@ -45,12 +54,12 @@ class StoredEvidence(NamedTuple):
 def rows_of(requests: pl.DataFrame, endpoint: str) -> Rows:
     """Return the sent requests of an endpoint that writes, by their key."""
     sent = requests.filter((pl.col("endpoint") == endpoint) & (pl.col("sent_us") >= 0))
-    return {row["key"]: row for row in sent.iter_rows(named=True)}
+    return {key: Row(*rest) for key, *rest in sent.select("key", *Row._fields).iter_rows()}
 
 
 def with_outcome(rows: Rows, outcome: str) -> list[str]:
     """Return the keys of the rows that ended so."""
-    return [key for key, row in rows.items() if row["outcome"] == outcome]
+    return [key for key, row in rows.items() if row.outcome == outcome]
 
 
 def keys_of(held: Sequence[Withdrawal] | Sequence[Ticket]) -> Counter[str]:
@@ -83,8 +92,8 @@ def compare(
         theirs = contents(one)
         untold |= mine.keys() - theirs.keys()
         faults = differences(mine, theirs)
-        if one.server_id != rows[key]["server_id"]:
-            faults.append(f"id {one.server_id}, not {rows[key]['server_id']}")
+        if one.server_id != rows[key].server_id:
+            faults.append(f"id {one.server_id}, not {rows[key].server_id}")
         if faults:
             wrong.append(f"{key}: {', '.join(faults)}")
     return Compared(wrong, sorted(untold))

@@ -77,7 +77,7 @@ def promise_check(money: Rows, evidence: StoredEvidence) -> dict[str, Any]:
     held = {one.key: one for one in evidence.held.withdrawals}
     ranked = [key for key in with_outcome(money, ACKNOWLEDGED) if key in held and _says_when(held[key])]
     late_us = evidence.promise_us + SLACK_US
-    due = [key for key in ranked if evidence.read_us - money[key]["done_us"] > late_us]
+    due = [key for key in ranked if evidence.read_us - money[key].done_us > late_us]
     overdue = [key for key in due if not held[key].final]
     promised_s = f"{evidence.promise_us / 1e6:g} s"
     wrong = [f"{key}: is {held[key].status}, more than {promised_s} after it was acknowledged" for key in overdue]

@@ -54,17 +54,19 @@ class Told(NamedTuple):
 def read_checks(requests: pl.DataFrame, asked: Asked, held: Holdings) -> list[dict[str, Any]]:
     """Return R1 to R4."""
     told, last = _told(requests, {**asked.withdrawals, **asked.tickets}), _held_sights(held)
-    back = [fault for key, of in told.sights.items() for fault in _back(key, of + last.get(key, []))]
-    n_again = sum(len(of) > 1 for of in told.sights.values())
+    sights = {key: of + last.get(key, []) for key, of in told.sights.items()}
+    back = [fault for key, of in sights.items() for fault in _back(key, of)]
+    n_again = sum(len(of) > 1 for of in sights.values())
     n_login, strangers = _logins(requests)
     sent = set(requests["endpoint"].unique())
     none = "the dialect's reads do not tell what they show" if sent & _READS.keys() else "the run sent no reads"
+    no_more = "no record was read more than once" if told.n_shown else none
     no_login = "the answers do not tell whose login it is" if "login" in sent else "the run sent no logins"
     what = "reads show the record that was asked for, as agreed"
     return [
         checked("R1", "reads find what was acknowledged", told.n_found, told.lost, "" if told.n_found else none),
         checked("R2", what, told.n_shown, told.other, "" if told.n_shown else none),
-        checked("R3", "what reads show never goes back", n_again, back, "" if n_again else none),
+        checked("R3", "what reads show never goes back", n_again, back, "" if n_again else no_more),
         checked("R4", "logins are answered for their own account", n_login, strangers, "" if n_login else no_login),
     ]
 
