@@ -8,7 +8,7 @@ A login's token names its account. ``WITHSTAND_FEES`` are the promised fees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +44,7 @@ from loadtests.dialect.payload import (
     ticket_text,
 )
 from loadtests.dialect.signing import gate_headers, hex_hmac
+from loadtests.dialects._reference_rows import is_ours, spendable, ticket_of, withdrawal_of
 
 SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
 SETTINGS = {"WITHSTAND_ACCOUNT": "", "WITHSTAND_FEES": "USDT=1 USDC=2.5 BTC=0.00005 ETH=0.001"}
@@ -56,9 +57,6 @@ WITHDRAWALS, STATUS, TICKETS, LOGIN, ACCOUNT = (
     "/api/v1/account",
 )
 _PAGE, _GLANCE = 1000, 100
-_FAILED = ("CANCEL", "FAIL", "INVALID", "REJECT")
-_STAGES = {"REQUEST": 0, "MANUAL": 1, "PEND": 2, "DONE": 3, **dict.fromkeys(_FAILED, 3)}
-_FINAL_STAGE = 3
 _MOST_PAGES = 500
 """The most pages of all records that are read to count others'; on a server with more, others' are not counted."""
 
@@ -147,8 +145,8 @@ class Reference(Api):
             if arrival.endpoint == "login":
                 return Shown(account=value["token"].partition(".")[0])
             if arrival.endpoint == "ticket_view":
-                return Shown(_ticket_of(value["ticket"])) if "ticket" in value else None
-            return Shown(_withdrawal_of(value[0]) if value else None)
+                return Shown(ticket_of(value["ticket"])) if "ticket" in value else None
+            return Shown(withdrawal_of(value[0]) if value else None)
         except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
             return None
 
@@ -157,7 +155,7 @@ class Reference(Api):
 
         Accounts are opened, and paid in, on first use; without that share only withdrawals move the sum.
         """
-        return _spendable(self._read(send, "/admin/ledger")["currencies"])
+        return spendable(self._read(send, "/admin/ledger")["currencies"])
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return every withdrawal and ticket whose key begins with ``prefix``, and what the rest of the books says."""
@@ -169,14 +167,14 @@ class Reference(Api):
         quiet = quiet and open_tickets == open_before
         books = self._read(send, "/admin/ledger")["currencies"]
         return Holdings(
-            withdrawals=[_withdrawal_of(row) for row in mine or () if _is_ours(row, prefix)],
-            tickets=[_ticket_of(row) for row in my_tickets or () if _is_ours(row, prefix)],
-            balances=_spendable(books),
+            withdrawals=[withdrawal_of(row) for row in mine or () if is_ours(row, prefix)],
+            tickets=[ticket_of(row) for row in my_tickets or () if is_ours(row, prefix)],
+            balances=spendable(books),
             spent_by_others=None
             if everybody is None
-            else spent(_withdrawal_of(row) for row in everybody if not _is_ours(row, prefix)),
+            else spent(withdrawal_of(row) for row in everybody if not is_ours(row, prefix)),
             open_tickets=open_tickets,
-            open_of_others=sum(_ticket_of(row).is_open and not _is_ours(row, prefix) for row in desk or ())
+            open_of_others=sum(ticket_of(row).is_open and not is_ours(row, prefix) for row in desk or ())
             if quiet
             else None,
             overdrawn=[
@@ -193,8 +191,8 @@ class Reference(Api):
             pages[what] = page[what]
             then[what] = "" if page["next_after"] is None else str(page["next_after"])
         return Glance(
-            withdrawals=[_withdrawal_of(row) for row in pages["withdrawals"]],
-            tickets=[_ticket_of(row) for row in pages["tickets"]],
+            withdrawals=[withdrawal_of(row) for row in pages["withdrawals"]],
+            tickets=[ticket_of(row) for row in pages["tickets"]],
             n_balances=len(pages["balances"]),
             overdrawn=[
                 f"account {row['account']}: {row['available']} {row['currency']}"
@@ -292,50 +290,3 @@ class Reference(Api):
 def account_password(account: int, secret: str) -> str:
     """Return the password of a test account, as the staging server derives it from its number and the API secret."""
     return hex_hmac(secret, f"password of account {account}", "sha256")[:32]
-
-
-def _is_ours(row: Mapping[str, Any], prefix: str) -> bool:
-    return str(row.get("withdraw_order_id") or row.get("external_id") or "").startswith(prefix)
-
-
-def _withdrawal_of(row: Mapping[str, Any]) -> Withdrawal:
-    status = row["status"]
-    stage = _STAGES.get(status, -1)
-    paid_on_chain = status != "DONE" or int(row["block_number"]) > 0  # DONE off the chain has no transaction
-    return Withdrawal(
-        key=row["withdraw_order_id"],
-        currency=row["currency"],
-        address=row["address"],
-        amount=Decimal(row["amount"]),
-        fee=Decimal(row["fee"]),
-        server_id=row["id"],
-        failed=status in _FAILED,
-        status=status,
-        stage=stage,
-        final=stage == _FINAL_STAGE and paid_on_chain,
-        chain_id=row["txid"],
-        fields={
-            "account": str(row["account"]),
-            "chain": row["chain"],
-            "memo": row["memo"],
-            "fee": plain(Decimal(row["fee"])),
-        },
-    )
-
-
-def _ticket_of(row: Mapping[str, Any]) -> Ticket:
-    status = row["status"]
-    told = {"requester": row["requester_id"], "subject": row["subject"], "text": row["description"]}
-    told |= {"priority": row["priority"], "tags": " ".join(row["tags"])}
-    return Ticket(
-        key=row["external_id"],
-        server_id=str(row["id"]),
-        status=status,
-        is_open=status == "open",
-        closed=status == "closed",
-        fields={name: str(value) for name, value in told.items()},
-    )
-
-
-def _spendable(books: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
-    return {row["currency"]: Decimal(row["customers_available"]) + Decimal(row["house"]["funding"]) for row in books}

@@ -21,6 +21,7 @@ from loadtests.dialect.reads import Read, brief, contents, differences, read_of
 from loadtests.reconciliation.check import Asked, checked
 
 _GONE = (404, 410)
+_OR = ", or did not live to note them"
 _AT_THE_END_US = 2**62
 _READS = {"withdrawal_status": "withdrawal", "ticket_view": "ticket"}
 
@@ -59,9 +60,17 @@ def read_checks(requests: pl.DataFrame, asked: Asked, held: Holdings) -> list[di
     n_again = sum(len(of) > 1 for of in sights.values())
     n_login, strangers = _logins(requests)
     sent = set(requests["endpoint"].unique())
-    none = "the dialect's reads do not tell what they show" if sent & _READS.keys() else "the run sent no reads"
+    none = (
+        "the dialect's reads do not tell what they show"
+        if sent & _READS.keys()
+        else "the run sent no reads, or did not live to note them"
+    )
     no_more = "no record was read more than once" if told.n_shown else none
-    no_login = "the answers do not tell whose login it is" if "login" in sent else "the run sent no logins"
+    no_login = (
+        "the answers do not tell whose login it is"
+        if "login" in sent
+        else "the run sent no logins, or did not live to note them"
+    )
     what = "reads show the record that was asked for, as agreed"
     return [
         checked("R1", "reads find what was acknowledged", told.n_found, told.lost, "" if told.n_found else none),

@@ -329,7 +329,7 @@ def test_a_server_that_loses_what_it_acknowledged_fails(tmp_path: Path) -> None:
     verdict, _ = results(run)
     assert (code, verdict["valid"], verdict["passed"]) == (1, True, False)
     assert "reconciliation failed: W1" in out
-    assert "T1 acknowledged tickets are in the server exactly once: 10 wrong" in out
+    assert "T1 acknowledged tickets are in the server exactly once, as sent: 10 wrong" in out
 
 
 @repeated_when_late
