@@ -138,14 +138,16 @@ class PooledDialect:
                 self._owner |= {one.server_id: member for one in part.tickets}
         if len(parts) == 1:
             return parts[0]
-        # Keys of one account show the same records: each counts once.
+        # Keys of one account show the same records, and its balance several times: each record counts once, and what
+        # left the balances cannot be told.
         withdrawals = {(one.key, one.server_id): one for part in parts for one in part.withdrawals}
         tickets = {(one.key, one.server_id): one for part in parts for one in part.tickets}
+        apart = len(withdrawals) == sum(len(part.withdrawals) for part in parts)
         return Holdings(
             withdrawals=list(withdrawals.values()),
             tickets=list(tickets.values()),
             balances=_sum([part.balances for part in parts]),
-            spent_by_others=_sum([part.spent_by_others for part in parts]),
+            spent_by_others=_sum([part.spent_by_others for part in parts]) if apart else None,
             by_id=any(part.by_id for part in parts),
         )
 

@@ -12,7 +12,9 @@ import pytest
 from loadtests import dialects
 from loadtests.dialect.contract import Answer, Arrival, Known, Request, Showing, Shown, Submitting, speaks
 from loadtests.dialect.reads import contents, differences, shown_by
-from tests.dialects.test_readback import MINE, OTHERS, STATUSES, row
+from loadtests.plan.accounts import Account, Pool
+from loadtests.plan.pool import PooledDialect
+from tests.dialects.test_readback import MINE, OTHERS, STATUSES, Api, row
 from tests.tools.dialect_contract import ENVIRONS, PREFIX, endpoints_of, spoken
 
 EXCHANGES = ("gate", "mexc", "binance", "kraken")
@@ -175,3 +177,28 @@ def test_a_dialect_that_does_not_say_shows_nothing() -> None:
     assert shown_by(Silent(), arrival, request, Answer(200, {}, b"[]")) == ""  # type: ignore[arg-type]
     write = Arrival(9, "withdrawal", "USDT", 42, 100, 0)
     assert shown_by(spoken("gate"), write, request, Answer(200, {}, b"[]")) == ""
+
+
+def pool_of(name: str, n: int) -> PooledDialect:
+    accounts = tuple(Account(f"account {i}", ENVIRONS[name], (name,), ()) for i in range(n))
+    return PooledDialect(Pool("accounts.toml", accounts, False), [spoken(name) for _ in accounts])
+
+
+def test_a_pool_shows_what_its_accounts_show_and_counts_a_record_once() -> None:
+    pool: Any = pool_of("gate", 3)
+    assert isinstance(pool, Showing)
+    assert not isinstance(pool, Submitting)
+    assert isinstance(pool_of("zendesk", 2), Submitting)
+    arrival = Arrival(9, "withdrawal_status", "", 42, 100, 0)
+    rows = [row("gate", MINE, 1, "DONE")]
+    request = spoken("gate").request(arrival, KNOWN)
+    assert record(pool.shows(arrival, request, Answer(200, {}, json.dumps(rows).encode())))[:2] == (MINE, "w1")
+    held = pool.holdings(Api("gate", rows), PREFIX)
+    assert [one.server_id for one in held.withdrawals] == ["w1"], "three keys of one account show it three times"
+    assert held.spent_by_others is None
+
+
+def test_a_pool_reads_each_history_from_where_it_is_told_to() -> None:
+    pool = pool_of("gate", 2)
+    pool.since_ms = 1_699_990_000_123
+    assert {member.since_ms for member in pool.members} == {pool.since_ms}  # type: ignore[attr-defined]
