@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -50,16 +51,56 @@ def rate_limited(answer: Answer, reason: str) -> Outcome:
     return Outcome(RATE_LIMITED, f"{reason}, Retry-After {answer.headers.get('retry-after', 'missing')}")
 
 
-def acknowledged(answer: Answer, server_id: object) -> Outcome:
-    """Return acknowledged with the id; unknown when it is not an id (a non-empty text or a number)."""
-    if isinstance(server_id, (str, int)) and not isinstance(server_id, bool) and server_id:
-        return Outcome(ACKNOWLEDGED, "", str(server_id))
-    return unread(answer)
+def acknowledged(answer: Answer, server_id: object, known: Collection[str] = ()) -> Outcome:
+    """Return acknowledged with the id; unknown when it is not an id (a non-empty text or a number).
+
+    Unknown too when the answer says beside its id that it failed: it contradicts itself. ``known`` are fields of errors
+    that the dialect has read by itself.
+    """
+    if not is_id(server_id):
+        return unread(answer)
+    if failing := failure(answer.body, known):
+        return Outcome(UNKNOWN, f"{answer.status} {failing}, and an id")
+    return Outcome(ACKNOWLEDGED, "", str(server_id))
 
 
-def read(answer: Answer, right: bool) -> Outcome:
-    """Return the outcome of a request that only reads: acknowledged when its answer has the ``right`` form."""
-    return Outcome(ACKNOWLEDGED) if right else unread(answer)
+def is_id(value: object) -> bool:
+    """Return whether a value can be a record's id: a non-empty text, or a number but 0."""
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and bool(value)
+
+
+def read(answer: Answer, right: bool, known: Collection[str] = ()) -> Outcome:
+    """Return the outcome of a request that only reads: acknowledged when its answer has the ``right`` form.
+
+    Unknown when it has not, or says beside it that it failed; ``known`` as of ``acknowledged``.
+    """
+    if not right:
+        return unread(answer)
+    failing = failure(answer.body, known)
+    return Outcome(UNKNOWN, f"{answer.status} {failing}, and a result") if failing else Outcome(ACKNOWLEDGED)
+
+
+_FLAGS = ("success", "ok", "succeeded")
+_ERRORS = ("error", "errors", "label")
+_SIGN = re.compile(f'"(?:{"|".join((*_FLAGS, *_ERRORS))})"'.encode())
+
+
+def failure(body: bytes, known: Collection[str] = ()) -> str:
+    """Return how a body says, whatever its status and whatever else it holds, that the request failed.
+
+    By a flag that is false (``"success": false``), or by something in a field that only errors have and is not
+    ``known``.
+    """
+    if _SIGN.search(body) is None:  # most bodies hold none, and need not be parsed again
+        return ""
+    value = json_object(body)
+    for name in _FLAGS:
+        if name not in known and str(value.get(name)).lower() == "false":
+            return f"{name} false"
+    for name in _ERRORS:
+        if name not in known and value.get(name):
+            return f"{name} {label(body)}".strip()
+    return ""
 
 
 def unread(answer: Answer) -> Outcome:

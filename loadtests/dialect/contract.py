@@ -6,7 +6,9 @@ The dialect may have more attributes than the protocol requires:
 
 ``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
-example messages by ticket category. And it may be Preparing, Glancing, Spending, Cancelling, Closing.
+example messages by ticket category; ``since_ms``, from when (since 1970) its history is read, which a later
+reconciliation sets to what it was in the run. And it may be Preparing, Submitting, Showing, Glancing, Spending,
+Cancelling, Closing.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from sim.core.tables import ENDPOINTS
@@ -39,7 +42,8 @@ class Arrival(NamedTuple):
 class Request(NamedTuple):
     """One HTTP request: a path on the target (never an absolute URL), its headers and its body.
 
-    ``key`` is the client's own key (withdraw_order_id, external_id) by which the server can be asked later.
+    ``key`` is the client's own key (withdraw_order_id, external_id) by which the server can be asked later; of a read,
+    what it asks for: the key or the server's id of a record, or the account that logs in; empty when it is none.
     """
 
     method: str
@@ -69,14 +73,18 @@ class Outcome(NamedTuple):
 class Known:
     """What this run has sent and had acknowledged so far: what its reads may ask for.
 
-    ``withdrawal_keys`` are ours, ``withdrawal_ids`` the server's for the same withdrawals, at the same places.
+    ``withdrawal_ids`` are the server's ids of the acknowledged withdrawals, by their keys.
     """
 
     prefix: str
     newest_key: str = ""
     withdrawal_keys: list[str] = field(default_factory=list)
     ticket_ids: list[str] = field(default_factory=list)
-    withdrawal_ids: list[str] = field(default_factory=list)
+    withdrawal_ids: dict[str, str] = field(default_factory=dict)
+
+
+Fields = Mapping[str, str]
+NO_FIELDS: Fields = MappingProxyType({})
 
 
 class Withdrawal(NamedTuple):
@@ -84,7 +92,8 @@ class Withdrawal(NamedTuple):
 
     ``stage`` rises as its status moves on, -1 for a word that the dialect does not rank. ``final``: the status must
     never change again; final and not failed is paid. ``chain_id`` is the transaction that paid it, None where the API
-    does not report it.
+    does not report it. ``fields`` is all else, by name and as text: what the request sends, and ``fee``, the fee that
+    is promised; or what the server holds. A field that was sent and is not held is not compared.
     """
 
     key: str
@@ -98,12 +107,14 @@ class Withdrawal(NamedTuple):
     stage: int = -1
     final: bool = False
     chain_id: str | None = None
+    fields: Fields = NO_FIELDS
 
 
 class Ticket(NamedTuple):
-    """A ticket as the server holds it: our marker and the server's id.
+    """A ticket, as it was sent or as the server holds it: our marker and the server's id.
 
-    ``is_open``: it counts into ``Holdings.open_tickets``. ``closed``: it must never be open again.
+    ``is_open``: it counts into ``Holdings.open_tickets``. ``closed``: it must never be open again. ``fields`` as a
+    withdrawal's; of ``tags``, words with blanks between them, the server may hold more than were sent.
     """
 
     key: str
@@ -111,6 +122,17 @@ class Ticket(NamedTuple):
     status: str = ""
     is_open: bool = True
     closed: bool = False
+    fields: Fields = NO_FIELDS
+
+
+class Shown(NamedTuple):
+    """What the answer to a read shows: a record, None when it found none; of a login, whose it is, empty when unsaid.
+
+    Of the record's amount and fields it holds what the answer says.
+    """
+
+    record: Withdrawal | Ticket | None = None
+    account: str = ""
 
 
 class Holdings(NamedTuple):
@@ -206,6 +228,25 @@ class Dialect(Protocol):
         """Return what the server holds under ``prefix``, None where the API does not report it.
 
         Raises ReadError when the server cannot be read.
+        """
+
+
+@runtime_checkable
+class Submitting(Protocol):
+    """A dialect that says what its tickets ask for, so that the server's can be compared with it."""
+
+    def ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        """Return what the ticket of an arrival asks for."""
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A dialect whose reads can be compared with what was acknowledged."""
+
+    def shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        """Return what the answer shows of the record that the request asks for, or of the account that logged in.
+
+        None when the answer cannot tell. Called only for answers that are acknowledged.
         """
 
 

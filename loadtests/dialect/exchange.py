@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ from loadtests.core.faults import InputError
 from loadtests.dialect import answers
 from loadtests.dialect.api import Api
 from loadtests.dialect.contract import (
+    REJECTED,
+    UNKNOWN,
     Answer,
     Arrival,
     Holdings,
@@ -19,10 +21,12 @@ from loadtests.dialect.contract import (
     ReadError,
     Request,
     Send,
+    Shown,
     Withdrawal,
     spent,
 )
-from loadtests.dialect.payload import known_key
+from loadtests.dialect.pages import whole
+from loadtests.dialect.payload import ASSETS, known_key, plain
 from loadtests.dialect.signing import now_ms
 
 FEES = ("within", "beside", "net")
@@ -55,34 +59,55 @@ class Exchange(Api, ABC):
     endpoints = ("withdrawal", "withdrawal_status")
     single_account = True
     client_ids = True
+    own_errors: tuple[str, ...] = ()
+    """Fields of errors whose contents the API's own ``_refusal`` judges."""
 
-    def __init__(self, *, fee: str, fee_setting: str) -> None:
+    def __init__(self, *, fee: str, fee_setting: str, fees: str = "") -> None:
         """``fee`` says how the history's amount and fee make what was asked for.
 
         ``within``: the fee is part of the amount, which is what was asked for. ``beside``: the fee was charged on top.
-        ``net``: the amount is what arrives, and amount + fee what was asked for.
+        ``net``: the amount is what arrives, and amount + fee what was asked for. ``fees`` are the promised ones, as in
+        ``USDT=1 BTC=0.0005``, empty where they are not known.
         """
         if fee not in FEES:
             raise InputError([f"environment: {fee_setting}: got {fee}; must be one of {', '.join(FEES)}"])
-        self._fee = fee
-        self._since_ms = now_ms() - _BACK_MS
+        self._fee, self._fees = fee, fees_of(fees, fee_setting + "S")
+        self.since_ms = now_ms() - _BACK_MS
+
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        """Return what the withdrawal of an arrival asks for, with its chain and the promised fee."""
+        asked = super().withdrawal(arrival, prefix)
+        fee = {"fee": self._fees[asked.currency]} if asked.currency in self._fees else {}
+        return asked._replace(fields={"chain": ASSETS[asked.currency].chain, **fee})
 
     def request(self, arrival: Arrival, known: Known) -> Request:
         """Return the signed request of an arrival. Raises ValueError for an endpoint that the API does not have."""
         if arrival.endpoint == "withdrawal":
             return self._create(self.withdrawal(arrival, known.prefix))
         if arrival.endpoint == "withdrawal_status":
-            return self._query(known_key(arrival, known))
+            key = known_key(arrival, known)
+            return self._query(key)._replace(key=key if self.client_ids else known.withdrawal_ids.get(key, ""))
         raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """Return how a request ended: by the error in its body, by its status, then by what a success must hold."""
         decided = self._refusal(answer) or answers.by_status(answer)
+        write = arrival.endpoint == "withdrawal"
         if decided is not None:
-            return decided
-        if arrival.endpoint == "withdrawal":
-            return answers.acknowledged(answer, self._server_id(answer))
-        return answers.read(answer, self._is_history(answer))
+            taken = write and 200 <= answer.status < 300 and answers.is_id(self._server_id(answer))
+            contradicts = taken and decided.outcome == REJECTED
+            return Outcome(UNKNOWN, f"{decided.reason}, and an id") if contradicts else decided
+        if write:
+            return answers.acknowledged(answer, self._server_id(answer), self.own_errors)
+        return answers.read(answer, self._is_history(answer), self.own_errors)
+
+    def shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        """Return the withdrawal that a status query asks for, as the answer shows it; None when it cannot tell."""
+        try:
+            found = [self._held(row) for row in self._shown_rows(answer)]
+        except _UNREADABLE:
+            return None
+        return self._choose(request.key, found)
 
     def available(self, send: Send, arrival: Arrival) -> Decimal | None:
         """Return what the account holds in the currency of an arrival. Raises ReadError when it cannot be read."""
@@ -94,12 +119,18 @@ class Exchange(Api, ABC):
         Raises ReadError when the history cannot be read.
         """
         try:
-            held = [self._held(row) for row in self._history(send)]
-        except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
+            held = whole(lambda: [self._held(row) for row in self._history(send)], _name)
+        except _UNREADABLE as error:
             raise ReadError(f"the history holds a row that cannot be read: {type(error).__name__} {error}") from None
         mine = [one for one in held if not one.key or one.key.startswith(prefix)]
         others = spent(one for one in held if one.key and not one.key.startswith(prefix))
         return Holdings(mine, [], self.balances(send), spent_by_others=others, by_id=not self.client_ids)
+
+    def told(self, chain: object, fee: object, memo: object = None) -> dict[str, str]:
+        """Return the fields that a history's row tells. Raises InvalidOperation when the fee is no number."""
+        charged = plain(Decimal(str(fee))) if fee not in (None, "") else None
+        pairs = (("chain", chain or None), ("fee", charged), ("memo", memo))
+        return {name: str(value) for name, value in pairs if value is not None}
 
     def booked(self, amount: object, fee: object) -> tuple[Decimal, Decimal]:
         """Return amount and fee of a history's row as the load test counts them: what was asked for, what came on top.
@@ -110,6 +141,11 @@ class Exchange(Api, ABC):
         if self._fee == "beside":
             return paid, charged
         return (paid + charged if self._fee == "net" else paid), Decimal(0)
+
+    def _choose(self, asked: str, found: list[Withdrawal]) -> Shown | None:
+        """Return what a query by the key ``asked`` found: that withdrawal, or one that was not asked for."""
+        mine = [one for one in found if one.key == asked]
+        return Shown((mine or found)[0] if found else None)
 
     @abstractmethod
     def balances(self, send: Send) -> dict[str, Decimal]:
@@ -132,10 +168,34 @@ class Exchange(Api, ABC):
     def _is_history(self, answer: Answer) -> bool: ...
 
     @abstractmethod
+    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
+        """Return the rows in the answer to a status query."""
+
+    @abstractmethod
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]: ...
 
     @abstractmethod
     def _held(self, row: Mapping[str, Any]) -> Withdrawal: ...
+
+
+_UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, InvalidOperation)
+
+
+def _name(one: Withdrawal) -> Hashable:
+    return one.key, one.server_id
+
+
+def fees_of(text: str, setting: str) -> dict[str, str]:
+    """Return the promised fee of each coin in ``USDT=1 BTC=0.0005``. Raises InputError when it is not of that form."""
+    found = {}
+    for part in text.split():
+        coin, _, fee = part.partition("=")
+        try:
+            found[coin] = plain(Decimal(fee))
+        except InvalidOperation:
+            rule = "must be coins and their fees, such as USDT=1 BTC=0.0005"
+            raise InputError([f"environment: {setting}: got {text}; {rule}"]) from None
+    return found
 
 
 def amounts(rows: list[Any], name: str, *parts: str) -> dict[str, Decimal]:

@@ -28,6 +28,8 @@ ASSETS = {
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ADDRESS_VERSION = {"TRX": 0x41, "BTC": 0x6F}
 
+PRIORITY = "normal"
+"""What each ticket is sent as, in Zendesk's words."""
 _OPENINGS = ("Hello,", "Hi,", "Good day,", "Urgent:", "To whom it may concern,")
 _STORIES = (
     "this has been open since yesterday and nothing has moved.",
@@ -36,6 +38,10 @@ _STORIES = (
     "the app shows one thing and the e-mail says another.",
     "I need an answer today.",
 )
+
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+"""Made once: ``json.loads`` and ``json.dumps`` with options make theirs anew for each answer."""
 
 Samples = Mapping[str, Sequence[str]]
 """Example messages by ticket category, as the scenario holds them."""
@@ -101,13 +107,13 @@ def known_key(arrival: Arrival, known: Known) -> str:
 
 def json_bytes(value: object) -> bytes:
     """Return a value as compact JSON."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def json_value(body: bytes) -> Any:
     """Return the JSON value in a body, its fractions as decimals; None when there is none."""
     try:
-        return json.loads(body, parse_float=Decimal)
+        return _DECODER.decode(body.decode(json.detect_encoding(body)))
     except (ValueError, RecursionError):
         return None
 

@@ -17,8 +17,8 @@ from loadtests.dialect.contract import Dialect
 
 
 def names() -> list[str]:
-    """Return the names of the dialects in ``loadtests/dialects/``."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Return the names of the dialects in ``loadtests/dialects/``; a name that begins with a line is a part of one."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load(name: str, environ: Mapping[str, str], samples: Mapping[str, Sequence[str]] | None = None) -> Dialect:

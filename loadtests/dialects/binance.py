@@ -3,7 +3,8 @@
 Documented at developers.binance.com, "Wallet": POST /sapi/v1/capital/withdraw/apply, GET
 /sapi/v1/capital/withdraw/history, GET /api/v3/account. A withdrawal cannot be cancelled. Codes -1000, -1001, -1006 and
 -1007 leave open what became of a request. The history's amount is what arrived, so amount + fee is what was asked for;
-``WITHSTAND_BINANCE_FEE`` (net, within or beside) says otherwise.
+``WITHSTAND_BINANCE_FEE`` (net, within or beside) says otherwise; ``WITHSTAND_BINANCE_FEES`` are the promised fees, such
+as ``USDT=1 BTC=0.0005`` (without it they are not compared).
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from typing import Any, ClassVar
 from loadtests.dialect.answers import fetch, rate_limited
 from loadtests.dialect.contract import REJECTED, UNKNOWN, Answer, Outcome, ReadError, Request, Send, Withdrawal
 from loadtests.dialect.exchange import Exchange, Words, amounts
-from loadtests.dialect.payload import ASSETS, json_object, json_value, plain
+from loadtests.dialect.payload import json_object, json_value, plain
 from loadtests.dialect.signing import Params, form, hex_hmac, now_ms
 
 SECRETS = ("WITHSTAND_BINANCE_KEY", "WITHSTAND_BINANCE_SECRET")
-SETTINGS = {"WITHSTAND_BINANCE_FEE": "net"}
+SETTINGS = {"WITHSTAND_BINANCE_FEE": "net", "WITHSTAND_BINANCE_FEES": ""}
 
 RECEIVE_WINDOW_MS = 5000
 PAGE = 1000
 """Rows of the history at once, at most."""
-_NETWORKS = {"TRX": "TRX", "ETH": "ETH", "BTC": "BTC"}
 
 
 def create(values: Mapping[str, str]) -> Binance:
@@ -34,6 +34,7 @@ def create(values: Mapping[str, str]) -> Binance:
         secret=values["WITHSTAND_BINANCE_SECRET"],
         fee=values["WITHSTAND_BINANCE_FEE"],
         fee_setting="WITHSTAND_BINANCE_FEE",
+        fees=values.get("WITHSTAND_BINANCE_FEES", ""),
     )
 
 
@@ -50,8 +51,8 @@ class Binance(Exchange):
     fine_codes: ClassVar[tuple[int, ...]] = (0,)
     words = Words(pending=("0", "2", "4"), paid=("6",), failed=("1", "3", "5"))
 
-    def __init__(self, *, key: str, secret: str, fee: str, fee_setting: str) -> None:
-        super().__init__(fee=fee, fee_setting=fee_setting)
+    def __init__(self, *, key: str, secret: str, fee: str, fee_setting: str, fees: str = "") -> None:
+        super().__init__(fee=fee, fee_setting=fee_setting, fees=fees)
         self._key, self._secret = key, secret
 
     def signed(self, method: str, path: str, params: Params, key: str = "") -> Request:
@@ -84,7 +85,7 @@ class Binance(Exchange):
             "coin": asked.currency,
             "address": asked.address,
             "amount": plain(asked.amount),
-            self.network_name: _NETWORKS[ASSETS[asked.currency].chain],
+            self.network_name: asked.fields["chain"],
             "withdrawOrderId": asked.key,
         }
 
@@ -114,10 +115,14 @@ class Binance(Exchange):
     def _is_history(self, answer: Answer) -> bool:
         return isinstance(json_value(answer.body), list)
 
+    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = json_value(answer.body)
+        return rows
+
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
         offset = 0
         while True:
-            params = {"startTime": self._since_ms, "limit": PAGE, "offset": offset}
+            params = {"startTime": self.since_ms, "limit": PAGE, "offset": offset}
             page = fetch(send, self.signed("GET", self.history_path, params), list)
             yield from page
             if len(page) < PAGE:
@@ -133,6 +138,7 @@ class Binance(Exchange):
             amount=amount,
             fee=fee,
             server_id=str(row["id"]),
+            fields=self.told(row.get("network"), row.get("transactionFee"), row.get("addressTag")),
             **self.words.of(str(row["status"]), row.get("txId")),
         )
 

@@ -20,7 +20,19 @@ from typing import Any
 
 from loadtests.dialect import answers
 from loadtests.dialect.api import Api
-from loadtests.dialect.contract import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
+from loadtests.dialect.contract import (
+    Answer,
+    Arrival,
+    Holdings,
+    Known,
+    Outcome,
+    ReadError,
+    Request,
+    Send,
+    Shown,
+    Ticket,
+)
+from loadtests.dialect.pages import whole
 from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
 
 SECRETS = ("WITHSTAND_HELPDESK_TOKEN",)
@@ -74,8 +86,8 @@ class DjangoHelpdesk(Api):
             return self._create(arrival, known.prefix)
         if arrival.endpoint == "ticket_view":
             ids = known.ticket_ids
-            path = f"{PATH}{ids[arrival.payload_seed % len(ids)]}/" if ids else _COUNT
-            return Request("GET", path, self._headers)
+            asked = ids[arrival.payload_seed % len(ids)] if ids else ""
+            return Request("GET", f"{PATH}{asked}/" if asked else _COUNT, self._headers, key=asked)
         raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
@@ -89,12 +101,25 @@ class DjangoHelpdesk(Api):
             return answers.acknowledged(answer, value.get("id"))
         return answers.read(answer, isinstance(value.get("id", value.get("count")), int))
 
+    def ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        """Return what the ticket of an arrival asks for; the title carries the marker and is cut to its length."""
+        key = key_of(arrival, prefix)
+        subject, text = ticket_text(arrival, self.samples, prefix)
+        about = {"subject": f"[{key}] {subject}"[:_TITLE_LENGTH].rstrip(), "text": text, "priority": str(_PRIORITY)}
+        requester = f"customer-{arrival.customer}@withstand.invalid"
+        return Ticket(key, "", fields={**about, "queue": self._queue, "requester": requester})
+
+    def shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        """Return the ticket that a view shows; None for the count."""
+        value = json_object(answer.body)
+        return Shown(_ticket_of(value)) if "id" in value else None
+
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return the tickets whose title begins with ``prefix`` as a marker, and the open count.
 
         Raises ReadError when they cannot be read.
         """
-        tickets = [_ticket_of(row) for row in self._all(send)]
+        tickets = whole(lambda: map(_ticket_of, self._all(send)), lambda one: (one.key, one.server_id))
         counted = answers.fetch(send, Request("GET", _COUNT, self._headers), dict).get("count")
         return Holdings(
             withdrawals=[],
@@ -111,16 +136,15 @@ class DjangoHelpdesk(Api):
         return decided.reason if decided is not None else ""
 
     def _create(self, arrival: Arrival, prefix: str) -> Request:
-        key = key_of(arrival, prefix)
-        subject, text = ticket_text(arrival, self.samples, prefix)
+        asked = self.ticket(arrival, prefix)
         ticket = {
             "queue": int(self._queue) if self._queue.isdigit() else self._queue,
-            "title": f"[{key}] {subject}"[:_TITLE_LENGTH],
-            "description": text,
+            "title": asked.fields["subject"],
+            "description": asked.fields["text"],
             "priority": _PRIORITY,
-            "submitter_email": f"customer-{arrival.customer}@withstand.invalid",
+            "submitter_email": asked.fields["requester"],
         }
-        return Request("POST", PATH, self._headers, json_bytes(ticket), key)
+        return Request("POST", PATH, self._headers, json_bytes(ticket), asked.key)
 
     def _all(self, send: Send) -> Iterator[Mapping[str, Any]]:
         """Yield every ticket, oldest first: there is no search, and the list has one order."""
@@ -136,12 +160,15 @@ class DjangoHelpdesk(Api):
 
 def _ticket_of(row: Mapping[str, Any]) -> Ticket:
     marked, status = _MARKER.match(str(row.get("title"))), row.get("status")
+    told = {"subject": row.get("title"), "text": row.get("description"), "priority": row.get("priority")}
+    told |= {"queue": row.get("queue"), "requester": row.get("submitter_email")}
     return Ticket(
         key=marked[1] if marked else "",
         server_id=str(row.get("id")),
         status=_STATUSES.get(status, str(status)) if isinstance(status, int) else str(status),
         is_open=status in _OPEN,
         closed=status == _CLOSED,
+        fields={name: str(value) for name, value in told.items() if value is not None},
     )
 
 

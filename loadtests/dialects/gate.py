@@ -1,8 +1,9 @@
 """Gate's API v4: withdrawals and their history. It has no tickets or logins.
 
 Documented at gate.com/docs/developers/apiv4: POST /withdrawals, GET /wallet/withdrawals, DELETE /withdrawals/{id},
-GET /spot/accounts. Whether the fee is part of the amount is a setting, ``WITHSTAND_GATE_FEE``: within, beside or net.
-DONE is final only with a block number: before that it is off the chain.
+GET /spot/accounts. Whether the fee is part of the amount is a setting, ``WITHSTAND_GATE_FEE``: within, beside or net;
+``WITHSTAND_GATE_FEES`` are the promised ones, such as ``USDT=1 BTC=0.0005`` (without it fees are not compared). DONE is
+final only with a block number: before that it is off the chain. FAIL waits for a confirmation, so it is not final.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from decimal import Decimal
 from typing import Any
 
 from loadtests.dialect.answers import fetch
-from loadtests.dialect.contract import Answer, Outcome, Request, Send, Withdrawal
+from loadtests.dialect.contract import Answer, Arrival, Outcome, Request, Send, Withdrawal
 from loadtests.dialect.exchange import Exchange, Words, amounts, cancelled
-from loadtests.dialect.payload import ASSETS, json_bytes, json_object, json_value, plain
+from loadtests.dialect.payload import json_bytes, json_object, json_value, plain
 from loadtests.dialect.signing import Params, form, gate_headers
 
 SECRETS = ("WITHSTAND_GATE_KEY", "WITHSTAND_GATE_SECRET")
-SETTINGS = {"WITHSTAND_GATE_FEE": "within"}
+SETTINGS = {"WITHSTAND_GATE_FEE": "within", "WITHSTAND_GATE_FEES": ""}
 
 ROOT = "/api/v4"
 WORDS = Words(
-    pending=("REQUEST", "VERIFY", "PROCES", "PEND", "MANUAL", "DMOVE", "EXTPEND", "SPLITPEND", "REVIEW", "LOCKED"),
+    pending=(
+        *("REQUEST", "VERIFY", "FVERIFY", "PROCES", "PEND", "MANUAL", "DMOVE", "EXTPEND", "SPLITPEND", "REVIEW"),
+        *("LOCKED", "CANCELPEND", "FAIL"),
+    ),
     paid=("DONE",),
-    failed=("CANCEL", "FAIL", "INVALID", "REJECT"),
+    failed=("CANCEL", "INVALID", "REJECT"),
 )
 _PAGE = 100
 
@@ -38,8 +42,14 @@ class Gate(Exchange):
     """See the module's own text."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(fee=values["WITHSTAND_GATE_FEE"], fee_setting="WITHSTAND_GATE_FEE")
+        fees = values.get("WITHSTAND_GATE_FEES", "")
+        super().__init__(fee=values["WITHSTAND_GATE_FEE"], fee_setting="WITHSTAND_GATE_FEE", fees=fees)
         self._key, self._secret = values["WITHSTAND_GATE_KEY"], values["WITHSTAND_GATE_SECRET"]
+
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        """Return what the withdrawal of an arrival asks for; it sends no memo, so there must be none."""
+        asked = super().withdrawal(arrival, prefix)
+        return asked._replace(fields={**asked.fields, "memo": ""})
 
     def signed(self, method: str, path: str, params: Params, body: bytes = b"", key: str = "") -> Request:
         """Return a request with Gate's three headers; ``path`` begins behind ``/api/v4``."""
@@ -63,7 +73,7 @@ class Gate(Exchange):
             "currency": asked.currency,
             "amount": plain(asked.amount),
             "address": asked.address,
-            "chain": ASSETS[asked.currency].chain,
+            "chain": asked.fields["chain"],
             "withdraw_order_id": asked.key,
         }
         return self.signed("POST", "/withdrawals", {}, json_bytes(body), asked.key)
@@ -80,8 +90,12 @@ class Gate(Exchange):
     def _is_history(self, answer: Answer) -> bool:
         return isinstance(json_value(answer.body), list)
 
+    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = json_value(answer.body)
+        return rows
+
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
-        offset, since_s = 0, self._since_ms // 1000
+        offset, since_s = 0, self.since_ms // 1000
         while True:
             params = {"from": since_s, "limit": _PAGE, "offset": offset}
             page = fetch(send, self.signed("GET", "/wallet/withdrawals", params), list)
@@ -99,5 +113,6 @@ class Gate(Exchange):
             amount=amount,
             fee=fee,
             server_id=str(row["id"]),
+            fields=self.told(row.get("chain"), row.get("fee"), row.get("memo")),
             **WORDS.of(row["status"], row.get("txid"), settled=int(row.get("block_number") or 0) > 0),
         )

@@ -3,7 +3,8 @@
 Documented at docs.kraken.com/api, "Funding": POST /0/private/Withdraw, WithdrawStatus, WithdrawCancel, Balance. Errors
 come inside 200. A withdrawal goes to an address that its owner has named beforehand: ``WITHSTAND_KRAKEN_ADDRESS_KEY``
 is that name, with {asset} for the coin. There is no client id: a withdrawal is known by the refid of its answer, so one
-of unknown fate cannot be identified. ``WITHSTAND_KRAKEN_FEE`` (net, within or beside) says where the fee is.
+of unknown fate cannot be identified. ``WITHSTAND_KRAKEN_FEE`` (net, within or beside) says where the fee is, and
+``WITHSTAND_KRAKEN_FEES`` are the promised fees, such as ``USDT=1 BTC=0.0005`` (without it they are not compared).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from loadtests.dialect.contract import (
     ReadError,
     Request,
     Send,
+    Shown,
     Withdrawal,
 )
 from loadtests.dialect.exchange import Exchange, Words, cancelled
@@ -31,11 +33,19 @@ from loadtests.dialect.payload import json_object, plain
 from loadtests.dialect.signing import Nonce, Params, form, kraken_sign
 
 SECRETS = ("WITHSTAND_KRAKEN_KEY", "WITHSTAND_KRAKEN_SECRET")
-SETTINGS = {"WITHSTAND_KRAKEN_FEE": "net", "WITHSTAND_KRAKEN_ADDRESS_KEY": "withstand-{asset}"}
+SETTINGS = {
+    "WITHSTAND_KRAKEN_FEE": "net",
+    "WITHSTAND_KRAKEN_FEES": "",
+    "WITHSTAND_KRAKEN_ADDRESS_KEY": "withstand-{asset}",
+}
 
 LIMITS = ("EAPI:Rate limit", "EGeneral:Temporary lockout", "EGeneral:Too many requests", "EService:Throttled")
 UNSURE = ("EGeneral:Internal error", "EService:Unavailable", "EService:Busy", "EService:Timeout", "EService:Deadline")
 WORDS = Words(pending=("Initial", "Pending", "Settled"), paid=("Success",), failed=("Failure",))
+_NEWEST = 100
+"""How many withdrawals a status query shows, the newest: the API cannot be asked for one."""
+_STATES = {"canceled": "Failure", "cancel-pending": "Pending", "onhold": "Pending"}
+"""What ``status-prop`` makes of a status."""
 _THEIRS = {"BTC": "XBT"}
 _OURS: dict[str, str] = {"XXBT": "BTC", "XBT": "BTC", "XETH": "ETH"}
 
@@ -49,9 +59,11 @@ class Kraken(Exchange):
     """See the module's own text."""
 
     client_ids = False
+    own_errors = ("error",)
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(fee=values["WITHSTAND_KRAKEN_FEE"], fee_setting="WITHSTAND_KRAKEN_FEE")
+        fees = values.get("WITHSTAND_KRAKEN_FEES", "")
+        super().__init__(fee=values["WITHSTAND_KRAKEN_FEE"], fee_setting="WITHSTAND_KRAKEN_FEE", fees=fees)
         self._key, self._secret = values["WITHSTAND_KRAKEN_KEY"], values["WITHSTAND_KRAKEN_SECRET"]
         self._address_key = values["WITHSTAND_KRAKEN_ADDRESS_KEY"]
         self._nonce = Nonce.of(self._key)
@@ -80,7 +92,8 @@ class Kraken(Exchange):
     def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
         """Return what the withdrawal of an arrival asks for; its address is the name of one."""
         asked = super().withdrawal(arrival, prefix)
-        return asked._replace(address=self._address_key.replace("{asset}", asked.currency))
+        fields = {name: text for name, text in asked.fields.items() if name != "chain"}  # the address names it
+        return asked._replace(address=self._address_key.replace("{asset}", asked.currency), fields=fields)
 
     def balances(self, send: Send) -> dict[str, Decimal]:
         """Return the balances, net of withdrawals under way, by currency; staked and held ones are left out."""
@@ -101,7 +114,7 @@ class Kraken(Exchange):
         return self.signed("Withdraw", {"asset": asset, "key": asked.address, "amount": plain(asked.amount)}, asked.key)
 
     def _query(self, key: str) -> Request:
-        return self.signed("WithdrawStatus", {"limit": 100})
+        return self.signed("WithdrawStatus", {"limit": _NEWEST})
 
     def _refusal(self, answer: Answer) -> Outcome | None:
         """Return what the errors in the body say; those that begin with W are warnings beside a success."""
@@ -123,10 +136,17 @@ class Kraken(Exchange):
     def _is_history(self, answer: Answer) -> bool:
         return _rows(json_object(answer.body).get("result")) is not None
 
+    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
+        return _rows(json_object(answer.body).get("result")) or []
+
+    def _choose(self, asked: str, found: list[Withdrawal]) -> Shown | None:
+        mine = [one for one in found if one.server_id == asked]
+        return Shown(mine[0]) if mine else Shown() if asked and len(found) < _NEWEST else None
+
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
         cursor = "true"
         while cursor:
-            params: Params = {"start": self._since_ms // 1000, "cursor": cursor, "limit": 500}
+            params: Params = {"start": self.since_ms // 1000, "cursor": cursor, "limit": 500}
             result = self._result(send, self.signed("WithdrawStatus", params))
             rows = _rows(result)
             if rows is None:
@@ -143,7 +163,8 @@ class Kraken(Exchange):
             amount=amount,
             fee=fee,
             server_id=row["refid"],
-            **WORDS.of("Failure" if row.get("status-prop") == "canceled" else row["status"], row.get("txid")),
+            fields=self.told(None, row.get("fee")),
+            **WORDS.of(_STATES.get(str(row.get("status-prop")), str(row["status"])), row.get("txid")),
         )
 
     def _result(self, send: Send, request: Request) -> Any:

@@ -4,7 +4,8 @@ Documented at mexc.com/api-docs/spot-v3, "Wallet endpoints": POST, DELETE /api/v
 /api/v3/capital/withdraw/history, GET /api/v3/account. Everything signed goes into the query. The history does not name
 the client's own id, so it goes into ``remark`` as well, which the history repeats; nor does it page: windows of time
 are halved until each holds fewer rows than a page. ``WITHSTAND_MEXC_FEE`` (within, beside or net) says whether the
-history's amount contains the fee.
+history's amount contains the fee; ``WITHSTAND_MEXC_FEES`` are the promised fees, such as ``USDT=1 BTC=0.0005`` (without
+it they are not compared).
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from loadtests.dialect.answers import fetch
-from loadtests.dialect.contract import ReadError, Request, Send, Withdrawal
+from loadtests.dialect.contract import ReadError, Request, Send, Shown, Withdrawal
 from loadtests.dialect.exchange import Words, cancelled
 from loadtests.dialect.signing import Params, now_ms
 from loadtests.dialects.binance import PAGE, RECEIVE_WINDOW_MS, Binance
 
 SECRETS = ("WITHSTAND_MEXC_KEY", "WITHSTAND_MEXC_SECRET")
-SETTINGS = {"WITHSTAND_MEXC_FEE": "within"}
+SETTINGS = {"WITHSTAND_MEXC_FEE": "within", "WITHSTAND_MEXC_FEES": ""}
 
 PATH = "/api/v3/capital/withdraw"
+_NEWEST = 100
+"""How many withdrawals a status query shows, the newest: the API cannot be asked for one."""
 
 
 def create(values: Mapping[str, str]) -> Mexc:
@@ -31,6 +34,7 @@ def create(values: Mapping[str, str]) -> Mexc:
         secret=values["WITHSTAND_MEXC_SECRET"],
         fee=values["WITHSTAND_MEXC_FEE"],
         fee_setting="WITHSTAND_MEXC_FEE",
+        fees=values.get("WITHSTAND_MEXC_FEES", ""),
     )
 
 
@@ -62,10 +66,14 @@ class Mexc(Binance):
         return {**super()._order(asked), "remark": asked.key}
 
     def _query(self, key: str) -> Request:
-        return self.signed("GET", self.history_path, {"limit": 100})
+        return self.signed("GET", self.history_path, {"limit": _NEWEST})
+
+    def _choose(self, asked: str, found: list[Withdrawal]) -> Shown | None:
+        mine = [one for one in found if one.key == asked]
+        return Shown(mine[0]) if mine else Shown() if len(found) < _NEWEST else None
 
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
-        yield from self._between(send, self._since_ms, now_ms() + 60_000)
+        yield from self._between(send, self.since_ms, now_ms() + 60_000)
 
     def _between(self, send: Send, start_ms: int, end_ms: int) -> Iterator[Mapping[str, Any]]:
         params = {"startTime": start_ms, "endTime": end_ms, "limit": PAGE}

@@ -3,11 +3,12 @@
 Bodies are a pure function of the arrival and the run's prefix. Reads ask for what this run has had acknowledged: a
 status query for one of its withdrawals, chosen by the payload seed, and before there is one for the newest key sent
 (an empty list is then the right answer); a ticket view for one of its tickets, and before there is one for the count.
+A login's token names its account. ``WITHSTAND_FEES`` are the promised fees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -24,12 +25,15 @@ from loadtests.dialect.contract import (
     ReadError,
     Request,
     Send,
+    Shown,
     Ticket,
     Withdrawal,
     spent,
 )
+from loadtests.dialect.exchange import fees_of
 from loadtests.dialect.payload import (
     ASSETS,
+    PRIORITY,
     Samples,
     json_bytes,
     json_object,
@@ -40,9 +44,10 @@ from loadtests.dialect.payload import (
     ticket_text,
 )
 from loadtests.dialect.signing import gate_headers, hex_hmac
+from loadtests.dialects._reference_rows import is_ours, spendable, ticket_of, withdrawal_of
 
 SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
-SETTINGS = {"WITHSTAND_ACCOUNT": ""}
+SETTINGS = {"WITHSTAND_ACCOUNT": "", "WITHSTAND_FEES": "USDT=1 USDC=2.5 BTC=0.00005 ETH=0.001"}
 
 WITHDRAWALS, STATUS, TICKETS, LOGIN, ACCOUNT = (
     "/api/v4/withdrawals",
@@ -52,10 +57,7 @@ WITHDRAWALS, STATUS, TICKETS, LOGIN, ACCOUNT = (
     "/api/v1/account",
 )
 _PAGE, _GLANCE = 1000, 100
-_FAILED = ("CANCEL", "FAIL", "INVALID", "REJECT")
-_STAGES = {"REQUEST": 0, "MANUAL": 1, "PEND": 2, "DONE": 3, **dict.fromkeys(_FAILED, 3)}
-_FINAL_STAGE = 3
-_MOST_PAGES = 200
+_MOST_PAGES = 500
 """The most pages of all records that are read to count others'; on a server with more, others' are not counted."""
 
 
@@ -76,6 +78,7 @@ class Reference(Api):
     def __init__(self, values: Mapping[str, str]) -> None:
         self._key, self._secret, ticket_token, admin_token = (values[name] for name in SECRETS)
         self._account = int(values.get("WITHSTAND_ACCOUNT") or 0)
+        self._fees = fees_of(values.get("WITHSTAND_FEES", SETTINGS["WITHSTAND_FEES"]), "WITHSTAND_FEES")
         self.single_account = self._account > 0
         self.samples: Samples = {}
         self._json = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -90,11 +93,12 @@ class Reference(Api):
         if endpoint == "ticket":
             return self._open_ticket(arrival, known.prefix)
         if endpoint == "withdrawal_status":
-            return self._signed("GET", STATUS, f"withdraw_order_id={known_key(arrival, known)}", b"", "")
+            key = known_key(arrival, known)
+            return self._signed("GET", STATUS, f"withdraw_order_id={key}", b"", key)
         if endpoint == "ticket_view":
             ids = known.ticket_ids
-            path = f"{TICKETS}/{ids[arrival.payload_seed % len(ids)]}" if ids else f"{TICKETS}/count"
-            return Request("GET", path, self._desk)
+            asked = ids[arrival.payload_seed % len(ids)] if ids else ""
+            return Request("GET", f"{TICKETS}/{asked or 'count'}", self._desk, key=asked)
         if endpoint == "login":
             return self._login(self._account_of(arrival))
         raise ValueError(f"{endpoint} is not an endpoint of this API")
@@ -119,12 +123,39 @@ class Reference(Api):
             value = value["ticket"] if isinstance(value.get("ticket"), dict) else {}
         return answers.acknowledged(answer, value.get("id"))
 
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        """Return what the withdrawal of an arrival asks for, with account, chain, no memo, and the promised fee."""
+        asked = super().withdrawal(arrival, prefix)
+        fee = {"fee": self._fees[asked.currency]} if asked.currency in self._fees else {}
+        chain = ASSETS[asked.currency].chain
+        return asked._replace(fields={"account": str(self._account_of(arrival)), "chain": chain, "memo": "", **fee})
+
+    def ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        """Return what the ticket of an arrival asks for."""
+        key = key_of(arrival, prefix)
+        subject, text = ticket_text(arrival, self.samples, prefix)
+        tags = f"{arrival.kind} {prefix}run"
+        about = {"subject": subject, "text": text, "priority": PRIORITY, "tags": tags}
+        return Ticket(key, "", fields={"requester": str(self._account_of(arrival)), **about})
+
+    def shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        """Return the withdrawal or the ticket that an answer shows, or the account that a login's token names."""
+        value = json_value(answer.body)
+        try:
+            if arrival.endpoint == "login":
+                return Shown(account=value["token"].partition(".")[0])
+            if arrival.endpoint == "ticket_view":
+                return Shown(ticket_of(value["ticket"])) if "ticket" in value else None
+            return Shown(withdrawal_of(value[0]) if value else None)
+        except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
+            return None
+
     def balances(self, send: Send) -> dict[str, Decimal] | None:
         """Return the customers' balances in total by currency, less what was paid in.
 
         Accounts are opened, and paid in, on first use; without that share only withdrawals move the sum.
         """
-        return _spendable(self._read(send, "/admin/ledger")["currencies"])
+        return spendable(self._read(send, "/admin/ledger")["currencies"])
 
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return every withdrawal and ticket whose key begins with ``prefix``, and what the rest of the books says."""
@@ -132,20 +163,18 @@ class Reference(Api):
         everybody, desk = self._pages(send, "withdrawals"), self._pages(send, "tickets")
         mine = everybody if everybody is not None else self._pages(send, "withdrawals", prefix)
         my_tickets = desk if desk is not None else self._pages(send, "tickets", prefix)
-        if mine is None or my_tickets is None:
-            raise ReadError(f"the run has more than {_PAGE * _MOST_PAGES} records")
         open_tickets, quiet = self._open_tickets(send), desk is not None
         quiet = quiet and open_tickets == open_before
         books = self._read(send, "/admin/ledger")["currencies"]
         return Holdings(
-            withdrawals=[_withdrawal_of(row) for row in mine if _is_ours(row, prefix)],
-            tickets=[_ticket_of(row) for row in my_tickets if _is_ours(row, prefix)],
-            balances=_spendable(books),
+            withdrawals=[withdrawal_of(row) for row in mine or () if is_ours(row, prefix)],
+            tickets=[ticket_of(row) for row in my_tickets or () if is_ours(row, prefix)],
+            balances=spendable(books),
             spent_by_others=None
             if everybody is None
-            else spent(_withdrawal_of(row) for row in everybody if not _is_ours(row, prefix)),
+            else spent(withdrawal_of(row) for row in everybody if not is_ours(row, prefix)),
             open_tickets=open_tickets,
-            open_of_others=sum(_ticket_of(row).is_open and not _is_ours(row, prefix) for row in desk or ())
+            open_of_others=sum(ticket_of(row).is_open and not is_ours(row, prefix) for row in desk or ())
             if quiet
             else None,
             overdrawn=[
@@ -162,8 +191,8 @@ class Reference(Api):
             pages[what] = page[what]
             then[what] = "" if page["next_after"] is None else str(page["next_after"])
         return Glance(
-            withdrawals=[_withdrawal_of(row) for row in pages["withdrawals"]],
-            tickets=[_ticket_of(row) for row in pages["tickets"]],
+            withdrawals=[withdrawal_of(row) for row in pages["withdrawals"]],
+            tickets=[ticket_of(row) for row in pages["tickets"]],
             n_balances=len(pages["balances"]),
             overdrawn=[
                 f"account {row['account']}: {row['available']} {row['currency']}"
@@ -194,7 +223,8 @@ class Reference(Api):
 
     def _login(self, account: int) -> Request:
         password = account_password(account, self._secret)
-        return Request("POST", LOGIN, self._json, json_bytes({"account": account, "password": password}))
+        body = json_bytes({"account": account, "password": password})
+        return Request("POST", LOGIN, self._json, body, str(account))
 
     def _open_tickets(self, send: Send) -> int:
         answer = send(Request("GET", f"{TICKETS}/count?status=open", self._desk))
@@ -203,16 +233,21 @@ class Reference(Api):
         return int(json_object(answer.body)["count"]["value"])
 
     def _pages(self, send: Send, what: str, prefix: str = "") -> list[dict[str, Any]] | None:
-        """Return all records of a kind whose key begins with ``prefix``; None when they are too many to read."""
+        """Return all records of a kind whose key begins with ``prefix``; without one, None when they are too many.
+
+        Raises ReadError when the pages lead nowhere.
+        """
         rows: list[dict[str, Any]] = []
         after: int | None = 0
-        for _ in range(_MOST_PAGES):
+        while after is not None:
             page = self._read(send, f"/admin/{what}?prefix={prefix}&after={after}&limit={_PAGE}")
             rows += page[what]
+            if page["next_after"] is not None and page["next_after"] <= after:
+                raise ReadError(f"/admin/{what} leads from the page after {after} to {page['next_after']}")
             after = page["next_after"]
-            if after is None:
-                return rows
-        return None
+            if not prefix and after is not None and len(rows) >= _PAGE * _MOST_PAGES:
+                return None
+        return rows
 
     def _read(self, send: Send, path: str) -> dict[str, Any]:
         """Return the JSON object at an administrative path. Raises ReadError when it cannot be read."""
@@ -227,24 +262,24 @@ class Reference(Api):
             "currency": asked.currency,
             "amount": plain(asked.amount),
             "address": asked.address,
-            "chain": ASSETS[asked.currency].chain,
+            "chain": asked.fields["chain"],
             "withdraw_order_id": asked.key,
             "account": self._account_of(arrival),
         }
         return self._signed("POST", WITHDRAWALS, "", json_bytes(body), asked.key)
 
     def _open_ticket(self, arrival: Arrival, prefix: str) -> Request:
-        key = key_of(arrival, prefix)
-        subject, text = ticket_text(arrival, self.samples, prefix)
+        asked = self.ticket(arrival, prefix)
         ticket = {
-            "subject": subject,
-            "comment": {"body": text},
-            "external_id": key,
+            "subject": asked.fields["subject"],
+            "comment": {"body": asked.fields["text"]},
+            "external_id": asked.key,
             "tags": [arrival.kind, f"{prefix}run"],
             "requester_id": self._account_of(arrival),
+            "priority": asked.fields["priority"],
         }
-        headers = {**self._desk, "Idempotency-Key": key}
-        return Request("POST", TICKETS, headers, json_bytes({"ticket": ticket}), key)
+        headers = {**self._desk, "Idempotency-Key": asked.key}
+        return Request("POST", TICKETS, headers, json_bytes({"ticket": ticket}), asked.key)
 
     def _signed(self, method: str, path: str, query: str, body: bytes, key: str) -> Request:
         """Return a request signed in Gate v4's way; the query is plain text that needs no encoding."""
@@ -255,35 +290,3 @@ class Reference(Api):
 def account_password(account: int, secret: str) -> str:
     """Return the password of a test account, as the staging server derives it from its number and the API secret."""
     return hex_hmac(secret, f"password of account {account}", "sha256")[:32]
-
-
-def _is_ours(row: Mapping[str, Any], prefix: str) -> bool:
-    return str(row.get("withdraw_order_id") or row.get("external_id") or "").startswith(prefix)
-
-
-def _withdrawal_of(row: Mapping[str, Any]) -> Withdrawal:
-    status = row["status"]
-    stage = _STAGES.get(status, -1)
-    paid_on_chain = status != "DONE" or int(row["block_number"]) > 0  # DONE off the chain has no transaction
-    return Withdrawal(
-        key=row["withdraw_order_id"],
-        currency=row["currency"],
-        address=row["address"],
-        amount=Decimal(row["amount"]),
-        fee=Decimal(row["fee"]),
-        server_id=row["id"],
-        failed=status in _FAILED,
-        status=status,
-        stage=stage,
-        final=stage == _FINAL_STAGE and paid_on_chain,
-        chain_id=row["txid"],
-    )
-
-
-def _ticket_of(row: Mapping[str, Any]) -> Ticket:
-    status = row["status"]
-    return Ticket(row["external_id"], str(row["id"]), status, is_open=status == "open", closed=status == "closed")
-
-
-def _spendable(books: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
-    return {row["currency"]: Decimal(row["customers_available"]) + Decimal(row["house"]["funding"]) for row in books}

@@ -15,8 +15,19 @@ from typing import Any
 
 from loadtests.dialect import answers
 from loadtests.dialect.api import Api
-from loadtests.dialect.contract import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
-from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
+from loadtests.dialect.contract import (
+    Answer,
+    Arrival,
+    Holdings,
+    Known,
+    Outcome,
+    ReadError,
+    Request,
+    Send,
+    Shown,
+    Ticket,
+)
+from loadtests.dialect.payload import PRIORITY, Samples, json_bytes, json_object, key_of, ticket_text
 from loadtests.dialect.signing import form, now_ms
 
 SECRETS = ("WITHSTAND_ZENDESK_EMAIL", "WITHSTAND_ZENDESK_TOKEN")
@@ -42,7 +53,7 @@ class Zendesk(Api):
         user = f"{values['WITHSTAND_ZENDESK_EMAIL']}/token:{values['WITHSTAND_ZENDESK_TOKEN']}"
         self.samples: Samples = {}
         self._requester = values["WITHSTAND_ZENDESK_REQUESTER"]
-        self._since_ms = now_ms() - _BACK_MS
+        self.since_ms = now_ms() - _BACK_MS
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -55,8 +66,8 @@ class Zendesk(Api):
             return self._create(arrival, known.prefix)
         if arrival.endpoint == "ticket_view":
             ids = known.ticket_ids
-            name = ids[arrival.payload_seed % len(ids)] if ids else "count"
-            return Request("GET", f"{PATH}/{name}", self._headers)
+            asked = ids[arrival.payload_seed % len(ids)] if ids else ""
+            return Request("GET", f"{PATH}/{asked or 'count'}", self._headers, key=asked)
         raise ValueError(f"{arrival.endpoint} is not an endpoint of this API")
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
@@ -70,6 +81,18 @@ class Zendesk(Api):
             return answers.acknowledged(answer, ticket.get("id") if isinstance(ticket, dict) else None)
         return answers.read(answer, isinstance(ticket, dict) or isinstance(value.get("count"), dict))
 
+    def ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        """Return what the ticket of an arrival asks for."""
+        subject, text = ticket_text(arrival, self.samples, prefix)
+        about = {"subject": subject, "text": text, "priority": PRIORITY, "tags": f"{arrival.kind} {prefix}run"}
+        requester = {"requester": self._requester} if self._requester else {}
+        return Ticket(key_of(arrival, prefix), "", fields={**about, **requester})
+
+    def shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        """Return the ticket that a view shows; None for the count, and for what cannot be read."""
+        ticket = json_object(answer.body).get("ticket")
+        return Shown(_ticket_of(ticket)) if isinstance(ticket, dict) else None
+
     def holdings(self, send: Send, prefix: str) -> Holdings | None:
         """Return the tickets whose external id begins with ``prefix``. Raises ReadError when they cannot be read."""
         rows = [row for row in self._newest_first(send) if str(row.get("external_id") or "").startswith(prefix)]
@@ -82,18 +105,18 @@ class Zendesk(Api):
         return decided.reason if decided is not None else ""
 
     def _create(self, arrival: Arrival, prefix: str) -> Request:
-        key = key_of(arrival, prefix)
-        subject, text = ticket_text(arrival, self.samples, prefix)
+        asked = self.ticket(arrival, prefix)
         ticket: dict[str, Any] = {
-            "subject": subject,
-            "comment": {"body": text},
-            "external_id": key,
+            "subject": asked.fields["subject"],
+            "comment": {"body": asked.fields["text"]},
+            "external_id": asked.key,
+            "priority": asked.fields["priority"],
             "tags": [arrival.kind, f"{prefix}run"],
         }
         if self._requester:
             ticket["requester"] = {"name": "withstand test customer", "email": self._requester}
         body = json_bytes({"ticket": ticket})
-        return Request("POST", PATH, {**self._headers, "Idempotency-Key": key}, body, key)
+        return Request("POST", PATH, {**self._headers, "Idempotency-Key": asked.key}, body, asked.key)
 
     def _newest_first(self, send: Send) -> Iterator[Mapping[str, Any]]:
         """Yield the tickets made since the start, from the table itself: the search lags behind by minutes."""
@@ -104,15 +127,24 @@ class Zendesk(Api):
             if not isinstance(rows, list) or not isinstance(meta, dict):
                 raise ReadError(f"{PATH} answered with something that cannot be read")
             yield from rows
-            if not rows or not meta.get("has_more") or _created_ms(rows[-1]) < self._since_ms:
+            if not rows or not meta.get("has_more") or _created_ms(rows[-1]) < self.since_ms:
                 return
             params["page[after]"] = str(meta.get("after_cursor"))
 
 
 def _ticket_of(row: Mapping[str, Any]) -> Ticket:
-    status = str(row.get("status", ""))
-    open_ = status not in ("solved", "closed")
-    return Ticket(row["external_id"], str(row["id"]), status, is_open=open_, closed=status == "closed")
+    """Return a ticket as its row tells it; the requester's address is not in it, so it is not compared."""
+    status, tags = str(row.get("status", "")), row.get("tags")
+    told = {"subject": row.get("subject"), "text": row.get("description"), "priority": row.get("priority")}
+    told |= {"tags": " ".join(map(str, tags)) if isinstance(tags, list) else None}
+    return Ticket(
+        key=str(row.get("external_id") or ""),
+        server_id=str(row.get("id")),
+        status=status,
+        is_open=status not in ("solved", "closed"),
+        closed=status == "closed",
+        fields={name: str(value) for name, value in told.items() if value is not None},
+    )
 
 
 def _created_ms(row: Mapping[str, Any]) -> float:

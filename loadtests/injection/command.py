@@ -124,7 +124,7 @@ def run(plan: Injection) -> dict[str, Any]:
         guard.check_health(client, plan.dialect, plan.url)
         before = _before(plan, send)
         part = make_part(plan.out_dir)
-        evidence.begin(part, start=plan.start, before=before)
+        evidence.begin(part, start=plan.start, before=before, dialect=plan.dialect)
         evidence.note_asked(part, plan.dialect, _known(plan), prefix)
         with _watching(plan, part):
             cases = _send_all(plan, part, client, send)

@@ -22,7 +22,10 @@ from loadtests.dialect.contract import (
     Preparing,
     Request,
     Send,
+    Showing,
+    Shown,
     Spending,
+    Submitting,
     Ticket,
     Withdrawal,
     speaks,
@@ -58,10 +61,23 @@ class PooledDialect:
             (InOrder, "lane", self._lane),
             (Cancelling, "cancel", self._cancel),
             (Closing, "close", self._close),
+            (Submitting, "ticket", self._ticket),
+            (Showing, "shows", self._shows),
         ]
         for ability, method, mine in abilities:
             if isinstance(first, ability) and (ability is not Glancing or self._sees_all):
                 setattr(self, method, mine)
+
+    @property
+    def since_ms(self) -> int | None:
+        """From when the accounts' histories are read, None where the dialect does not say."""
+        since: int | None = getattr(self.members[0], "since_ms", None)
+        return since
+
+    @since_ms.setter
+    def since_ms(self, value: int) -> None:
+        for member in self.members:
+            setattr(member, "since_ms", value)  # noqa: B010 - an attribute that not every dialect has
 
     def member(self, customer: int) -> Dialect:
         """Return the dialect with the key of a customer's account."""
@@ -87,8 +103,9 @@ class PooledDialect:
         member, mine = self.members[place], self._known[place]
         outcome = member.outcome(arrival, answer)
         if outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "withdrawal":
-            mine.withdrawal_keys.append(member.withdrawal(arrival, mine.prefix).key)
-            mine.withdrawal_ids.append(outcome.server_id)
+            key = member.withdrawal(arrival, mine.prefix).key
+            mine.withdrawal_keys.append(key)
+            mine.withdrawal_ids[key] = outcome.server_id
             self._owner[outcome.server_id] = member
         elif outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "ticket":
             mine.ticket_ids.append(outcome.server_id)
@@ -123,11 +140,16 @@ class PooledDialect:
                 self._owner |= {one.server_id: member for one in part.tickets}
         if len(parts) == 1:
             return parts[0]
+        # Keys of one account show the same records, and its balance several times: each record counts once, and what
+        # left the balances cannot be told.
+        withdrawals = {(one.key, one.server_id): one for part in parts for one in part.withdrawals}
+        tickets = {(one.key, one.server_id): one for part in parts for one in part.tickets}
+        apart = len(withdrawals) == sum(len(part.withdrawals) for part in parts)
         return Holdings(
-            withdrawals=[one for part in parts for one in part.withdrawals],
-            tickets=[one for part in parts for one in part.tickets],
+            withdrawals=list(withdrawals.values()),
+            tickets=list(tickets.values()),
             balances=_sum([part.balances for part in parts]),
-            spent_by_others=_sum([part.spent_by_others for part in parts]),
+            spent_by_others=_sum([part.spent_by_others for part in parts]) if apart else None,
             by_id=any(part.by_id for part in parts),
         )
 
@@ -153,6 +175,16 @@ class PooledDialect:
         member: Any = self.member(arrival.customer)
         found: Decimal | None = member.available(send, arrival)
         return found
+
+    def _ticket(self, arrival: Arrival, prefix: str) -> Ticket:
+        member: Any = self.member(arrival.customer)
+        asked: Ticket = member.ticket(arrival, prefix)
+        return asked
+
+    def _shows(self, arrival: Arrival, request: Request, answer: Answer) -> Shown | None:
+        member: Any = self.member(arrival.customer)
+        shown: Shown | None = member.shows(arrival, request, answer)
+        return shown
 
     def _lane(self, arrival: Arrival) -> int:
         return self.pool.place_of(arrival.customer)

@@ -17,6 +17,7 @@ from loadtests.dialect.contract import Dialect, speaks
 from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import PooledDialect, pooled
+from sim.core.clock import duration_ms
 from sim.core.tables import ENDPOINTS
 
 ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
@@ -96,6 +97,15 @@ def identity(dialect: Dialect, schedule: Schedule) -> dict[str, Any]:
     kept = set(schedule.trace.arrivals["endpoint"].unique())
     left_out = {name: count for name, count in predicted.items() if count and name not in kept}
     return {"endpoints": sent, "not_replayed": left_out, "accounts": pool}
+
+
+def promise_ms(run_dir: Path) -> int | None:
+    """Return the time within which a run's scenario promises that withdrawals end; None where it promises none."""
+    try:
+        promise = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["scenario"]["withdrawals"]["promise"]
+        return duration_ms(promise) if isinstance(promise, str) else int(promise)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def samples_of(run_dir: Path) -> dict[str, Sequence[str]]:

@@ -65,9 +65,15 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         if check["passed"] is None:
             told.append(f"not checked  {what}: {check['reason']}")
         elif check["passed"]:
-            told.append(f"passed       {what}: {check['count']:,} checked")
+            told.append(f"passed       {what}: {check['count']:,} checked{_untold(check)}")
         else:
-            told.append(f"FAILED       {what}: {check['n_wrong']:,} of {check['count']:,} wrong")
+            told.append(f"FAILED       {what}: {check['n_wrong']:,} of {check['count']:,} wrong{_untold(check)}")
             told += [f"             {example}" for example in check["examples"]]
     fates = [f"{n:,} {kind}s {fate}" for kind, both in found["unknown"].items() for fate, n in both.items() if n]
+    told.append(f"pending: {found['pending']['withdrawals']:,} of {found['pending']['of']:,} acknowledged withdrawals")
     return [*told, f"of unknown fate: {', '.join(fates) or 'nothing'}"]
+
+
+def _untold(check: Mapping[str, Any]) -> str:
+    """Return what a check could not compare, since the API does not return it."""
+    return f"; not compared: {', '.join(check['not_compared'])}" if check["not_compared"] else ""

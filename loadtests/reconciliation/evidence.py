@@ -1,8 +1,9 @@
 """What a run leaves in its folder so that it can be reconciled: at its end, or later, also when it crashed.
 
-``start.json``: what was tested, under which prefix, and what the server held before. ``asked*.parquet``: what each
-write asks for. ``journal*.jsonl``: what was about to be sent and what came back. ``sightings.jsonl``: what was read on
-the way. All of it is on disk before the first request leaves, or as it happens.
+``start.json``: what was tested, when, under which prefix, what was promised, and what the server held before.
+``asked*.parquet``: what each write asks for. ``journal*.jsonl``: what was about to be sent and what came back.
+``sightings.jsonl``: what was read on the way. All of it is on disk before the first request leaves, or as it happens;
+``requests.parquet``, which has the reads too, is there when the run has ended.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from loadtests.core.exits import FAILED, PASSED
@@ -29,19 +31,25 @@ from loadtests.dialect.contract import (
     Dialect,
     Holdings,
     Send,
+    Submitting,
+    Ticket,
     Withdrawal,
 )
 from loadtests.reconciliation import checks
+from loadtests.reconciliation.check import Asked, StoredEvidence
 from loadtests.reconciliation.observations import Observations, replay
 from loadtests.reconciliation.poller import UNREADABLE
 from loadtests.verdict.files import without_secrets, write_json
-from sim.core.tables import REQUESTS, dtypes
+from sim.core.tables import REQUESTS, dtypes, read
 
 START, ASKED, JOURNAL = "start.json", "asked*.parquet", "journal*.jsonl"
-SIGHTINGS, RESULT = "sightings.jsonl", "reconcile.json"
+SIGHTINGS, RESULT, REQUESTS_FILE, LOST = "sightings.jsonl", "reconcile.json", "requests.parquet", "journal-lost.jsonl"
+_BACK_S = 3600.0
+_UNSURE_S = 60.0
+"""How much later than noted the sending of a run may have begun that did not live to note it."""
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, InvalidOperation, pl.exceptions.PolarsError)
 _RANKS = (ACKNOWLEDGED, UNKNOWN, RATE_LIMITED, REJECTED)
-_ASKED_COLUMNS = dict.fromkeys(("endpoint", "key", "currency", "address", "amount"), pl.String)
+_ASKED_COLUMNS = dict.fromkeys(("endpoint", "key", "currency", "address", "amount", "fields"), pl.String)
 
 
 @dataclass(frozen=True)
@@ -50,40 +58,81 @@ class Books:
 
     start: Mapping[str, Any]
     requests: pl.DataFrame
-    asked: Mapping[str, Withdrawal]
+    asked: Asked
     before: Holdings | None
     seen: Observations
 
 
-def begin(folder: Path, *, start: Mapping[str, Any], before: Holdings | None) -> None:
-    """Write ``start.json``: ``start``, a plan's identity, and what the server held before the run."""
+def begin(
+    folder: Path,
+    *,
+    start: Mapping[str, Any],
+    before: Holdings | None,
+    dialect: Dialect,
+    promise_ms: int | None = None,
+    by_workers: bool = False,
+) -> dict[str, Any]:
+    """Write ``start.json``, and return it: ``start``, a plan's identity, and what the server held before the run.
+
+    ``promise_ms`` is the time within which withdrawals are promised to end; ``by_workers``: others than this process
+    send, so that a crash may leave writes of which no journal here knows.
+    """
     held = None if before is None else before._asdict() | {"withdrawals": [], "tickets": []}
-    write_json(folder / START, {**start, "started_utc": datetime.now(UTC).isoformat(), "before": held})
+    known = {
+        **start,
+        "started_utc": datetime.now(UTC).isoformat(),
+        "sending_utc": None,
+        "since_ms": getattr(dialect, "since_ms", None),
+        "promise_ms": promise_ms,
+        "by_workers": by_workers,
+        "before": held,
+    }
+    write_json(folder / START, known)
+    return known
 
 
-def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], prefix: str) -> dict[str, Withdrawal]:
-    """Write one more ``asked*.parquet``, and return what each withdrawal's key asks for.
+def note_sent(
+    folder: Path, start: Mapping[str, Any], *, sending: datetime, requests: pl.DataFrame, lost: np.ndarray | None
+) -> dict[str, Any]:
+    """Note when the sending began, and the writes that went down with a worker; return the start with it.
+
+    ``requests`` is the run's table, ``lost`` marks its rows that may have been sent.
+    """
+    known = {**start, "sending_utc": sending.isoformat()}
+    write_json(folder / START, known)
+    if lost is not None and lost.any():
+        rows = requests.filter(pl.lit(pl.Series(lost)) & pl.col("endpoint").is_in(WRITES) & (pl.col("key") != ""))
+        lines = rows.select("idx", "key", "due_us").iter_rows(named=True)
+        (folder / LOST).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return known
+
+
+def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], prefix: str) -> Asked:
+    """Write one more ``asked*.parquet``, and return what each write's key asks for.
 
     Raises InputError when the dialect cannot say it.
     """
-    found: list[tuple[Arrival, Withdrawal | None]] = []
+    asked, table = Asked({}, {}), []
     try:
         for arrival in arrivals:
-            if arrival.endpoint in WRITES:
-                money = arrival.endpoint == "withdrawal"
-                found.append((arrival, dialect.withdrawal(arrival, prefix) if money else None))
+            if arrival.endpoint == "withdrawal":
+                one = dialect.withdrawal(arrival, prefix)
+                asked.withdrawals[one.key] = one
+                sent = (one.key, one.currency, one.address, str(one.amount), json.dumps(dict(one.fields)))
+                table.append((arrival.idx, arrival.endpoint, *sent))
+            elif arrival.endpoint in WRITES:
+                ticket = dialect.ticket(arrival, prefix) if isinstance(dialect, Submitting) else Ticket("", "")
+                if ticket.key:
+                    asked.tickets[ticket.key] = ticket
+                table.append((arrival.idx, arrival.endpoint, ticket.key, "", "", "", json.dumps(dict(ticket.fields))))
     except Exception as error:  # a dialect may be a user's file
-        fault = f"--dialect: got one whose withdrawal() failed ({type(error).__name__}: {error})"
-        raise InputError([f"{fault}; must say what each withdrawal asks for"]) from None
-    table = [
-        (arrival.idx, arrival.endpoint, *((one.key, one.currency, one.address, str(one.amount)) if one else [""] * 4))
-        for arrival, one in found
-    ]
+        fault = f"--dialect: got one whose withdrawal() or ticket() failed ({type(error).__name__}: {error})"
+        raise InputError([f"{fault}; must say what each write asks for"]) from None
     n = len(list(folder.glob(ASKED)))
     path = folder / ASKED.replace("*", f"-{n}" if n else "")
-    asked = pl.DataFrame(table, schema={"idx": pl.Int64, **_ASKED_COLUMNS}, orient="row")
-    without_secrets(asked).write_parquet(path)
-    return {one.key: one for _, one in found if one is not None}
+    frame = pl.DataFrame(table, schema={"idx": pl.Int64, **_ASKED_COLUMNS}, orient="row")
+    without_secrets(frame).write_parquet(path)
+    return asked
 
 
 def read_books(folder: Path) -> Books:
@@ -94,18 +143,25 @@ def read_books(folder: Path) -> Books:
     try:
         start = json.loads((folder / START).read_text(encoding="utf-8"))
         table = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob(ASKED))])
-        asked = {
-            row["key"]: Withdrawal(row["key"], row["currency"], row["address"], Decimal(row["amount"]))
-            for row in table.filter(pl.col("endpoint") == "withdrawal").iter_rows(named=True)
-        }
-        requests = _requests(folder, dict(table.select("idx", "endpoint").iter_rows()))
         path = folder / SIGHTINGS
         seen = replay(_lines(path) if path.exists() else (), path)
-        return Books(start, requests, asked, _held_before(start["before"]), seen)
+        return Books(start, _requests(folder, start, table), _asked(table), _held_before(start["before"]), seen)
     except _DAMAGED as error:
         told = f"{type(error).__name__}: {error}"
         rule = "must be the folder of a load test that was reconciled or could have been, also NAME.part of one"
         raise InputError([f"FOLDER: got {folder}, which cannot be read ({told}); {rule}"]) from None
+
+
+def _asked(table: pl.DataFrame) -> Asked:
+    asked = Asked({}, {})
+    for row in table.iter_rows(named=True):
+        key, fields = row["key"], json.loads(row["fields"])
+        if row["endpoint"] == "withdrawal":
+            amount = Decimal(row["amount"])
+            asked.withdrawals[key] = Withdrawal(key, row["currency"], row["address"], amount, fields=fields)
+        elif key:
+            asked.tickets[key] = Ticket(key, "", fields=fields)
+    return asked
 
 
 def settle(
@@ -115,24 +171,46 @@ def settle(
 
     A server that cannot be read is asked again every second for ``patience_s``: it may be coming back.
     """
-    prefix, waited_s = str(books.start["key_prefix"]), 0.0
+    prefix, waited_s, start = str(books.start["key_prefix"]), 0.0, books.start
+    if hasattr(dialect, "since_ms"):
+        dialect.since_ms = _since_ms(start)
     rows = books.requests.filter((pl.col("endpoint") == "withdrawal") & (pl.col("server_id") != ""))
     acknowledged = dict(rows.select("server_id", "key").iter_rows())
     while True:
+        now = datetime.now(UTC)
         try:
             held = checks.read_holdings(dialect, send, prefix, pause, acknowledged)
             break
         except UNREADABLE as error:
             if waited_s >= patience_s:
                 told = f"the server could not be read after the run: {error}"
-                return _signed(checks.not_done(told, passed=False), books.start), None
+                return _signed(checks.not_done(told, passed=False), start), None
         pause(1.0)
         waited_s += 1.0
     if held is None:
         told = "this dialect cannot read what the server holds"
-        return _signed(checks.not_done(told, passed=True), books.start), None
-    evidence = checks.StoredEvidence(books.requests, books.asked, held, books.before, books.seen)
-    return _signed(checks.reconcile(evidence), books.start), held
+        return _signed(checks.not_done(told, passed=True), start), None
+    promise_us = None if start.get("promise_ms") is None else round(start["promise_ms"]) * 1000
+    evidence = StoredEvidence(
+        *(books.requests, books.asked, held, books.before, books.seen),
+        promise_us=promise_us,
+        read_us=round((now - _sending(start)) / timedelta(microseconds=1)),
+    )
+    return _signed(checks.reconcile(evidence), start), held
+
+
+def _sending(start: Mapping[str, Any]) -> datetime:
+    """Return when the run's own clock was 0, or rather a little later."""
+    if start.get("sending_utc"):
+        return datetime.fromisoformat(start["sending_utc"])
+    return datetime.fromisoformat(start["started_utc"]) + timedelta(seconds=_UNSURE_S)
+
+
+def _since_ms(start: Mapping[str, Any]) -> int:
+    """Return from when the run read the server's history, whenever it is read again."""
+    if start.get("since_ms") is not None:
+        return int(start["since_ms"])
+    return round((datetime.fromisoformat(start["started_utc"]).timestamp() - _BACK_S) * 1000)
 
 
 def _signed(found: dict[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,8 +231,8 @@ def _held_before(values: Mapping[str, Any] | None) -> Holdings | None:
     return Holdings([], [], **sums, **counts)  # type: ignore[arg-type]
 
 
-def _requests(folder: Path, endpoints: Mapping[int, str]) -> pl.DataFrame:
-    """Return the writes in the folder's journals as a table of the schema REQUESTS, a row for each key.
+def _requests(folder: Path, start: Mapping[str, Any], asked: pl.DataFrame) -> pl.DataFrame:
+    """Return the writes in the folder's journals as a table of the schema REQUESTS, a row for each key; and the reads.
 
     A key that was sent more than once was acknowledged if one of its requests was, and is unknown if one has no end.
     """
@@ -165,8 +243,16 @@ def _requests(folder: Path, endpoints: Mapping[int, str]) -> pl.DataFrame:
         raise FileNotFoundError("there is no journal")
     for line in (line for path in journals for line in _lines(path)):
         (sent if "key" in line else ended).setdefault(line["idx"], []).append(line)
+    if start.get("by_workers") and not start.get("sending_utc"):  # the master died: a worker may have sent anything
+        for idx, key in asked.filter(pl.col("key") != "").select("idx", "key").iter_rows():
+            sent.setdefault(idx, [{"idx": idx, "key": key, "due_us": 0}])
+    endpoints = dict(asked.select("idx", "endpoint").iter_rows())
     rows = [_row(endpoints[idx], lines, ended.get(idx, [])) for idx, lines in sent.items()]
-    return pl.DataFrame(rows, schema=dtypes(REQUESTS), orient="row")
+    table = pl.DataFrame(rows, schema=dtypes(REQUESTS), orient="row")
+    path = folder / REQUESTS_FILE
+    if not path.exists():
+        return table
+    return pl.concat([table, read(path, REQUESTS).filter(~pl.col("endpoint").is_in(WRITES))])
 
 
 def _row(endpoint: str, sent: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:

@@ -14,6 +14,8 @@ from typing import Any
 from loadtests.dialect.contract import Ticket, Withdrawal
 
 _NO_AMOUNT = Decimal(0)
+_TICKET_STATE = 5
+"""The fields of a ticket that come before its contents."""
 
 
 class Observations:
@@ -67,8 +69,8 @@ class Observations:
                 self._closed_read_again.add(ticket.server_id)
                 if not ticket.closed:
                     self.reopened.append(f"{ticket.key}: {known.status}, then {ticket.status}")
-            if known != ticket:
-                self._lines.append({"ticket": list(ticket)})
+            if known is None or known[:_TICKET_STATE] != ticket[:_TICKET_STATE]:
+                self._lines.append({"ticket": list(ticket[:_TICKET_STATE])})
             self._tickets[ticket.server_id] = ticket
 
         self.n_balances += n_balances

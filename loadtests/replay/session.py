@@ -17,14 +17,15 @@ from loadtests.core.faults import InputError
 from loadtests.core.folders import make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
+from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request
 from loadtests.plan.plan import Plan
+from loadtests.plan.target import promise_ms
 from loadtests.reconciliation import checks
 from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
-from loadtests.replay.sender import Sender, Sent, clock
+from loadtests.replay.sender import Alone, Sender, Sent, clock
 from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.driver import Hook, Progress
 from loadtests.verdict import shortage
@@ -57,10 +58,12 @@ class Session:
         try:
             before = self._before(client)
             part = make_part(plan.out_dir)
-            asked = self._begin(part, before)
+            start, asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
-            found, _ = self._reconcile(client, sent, asked, before, seen)
+            rows = sent.to_reconcile()
+            start = books.note_sent(part, start, sending=sent.started_utc, requests=rows, lost=sent.lost)
+            found, _ = self._reconcile(client, books.Books(start, rows, asked, before, seen))
             cleaned = self._clean_up(client, sent)
         finally:
             client.close()
@@ -91,11 +94,19 @@ class Session:
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
 
-    def _begin(self, part: Path, before: Holdings | None) -> dict[str, Withdrawal]:
+    def _begin(self, part: Path, before: Holdings | None) -> tuple[dict[str, Any], books.Asked]:
         plan = self.plan
-        books.begin(part, start=plan.identity(), before=before)
+        start = books.begin(
+            part,
+            start=plan.identity(),
+            before=before,
+            dialect=plan.dialect,
+            promise_ms=promise_ms(plan.run_dir),
+            by_workers=not isinstance(self._sender, Alone),
+        )
         rows = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
-        return books.note_asked(part, plan.dialect, (Arrival(*row) for row in rows.iter_rows()), plan.prefix)
+        asked = (Arrival(*row) for row in rows.iter_rows())
+        return start, books.note_asked(part, plan.dialect, asked, plan.prefix)
 
     @contextmanager
     def _watching(self, part: Path, before: Holdings | None) -> Iterator[Observations]:
@@ -114,13 +125,10 @@ class Session:
             watcher.stop()
             client.close()
 
-    def _reconcile(
-        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Observations
-    ) -> tuple[dict[str, Any], Holdings | None]:
+    def _reconcile(self, client: Client, own: books.Books) -> tuple[dict[str, Any], Holdings | None]:
         plan = self.plan
         if not plan.reconcile:
             return checks.not_done("switched off by --no-reconcile", passed=True), None
-        own = books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen)
         return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
 
     def _clean_up(self, client: Client, sent: Sent) -> dict[str, Any] | None:

@@ -30,6 +30,7 @@ from loadtests.dialect.contract import (
     Outcome,
     Request,
 )
+from loadtests.dialect.reads import shown_by
 from loadtests.transport.client import Client, ForbiddenError, NoAnswerError, check_path
 from loadtests.transport.recorder import Journal, Recorder
 
@@ -241,7 +242,7 @@ class Driver:
             if arrival.endpoint == "withdrawal":
                 self._known.newest_key = request.key
         sent_us = self._now_us()
-        self._recorder.sent(i, sent_us, request.key if write else "")
+        self._recorder.sent(i, sent_us, request.key)
         self._step(+1, sent_us)
         status, outcome, length = self._exchange(request, arrival)
         done_us = self._now_us()
@@ -273,6 +274,8 @@ class Driver:
             return 0, Outcome(UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
             outcome = self._dialect.outcome(arrival, answer)
+            if outcome.outcome == ACKNOWLEDGED and arrival.endpoint not in WRITES:
+                outcome = outcome._replace(server_id=shown_by(self._dialect, arrival, request, answer))
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
             outcome = Outcome(UNKNOWN, _failure(error))
         return answer.status, outcome, len(answer.body)
@@ -280,7 +283,7 @@ class Driver:
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":
             self._known.withdrawal_keys.append(key)
-            self._known.withdrawal_ids.append(outcome.server_id)
+            self._known.withdrawal_ids[key] = outcome.server_id
         elif outcome.outcome == ACKNOWLEDGED:
             self._known.ticket_ids.append(outcome.server_id)
 

@@ -84,8 +84,8 @@ REQUESTS: Schema = (
     Column("status", _I32, "HTTP status", "0 when no answer came"),
     Column("outcome", _TEXT, "-", "acknowledged, rejected, rate_limited, unknown, shed or not_sent"),
     Column("reason", _TEXT, "-", "why it was not acknowledged; empty when it was"),
-    Column("key", _TEXT, "-", "client key (withdraw_order_id or marker), empty for reads"),
-    Column("server_id", _TEXT, "-", "id that the server gave, empty without one"),
+    Column("key", _TEXT, "-", "client key (withdraw_order_id or marker); of a read, what it asks for"),
+    Column("server_id", _TEXT, "-", "id that the server gave, empty without one; of a read, what it showed"),
 )
 
 

@@ -108,6 +108,7 @@ def test_a_predicted_curve_is_replayed_and_every_ticket_is_in_the_help_desk_once
         ("T2", True, 1),
         ("T3", True, rows.height),
     ]
+    assert found["T1"]["not_compared"] == []
     assert found["W1"]["passed"] is None
     assert titles(site, verdict["key_prefix"]) == dict.fromkeys(rows["key"], 1)
 

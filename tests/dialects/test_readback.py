@@ -26,7 +26,8 @@ from loadtests.dialect.contract import (
     Withdrawal,
     named,
 )
-from loadtests.reconciliation.checks import StoredEvidence, reconcile
+from loadtests.reconciliation.check import Asked, StoredEvidence
+from loadtests.reconciliation.checks import reconcile
 from loadtests.reconciliation.observations import Observations
 from tests.tools.dialect_contract import ENVIRONS, PREFIX, spoken
 
@@ -363,8 +364,10 @@ def test_what_an_api_without_client_ids_cannot_tell_is_not_judged() -> None:
         "outcome": ["acknowledged", "unknown", "rejected"],
         "key": [MINE, f"{PREFIX}4", f"{PREFIX}5"],
         "server_id": ["R1", "", ""],
+        "done_us": [1, -1, 2],
+        "status": [200, 0, 200],
     }
-    found = reconcile(StoredEvidence(pl.DataFrame(columns), {MINE: asked}, held, None, Observations()))
+    found = reconcile(StoredEvidence(pl.DataFrame(columns), Asked({MINE: asked}, {}), held, None, Observations()))
     judged = {check["name"]: check["passed"] for check in found["checks"]}
     assert (judged["W1"], judged["W2"]) == (True, True)
     assert (judged["W3"], judged["W4"], judged["W5"]) == (None, None, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from loadtests import dialects
 from loadtests.core.faults import InputError
-from loadtests.dialect.contract import Answer, Arrival, Known
+from loadtests.dialect.contract import Answer, Arrival, Known, ReadError, Request
 from loadtests.staging.exchange.addresses import is_address
+from loadtests.staging.exchange.assets import ASSETS as STAGING_ASSETS
 from loadtests.staging.exchange.tickets import parse_new
 from loadtests.staging.exchange.withdrawals import parse_order
 from loadtests.staging.http.auth import account_password, gate_signature
@@ -48,6 +50,56 @@ def test_tickets_are_what_the_server_accepts(seed: int, kind: str) -> None:
     request = REFERENCE.request(arrival("ticket", kind=kind, seed=seed), Known("ws-1-"))
     ticket = parse_new(json.loads(request.body))
     assert (ticket.external_id, ticket.requester_id, ticket.tags) == ("ws-1-3", 42, (kind, "ws-1-run"))
+    wanted = REFERENCE.ticket(arrival("ticket", kind=kind, seed=seed), "ws-1-").fields
+    assert (ticket.subject, ticket.description, ticket.priority) == tuple(
+        wanted[name] for name in ("subject", "text", "priority")
+    )
+
+
+def test_the_promised_fees_are_the_servers() -> None:
+    for kind, asset in STAGING_ASSETS.items():
+        fields = REFERENCE.withdrawal(arrival("withdrawal", kind=kind), "p").fields
+        assert fields["fee"] == asset.fees[fields["chain"]]
+    none = dialects.load("reference", {**ENVIRON, "WITHSTAND_FEES": ""})
+    assert "fee" not in none.withdrawal(arrival("withdrawal", kind="BTC"), "p").fields
+    with pytest.raises(InputError, match="WITHSTAND_FEES: got BTC=much; must be coins and their fees"):
+        dialects.load("reference", {**ENVIRON, "WITHSTAND_FEES": "BTC=much"})
+
+
+def pages_of(n: int) -> Callable[[Request], Answer]:
+    """Return a server that holds ``n`` withdrawals of the run, and no more than a page of tickets."""
+    row = {"withdraw_order_id": "ws-1-0", "currency": "USDT", "address": "T1", "amount": "1", "fee": "1"}
+    row |= {"status": "DONE", "block_number": "1", "txid": "x", "account": 1, "chain": "TRX", "memo": ""}
+
+    def send(request: Request) -> Answer:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        if "withdrawals" in request.path:
+            after, limit = int(query["after"]), int(query["limit"])
+            numbers = range(after + 1, min(after + limit, n) + 1)
+            last = numbers[-1] if len(numbers) == limit else None
+            return reply({"withdrawals": [{**row, "id": f"w{i}"} for i in numbers], "next_after": last})
+        if "tickets?" in request.path:
+            return reply({"tickets": [], "next_after": None})
+        return reply({"count": {"value": 0}, "currencies": []})
+
+    return send
+
+
+def reply(body: object) -> Answer:
+    return Answer(200, {}, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(("n", "others"), [(210_000, {}), (501_000, None)])
+def test_as_many_records_are_read_as_may_be_sent_and_more(n: int, others: object) -> None:
+    held = REFERENCE.holdings(pages_of(n), "ws-1-")
+    assert held is not None
+    assert len(held.withdrawals) == n
+    assert held.spent_by_others == others, "beyond the most that is sent, others are not told apart"
+
+
+def test_pages_that_lead_nowhere_are_told() -> None:
+    with pytest.raises(ReadError, match="leads from the page after 0 to 0"):
+        REFERENCE.holdings(lambda request: reply({"count": {"value": 0}, "withdrawals": [], "next_after": 0}), "ws-")
 
 
 def test_dollars_become_coins() -> None:

@@ -40,7 +40,7 @@ class Steps(Api):
 
     def request(self, arrival, known):
         if arrival.endpoint == "withdrawal_status":
-            ids = known.withdrawal_ids
+            ids = list(known.withdrawal_ids.values())
             return Request("GET", f"/payouts/{ids[arrival.payload_seed % len(ids)] if ids else 'none'}", self.session)
         key = self.withdrawal(arrival, known.prefix).key
         return Request("POST", "/payouts", self.session, json_bytes({"quote": self.quotes[arrival.idx]}), key)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
 from loadtests.core.faults import InputError
@@ -76,6 +77,28 @@ def test_a_load_test_that_was_killed_is_reconciled_from_its_journal(tmp_path: Pa
     assert len(acknowledged) > 50
     assert sum(sum(one.values()) for one in found["unknown"].values()) == len(unknown)
     assert {c["name"] for c in found["checks"] if c["passed"]} >= {"W1", "W2", "W5", "W6", "W7", "T1", "T2", "T3"}
+
+
+def test_what_a_worker_sent_that_hangs_is_not_called_invented_later(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"withdrawal": 60.0, "ticket": 20.0}, 15.0)
+    with staging() as (client, _):
+        url = str(client.http.base_url).rstrip("/")
+        with start(run, url, "--window", "15 s", "--workers", "2") as process:
+            parent = psutil.Process(process.pid)
+            wait_until(lambda: len(client.pages("withdrawals")) > 60, "some load")
+            victim = max(parent.children(), key=lambda one: one.pid)
+            victim.suspend()
+            wait_until(lambda: list((run / "loadtest").glob("*Z/verdict.json")), "the verdict")
+            victim.kill()
+            out, err = process.communicate(timeout=LONGEST_S)
+        assert process.returncode == 3, out + err
+        first = json.loads((folder_of(run) / "reconcile.json").read_text())
+        code, out, err = again(folder_of(run), url)
+    second = json.loads((folder_of(run) / "reconcile.json").read_text())
+    assert code == 0, out + err
+    assert first["passed"]
+    assert second["passed"]
+    assert first["unknown"] == second["unknown"]
 
 
 @pytest.fixture

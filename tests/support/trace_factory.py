@@ -50,8 +50,9 @@ def make_run(
     window_ms: int = 60_000,
     objectives: Mapping[str, object] | None = None,
     peaks_per_s: Mapping[str, float | None] | None = None,
+    promise_ms: int | None = None,
 ) -> Path:
-    """Write a run folder around the arrivals, and return it."""
+    """Write a run folder around the arrivals, and return it; ``promise_ms`` is the scenario's for withdrawals."""
     folder.mkdir(parents=True)
     per_minute = {name: [arrivals.filter(pl.col("endpoint") == name).height] for name in ENDPOINTS}
     head = {
@@ -64,7 +65,10 @@ def make_run(
         "predicted": json.dumps({"per_minute": per_minute, "peak_per_s": {}, "whole_run_peak_per_s": {}}),
     }
     write(arrivals, folder / "arrivals.parquet", ARRIVALS, header=head)
-    run = {"scenario": {"objectives": dict(objectives or {})}, "name": "test", "seed": 1}
+    scenario: dict[str, object] = {"objectives": dict(objectives or {})}
+    if promise_ms is not None:
+        scenario["withdrawals"] = {"promise": f"{promise_ms} ms"}
+    run = {"scenario": scenario, "name": "test", "seed": 1}
     (folder / "run.json").write_text(json.dumps(run))
     metrics = {name: {"unit": "1/s", "p95": value} for name, value in (peaks_per_s or {}).items()}
     (folder / "metrics.json").write_text(json.dumps({"metrics": metrics}))
