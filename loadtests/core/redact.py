@@ -51,6 +51,10 @@ class Redactor:
         """Return a text without the secrets, as they are or escaped for JSON, XML, Python, a URL or in Base64."""
         return self._pattern.sub(MARK, text) if self.found_in(text) else text
 
+    def cut(self, text: str, length: int) -> str:
+        """Return the beginning of a text without the secrets: first they are taken out, then it is cut."""
+        return self.clean(text)[:length]
+
     def found_in(self, text: str) -> bool:
         """Return whether a text holds a secret."""
         return any(form in text for form in self._texts)

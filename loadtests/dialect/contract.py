@@ -6,7 +6,8 @@ The dialect may have more attributes than the protocol requires:
 
 ``endpoints``, those that its API has (without it: all); ``single_account``, that all its withdrawals leave one account;
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
-example messages by ticket category. And it may be Glancing, Spending, Cancelling, Closing.
+example messages by ticket category. And it may be Glancing, Spending, Cancelling, Closing,
+Vouching.
 """
 
 from __future__ import annotations
@@ -250,6 +251,14 @@ class Closing(Protocol):
 
     def close(self, send: Send, ticket: Ticket) -> str:
         """Close or solve a ticket by its ``server_id``; return nothing when it was done, else the reason."""
+
+
+@runtime_checkable
+class Vouching(Protocol):
+    """A dialect whose health check needs more than a path, such as a signature."""
+
+    def health(self) -> Request:
+        """Return the request whose answer says that this is a system for tests, instead of a GET of ``health_path``."""
 
 
 def speaks(dialect: Dialect) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from loadtests.dialect.contract import (
 )
 from loadtests.reconciliation.checks import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
-from loadtests.transport.client import Client, NoAnswerError, check_path
+from loadtests.transport.client import Client, NoAnswerError
 from loadtests.transport.recorder import Journal
 
 REPEATS = ("any", "rejected", "replayed")
@@ -89,7 +89,7 @@ class Injector:
     def _shoot(self, arrival: Arrival, timeout_s: float | None = None) -> Shot:
         try:
             request = self._dialect.request(arrival, self._known)
-            check_path(request.path)
+            self._client.encoded(request)  # before it counts as sent
         except Exception as error:  # a dialect may be a user's file
             return Shot(arrival, "", Outcome(NOT_SENT, f"the dialect failed: {type(error).__name__}: {error}"[:200]))
         self._journal.sent(arrival.idx, request.key, request.body, 0)

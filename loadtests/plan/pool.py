@@ -23,6 +23,7 @@ from loadtests.dialect.contract import (
     Send,
     Spending,
     Ticket,
+    Vouching,
     Withdrawal,
     speaks,
 )
@@ -56,6 +57,7 @@ class PooledDialect:
             (InOrder, "lane", self._lane),
             (Cancelling, "cancel", self._cancel),
             (Closing, "close", self._close),
+            (Vouching, "health", self._health),
         ]
         for ability, method, mine in abilities:
             if isinstance(first, ability) and (ability is not Glancing or self._sees_all):
@@ -148,6 +150,11 @@ class PooledDialect:
 
     def _lane(self, arrival: Arrival) -> int:
         return self.pool.place_of(arrival.customer)
+
+    def _health(self) -> Request:
+        first: Any = self.members[0]
+        asked: Request = first.health()
+        return asked
 
     def _cancel(self, send: Send, withdrawal: Withdrawal) -> str:
         return self._first_to("cancel", withdrawal, send)

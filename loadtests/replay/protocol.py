@@ -173,6 +173,11 @@ class Feed(Recorder):
         super().sent(i, now_us, key)
         self._fresh[i] = None
 
+    def take_back(self, i: int, reason: str) -> None:
+        """See Recorder."""
+        super().take_back(i, reason)
+        self._fresh[i] = None
+
     def ended(self, i: int, now_us: int, status: int, outcome: Outcome) -> None:
         """See Recorder."""
         super().ended(i, now_us, status, outcome)

@@ -21,6 +21,7 @@ from loadtests.core.redact import REDACTOR
 from loadtests.core.schedule import Schedule
 from loadtests.dialect.contract import (
     ACKNOWLEDGED,
+    NOT_SENT,
     REJECTED,
     UNKNOWN,
     WRITES,
@@ -30,12 +31,14 @@ from loadtests.dialect.contract import (
     Outcome,
     Request,
 )
-from loadtests.transport.client import Client, ForbiddenError, NoAnswerError, check_path
+from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.http1 import ForbiddenError
 from loadtests.transport.recorder import Journal, Recorder
 
 LEAD_S = 0.1
 """Between the start and the first due time, so that nothing is late from the beginning."""
 WATCH_S = 0.25
+LONGEST_REASON, LONGEST_ID = 200, 200
 CATCHES_UP_S = 0.05
 """How late an arrival is when the generator is catching up, rather than only jittering."""
 
@@ -232,9 +235,10 @@ class Driver:
         if reason := self._forbidden():
             self._recorder.refuse(i, reason)
             return
-        request = self._request(i, arrival)
-        if request is None:
+        found = self._request(i, arrival)
+        if found is None:
             return
+        request, wire = found
         write = arrival.endpoint in WRITES
         if write:
             self._journal.sent(arrival.idx, request.key, request.body, due_us)
@@ -243,39 +247,46 @@ class Driver:
         sent_us = self._now_us()
         self._recorder.sent(i, sent_us, request.key if write else "")
         self._step(+1, sent_us)
-        status, outcome, length = self._exchange(request, arrival)
+        status, outcome, length = self._exchange(request, wire, arrival)
         done_us = self._now_us()
         self._step(-1, done_us)
+        if outcome.outcome == NOT_SENT:
+            self._not_sent(i, arrival, sent_us, outcome)
+            return
         self._recorder.ended(i, done_us, status, outcome)
         if write:
             self._journal.done(arrival.idx, sent_us, done_us, outcome)
             self._learn(arrival.endpoint, request.key, outcome)
         self._hook(Ended(arrival.endpoint, request.method, done_us - due_us, length, outcome))
 
-    def _request(self, i: int, arrival: Arrival) -> Request | None:
-        """Return the request to send, or None, with the reason noted, when it must not or cannot be sent."""
+    def _not_sent(self, i: int, arrival: Arrival, sent_us: int, outcome: Outcome) -> None:
+        """Take back that a request was sent: this machine could not. The journal says that no record can be there."""
+        self._recorder.take_back(i, outcome.reason)
+        if arrival.endpoint in WRITES:
+            self._journal.done(arrival.idx, sent_us, sent_us, Outcome(REJECTED, outcome.reason))
+
+    def _request(self, i: int, arrival: Arrival) -> tuple[Request, bytes] | None:
+        """Return the request and its bytes, or None, with the reason noted, when it must not or cannot be sent."""
         try:
             request = self._dialect.request(arrival, self._known)
-            check_path(request.path)
+            return request, self._client.encoded(request)
         except ForbiddenError as error:
             self._recorder.refuse(i, str(error))
         except Exception as error:  # a dialect may be a user's file: its faults must not lose a row
             self._recorder.refuse(i, _failure(error))
-        else:
-            return request
         return None
 
-    def _exchange(self, request: Request, arrival: Arrival) -> tuple[int, Outcome, int]:
+    def _exchange(self, request: Request, wire: bytes, arrival: Arrival) -> tuple[int, Outcome, int]:
         """Return status, outcome and length of the answer; status 0 when none came."""
         try:
-            answer = self._client.send(request, self._limits.timeout_s)
+            answer = self._client.exchange(wire, request.method, self._limits.timeout_s)
         except NoAnswerError as error:
-            return 0, Outcome(UNKNOWN if error.taken else REJECTED, str(error)), 0
+            return 0, Outcome(NOT_SENT if error.ours else UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
             outcome = self._dialect.outcome(arrival, answer)
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
             outcome = Outcome(UNKNOWN, _failure(error))
-        return answer.status, outcome, len(answer.body)
+        return answer.status, bounded(outcome), len(answer.body)
 
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":
@@ -312,6 +323,14 @@ def _arrivals(schedule: Schedule) -> list[Arrival]:
     return [Arrival(*row) for row in rows.iter_rows()]
 
 
+def bounded(outcome: Outcome) -> Outcome:
+    """Return an outcome whose texts are short and hold no secret; an id too long for one is none."""
+    reason, server_id = REDACTOR.cut(outcome.reason, LONGEST_REASON), REDACTOR.clean(outcome.server_id)
+    if len(server_id) > LONGEST_ID:
+        return Outcome(UNKNOWN, f"the answer's id has {len(server_id):,} characters, more than {LONGEST_ID}")
+    return Outcome(outcome.outcome, reason, server_id)
+
+
 def _failure(error: Exception) -> str:
     """Return what a dialect's own fault says; a secret in it is taken out before the text is cut."""
-    return REDACTOR.clean(f"the dialect failed: {type(error).__name__}: {error}")[:200]
+    return REDACTOR.cut(f"the dialect failed: {type(error).__name__}: {error}", LONGEST_REASON)

@@ -90,6 +90,13 @@ class Recorder:
         self.outcome[i], self.reason[i] = UNKNOWN, "still under way when the run ended"
         self.n_sent += 1
 
+    def take_back(self, i: int, reason: str) -> None:
+        """Take back that request ``i`` was sent: the load generator could not send it."""
+        self.sent_us[i], self.key[i] = NEVER_US, ""
+        self.outcome[i], self.reason[i] = NOT_SENT, reason
+        self.n_sent -= 1
+        self.n_refused += 1
+
     def ended(self, i: int, now_us: int, status: int, outcome: Outcome) -> None:
         """Note how request ``i`` ended; status 0 says that no answer came."""
         self.closed_us[i] = now_us
