@@ -8,7 +8,6 @@ or ``WITHSTAND_ZENDESK_REQUESTER``, the e-mail address of a test customer.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,7 @@ from loadtests.dialect import answers
 from loadtests.dialect.api import Api
 from loadtests.dialect.contract import Answer, Arrival, Holdings, Known, Outcome, ReadError, Request, Send, Ticket
 from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
-from loadtests.dialect.signing import form, now_ms
+from loadtests.dialect.signing import basic, form, now_ms
 
 SECRETS = ("WITHSTAND_ZENDESK_EMAIL", "WITHSTAND_ZENDESK_TOKEN")
 SETTINGS = {"WITHSTAND_ZENDESK_REQUESTER": ""}
@@ -39,14 +38,14 @@ class Zendesk(Api):
     sees_all = True
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        user = f"{values['WITHSTAND_ZENDESK_EMAIL']}/token:{values['WITHSTAND_ZENDESK_TOKEN']}"
+        user, token = f"{values['WITHSTAND_ZENDESK_EMAIL']}/token", values["WITHSTAND_ZENDESK_TOKEN"]
         self.samples: Samples = {}
         self._requester = values["WITHSTAND_ZENDESK_REQUESTER"]
         self._since_ms = now_ms() - _BACK_MS
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            "Authorization": f"Basic {base64.b64encode(user.encode()).decode()}",
+            "Authorization": basic(user, token),
         }
 
     def request(self, arrival: Arrival, known: Known) -> Request:

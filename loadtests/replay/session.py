@@ -5,7 +5,7 @@ The folder is written as ``NAME.part`` and renamed when it is whole; the journal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from loadtests.core.faults import InputError
 from loadtests.core.folders import make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request, Withdrawal
+from loadtests.dialect.contract import Arrival, Glancing, Holdings, Send, Withdrawal
 from loadtests.plan.plan import Plan
 from loadtests.reconciliation import checks
 from loadtests.reconciliation import evidence as books
@@ -25,8 +25,8 @@ from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Sender, Sent, clock
-from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.driver import Hook, Progress
+from loadtests.transport.reader import ENDED, Reader
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
@@ -55,13 +55,15 @@ class Session:
         self._sender.prepare()
         client = plan.client()
         try:
-            before = self._before(client)
+            reader = Reader(client, hurry=self._sender.hurry)
+            read = patient(reader.send, reader.pause)
+            before = self._before(read)
             part = make_part(plan.out_dir)
             asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
-            found, _ = self._reconcile(client, sent, asked, before, seen)
-            cleaned = self._clean_up(client, sent)
+            found = self._reconcile(read, sent, books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen))
+            cleaned = self._clean_up(read, sent)
         finally:
             client.close()
         requests = sent.recorder.frame()
@@ -72,21 +74,18 @@ class Session:
             requests=requests,
             verdict={**self._verdict(sent, found), "cleanup": cleaned},
             histograms=sent.histograms,
-            plots=plan.plots,
+            plots=plan.plots and not self._sender.hurry.is_set(),
         )
         part.rename(plan.out_dir)
         self._sender.close()
         return verdict
 
-    def _send(self, client: Client) -> Callable[[Request], Answer]:
-        return patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
-
-    def _before(self, client: Client) -> Holdings | None:
+    def _before(self, read: Send) -> Holdings | None:
         """Return what the server holds before the run, None when it cannot be read or must not be asked."""
         if not self.plan.reconcile:
             return None
         try:
-            return checks.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
+            return checks.read_holdings(self.plan.dialect, read, self.plan.prefix, gevent.sleep)
         except UNREADABLE as error:
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
@@ -114,23 +113,20 @@ class Session:
             watcher.stop()
             client.close()
 
-    def _reconcile(
-        self, client: Client, sent: Sent, asked: dict[str, Withdrawal], before: Holdings | None, seen: Observations
-    ) -> tuple[dict[str, Any], Holdings | None]:
-        plan = self.plan
-        if not plan.reconcile:
-            return checks.not_done("switched off by --no-reconcile", passed=True), None
-        own = books.Books(plan.identity(), sent.to_reconcile(), asked, before, seen)
-        return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
+    def _reconcile(self, read: Send, sent: Sent, own: books.Books) -> dict[str, Any]:
+        if not self.plan.reconcile:
+            return checks.not_done("switched off by --no-reconcile", passed=True)
+        hurry = self._sender.hurry
+        found, _ = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
+        return checks.not_done(ENDED, passed=True) if hurry.is_set() and not found["done"] else found
 
-    def _clean_up(self, client: Client, sent: Sent) -> dict[str, Any] | None:
+    def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan
         if not plan.cleanup:
             return None
         requests, arrivals = sent.to_reconcile(), plan.schedule.arrivals
-        return clean_up(
-            plan.dialect, self._send(client), gevent.sleep, prefix=plan.prefix, requests=requests, arrivals=arrivals
-        )
+        wait = self._sender.hurry.wait
+        return clean_up(plan.dialect, read, wait, prefix=plan.prefix, requests=requests, arrivals=arrivals)
 
     def _verdict(self, sent: Sent, found: dict[str, Any]) -> dict[str, Any]:
         plan, recorder = self.plan, sent.recorder

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import ssl
 from dataclasses import dataclass
-from typing import Any
 
 import gevent
 
@@ -124,7 +123,8 @@ def _no_answer(error: OSError, attempt: _Attempt) -> NoAnswerError:
 
 
 def _clean(parser: AnswerParser) -> Answer:
-    headers: dict[str, Any] = parser.headers
-    if REDACTOR.found_in("\n".join(headers.values())):
+    headers = parser.headers
+    together = "\n".join(headers.values())
+    if REDACTOR.clean(together) != together:
         headers = {name: REDACTOR.clean(value) for name, value in headers.items()}
     return Answer(parser.status, headers, REDACTOR.clean_bytes(bytes(parser.body)))

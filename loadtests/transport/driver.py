@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 import gevent
 from gevent.event import Event
 
-from loadtests.core.redact import REDACTOR
 from loadtests.core.schedule import Schedule
 from loadtests.dialect.contract import (
     ACKNOWLEDGED,
@@ -32,13 +31,13 @@ from loadtests.dialect.contract import (
     Request,
 )
 from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.echoes import bounded, failure
 from loadtests.transport.http1 import ForbiddenError
 from loadtests.transport.recorder import Journal, Recorder
 
 LEAD_S = 0.1
 """Between the start and the first due time, so that nothing is late from the beginning."""
 WATCH_S = 0.25
-LONGEST_REASON, LONGEST_ID = 200, 200
 CATCHES_UP_S = 0.05
 """How late an arrival is when the generator is catching up, rather than only jittering."""
 
@@ -133,6 +132,7 @@ class Driver:
         self._area_at_us = 0
         self._start_s = 0.0
         self._idle = Event()
+        self._over = False
         self._pacer: gevent.Greenlet | None = None
         self.aborted = ""
         self.started_utc = datetime.now(UTC)
@@ -175,6 +175,12 @@ class Driver:
             self.aborted = reason
             if self._pacer is not None:
                 gevent.spawn(self._pacer.kill)
+
+    def end_now(self) -> None:
+        """Wait for nothing more: what is under way stays of unknown fate."""
+        self.abort("ended at once")
+        self._over = True
+        self._idle.set()
 
     @property
     def failing_share(self) -> float | None:
@@ -248,6 +254,8 @@ class Driver:
         self._recorder.sent(i, sent_us, request.key if write else "")
         self._step(+1, sent_us)
         status, outcome, length = self._exchange(request, wire, arrival)
+        if self._over:  # nobody waited for this: the rows are being judged
+            return
         done_us = self._now_us()
         self._step(-1, done_us)
         if outcome.outcome == NOT_SENT:
@@ -273,7 +281,7 @@ class Driver:
         except ForbiddenError as error:
             self._recorder.refuse(i, str(error))
         except Exception as error:  # a dialect may be a user's file: its faults must not lose a row
-            self._recorder.refuse(i, _failure(error))
+            self._recorder.refuse(i, failure(error))
         return None
 
     def _exchange(self, request: Request, wire: bytes, arrival: Arrival) -> tuple[int, Outcome, int]:
@@ -285,8 +293,8 @@ class Driver:
         try:
             outcome = self._dialect.outcome(arrival, answer)
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
-            outcome = Outcome(UNKNOWN, _failure(error))
-        return answer.status, bounded(outcome), len(answer.body)
+            outcome = Outcome(UNKNOWN, failure(error))
+        return answer.status, bounded(outcome, request), len(answer.body)
 
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":
@@ -304,9 +312,10 @@ class Driver:
         """Wait for what is under way; each request has its own deadline, so this ends."""
         gevent.sleep(0)
         with gevent.Timeout(self._limits.timeout_s + 2.0, False):
-            while self._under_way:
+            while self._under_way and not self._over:
                 self._idle.clear()
                 self._idle.wait()
+        self._over = True
 
     def _look_after(self, progress: Progress) -> None:
         """Show the progress, and abort when the target keeps failing or the generator stays late."""
@@ -321,16 +330,3 @@ class Driver:
 def _arrivals(schedule: Schedule) -> list[Arrival]:
     rows = schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     return [Arrival(*row) for row in rows.iter_rows()]
-
-
-def bounded(outcome: Outcome) -> Outcome:
-    """Return an outcome whose texts are short and hold no secret; an id too long for one is none."""
-    reason, server_id = REDACTOR.cut(outcome.reason, LONGEST_REASON), REDACTOR.clean(outcome.server_id)
-    if len(server_id) > LONGEST_ID:
-        return Outcome(UNKNOWN, f"the answer's id has {len(server_id):,} characters, more than {LONGEST_ID}")
-    return Outcome(outcome.outcome, reason, server_id)
-
-
-def _failure(error: Exception) -> str:
-    """Return what a dialect's own fault says; a secret in it is taken out before the text is cut."""
-    return REDACTOR.cut(f"the dialect failed: {type(error).__name__}: {error}", LONGEST_REASON)

@@ -298,12 +298,12 @@ def test_a_health_check_may_carry_a_key(tmp_path: Path, word: str, refused: str)
     heads: list[bytes] = []
 
     def behave(connection: socket.socket, number: int) -> bool:
-        right = b"Authorization: Bearer right\r\n" in heads[-1] + b"\r\n"
+        right = b"Authorization: Bearer right\r\n" in heads[-1]
         body = b'{"test_system": true}' if right else b"{}"
         connection.sendall(answer(body, status="200 OK"))
         return True
 
-    with HostileServer(behave, heads=heads) as server:
+    with HostileServer(behave, requests=heads) as server:
         client, made = client_to(server.port), dialects.load(str(dialect), ENVIRON)
         if refused:
             with pytest.raises(InputError, match=refused):

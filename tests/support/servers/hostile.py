@@ -82,13 +82,13 @@ def resets(*parts: bytes) -> Behaviour:
 @dataclass
 class HostileServer:
     """Serves one behaviour on 127.0.0.1, in threads, until the block ends. ``pair``: the certificate of its TLS.
-    ``heads`` gets the head of each request."""
+    ``requests`` gets each request, by its number less 1."""
 
     behave: Behaviour
     pair: Path | None = None
     n_requests: int = 0
     n_connections: int = 0
-    heads: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> HostileServer:
@@ -123,9 +123,9 @@ class HostileServer:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(self.pair)
                 connection = context.wrap_socket(connection, server_side=True)
-            for head in _requests(connection):
+            for request in _requests(connection):
                 with self._lock:
-                    self.heads.append(head)
+                    self.requests.append(request)
                     self.n_requests += 1
                     number = self.n_requests
                 if not self.behave(connection, number):
@@ -154,5 +154,5 @@ def _requests(connection: socket.socket) -> Iterator[bytes]:
             if not more:
                 return
             data += more
+        yield head + b"\r\n\r\n" + data[:size]
         data = data[size:]
-        yield head
