@@ -279,7 +279,7 @@ class MergedRows(Recorder):
         """Settle the rows of a worker that was lost: what it cannot have sent, and what is of unknown fate.
 
         After ``until_us`` it sent nothing. ``written`` holds what its journal says by position, when it could be read:
-        a write without a line there did not leave, for a line is on disk before its request leaves.
+        a write without a line there did not leave, for a line is written before its request leaves.
         """
         endpoints = self._schedule.arrivals["endpoint"]
         for i in self.own(worker).tolist():

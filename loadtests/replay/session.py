@@ -1,6 +1,6 @@
 """One load test from its plan to its folder: send, drain, reconcile, judge, write.
 
-The folder is written as ``NAME.part`` and renamed when it is whole; the journal inside is on disk during the run.
+The folder is written as ``NAME.part`` and renamed when it is whole; the journal inside is written during the run.
 """
 
 from __future__ import annotations

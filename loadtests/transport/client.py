@@ -85,7 +85,8 @@ class Client:
             if fired is not deadline:
                 raise
             where = "" if attempt.left else ", before the connection was open"
-            raise NoAnswerError(f"time-out after {timeout_s:g} s{where}", taken=attempt.left) from None
+            # Taken or not, it waited: as unknown its wait counts into the latency, which a refusal's does not.
+            raise NoAnswerError(f"time-out after {timeout_s:g} s{where}") from None
         except BrokenAnswerError as error:
             raise NoAnswerError(str(error)) from None
         except OSError as error:  # among them every TLS error
