@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -124,7 +124,7 @@ class Driver:
         self._forbidden = forbidden
         self._watch = Poller(limits)
         self._known = Known(prefix)
-        self._arrivals = _arrivals(schedule)
+        self._n_planned = len(schedule.due_us)
         self._hook: Hook = lambda ended: None
         self._under_way = 0
         self._in_system = 0
@@ -167,7 +167,7 @@ class Driver:
         self.elapsed_s = self._now_us() / 1e6
         self.cpu_s = time.process_time() - cpu_s
         self.wall_drift_ms = (time.time() - wall_s - (time.perf_counter() - now_s)) * 1000
-        progress(self._recorder.n_sent, len(self._arrivals))
+        progress(self._recorder.n_sent, self._n_planned)
 
     def abort(self, reason: str) -> None:
         """Send nothing more; what is under way may end. Safe to call from a signal handler."""
@@ -195,7 +195,7 @@ class Driver:
     def behind_s(self) -> float:
         """Return how late the next arrival already is."""
         handled = self._recorder.n_sent + self._recorder.n_shed + self._recorder.n_refused
-        if handled >= len(self._arrivals):
+        if handled >= self._n_planned:
             return 0.0
         return (self._now_us() - int(self._schedule.due_us[handled])) / 1e6
 
@@ -205,7 +205,8 @@ class Driver:
     def _pace(self) -> None:
         start_s, cap = self._start_s, self._limits.in_flight
         left_s: deque[float] = deque(maxlen=self._limits.rate_per_s)
-        for i, due_us in enumerate(self._schedule.due_us.tolist()):
+        for i, arrival in enumerate(_arrivals(self._schedule)):
+            due_us = int(self._schedule.due_us[i])
             wait_s = start_s + due_us / 1e6 - time.perf_counter()
             if wait_s > 0:
                 gevent.sleep(wait_s)
@@ -216,7 +217,7 @@ class Driver:
                 continue
             self._keep_rate(left_s, wait_s)
             self._under_way += 1
-            gevent.spawn(self._one, i, due_us)
+            gevent.spawn(self._one, i, due_us, arrival)
 
     def _keep_rate(self, left_s: deque[float], wait_s: float) -> None:
         """Wait until one more may leave. A generator that catches up sends evenly: a server sees bursts as one."""
@@ -229,9 +230,9 @@ class Driver:
             now_s = time.perf_counter()
         left_s.append(now_s)
 
-    def _one(self, i: int, due_us: int) -> None:
+    def _one(self, i: int, due_us: int, arrival: Arrival) -> None:
         try:
-            self._send(i, due_us, self._arrivals[i])
+            self._send(i, due_us, arrival)
         finally:
             self._under_way -= 1
             if self._under_way == 0:
@@ -322,11 +323,12 @@ class Driver:
         recorder = self._recorder
         while True:
             gevent.sleep(WATCH_S)
-            progress(recorder.n_sent, len(self._arrivals))
+            progress(recorder.n_sent, self._n_planned)
             if reason := self._watch.look(recorder.n_closed, recorder.n_failed, self.behind_s()):
                 self.abort(reason)
 
 
-def _arrivals(schedule: Schedule) -> list[Arrival]:
+def _arrivals(schedule: Schedule) -> Iterator[Arrival]:
+    """Yield the arrivals as they are needed: a million at once are 300 MB."""
     rows = schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
-    return [Arrival(*row) for row in rows.iter_rows()]
+    return (Arrival(*row) for row in rows.iter_rows())

@@ -26,7 +26,7 @@ LONGEST_US = 3_600_000_000
 
 
 class Journal:
-    """What was about to be sent and what came back, for writes: a JSON line each, handed over before the request leaves.
+    """What was about to be sent and what came back, for writes: a JSON line each, handed over before it leaves.
 
     The system has the line then, and keeps it when this process dies. It is not forced to the disk, so a machine that
     loses its power may lose the last seconds: a disk that takes 10 ms for that would make every write leave late.
