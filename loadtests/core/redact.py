@@ -28,7 +28,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._parts: set[str] = set()
-        self._set_patterns()
+        self._prepare()
 
     def learn(self, secrets: Mapping[str, str]) -> None:
         """Remember secrets by the environment variable that held them. Raises InputError for one too short to hide."""
@@ -48,22 +48,28 @@ class Redactor:
         parts = {secret, *(line for line in secret.splitlines() if len(line) >= _LONG_LINE)}
         if not parts <= self._parts:
             self._parts |= {part for part in parts if len(part) >= SHORTEST}
-            self._set_patterns()
+            self._stale = True
         return secret
 
-    def _set_patterns(self) -> None:
+    def _prepare(self) -> None:
+        """Compile the patterns of what was learned since the last time: not for each secret anew."""
+        self._stale = False
         whole = {form for part in self._parts for form in forms(part)}
-        cores = {core for part in self._parts for core in base64_cores(part)}
+        found = {core for part in self._parts for core in base64_cores(part)}
+        cores = sorted(found, key=lambda core: (-len(core.text), core))
         texts = sorted(whole, key=lambda form: (-len(form), form))
         self._texts = [*(core.text for core in cores), *texts]
         self._in_bytes = [form.encode().decode("latin-1") for form in self._texts]
-        pattern = "|".join([*sorted(core.pattern for core in cores), *map(re.escape, texts)]) or "(?!)"
-        escaped = "|".join(mixed(part) for part in sorted(self._parts, key=lambda part: (-len(part), part))) or "(?!)"
+        pattern = "|".join([*(core.pattern for core in cores), *map(re.escape, texts)]) or "(?!)"
+        lines = {line for part in self._parts for line in part.splitlines() if len(line) >= SHORTEST}
+        escaped = "|".join(mixed(line) for line in sorted(lines, key=lambda line: (-len(line), line))) or "(?!)"
         self._pattern, self._byte_pattern = re.compile(pattern), re.compile(pattern.encode())
         self._mixed, self._byte_mixed = re.compile(escaped), re.compile(escaped.encode())
 
     def clean(self, text: str) -> str:
         """Return a text without the secrets: plain, escaped in any way, in hex, or in Base64 at any place of it."""
+        if self._stale:
+            self._prepare()
         if any(form in text for form in self._texts):
             text = self._pattern.sub(MARK, text)
         if len(text) <= _LONGEST_ESCAPED and _ESCAPED.search(text):
@@ -76,6 +82,8 @@ class Redactor:
 
     def clean_bytes(self, data: bytes) -> bytes:
         """Return the same of bytes."""
+        if self._stale:
+            self._prepare()
         told = data.decode("latin-1")  # ten times as quick to search as bytes
         if any(form in told for form in self._in_bytes):
             data = self._byte_pattern.sub(MARK.encode(), data)
@@ -86,6 +94,8 @@ class Redactor:
     @property
     def forms(self) -> list[str]:
         """Every whole form of every secret, and the middle of its Base64 at each offset."""
+        if self._stale:
+            self._prepare()
         return list(self._texts)
 
 
