@@ -37,14 +37,8 @@ def without_echo(text: str, request: Request) -> str:
     """
     if len(text) < _HEAD:
         return text
-    views: list[str] = []
+    views = _views(text)
     for proof in proofs(request):
-        views = views or [
-            text,
-            unquote(text),
-            html.unescape(text),
-            _UNICODE.sub(lambda one: chr(int(one[1], 16)), text),
-        ]
         head = proof[:_HEAD]
         encoded = (head.encode().hex(), *(core.text for core in base64_cores(head)))
         if any(head in view for view in views) or any(one in text for one in encoded):
@@ -52,8 +46,9 @@ def without_echo(text: str, request: Request) -> str:
     return text
 
 
-def _decoded(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16))
+def _views(text: str) -> list[str]:
+    """Return a text as it is, and with the escapes of a URL, of HTML and of JSON undone."""
+    return [text, unquote(text), html.unescape(text), _UNICODE.sub(lambda one: chr(int(one[1], 16)), text)]
 
 
 def bounded(outcome: Outcome, request: Request) -> Outcome:
