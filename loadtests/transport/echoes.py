@@ -53,6 +53,8 @@ def _views(text: str) -> list[str]:
 
 def bounded(outcome: Outcome, request: Request) -> Outcome:
     """Return an outcome whose texts are short and hold no secret of ours; an id too long for one is none."""
+    if not outcome.reason and not outcome.server_id:
+        return outcome
     reason = without_echo(REDACTOR.cut(outcome.reason, LONGEST_REASON), request)
     server_id = without_echo(REDACTOR.clean(outcome.server_id), request)
     if len(server_id) > LONGEST_ID:
