@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import select
 import socket
 import ssl
 import threading
@@ -237,6 +238,18 @@ def test_a_connection_has_no_time_out_of_its_own() -> None:
         assert idle.gettimeout() is None
         client.close()
         assert idle.fileno() < 0
+
+
+def test_a_connection_on_which_something_came_unasked_is_not_used_again() -> None:
+    forged = answer(b'{"id":"forged"}')
+    with HostileServer(says(answer(), forged, then=True)) as server:
+        client = client_to(server.port)
+        for n_connections in (1, 2):
+            assert client.send(GET, 10.0).body == b'{"id":"w1"}'
+            assert server.n_connections == n_connections
+            for idle in client._connections._idle:
+                assert select.select([idle.fileno()], [], [], 10.0)[0], "the forged answer has come"
+        client.close()
 
 
 def test_a_deadline_of_somebody_else_is_not_taken_for_ones_own() -> None:

@@ -24,9 +24,14 @@ def answer(body: bytes = b'{"id":"w1"}', *, status: str = "202 Accepted", head: 
 
 
 def says(*parts: bytes, then: bool = False) -> Behaviour:
-    """Return a behaviour that says the parts, each in a packet of its own, and goes on or closes."""
+    """Return a behaviour that says the parts, and goes on or closes: then the end comes with the last part.
+
+    Else a client could use the connection in the moment between, in which its request is lost: rightly of unknown fate.
+    """
 
     def behave(connection: socket.socket, number: int) -> bool:
+        if not then and hasattr(socket, "TCP_CORK"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         for part in parts:
             connection.sendall(part)
         return then
@@ -72,7 +77,7 @@ def resets(*parts: bytes) -> Behaviour:
     """Return a behaviour that says the parts and breaks the connection."""
 
     def behave(connection: socket.socket, number: int) -> bool:
-        says(*parts)(connection, number)
+        says(*parts, then=True)(connection, number)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
