@@ -102,8 +102,10 @@ class Replay:
             self._sender.abort("stopped")
 
     def _on_stop(self, reason: str, **_: Any) -> None:
-        if self._greenlet is not None and gevent.getcurrent() is not self._greenlet:
-            self._sender.abort(reason)
+        if self._greenlet is not None and not self._greenlet.dead and gevent.getcurrent() is not self._greenlet:
+            self._sender.interrupt(reason)
+            if self._environment.web_ui is None:
+                end_on_signals(self._sender.interrupt)  # Locust's own would print where it waited, and lose the rows
             self._greenlet.join()
 
     def _run(self) -> None:
@@ -174,9 +176,9 @@ class Share:
         """Wait until the part is done."""
         self._greenlet.join()
 
-    def abort(self, reason: str) -> None:
-        """Send nothing more; what is under way may end."""
-        self._worker.abort(reason)
+    def interrupt(self, reason: str) -> None:
+        """Send nothing more; what is under way may end, unless this is asked a second time."""
+        self._worker.interrupt(reason)
 
     def _listen(self, msg: Any, **_: Any) -> None:
         self._worker.receive(msg.data["kind"], msg.data["data"])
@@ -199,10 +201,10 @@ class Share:
             gevent.spawn(self._runner.quit)
 
     def _on_stop(self, reason: str, **_: Any) -> None:
-        self.abort(reason)
+        self._worker.abort(reason)
 
     def _on_quit(self, reason: str, **_: Any) -> None:
-        self.abort(reason)
+        self._worker.abort(reason)
         self._greenlet.join(self._plan.limits.timeout_s + END_S)
 
 
@@ -215,7 +217,7 @@ def replay(plan: Plan, progress: Progress, on_ready: Callable[[Callable[[str], N
     runner = environment.create_local_runner()
     sender = Alone(plan, forbidden=guard_of(environment, plan))
     run = Replay(environment, plan, sender, progress)
-    on_ready(sender.abort)
+    on_ready(sender.interrupt)
     runner.start(1, spawn_rate=1)
     runner.greenlet.join()
     return _verdict(run)
@@ -238,7 +240,7 @@ def replay_by_workers(
     place = f"127.0.0.1:{runner.server.port}"
     workers = [subprocess.Popen([*command, place], stdout=subprocess.DEVNULL) for command in commands]
     try:
-        on_ready(sender.abort)
+        on_ready(sender.interrupt)
         end_s = time.monotonic() + CONNECT_S
         while runner.worker_count < len(workers):
             if any(worker.poll() is not None for worker in workers) or time.monotonic() > end_s:
@@ -257,7 +259,7 @@ def work(plan: Plan, place: str) -> int:
     environment = Environment(user_classes=[Idle], events=Events(), host=plan.url)
     runner = environment.create_worker_runner(host, int(port))
     share = Share(environment, plan, runner)
-    end_on_signals(share.abort)
+    end_on_signals(share.interrupt)
     share.wait()
     return int(environment.process_exit_code or 0)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from argparse import Namespace
 from typing import Any
 
-from loadtests.cli.parsers import command_parser
+from loadtests.cli.parsers import add_json, command_parser
 from loadtests.core.exits import exit_code_of, refuse
 from loadtests.core.faults import InputError
+from loadtests.core.redact import REDACTOR
 from loadtests.injection import command as injection
 from loadtests.reconciliation.command import lines
 
@@ -28,6 +30,7 @@ def add(commands: Any) -> None:
         "expected. Exit code 1 when a case or a check fails.",
     )
     injection.add_arguments(parser.add_argument)
+    add_json(parser, "the cases and the checks")
 
 
 def start(options: Namespace) -> int:
@@ -39,7 +42,9 @@ def start(options: Namespace) -> int:
         refuse(error.faults)
     except Exception as error:  # a crash must not look like a failed case (1)
         return exit_code_of(error)
-    if not options.quiet:
+    if options.json:
+        print(REDACTOR.clean(json.dumps(result, indent=2, default=str)))
+    elif not options.quiet:
         found = lines(result["reconciliation"])
         print("\n".join([*injection.lines(result), *found, f"results: {plan.out_dir}"]))
     return int(result["exit_code"])

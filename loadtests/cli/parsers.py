@@ -28,3 +28,8 @@ def command_parser(
 def add_quiet(parser: ArgumentParser) -> None:
     """Add ``--quiet``."""
     parser.add_argument("--quiet", action="store_true", help="print only faults")
+
+
+def add_json(parser: ArgumentParser, what: str) -> None:
+    """Add ``--json``; ``what`` is printed."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")

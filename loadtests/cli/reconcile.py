@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from argparse import Namespace
 from typing import Any
 
-from loadtests.cli.parsers import command_parser
+from loadtests.cli.parsers import add_json, command_parser
 from loadtests.core.exits import exit_code_of, refuse
 from loadtests.core.faults import InputError
+from loadtests.core.redact import REDACTOR
 from loadtests.reconciliation.command import add_arguments, lines, reconcile_again
 
 
@@ -24,6 +26,7 @@ def add(commands: Any) -> None:
         "completed, or after it crashed. Exit code 1 when a check fails; reconcile.json is written into the folder.",
     )
     add_arguments(parser.add_argument)
+    add_json(parser, "the result")
 
 
 def start(options: Namespace) -> int:
@@ -34,6 +37,8 @@ def start(options: Namespace) -> int:
         refuse(error.faults)
     except Exception as error:  # a crash must not look like a failed check (1)
         return exit_code_of(error)
-    if not options.quiet:
+    if options.json:
+        print(REDACTOR.clean(json.dumps(found, indent=2, default=str)))
+    elif not options.quiet:
         print("\n".join([*lines(found), f"results: {options.folder}"]))
     return int(found["exit_code"])

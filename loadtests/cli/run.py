@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.cli.parsers import add_quiet, command_parser
+from loadtests.cli.parsers import add_json, add_quiet, command_parser
 from loadtests.cli.progress import SentBar
 from loadtests.core.exits import end_on_signals, exit_code_of, refuse
 from loadtests.core.faults import InputError
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and send nothing, not even a DNS look-up"
     )
-    parser.add_argument("--json", action="store_true", help="print the plan or the verdict as JSON")
+    add_json(parser, "the plan or the verdict")
     parser.add_argument(
         "--with-capacity",
         default="",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import (
     ACKNOWLEDGED,
     RATE_LIMITED,
@@ -48,7 +49,7 @@ def by_status(answer: Answer, *, limited: Collection[int] = (429,), refused: Col
 
 def rate_limited(answer: Answer, reason: str) -> Outcome:
     """Return the outcome of a request that the API deferred, with the wait that it asks for."""
-    return Outcome(RATE_LIMITED, f"{reason}, Retry-After {answer.headers.get('retry-after', 'missing')}")
+    return Outcome(RATE_LIMITED, f"{reason}, Retry-After {brief(answer.headers.get('retry-after', 'missing'))}")
 
 
 def acknowledged(answer: Answer, server_id: object, known: Collection[str] = ()) -> Outcome:
@@ -114,7 +115,12 @@ def label(body: bytes) -> str:
     found = value.get("label") or value.get("error") or value.get("code") or ""
     if isinstance(found, dict):
         found = found.get("title") or ""
-    return str(found)[:_REASON_LENGTH]
+    return brief(found)
+
+
+def brief(text: object) -> str:
+    """Return the beginning of what a server says, a secret in it taken out before it is cut."""
+    return REDACTOR.cut(str(text), _REASON_LENGTH)
 
 
 def fetch(send: Send, request: Request, kind: type) -> Any:

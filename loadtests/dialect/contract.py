@@ -8,7 +8,7 @@ The dialect may have more attributes than the protocol requires:
 ``sees_all``, that its reads show the whole server, whichever key asks; ``samples``, which is given the scenario's
 example messages by ticket category; ``since_ms``, from when (since 1970) its history is read, which a later
 reconciliation sets to what it was in the run. And it may be Preparing, Submitting, Showing, Glancing, Spending,
-Cancelling, Closing.
+Cancelling, Closing, Vouching.
 """
 
 from __future__ import annotations
@@ -307,6 +307,14 @@ class Closing(Protocol):
 
     def close(self, send: Send, ticket: Ticket) -> str:
         """Close or solve a ticket by its ``server_id``; return nothing when it was done, else the reason."""
+
+
+@runtime_checkable
+class Vouching(Protocol):
+    """A dialect whose health check needs more than a path, such as a signature."""
+
+    def health(self) -> Request:
+        """Return the request whose answer says that this is a system for tests, instead of a GET of ``health_path``."""
 
 
 def speaks(dialect: Dialect) -> tuple[str, ...]:

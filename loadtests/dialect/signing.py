@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
+from loadtests.core.redact import REDACTOR
+
 Params = Mapping[str, str | int]
 
 
@@ -28,6 +30,20 @@ def form(params: Params) -> str:
 def hex_hmac(secret: str, text: str, digest: str) -> str:
     """Return the HMAC of a text as lower-case hex."""
     return hmac.digest(secret.encode(), text.encode(), digest).hex()
+
+
+def basic(user: str, word: str) -> str:
+    """Return the value of an Authorization header for Basic authentication, which is registered as a secret.
+
+    A dialect that derives another text by which it is known, such as a password, registers it by ``derived``.
+    """
+    pair = derived(f"{user}:{word}")
+    return f"Basic {derived(base64.b64encode(pair.encode()).decode())}"
+
+
+def derived(secret: str) -> str:
+    """Return a text made from secrets that is as good as one; it goes into nothing that is shown or written."""
+    return REDACTOR.derive(secret)
 
 
 def gate_headers(key: str, secret: str, *, method: str, path: str, query: str, body: bytes) -> dict[str, str]:

@@ -12,7 +12,6 @@ Submitters have addresses under ``.invalid``, which no mail can reach.
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 from collections.abc import Iterator, Mapping
@@ -34,6 +33,7 @@ from loadtests.dialect.contract import (
 )
 from loadtests.dialect.pages import whole
 from loadtests.dialect.payload import Samples, json_bytes, json_object, key_of, ticket_text
+from loadtests.dialect.signing import basic
 
 SECRETS = ("WITHSTAND_HELPDESK_TOKEN",)
 SETTINGS = {"WITHSTAND_HELPDESK_QUEUE": "1", "WITHSTAND_HELPDESK_USER": ""}
@@ -66,11 +66,10 @@ class DjangoHelpdesk(Api):
         self.samples: Samples = {}
         user, word = values["WITHSTAND_HELPDESK_USER"], values["WITHSTAND_HELPDESK_TOKEN"]
         self._queue = values["WITHSTAND_HELPDESK_QUEUE"]
-        basic = f"Basic {base64.b64encode(f'{user}:{word}'.encode()).decode()}"
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            "Authorization": basic if user else f"Token {word}",
+            "Authorization": basic(user, word) if user else f"Token {word}",
         }
 
     def is_test_system(self, answer: Answer) -> bool:
@@ -175,4 +174,4 @@ def _ticket_of(row: Mapping[str, Any]) -> Ticket:
 def _told(value: Mapping[str, Any]) -> str:
     """Return what an error says: its detail, or the names of the fields that it refuses."""
     detail = value.get("detail")
-    return (detail if isinstance(detail, str) else ", ".join(sorted(value)))[:60]
+    return answers.brief(detail if isinstance(detail, str) else ", ".join(sorted(value)))

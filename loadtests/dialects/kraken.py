@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from loadtests.core.faults import InputError
-from loadtests.dialect.answers import fetch, rate_limited, unread
+from loadtests.dialect.answers import brief, fetch, rate_limited, unread
 from loadtests.dialect.contract import (
     REJECTED,
     UNKNOWN,
@@ -123,7 +123,7 @@ class Kraken(Exchange):
         errors = [one for one in errors if not one.startswith("W")]
         if not errors:
             return None
-        reason = f"{answer.status} {errors[0]}"[:80]
+        reason = f"{answer.status} {brief(errors[0])}"
         if any(one.startswith(LIMITS) for one in errors):
             return rate_limited(answer, reason)
         unsure = answer.status >= 500 or any(one.startswith(UNSURE) for one in errors)

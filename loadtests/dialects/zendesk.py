@@ -8,7 +8,6 @@ or ``WITHSTAND_ZENDESK_REQUESTER``, the e-mail address of a test customer.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +27,7 @@ from loadtests.dialect.contract import (
     Ticket,
 )
 from loadtests.dialect.payload import PRIORITY, Samples, json_bytes, json_object, key_of, ticket_text
-from loadtests.dialect.signing import form, now_ms
+from loadtests.dialect.signing import basic, form, now_ms
 
 SECRETS = ("WITHSTAND_ZENDESK_EMAIL", "WITHSTAND_ZENDESK_TOKEN")
 SETTINGS = {"WITHSTAND_ZENDESK_REQUESTER": ""}
@@ -50,14 +49,14 @@ class Zendesk(Api):
     sees_all = True
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        user = f"{values['WITHSTAND_ZENDESK_EMAIL']}/token:{values['WITHSTAND_ZENDESK_TOKEN']}"
+        user, token = f"{values['WITHSTAND_ZENDESK_EMAIL']}/token", values["WITHSTAND_ZENDESK_TOKEN"]
         self.samples: Samples = {}
         self._requester = values["WITHSTAND_ZENDESK_REQUESTER"]
         self.since_ms = now_ms() - _BACK_MS
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            "Authorization": f"Basic {base64.b64encode(user.encode()).decode()}",
+            "Authorization": basic(user, token),
         }
 
     def request(self, arrival: Arrival, known: Known) -> Request:

@@ -35,7 +35,8 @@ from loadtests.dialect.contract import (
 )
 from loadtests.reconciliation.check import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
-from loadtests.transport.client import Client, NoAnswerError, check_path
+from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.echoes import failure
 from loadtests.transport.recorder import Journal
 
 REPEATS = ("any", "rejected", "replayed")
@@ -90,9 +91,9 @@ class Injector:
     def _shoot(self, arrival: Arrival, timeout_s: float | None = None) -> Shot:
         try:
             request = self._dialect.request(arrival, self._known)
-            check_path(request.path)
+            self._client.encoded(request)  # before it counts as sent
         except Exception as error:  # a dialect may be a user's file
-            return Shot(arrival, "", Outcome(NOT_SENT, f"the dialect failed: {type(error).__name__}: {error}"[:200]))
+            return Shot(arrival, "", Outcome(NOT_SENT, failure(error)))
         self._journal.sent(arrival.idx, request.key, request.body, 0)
         outcome = self._exchange(request, arrival, self._timeout_s if timeout_s is None else timeout_s)
         self._journal.done(arrival.idx, 0, 0, outcome)
@@ -104,7 +105,7 @@ class Injector:
         except NoAnswerError as error:
             return Outcome(UNKNOWN if error.taken else REJECTED, str(error))
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
-            return Outcome(UNKNOWN, f"the dialect failed: {type(error).__name__}: {error}"[:200])
+            return Outcome(UNKNOWN, failure(error))
 
     def _together(self, arrivals: Sequence[Arrival]) -> list[Shot]:
         shots = [gevent.spawn(self._shoot, arrival) for arrival in arrivals]

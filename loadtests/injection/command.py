@@ -26,8 +26,9 @@ from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.transport import guard
-from loadtests.transport.client import READ_TIMEOUT_S, Client
+from loadtests.transport.client import Client
 from loadtests.transport.guard import LOCAL_HOSTS
+from loadtests.transport.reader import Reader
 from loadtests.transport.recorder import Journal
 from loadtests.verdict.files import write_json
 from sim.core.clock import DURATION_RULE, duration_ms
@@ -118,7 +119,8 @@ def run(plan: Injection) -> dict[str, Any]:
     Raises InputError when the target is no test system or cannot be read, before anything is sent.
     """
     client = plan.client()
-    send = patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+    reader = Reader(client)
+    send = patient(reader.send, reader.pause)
     prefix = plan.start["key_prefix"]
     try:
         guard.check_health(client, plan.dialect, plan.url)

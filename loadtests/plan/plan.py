@@ -25,6 +25,7 @@ from loadtests.transport import guard
 from loadtests.transport.client import Client
 from loadtests.transport.driver import SendLimits
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, Caps, caps_of
+from loadtests.transport.reader import Reader
 from loadtests.verdict.baseline import MARGIN, Baseline, check_same_load, read_baseline
 from loadtests.verdict.shortage import Amount, read_capacity
 from loadtests.verdict.verdict import PEAK_METRICS, QUANTILES
@@ -204,7 +205,7 @@ def check_target(plan: Plan) -> None:
     client = plan.client()
     try:
         guard.check_health(client, plan.dialect, plan.url)
-        funds.check(plan.dialect, lambda request: client.send(request, guard.HEALTH_TIMEOUT_S), plan.schedule)
+        funds.check(plan.dialect, Reader(client, patience_s=guard.HEALTH_TIMEOUT_S).send, plan.schedule)
     finally:
         client.close()
 

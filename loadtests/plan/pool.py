@@ -27,6 +27,7 @@ from loadtests.dialect.contract import (
     Spending,
     Submitting,
     Ticket,
+    Vouching,
     Withdrawal,
     speaks,
 )
@@ -63,6 +64,7 @@ class PooledDialect:
             (Closing, "close", self._close),
             (Submitting, "ticket", self._ticket),
             (Showing, "shows", self._shows),
+            (Vouching, "health", self._health),
         ]
         for ability, method, mine in abilities:
             if isinstance(first, ability) and (ability is not Glancing or self._sees_all):
@@ -188,6 +190,11 @@ class PooledDialect:
 
     def _lane(self, arrival: Arrival) -> int:
         return self.pool.place_of(arrival.customer)
+
+    def _health(self) -> Request:
+        first: Any = self.members[0]
+        asked: Request = first.health()
+        return asked
 
     def _cancel(self, send: Send, withdrawal: Withdrawal) -> str:
         return self._first_to("cancel", withdrawal, send)

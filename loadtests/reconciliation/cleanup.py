@@ -21,6 +21,7 @@ from loadtests.dialect.contract import (
 from loadtests.reconciliation.checks import read_holdings
 from loadtests.reconciliation.poller import UNREADABLE
 from loadtests.transport.client import NoAnswerError
+from loadtests.transport.echoes import failure
 
 _EXAMPLES = 5
 _COLUMNS = ("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
@@ -103,4 +104,4 @@ def _attempt(end: Callable[..., str], send: Send, record: Record) -> str:
     except (NoAnswerError, ReadError) as error:
         return str(error)
     except Exception as error:  # a dialect may be a user's file
-        return f"the dialect failed: {type(error).__name__}: {error}"[:200]
+        return failure(error)

@@ -13,8 +13,8 @@ from loadtests.core.faults import InputError
 from loadtests.plan import target
 from loadtests.reconciliation import evidence
 from loadtests.transport import guard
-from loadtests.transport.client import READ_TIMEOUT_S
 from loadtests.transport.guard import LOCAL_HOSTS
+from loadtests.transport.reader import Reader
 from loadtests.verdict.files import write_json
 
 _CONCURRENCY = 4
@@ -48,7 +48,7 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     client = guard.client_of(url, _CONCURRENCY)
     try:
         guard.check_health(client, dialect, url)
-        found, _ = evidence.settle(kept, dialect, lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
+        found, _ = evidence.settle(kept, dialect, Reader(client).send, gevent.sleep)
     finally:
         client.close()
     write_json(folder / evidence.RESULT, found)

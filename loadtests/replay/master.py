@@ -6,6 +6,7 @@ The master itself only reads from the target, before and after the run.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from loadtests.dialect.contract import (
 from loadtests.plan.plan import Plan
 from loadtests.replay import protocol
 from loadtests.replay.protocol import MergedRows, Offset
-from loadtests.replay.sender import JOURNAL, Sent
+from loadtests.replay.sender import JOURNAL, Interruptible, Sent
 from loadtests.replay.worker import LEASE_S
 from loadtests.transport.driver import WATCH_S, Hook, Poller, Progress
 from loadtests.transport.recorder import NEVER_US
@@ -46,6 +47,7 @@ START_S = 1.0
 """Between the order to start and the common start: it must reach every worker before."""
 CLOCK_LIMIT_S = 0.005
 DRIFT_LIMIT_S = 0.010
+HURRY_S = 2.0
 
 
 class Wire(Protocol):
@@ -90,10 +92,11 @@ class Peer:
         return f"{number} ({self.place['host']}, process {self.place['pid']})"
 
 
-class Master:
+class Master(Interruptible):
     """Sends a plan by its workers."""
 
     def __init__(self, plan: Plan, wire: Wire) -> None:
+        super().__init__()
         self._plan, self._wire = plan, wire
         self._peers: dict[str, Peer] = {}
         self._team: list[Peer] = []
@@ -105,6 +108,7 @@ class Master:
         self._start_s: float | None = None
         self._pinger: gevent.Greenlet | None = None
         self._n_pings = 0
+        self._hurry_until_s = math.inf
 
     def receive(self, name: str, kind: str, data: dict[str, Any]) -> None:
         """Take a message from a worker: hello, pong, ready, report, rows, done or failed."""
@@ -146,6 +150,13 @@ class Master:
                 if not peer.ended:
                     self._wire.send(peer.name, "abort", {"reason": reason})
             self._changed.set()
+
+    def end_now(self) -> None:
+        """Wait for nothing more, but a moment for what the workers still have to report."""
+        self._hurry_until_s = time.perf_counter() + HURRY_S
+        for peer in self._team:
+            if not peer.ended:
+                self._wire.send(peer.name, "hurry", {})
 
     def close(self) -> None:
         """Release the workers: all that they reported has been written."""
@@ -239,7 +250,8 @@ class Master:
             started_utc, start_s = datetime.now(UTC) + timedelta(seconds=START_S), time.perf_counter() + START_S
             self._start_s = start_s
             for peer in self._team:
-                self._wire.send(peer.name, "go", {"start_s": start_s + peer.synced.ahead_s})
+                lease = {"sent_s": self._lease_of(peer, time.perf_counter())}
+                self._wire.send(peer.name, "go", {"start_s": start_s + peer.synced.ahead_s, **lease})
             if self._aborted:
                 for peer in self._team:
                     self._wire.send(peer.name, "abort", {"reason": self._aborted})
@@ -268,6 +280,8 @@ class Master:
                 peer.gone_s = now_s
             elif peer.failed:
                 self._lose(peer, peer.failed, now_s)
+            elif now_s > self._hurry_until_s:
+                self._lose(peer, "it did not end at once", peer.pinged_s + LEASE_S)
             elif now_s - peer.heard_s > LEASE_S or now_s > longest_s:
                 self._lose(peer, f"silent for {now_s - peer.heard_s:.1f} s", peer.pinged_s + LEASE_S)
         closed, failed = (sum(state[name] for state in states) for name in ("closed", "failed"))
@@ -289,6 +303,8 @@ class Master:
         written = None if text is None else protocol.journalled(text, idx)
         self._whole.lose(peer.number, until_us, written)
         keys_of_lost(self._plan, self._whole, peer.number)
+        with contextlib.suppress(Exception):  # it may be alive, only unheard: then it must not go on
+            self._wire.send(peer.name, "abort", {"reason": why})
         self.abort(f"{peer} was lost")
 
     def _check_all_told(self, whole: MergedRows) -> None:
@@ -392,7 +408,13 @@ class Master:
     def _ping(self, peer: Peer) -> None:
         self._n_pings += 1
         peer.pinged_s = peer.pings[self._n_pings] = time.perf_counter()
-        self._wire.send(peer.name, "ping", {"number": self._n_pings})
+        lease = {"sent_s": self._lease_of(peer, peer.pinged_s)} if peer.number >= 0 else {}
+        self._wire.send(peer.name, "ping", {"number": self._n_pings, **lease})
+
+    @staticmethod
+    def _lease_of(peer: Peer, sent_s: float) -> float:
+        """Return a moment of this clock in the worker's own, at the earliest."""
+        return sent_s + peer.synced.ahead_s - peer.synced.uncertainty_s
 
     def _keep_pinging(self) -> None:
         """Keep the workers' leases, and measure their clocks on the way."""

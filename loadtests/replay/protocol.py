@@ -173,6 +173,11 @@ class Feed(Recorder):
         super().sent(i, now_us, key)
         self._fresh[i] = None
 
+    def take_back(self, i: int, reason: str) -> None:
+        """See Recorder."""
+        super().take_back(i, reason)
+        self._fresh[i] = None
+
     def ended(self, i: int, now_us: int, status: int, outcome: Outcome) -> None:
         """See Recorder."""
         super().ended(i, now_us, status, outcome)
@@ -274,7 +279,7 @@ class MergedRows(Recorder):
         """Settle the rows of a worker that was lost: what it cannot have sent, and what is of unknown fate.
 
         After ``until_us`` it sent nothing. ``written`` holds what its journal says by position, when it could be read:
-        a write without a line there did not leave, for a line is on disk before its request leaves.
+        a write without a line there did not leave, for a line is written before its request leaves.
         """
         endpoints = self._schedule.arrivals["endpoint"]
         for i in self.own(worker).tolist():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from gevent.event import Event
 
 from loadtests.dialect.contract import NOT_SENT, UNKNOWN
 from loadtests.plan.plan import Plan
@@ -73,7 +75,9 @@ class Sent:
 
 
 class Sender(Protocol):
-    """Sends a plan once."""
+    """Sends a plan once. ``hurry`` is set when nobody should be waited for any more."""
+
+    hurry: Event
 
     def prepare(self) -> None:
         """Make sure that the sending can begin. Raises InputError when it cannot; nothing has been sent then."""
@@ -87,14 +91,42 @@ class Sender(Protocol):
     def abort(self, reason: str) -> None:
         """Send nothing more; what is under way may end. May be called at any time, from a signal handler too."""
 
+    def interrupt(self, reason: str) -> None:
+        """Abort; when asked a second time, wait for nothing more. For a user's signals."""
+
     def close(self) -> None:
         """Release the workers, if any: all that they know has been written."""
 
 
-class Alone:
+class Interruptible(ABC):
+    """What a user ends: the first interrupt lets what is under way end, the second ends at once."""
+
+    def __init__(self) -> None:
+        self.hurry = Event()
+        self._interrupted = False
+
+    def interrupt(self, reason: str) -> None:
+        """See Sender."""
+        if self._interrupted:
+            self.hurry.set()
+            self.end_now()
+        self._interrupted = True
+        self.abort(reason)
+
+    @abstractmethod
+    def abort(self, reason: str) -> None:
+        """Send nothing more; what is under way may end."""
+
+    @abstractmethod
+    def end_now(self) -> None:
+        """Wait for nothing more."""
+
+
+class Alone(Interruptible):
     """Sends a plan from this process."""
 
     def __init__(self, plan: Plan, *, forbidden: Callable[[], str] = lambda: "") -> None:
+        super().__init__()
         self._plan, self._forbidden = plan, forbidden
         self._driver: Driver | None = None
         self._aborted = ""
@@ -110,6 +142,11 @@ class Alone:
         self._aborted = self._aborted or reason
         if self._driver is not None:
             self._driver.abort(reason)
+
+    def end_now(self) -> None:
+        """Wait for nothing more."""
+        if self._driver is not None:
+            self._driver.end_now()
 
     def send(self, folder: Path, hook: Hook, progress: Progress) -> Sent:
         """See Sender."""

@@ -1,11 +1,11 @@
 """One load test from its plan to its folder: send, drain, reconcile, judge, write.
 
-The folder is written as ``NAME.part`` and renamed when it is whole; the journal inside is on disk during the run.
+The folder is written as ``NAME.part`` and renamed when it is whole; the journal inside is written during the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from loadtests.core.faults import InputError
 from loadtests.core.folders import make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Answer, Arrival, Glancing, Holdings, Request
+from loadtests.dialect.contract import Arrival, Glancing, Holdings, Send
 from loadtests.plan.plan import Plan
 from loadtests.plan.target import promise_ms
 from loadtests.reconciliation import checks
@@ -26,8 +26,8 @@ from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Alone, Sender, Sent, clock
-from loadtests.transport.client import READ_TIMEOUT_S, Client
 from loadtests.transport.driver import Hook, Progress
+from loadtests.transport.reader import ENDED, Reader
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
@@ -56,15 +56,17 @@ class Session:
         self._sender.prepare()
         client = plan.client()
         try:
-            before = self._before(client)
+            reader = Reader(client, hurry=self._sender.hurry)
+            read = patient(reader.send, reader.pause)
+            before = self._before(read)
             part = make_part(plan.out_dir)
             start, asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
             rows = sent.to_reconcile()
             start = books.note_sent(part, start, sending=sent.started_utc, requests=rows, lost=sent.lost)
-            found, _ = self._reconcile(client, books.Books(start, rows, asked, before, seen))
-            cleaned = self._clean_up(client, sent)
+            found = self._reconcile(read, books.Books(start, rows, asked, before, seen))
+            cleaned = self._clean_up(read, sent)
         finally:
             client.close()
         requests = sent.recorder.frame()
@@ -75,21 +77,18 @@ class Session:
             requests=requests,
             verdict={**self._verdict(sent, found), "cleanup": cleaned},
             histograms=sent.histograms,
-            plots=plan.plots,
+            plots=plan.plots and not self._sender.hurry.is_set(),
         )
         part.rename(plan.out_dir)
         self._sender.close()
         return verdict
 
-    def _send(self, client: Client) -> Callable[[Request], Answer]:
-        return patient(lambda request: client.send(request, READ_TIMEOUT_S), gevent.sleep)
-
-    def _before(self, client: Client) -> Holdings | None:
+    def _before(self, read: Send) -> Holdings | None:
         """Return what the server holds before the run, None when it cannot be read or must not be asked."""
         if not self.plan.reconcile:
             return None
         try:
-            return checks.read_holdings(self.plan.dialect, self._send(client), self.plan.prefix, gevent.sleep)
+            return checks.read_holdings(self.plan.dialect, read, self.plan.prefix, gevent.sleep)
         except UNREADABLE as error:
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
@@ -125,20 +124,20 @@ class Session:
             watcher.stop()
             client.close()
 
-    def _reconcile(self, client: Client, own: books.Books) -> tuple[dict[str, Any], Holdings | None]:
-        plan = self.plan
-        if not plan.reconcile:
-            return checks.not_done("switched off by --no-reconcile", passed=True), None
-        return books.settle(own, plan.dialect, self._send(client), gevent.sleep, patience_s=PATIENCE_S)
+    def _reconcile(self, read: Send, own: books.Books) -> dict[str, Any]:
+        if not self.plan.reconcile:
+            return checks.not_done("switched off by --no-reconcile", passed=True)
+        hurry = self._sender.hurry
+        found, _ = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
+        return checks.not_done(ENDED, passed=True) if hurry.is_set() and not found["done"] else found
 
-    def _clean_up(self, client: Client, sent: Sent) -> dict[str, Any] | None:
+    def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan
         if not plan.cleanup:
             return None
         requests, arrivals = sent.to_reconcile(), plan.schedule.arrivals
-        return clean_up(
-            plan.dialect, self._send(client), gevent.sleep, prefix=plan.prefix, requests=requests, arrivals=arrivals
-        )
+        wait = self._sender.hurry.wait
+        return clean_up(plan.dialect, read, wait, prefix=plan.prefix, requests=requests, arrivals=arrivals)
 
     def _verdict(self, sent: Sent, found: dict[str, Any]) -> dict[str, Any]:
         plan, recorder = self.plan, sent.recorder

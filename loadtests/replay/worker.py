@@ -1,7 +1,8 @@
 """A worker's side of a run on several: announce, get a shard, send it from the common start, report every row.
 
-``receive`` takes messages from its master, ``tell`` sends messages to the master. A worker that has not heard
-from its master for ``LEASE_S`` sends nothing more: so the master of a lost worker knows when it stopped at the latest.
+``receive`` takes messages from its master, ``tell`` sends messages to the master. A worker sends nothing more when the
+newest message that it has from its master was sent ``LEASE_S`` ago: so the master of a lost worker knows when it
+stopped at the latest, however long messages are on their way.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from loadtests.core.faults import GeneratorError, InputError
 from loadtests.plan.plan import Plan
 from loadtests.replay import protocol
 from loadtests.replay.protocol import Feed, JournalFeed
+from loadtests.replay.sender import Interruptible
 from loadtests.transport.driver import Driver, Hook
 
 LEASE_S = 3.0
@@ -31,12 +33,14 @@ PATIENCE_S = 30.0
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-class Worker:
+class Worker(Interruptible):
     """Sends its share of a plan, once."""
 
     def __init__(self, plan: Plan, tell: Tell, hook: Hook, *, forbidden: Callable[[], str] = lambda: "") -> None:
+        super().__init__()
         self._plan, self._tell, self._hook, self._forbidden = plan, tell, hook, forbidden
         self._heard_s = math.inf
+        self._lease_s = math.inf
         self._changed = Event()
         self._orders: dict[str, dict[str, Any]] = {}
         self._aborted = ""
@@ -44,13 +48,17 @@ class Worker:
         self._driver: Driver | None = None
 
     def receive(self, kind: str, data: dict[str, Any]) -> None:
-        """Take a message from the master: ping, refuse, prepare, go, abort or bye."""
+        """Take a message from the master: ping, refuse, prepare, go, abort, hurry or bye."""
         self._heard_s = time.perf_counter()
+        if "sent_s" in data:  # an order may have been long on its way: the lease began when it was sent
+            self._lease_s = data["sent_s"] if self._lease_s == math.inf else max(self._lease_s, data["sent_s"])
         if kind == "ping":
             self._tell("pong", {"number": data["number"], "now_s": self._heard_s})
             return
         if kind == "abort":
             self.abort(data["reason"])
+        if kind == "hurry":
+            self.end_now()
         self._orders[kind] = data
         self._changed.set()
 
@@ -60,6 +68,11 @@ class Worker:
         if self._driver is not None:
             self._driver.abort(reason)
         self._changed.set()
+
+    def end_now(self) -> None:
+        """Wait for nothing more, but for the master's farewell."""
+        if self._driver is not None:
+            self._driver.end_now()
 
     def run(self, announce_s: float = math.inf) -> None:
         """Do a worker's part from the announcement to the farewell.
@@ -149,7 +162,7 @@ class Worker:
 
     def _report(self, driver: Driver, feed: Feed, journal: JournalFeed) -> None:
         """Report what has changed; without a master, end."""
-        if self._silent_s() > LEASE_S:
+        if self._lease_is_out():
             self.abort(MASTER_LOST)
         state = {
             "sent": feed.n_sent,
@@ -170,7 +183,10 @@ class Worker:
         self._tell(kind, data)
 
     def _why_not(self) -> str:
-        return MASTER_LOST if self._silent_s() > LEASE_S else self._forbidden()
+        return MASTER_LOST if self._lease_is_out() else self._forbidden()
+
+    def _lease_is_out(self) -> bool:
+        return time.perf_counter() - self._lease_s > LEASE_S
 
     def _silent_s(self) -> float:
         return time.perf_counter() - self._heard_s

@@ -1,107 +1,131 @@
 """One HTTP request, once: no retry, no redirect, no absolute URL, TLS verified, one deadline for all of it.
 
-The connection pool and the parser are geventhttpclient's. Its own ``HTTPClient.request`` is not used, because it
-repeats a read whose connection broke up to pool-size times: a test must not send what is not scheduled.
+A retry would send what is not scheduled. What became of a request without an answer depends on one thing: whether its
+first byte had left.
 """
 
 from __future__ import annotations
 
-import socket
+import errno
 import ssl
+from dataclasses import dataclass
 
 import gevent
-import gevent.ssl
-from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import Answer, Request
+from loadtests.transport.connections import Connections
+from loadtests.transport.http1 import AnswerParser, BrokenAnswerError, encode
 
-MAX_ANSWER_BYTES = 8_000_000
 READ_TIMEOUT_S = 30.0
 """How long a page of what the server holds may take: it is read outside the measured load."""
+_PIECE_BYTES = 16_384
+_OUR_LACK = {
+    errno.EMFILE: "too many open files in this process",
+    errno.ENFILE: "too many open files on this machine",
+    errno.EADDRNOTAVAIL: "no free local port left",
+    errno.ENOBUFS: "no network buffers left",
+    errno.ENOMEM: "no memory left",
+}
+"""What this machine may lack to open a connection, which says nothing about the target."""
 
 
 class NoAnswerError(Exception):
-    """No answer came. ``taken`` is False when the target certainly did not get the request."""
+    """No answer came. ``taken`` is False when the target certainly did not get the request.
 
-    def __init__(self, reason: str, *, taken: bool = True) -> None:
+    ``ours``: the load generator could not send it, which is not the target's fault.
+    """
+
+    def __init__(self, reason: str, *, taken: bool = True, ours: bool = False) -> None:
         super().__init__(reason)
-        self.taken = taken
+        self.taken, self.ours = taken and not ours, ours
 
 
-class ForbiddenError(ValueError):
-    """A request that would leave the target's host."""
+@dataclass
+class _Attempt:
+    """How far one request has come."""
 
-
-def check_path(path: str) -> None:
-    """Raise ForbiddenError unless ``path`` stays on the target's host: one leading slash, no blank, no control."""
-    if not path.startswith("/") or path.startswith("//") or not path.isascii() or not path.isprintable() or " " in path:
-        raise ForbiddenError("absolute URL refused: a request must stay on the target's host")
+    left: bool = False
 
 
 class Client:
-    """Requests to one host. ``concurrency`` must be as large as the in-flight cap, or the pool closes the loop."""
+    """Requests to one host, at the address that it was found at; at most ``concurrency`` idle connections are kept.
 
-    def __init__(self, *, scheme: str, host: str, port: int, address: str, concurrency: int) -> None:
-        pool = SSLConnectionPool if scheme == "https" else ConnectionPool
-        secure = {"insecure": False, "ssl_context_factory": gevent.ssl.create_default_context}
-        self._pool = pool(address, port, host, port, size=concurrency, **(secure if scheme == "https" else {}))
+    ``base`` is the path below which all requests go.
+    """
+
+    def __init__(self, *, scheme: str, host: str, port: int, address: str, concurrency: int, base: str = "") -> None:
+        secure = scheme == "https"
+        self._connections = Connections(address, port, server_name=host if secure else None, most_idle=concurrency)
         name = f"[{host}]" if ":" in host else host
-        self._host_line = f"Host: {name}:{port}\r\nUser-Agent: withstand\r\n"
+        self._host_lines, self._base = f"Host: {name}:{port}\r\nUser-Agent: withstand\r\n", base
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pool.close()
+        self._connections.close()
+
+    def encoded(self, request: Request) -> bytes:
+        """Return a request as it goes over the wire. Raises ForbiddenError for one that must not be sent."""
+        return encode(request, self._host_lines, self._base)
 
     def send(self, request: Request, timeout_s: float) -> Answer:
-        """Return the answer to one request, which is sent once; a secret that the target echoes is taken out of it.
+        """Return the answer to one request; see ``exchange``. Raises ForbiddenError for one that must not be sent."""
+        return self.exchange(self.encoded(request), request.method, timeout_s)
 
-        Raises NoAnswerError when none came whole within ``timeout_s``, ForbiddenError for an absolute URL.
+    def exchange(self, wire: bytes, method: str, timeout_s: float) -> Answer:
+        """Return the answer to an encoded request, sent once; a secret that the target echoes is taken out of it.
+
+        Raises NoAnswerError when none came whole within ``timeout_s``.
         """
-        head = self._head(request)
+        attempt, deadline = _Attempt(), gevent.Timeout(timeout_s)
         try:
-            with gevent.Timeout(timeout_s):
-                return self._exchange(head + request.body, request.method)
-        except gevent.Timeout:
-            raise NoAnswerError(f"time-out after {timeout_s:g} s") from None
-        except HTTPParseError:
-            raise NoAnswerError("connection closed before the answer was complete") from None
-        except ssl.SSLError as error:
-            raise NoAnswerError(f"TLS: {getattr(error, 'verify_message', '') or error.reason}", taken=False) from None
-        except OSError as error:
-            raise NoAnswerError(f"connection broke: {error.strerror or error}") from None
+            with deadline:
+                return self._exchange(wire, method, attempt)
+        except gevent.Timeout as fired:
+            if fired is not deadline:
+                raise
+            where = "" if attempt.left else ", before the connection was open"
+            # Taken or not, it waited: as unknown its wait counts into the latency, which a refusal's does not.
+            raise NoAnswerError(f"time-out after {timeout_s:g} s{where}") from None
+        except BrokenAnswerError as error:
+            raise NoAnswerError(str(error)) from None
+        except OSError as error:  # among them every TLS error
+            raise _no_answer(error, attempt) from None
 
-    def _head(self, request: Request) -> bytes:
-        check_path(request.path)
-        lines = [f"{request.method} {request.path} HTTP/1.1\r\n", self._host_line]
-        lines += [f"{name}: {value}\r\n" for name, value in request.headers.items()]
-        if request.body or request.method != "GET":
-            lines.append(f"Content-Length: {len(request.body)}\r\n")
-        return "".join([*lines, "\r\n"]).encode("latin-1")
-
-    def _exchange(self, wire: bytes, method: str) -> Answer:
+    def _exchange(self, wire: bytes, method: str, attempt: _Attempt) -> Answer:
+        connection = self._connections.take()
+        parser = AnswerParser(method)
         try:
-            sock = self._pool.get_socket()
-        except ConnectionRefusedError:
-            raise NoAnswerError("connection refused", taken=False) from None
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(wire)
+            attempt.left = True
+            connection.sendall(wire)
+            while not parser.done:
+                parser.feed(connection.recv(_PIECE_BYTES))
         except BaseException:
-            self._pool.release_socket(sock)
+            connection.close()
             raise
-        # From here on the response object owns the socket, and gives it back to the pool or closes it.
-        response = HTTPSocketPoolResponse(sock, self._pool, method=method)
-        body = bytearray()
-        try:
-            for part in response:
-                body += part
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise HTTPParseError("answer too long")
-        finally:
-            response.release()
-        headers = {name.lower(): value for name, value in response.items()}
-        if REDACTOR.found_in("\n".join(headers.values())):
-            headers = {name: REDACTOR.clean(value) for name, value in headers.items()}
-        return Answer(response.status_code, headers, REDACTOR.clean_bytes(bytes(body)))
+        if parser.reusable:
+            self._connections.give_back(connection)
+        else:
+            connection.close()
+        return _clean(parser)
+
+
+def _no_answer(error: OSError, attempt: _Attempt) -> NoAnswerError:
+    """Return what an error of a connection says, in words that hold nothing of what came over it."""
+    if not attempt.left and error.errno in _OUR_LACK and not isinstance(error, ssl.SSLError):
+        return NoAnswerError(_OUR_LACK[error.errno], ours=True)
+    if isinstance(error, ssl.SSLError):
+        told = getattr(error, "verify_message", "") or error.reason or "closed in the middle"
+        return NoAnswerError(f"TLS: {told}", taken=attempt.left)
+    if isinstance(error, ConnectionRefusedError):
+        return NoAnswerError("connection refused", taken=attempt.left)
+    when = "before the answer" if attempt.left else "while it was opened"
+    return NoAnswerError(f"connection broke {when}: {error.strerror or type(error).__name__}", taken=attempt.left)
+
+
+def _clean(parser: AnswerParser) -> Answer:
+    headers = parser.headers
+    together = "\n".join(headers.values())
+    if REDACTOR.clean(together) != together:
+        headers = {name: REDACTOR.clean(value) for name, value in headers.items()}
+    return Answer(parser.status, headers, REDACTOR.clean_bytes(bytes(parser.body)))

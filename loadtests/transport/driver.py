@@ -10,17 +10,17 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import gevent
 from gevent.event import Event
 
-from loadtests.core.redact import REDACTOR
 from loadtests.core.schedule import Schedule
 from loadtests.dialect.contract import (
     ACKNOWLEDGED,
+    NOT_SENT,
     REJECTED,
     UNKNOWN,
     WRITES,
@@ -31,7 +31,9 @@ from loadtests.dialect.contract import (
     Request,
 )
 from loadtests.dialect.reads import shown_by
-from loadtests.transport.client import Client, ForbiddenError, NoAnswerError, check_path
+from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.echoes import bounded, failure
+from loadtests.transport.http1 import ForbiddenError
 from loadtests.transport.recorder import Journal, Recorder
 
 LEAD_S = 0.1
@@ -123,7 +125,7 @@ class Driver:
         self._forbidden = forbidden
         self._watch = Poller(limits)
         self._known = Known(prefix)
-        self._arrivals = _arrivals(schedule)
+        self._n_planned = len(schedule.due_us)
         self._hook: Hook = lambda ended: None
         self._under_way = 0
         self._in_system = 0
@@ -131,6 +133,7 @@ class Driver:
         self._area_at_us = 0
         self._start_s = 0.0
         self._idle = Event()
+        self._over = False
         self._pacer: gevent.Greenlet | None = None
         self.aborted = ""
         self.started_utc = datetime.now(UTC)
@@ -165,7 +168,7 @@ class Driver:
         self.elapsed_s = self._now_us() / 1e6
         self.cpu_s = time.process_time() - cpu_s
         self.wall_drift_ms = (time.time() - wall_s - (time.perf_counter() - now_s)) * 1000
-        progress(self._recorder.n_sent, len(self._arrivals))
+        progress(self._recorder.n_sent, self._n_planned)
 
     def abort(self, reason: str) -> None:
         """Send nothing more; what is under way may end. Safe to call from a signal handler."""
@@ -173,6 +176,12 @@ class Driver:
             self.aborted = reason
             if self._pacer is not None:
                 gevent.spawn(self._pacer.kill)
+
+    def end_now(self) -> None:
+        """Wait for nothing more: what is under way stays of unknown fate."""
+        self.abort("ended at once")
+        self._over = True
+        self._idle.set()
 
     @property
     def failing_share(self) -> float | None:
@@ -187,7 +196,7 @@ class Driver:
     def behind_s(self) -> float:
         """Return how late the next arrival already is."""
         handled = self._recorder.n_sent + self._recorder.n_shed + self._recorder.n_refused
-        if handled >= len(self._arrivals):
+        if handled >= self._n_planned:
             return 0.0
         return (self._now_us() - int(self._schedule.due_us[handled])) / 1e6
 
@@ -197,7 +206,8 @@ class Driver:
     def _pace(self) -> None:
         start_s, cap = self._start_s, self._limits.in_flight
         left_s: deque[float] = deque(maxlen=self._limits.rate_per_s)
-        for i, due_us in enumerate(self._schedule.due_us.tolist()):
+        for i, arrival in enumerate(_arrivals(self._schedule)):
+            due_us = int(self._schedule.due_us[i])
             wait_s = start_s + due_us / 1e6 - time.perf_counter()
             if wait_s > 0:
                 gevent.sleep(wait_s)
@@ -208,7 +218,7 @@ class Driver:
                 continue
             self._keep_rate(left_s, wait_s)
             self._under_way += 1
-            gevent.spawn(self._one, i, due_us)
+            gevent.spawn(self._one, i, due_us, arrival)
 
     def _keep_rate(self, left_s: deque[float], wait_s: float) -> None:
         """Wait until one more may leave. A generator that catches up sends evenly: a server sees bursts as one."""
@@ -221,9 +231,9 @@ class Driver:
             now_s = time.perf_counter()
         left_s.append(now_s)
 
-    def _one(self, i: int, due_us: int) -> None:
+    def _one(self, i: int, due_us: int, arrival: Arrival) -> None:
         try:
-            self._send(i, due_us, self._arrivals[i])
+            self._send(i, due_us, arrival)
         finally:
             self._under_way -= 1
             if self._under_way == 0:
@@ -233,9 +243,10 @@ class Driver:
         if reason := self._forbidden():
             self._recorder.refuse(i, reason)
             return
-        request = self._request(i, arrival)
-        if request is None:
+        found = self._request(i, arrival)
+        if found is None:
             return
+        request, wire = found
         write = arrival.endpoint in WRITES
         if write:
             self._journal.sent(arrival.idx, request.key, request.body, due_us)
@@ -244,41 +255,50 @@ class Driver:
         sent_us = self._now_us()
         self._recorder.sent(i, sent_us, request.key)
         self._step(+1, sent_us)
-        status, outcome, length = self._exchange(request, arrival)
+        status, outcome, length = self._exchange(request, wire, arrival)
+        if self._over:  # nobody waited for this: the rows are being judged
+            return
         done_us = self._now_us()
         self._step(-1, done_us)
+        if outcome.outcome == NOT_SENT:
+            self._not_sent(i, arrival, sent_us, outcome)
+            return
         self._recorder.ended(i, done_us, status, outcome)
         if write:
             self._journal.done(arrival.idx, sent_us, done_us, outcome)
             self._learn(arrival.endpoint, request.key, outcome)
         self._hook(Ended(arrival.endpoint, request.method, done_us - due_us, length, outcome))
 
-    def _request(self, i: int, arrival: Arrival) -> Request | None:
-        """Return the request to send, or None, with the reason noted, when it must not or cannot be sent."""
+    def _not_sent(self, i: int, arrival: Arrival, sent_us: int, outcome: Outcome) -> None:
+        """Take back that a request was sent: this machine could not. The journal says that no record can be there."""
+        self._recorder.take_back(i, outcome.reason)
+        if arrival.endpoint in WRITES:
+            self._journal.done(arrival.idx, sent_us, sent_us, Outcome(REJECTED, outcome.reason))
+
+    def _request(self, i: int, arrival: Arrival) -> tuple[Request, bytes] | None:
+        """Return the request and its bytes, or None, with the reason noted, when it must not or cannot be sent."""
         try:
             request = self._dialect.request(arrival, self._known)
-            check_path(request.path)
+            return request, self._client.encoded(request)
         except ForbiddenError as error:
             self._recorder.refuse(i, str(error))
         except Exception as error:  # a dialect may be a user's file: its faults must not lose a row
-            self._recorder.refuse(i, _failure(error))
-        else:
-            return request
+            self._recorder.refuse(i, failure(error))
         return None
 
-    def _exchange(self, request: Request, arrival: Arrival) -> tuple[int, Outcome, int]:
+    def _exchange(self, request: Request, wire: bytes, arrival: Arrival) -> tuple[int, Outcome, int]:
         """Return status, outcome and length of the answer; status 0 when none came."""
         try:
-            answer = self._client.send(request, self._limits.timeout_s)
+            answer = self._client.exchange(wire, request.method, self._limits.timeout_s)
         except NoAnswerError as error:
-            return 0, Outcome(UNKNOWN if error.taken else REJECTED, str(error)), 0
+            return 0, Outcome(NOT_SENT if error.ours else UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
             outcome = self._dialect.outcome(arrival, answer)
             if outcome.outcome == ACKNOWLEDGED and arrival.endpoint not in WRITES:
                 outcome = outcome._replace(server_id=shown_by(self._dialect, arrival, request, answer))
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
-            outcome = Outcome(UNKNOWN, _failure(error))
-        return answer.status, outcome, len(answer.body)
+            outcome = Outcome(UNKNOWN, failure(error))
+        return answer.status, bounded(outcome, request), len(answer.body)
 
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":
@@ -297,25 +317,22 @@ class Driver:
         """Wait for what is under way; each request has its own deadline, so this ends."""
         gevent.sleep(0)
         with gevent.Timeout(self._limits.timeout_s + 2.0, False):
-            while self._under_way:
+            while self._under_way and not self._over:
                 self._idle.clear()
                 self._idle.wait()
+        self._over = True
 
     def _look_after(self, progress: Progress) -> None:
         """Show the progress, and abort when the target keeps failing or the generator stays late."""
         recorder = self._recorder
         while True:
             gevent.sleep(WATCH_S)
-            progress(recorder.n_sent, len(self._arrivals))
+            progress(recorder.n_sent, self._n_planned)
             if reason := self._watch.look(recorder.n_closed, recorder.n_failed, self.behind_s()):
                 self.abort(reason)
 
 
-def _arrivals(schedule: Schedule) -> list[Arrival]:
+def _arrivals(schedule: Schedule) -> Iterator[Arrival]:
+    """Yield the arrivals as they are needed: a million at once are 300 MB."""
     rows = schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
-    return [Arrival(*row) for row in rows.iter_rows()]
-
-
-def _failure(error: Exception) -> str:
-    """Return what a dialect's own fault says; a secret in it is taken out before the text is cut."""
-    return REDACTOR.clean(f"the dialect failed: {type(error).__name__}: {error}")[:200]
+    return (Arrival(*row) for row in rows.iter_rows())

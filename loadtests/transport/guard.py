@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from loadtests.core.faults import InputError
 from loadtests.core.numbers import COUNT, DURATION
 from loadtests.core.schedule import SECOND_US, Schedule
-from loadtests.dialect.contract import Dialect, Request
+from loadtests.dialect.contract import Dialect, Request, Vouching
 from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.http1 import ForbiddenError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 HEALTH_TIMEOUT_S = 5.0
+_URL_RULE = "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]"
+_BASE = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
 CAP_RULES = {"max_rate": COUNT, "max_requests": COUNT, "max_duration": DURATION}
 """How the options of the caps are read."""
 
@@ -37,14 +42,16 @@ def check_url(url: str, allowed: Collection[str]) -> list[str]:
     """Return what is wrong with the target's URL, nothing when it may be loaded."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        host, parts = None, urlsplit("")
+        host, parts, port = None, urlsplit(""), None
     if not host or parts.scheme not in ("http", "https"):
-        return [f"--host: got {url}; must be http://HOST[:PORT] or https://HOST[:PORT]"]
-    if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
-        return ["--host: got more than a host and a port; must be http://HOST[:PORT] or https://HOST[:PORT]"]
-    if host not in allowed:
+        return [f"--host: got {url}; {_URL_RULE}"]
+    if parts.username is not None or not _BASE.fullmatch(parts.path) or parts.query or parts.fragment or "?" in url:
+        return [f"--host: got more than a host, a port and a path; {_URL_RULE}"]
+    if port == 0:
+        return [f"--host: got port 0, which is none; {_URL_RULE}"]
+    if host not in {one.lower() for one in allowed}:
         return [
             f"--host: got {host}; must be one of {', '.join(sorted(allowed))} "
             f"(--allow-host {host} allows it, if it is yours to load)"
@@ -66,25 +73,31 @@ def check_caps(schedule: Schedule, caps: Caps, *, sent_before: int = 0, elapsed_
     return faults
 
 
-def resolve(url: str) -> tuple[str, int, str]:
-    """Return host, port and IP address of a URL: the name is looked up once, so that it cannot move during a run.
+@cache
+def resolve(host: str, port: int) -> str:
+    """Return the IP address of a host, looked up once in this process: the address that was checked is the one loaded.
 
     Raises InputError when the name is not known.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         raise InputError([f"--host: got {host}; must be a host whose name can be resolved"]) from None
-    return host, port, str(found[0][4][0])
+    return str(found[0][4][0])
 
 
 def client_of(url: str, concurrency: int) -> Client:
-    """Return a client of a target, its name resolved now. Raises InputError when it cannot be."""
-    host, port, address = resolve(url)
-    scheme = url.partition(":")[0].lower()
-    return Client(scheme=scheme, host=host, port=port, address=address, concurrency=concurrency)
+    """Return a client of a target, all of whose requests go below the URL's path. See ``resolve`` for its errors."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return Client(
+        scheme=parts.scheme,
+        host=host,
+        port=port,
+        address=resolve(host, port),
+        concurrency=concurrency,
+        base=parts.path.rstrip("/"),
+    )
 
 
 def check_health(client: Client, dialect: Dialect, url: str) -> None:
@@ -92,8 +105,14 @@ def check_health(client: Client, dialect: Dialect, url: str) -> None:
 
     Raises InputError when it cannot be reached, or does not say so.
     """
+    asked = Request("GET", dialect.health_path, {"Accept": "application/json"})
+    if isinstance(dialect, Vouching):
+        asked = dialect.health()
     try:
-        answer = client.send(Request("GET", dialect.health_path, {"Accept": "application/json"}), HEALTH_TIMEOUT_S)
+        answer = client.send(asked, HEALTH_TIMEOUT_S)
+    except ForbiddenError as error:
+        fault = f"--dialect: got a health check that cannot be sent ({error}); must be one request"
+        raise InputError([fault]) from None
     except NoAnswerError as error:
         raise InputError(
             [f"--host: got {url}, which gave no answer ({error}); must be a running test system"]
@@ -101,7 +120,7 @@ def check_health(client: Client, dialect: Dialect, url: str) -> None:
     if not dialect.is_test_system(answer):
         raise InputError(
             [
-                f"--host: got {url}, whose {dialect.health_path} (status {answer.status}) does not say that it is a "
+                f"--host: got {url}, whose {asked.path} (status {answer.status}) does not say that it is a "
                 "test system; must be one"
             ]
         )

@@ -26,7 +26,11 @@ LONGEST_US = 3_600_000_000
 
 
 class Journal:
-    """What was about to be sent and what came back, for writes: a JSON line each, on disk before the request leaves."""
+    """What was about to be sent and what came back, for writes: a JSON line each, handed over before it leaves.
+
+    The system has the line then, and keeps it when this process dies. It is not forced to the disk, so a machine that
+    loses its power may lose the last seconds: a disk that takes 10 ms for that would make every write leave late.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("x", encoding="utf-8", buffering=1)
@@ -89,6 +93,13 @@ class Recorder:
         self.sent_us[i], self.key[i] = now_us, key
         self.outcome[i], self.reason[i] = UNKNOWN, "still under way when the run ended"
         self.n_sent += 1
+
+    def take_back(self, i: int, reason: str) -> None:
+        """Take back that request ``i`` was sent: the load generator could not send it."""
+        self.sent_us[i], self.key[i] = NEVER_US, ""
+        self.outcome[i], self.reason[i] = NOT_SENT, reason
+        self.n_sent -= 1
+        self.n_refused += 1
 
     def ended(self, i: int, now_us: int, status: int, outcome: Outcome) -> None:
         """Note how request ``i`` ended; status 0 says that no answer came."""

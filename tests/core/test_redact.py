@@ -84,7 +84,49 @@ def test_a_stream_lets_none_through() -> None:
     stream = CleanStream(below, redactor())
     stream.write("a tt-0123456789abcdef\n")
     stream.writelines(["tt-01234", "56789abcdef"])
+    assert below.getvalue() == f"a {MARK}\n", "a line that has not ended may go on with the rest of a secret"
+    stream.flush()
     assert below.getvalue() == f"a {MARK}\n{MARK}"
+
+
+def test_a_secret_written_in_two_pieces_does_not_get_through() -> None:
+    below = io.StringIO()
+    stream = CleanStream(below, redactor())
+    for piece in ("a tt-0123", "456789abc", "def b\nc"):
+        stream.write(piece)
+    assert below.getvalue() == f"a {MARK} b\n"
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab"])
+@pytest.mark.parametrize("after", ["", "z", "zz"])
+def test_a_secret_inside_base64_goes_with_the_characters_that_it_shares(before: str, after: str) -> None:
+    made = redactor()
+    for secret in SECRETS.values():
+        shown = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+        left = made.clean(shown).replace(MARK, "")
+        assert MARK in made.clean(shown)
+        assert len(left) <= len(before) + len(after) + 3, left
+        assert made.clean_bytes(shown.encode()).decode() == made.clean(shown)
+
+
+def test_a_secret_whose_every_character_is_escaped_goes() -> None:
+    made = redactor()
+    for secret in SECRETS.values():
+        for form in (r"\u{:04x}", "&#{};", "&#x{:x};"):
+            assert made.clean("x " + "".join(form.format(ord(char)) for char in secret)) == f"x {MARK}"
+        for form in ("%{:02x}", "%{:02X}"):
+            assert made.clean_bytes(b"x " + "".join(map(form.format, secret.encode())).encode()) == f"x {MARK}".encode()
+
+
+def test_what_was_derived_goes_like_what_was_learned() -> None:
+    made = redactor()
+    pair = made.derive("agent@example.invalid/token:tt-0123456789abcdef")
+    header = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    assert made.clean(header) == f"Basic {MARK}"
+
+
+def test_a_text_is_cut_behind_what_was_taken_out() -> None:
+    assert redactor().cut("xx tt-0123456789abcdef", 8) == "xx [reda"
 
 
 ECHO = " ".join(SECRETS.values())
@@ -254,8 +296,11 @@ def test_a_measurement_of_capacity_tells_none(tmp_path: Path) -> None:
 
 @pytest.mark.servers
 def test_plain_locust_tells_none(tmp_path: Path) -> None:
-    code, told = leaks(tmp_path / "echo", echoing, "--csv", str(tmp_path / "echo" / "stats"), program=LOCUST)
+    folder = tmp_path / "echo"
+    kept_by_locust = ("--csv", str(folder / "stats"), "--html", str(folder / "report.html"))
+    code, told = leaks(folder, echoing, *kept_by_locust, program=LOCUST)
     assert code == 1, told
-    assert MARK in (tmp_path / "echo" / "stats_failures.csv").read_text()
+    for name in ("stats_failures.csv", "report.html"):
+        assert MARK in (folder / name).read_text(), name
     code, told = leaks(tmp_path / "crash", kept, dialect=raising("create"), program=LOCUST)
     assert code == 4, told

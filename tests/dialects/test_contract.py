@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadtests import dialects
 from loadtests.core.faults import InputError
 from loadtests.dialect.contract import ACKNOWLEDGED, OUTCOMES, UNKNOWN, Answer, Arrival, Known, speaks
-from loadtests.transport.client import check_path
+from loadtests.transport.http1 import check_path
 from sim.core.tables import ENDPOINTS
 from tests.tools.dialect_contract import (
     ENVIRONS,

@@ -40,10 +40,11 @@ def injected(
     run = run_of(tmp_path, WRITES, 1.0)
     program = ("-m", "tests.tools.defects", "serve", defect) if defect else ("-m", "loadtests.staging")
     with staging(*server, program=program) as (client, _):
-        code, out, err = inject(run, str(client.http.base_url).rstrip("/"), *options)
+        code, out, err = inject(run, str(client.http.base_url).rstrip("/"), "--json", *options)
     (folder,) = (run / "loadtest").iterdir()
     result = json.loads((folder / "inject.json").read_text())
     assert result["exit_code"] == code, out + err
+    assert json.loads(out) == result
     cases = {case["name"]: case for case in result["cases"]}
     return code, cases, {check["name"]: check["passed"] for check in result["reconciliation"]["checks"]}
 

@@ -13,8 +13,9 @@ from hdrh.histogram import HdrHistogram
 from loadtests.core.faults import LawError
 from loadtests.core.schedule import Schedule, Window, cut, read_trace
 from loadtests.dialect.contract import Outcome
-from loadtests.transport.client import Client, ForbiddenError, check_path
+from loadtests.transport.connections import trusting
 from loadtests.transport.guard import LOCAL_HOSTS, check_url
+from loadtests.transport.http1 import ForbiddenError, check_path
 from loadtests.transport.recorder import LONGEST_US, Journal, Recorder, encode, merge
 from tests.support.plans import faults, planned
 from tests.support.trace_factory import make_run, steady
@@ -89,8 +90,13 @@ def test_objectives_are_checked(run: Path) -> None:
         "http://127.0.0.2:8080",
         "http://2130706433",
         "http://user:word@127.0.0.1",
-        "http://127.0.0.1/path",
+        "http://127.0.0.1/a/../b",
+        "http://127.0.0.1/a//b",
+        "http://127.0.0.1/a%2f..",
+        "http://127.0.0.1/a b",
         "http://127.0.0.1?x=1",
+        "http://127.0.0.1?",
+        "http://127.0.0.1:0",
         "http://127.0.0.1:99999",
         "http://[::1",
         "file:///etc/passwd",
@@ -104,7 +110,9 @@ def test_other_targets_are_refused(url: str) -> None:
     assert "word" not in fault
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "https://localhost", "http://[::1]:8080/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:80", "https://LocalHost", "http://[::1]:8080/", "http://localhost/base/v1/"]
+)
 def test_this_machine_may_be_loaded(url: str) -> None:
     assert check_url(url, LOCAL_HOSTS) == []
 
@@ -116,17 +124,8 @@ def test_a_path_that_could_leave_the_host_is_refused(path: str) -> None:
 
 
 def test_tls_is_verified() -> None:
-    client = Client(scheme="https", host="localhost", port=1, address="127.0.0.1", concurrency=1)
-    context = client._pool.ssl_context  # type: ignore[attr-defined]
+    context = trusting()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
-    client.close()
-
-
-def test_the_pool_is_as_large_as_the_cap(run: Path) -> None:
-    plan = planned(run)
-    client = plan.client()
-    assert client._pool.size == plan.limits.in_flight
-    client.close()
 
 
 def test_no_row_is_lost_whatever_becomes_of_it(run: Path) -> None:

@@ -14,29 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers.certificate import CERTIFICATE
 from tests.support.servers.loadtest_run import load_bare
 from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.servers.tiny_server import TinyServer, good
 from tests.support.trace_factory import make_run, steady
-
-# A pair for localhost that nobody signed and nothing else uses.
-CERTIFICATE = """-----BEGIN CERTIFICATE-----
-MIIBlDCCATugAwIBAgIUKmvmaDZb6g8Vd7a0h7o4RJtCrSYwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE5MzYyMFoYDzIxMjYxMDI5
-MTkzNjIwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAASrWxx5NSDM/IexvzGDhwnv86+NmNf5Q9IIm2t5FOgb2T3m9yPNLc+Q
-UPi3J3Bc3oqrC0Po8crnn3T3DkbQNPwXo2kwZzAdBgNVHQ4EFgQUPv1rzNeuAFI+
-IEtx6SKoUrHb+I8wHwYDVR0jBBgwFoAUPv1rzNeuAFI+IEtx6SKoUrHb+I8wDwYD
-VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-RwAwRAIgHRjaioakfgeniVbIwuYRi+jsDu5MhQ960whXGwGv4AQCIDIdB6cHhBw9
-iZG5hM1HlwYCLuGz+2RZKtDMiCHXZ4fQ
------END CERTIFICATE-----
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7wDQMCubx4WPq09j
-oyDzCl3vwbqhmOvvivtu8WKUlu6hRANCAASrWxx5NSDM/IexvzGDhwnv86+NmNf5
-Q9IIm2t5FOgb2T3m9yPNLc+QUPi3J3Bc3oqrC0Po8crnn3T3DkbQNPwX
------END PRIVATE KEY-----
-"""
 
 
 @contextmanager

@@ -112,8 +112,11 @@ def finished(tmp_path: Path) -> Path:
 
 def test_what_was_lost_is_found_later_too(finished: Path) -> None:
     with staging() as (client, _):
-        code, out, _ = again(finished, str(client.http.base_url).rstrip("/"))
+        url = str(client.http.base_url).rstrip("/")
+        code, out, _ = again(finished, url)
+        _, told, _ = again(finished, url, "--json")
     found = json.loads((finished / "reconcile.json").read_text())
+    assert json.loads(told) == found
     wrong = {check["name"]: check["n_wrong"] for check in found["checks"] if check["passed"] is False}
     assert (code, found["exit_code"], wrong) == (1, 1, {"W1": 10})
     assert "not checked  W6" in out

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +20,17 @@ import pytest
 
 from loadtests.transport.recorder import merge
 from sim.core.tables import REQUESTS, read
-from tests.support.servers.loadtest_run import LONGEST_S, MIXED, code_but_for_lateness, locust, results, run_of, start
-from tests.support.servers.staging_client import ENVIRON, ROOT, staging, wait_until
+from tests.support.servers.loadtest_run import (
+    LONGEST_S,
+    MIXED,
+    code_but_for_lateness,
+    locust,
+    results,
+    run_of,
+    start,
+    start_locust,
+)
+from tests.support.servers.staging_client import staging, wait_until
 from tests.support.servers.tiny_server import Reply, TinyServer
 
 pytestmark = pytest.mark.servers
@@ -264,22 +272,6 @@ def free_port() -> str:
         return str(one.getsockname()[1])
 
 
-def locusts(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
-    """Start Locust's own command with our locustfile."""
-    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless"]
-    env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT), "WITHSTAND_RUN": str(run)}
-    arguments = [*command, "--host", url, "--no-reconcile", "--no-plots", *options]
-    return subprocess.Popen(
-        arguments,
-        cwd=ROOT,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    )
-
-
 def test_locusts_own_processes_send_each_request_once_and_show_all_of_them(tmp_path: Path) -> None:
     run, port = run_of(tmp_path, READS, 3.0), free_port()
     options = ["--window", "3 s", "--processes", "2", "--master-bind-port", port, "--master-port", port]
@@ -298,12 +290,12 @@ def test_a_master_and_workers_of_their_own_and_the_loss_of_one(tmp_path: Path) -
     run, port = run_of(tmp_path, READS, 8.0), free_port()
     common = ["--window", "8 s", *marked(tmp_path)]
     with TinyServer() as server:
-        master = locusts(run, server.url, *common, "--master", "--expect-workers", "2", "--master-bind-port", port)
+        master = start_locust(run, server.url, *common, "--master", "--expect-workers", "2", "--master-bind-port", port)
         worker = ["--worker", "--master-port", port]
         with (
             family(master),
-            family(locusts(run, server.url, *common, *worker)) as one,
-            family(locusts(run, server.url, *common, *worker)) as other,
+            family(start_locust(run, server.url, *common, *worker)) as one,
+            family(start_locust(run, server.url, *common, *worker)) as other,
         ):
             wait_until(lambda: server.n_requests > 100, "100 requests")
             with socket.socket() as stranger:  # bound to one address, so not to the others
@@ -325,8 +317,8 @@ def test_a_worker_with_another_plan_is_refused(tmp_path: Path) -> None:
         options = ["--window", "2 s", *marked(tmp_path)]
         expected = ["--master", "--expect-workers", "1", "--master-bind-port", port]
         with (
-            family(locusts(run, server.url, *options, *expected)) as master,
-            family(locusts(run, server.url, *options, "--worker", "--master-port", port, *other)) as worker,
+            family(start_locust(run, server.url, *options, *expected)) as master,
+            family(start_locust(run, server.url, *options, "--worker", "--master-port", port, *other)) as worker,
         ):
             _, err = master.communicate(timeout=LONGEST_S)
             _, told = worker.communicate(timeout=LONGEST_S)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import signal
+import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.support.servers.loadtest_run import (
     results,
     run_of,
     start,
+    start_locust,
 )
 from tests.support.servers.staging_client import ENVIRON, staging, wait_until
 from tests.support.servers.tiny_server import Reply, TinyServer, forgetful, good
@@ -191,6 +194,55 @@ def test_an_interrupt_ends_in_good_order(tmp_path: Path) -> None:
     assert verdict["counts"]["unknown"] == 0
     assert verdict["counts"]["acknowledged"] == server.n_requests
     assert rows.filter(pl.col("outcome") == "not_sent").height > 2000
+
+
+@pytest.mark.parametrize("program", ["ours", "locust"])
+def test_a_second_interrupt_ends_at_once_with_what_is_there(tmp_path: Path, program: str) -> None:
+    run = run_of(tmp_path, READS, 30.0)
+    options = ("--window", "30 s", "--timeout", "5 min", "--no-plots", "--in-flight", "1000")
+    with TinyServer(lambda path, n: Reply(body=[], delay_s=0.0 if n % 2 else 600.0)) as server:
+        begun = start if program == "ours" else start_locust
+        with begun(run, server.url, *options, "--no-reconcile") as process:
+            wait_until(lambda: server.n_requests > 50, "50 requests")
+            process.send_signal(signal.SIGINT)
+            wait_until(lambda: quiet(server), "no more requests")
+            assert process.poll() is None, "what is under way is waited for"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=LONGEST_S)
+        assert process.returncode == 3, err
+        assert "Traceback" not in err
+    verdict, rows = results(run)
+    counts = verdict["counts"]
+    assert counts["acknowledged"] + counts["unknown"] == server.n_requests
+    assert set(rows.filter(pl.col("outcome") == "unknown")["reason"]) == {"still under way when the run ended"}
+
+
+def quiet(server: TinyServer) -> bool:
+    """Return whether no request has come for a while."""
+    before = server.n_requests
+    threading.Event().wait(0.3)
+    return server.n_requests == before
+
+
+def test_a_target_that_hangs_at_the_end_is_left_at_once_when_asked(tmp_path: Path) -> None:
+    run = run_of(tmp_path, READS, 1.0)
+    hung = threading.Event()
+
+    def reply(path: str, n: int) -> Reply:
+        if path.startswith("/admin/") and n > 100:
+            hung.set()
+            return Reply(delay_s=600.0)
+        return forgetful(path, n)
+
+    def interrupted(process: subprocess.Popen[str]) -> bool:
+        process.send_signal(signal.SIGINT)
+        return process.poll() is not None
+
+    with TinyServer(reply) as server, start(run, server.url, "--window", "1 s") as process:
+        wait_until(hung.is_set, "the reads at the end")
+        wait_until(lambda: interrupted(process), "the end")
+        out, err = process.communicate(timeout=LONGEST_S)
+    assert "not reconciled: ended at once, as asked" in out, out + err
 
 
 SLOW_DIALECT = """

@@ -298,7 +298,7 @@ class Line:
     def __init__(self, plan: Plan, *, ahead_s: float = 0.0, there_s: float = 0.0, facts: Any = None) -> None:
         self.master = Master(plan, self)
         self.sent: list[tuple[str, dict[str, Any]]] = []
-        self._ahead_s, self._there_s = ahead_s, there_s
+        self._ahead_s, self._there_s, self.silent = ahead_s, there_s, False
         place = {"host": "box", "pid": 1, "space": ""}
         self.master.receive("w", "hello", {"facts": facts or protocol.facts(plan), "place": place})
 
@@ -317,7 +317,8 @@ class Line:
         return time.perf_counter() + self._ahead_s
 
     def _answer(self, kind: str, data: dict[str, Any]) -> None:
-        self.master.receive("w", kind, data)
+        if not self.silent:
+            self.master.receive("w", kind, data)
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.sent if kind != "ping"]
@@ -418,10 +419,60 @@ def test_a_worker_without_a_master_gives_up(plan: Plan) -> None:
 def test_a_worker_sends_nothing_once_its_lease_is_out(plan: Plan) -> None:
     worker = Worker(plan, lambda kind, data: None, lambda ended: None)
     assert worker._why_not() == ""
-    worker.receive("ping", {"number": 1})
+    now_s = time.perf_counter()
+    worker.receive("ping", {"number": 1, "sent_s": now_s - 2.0})
     assert worker._why_not() == ""
-    worker._heard_s -= 3.1
+    worker.receive("ping", {"number": 2, "sent_s": now_s - 3.1})
+    assert worker._why_not() == "", "an older order that was overtaken takes nothing away"
+    worker._lease_s -= 1.1
     assert worker._why_not() == "the master was lost"
+
+
+def test_a_message_that_was_long_on_its_way_renews_no_lease(plan: Plan) -> None:
+    worker = Worker(plan, lambda kind, data: None, lambda ended: None)
+    worker.receive("ping", {"number": 1, "sent_s": time.perf_counter() - 3.1})
+    assert worker._why_not() == "the master was lost"
+
+
+def test_the_lease_is_told_in_the_workers_own_clock(plan: Plan) -> None:
+    line = Line(plan, ahead_s=4321.0)
+    line.master.prepare()
+    gevent.sleep(0)
+    line.master.close()
+    leases = [data["sent_s"] for kind, data in line.sent if kind == "ping" and "sent_s" in data]
+    assert leases
+    assert all(line.now_s() - 3.0 < lease <= line.now_s() for lease in leases)
+
+
+def test_a_lost_worker_is_told_to_stop(plan: Plan, tmp_path: Path) -> None:
+    line = Line(plan)
+    line.master.prepare()
+    running = gevent.spawn(line.master.send, tmp_path, lambda ended: None, lambda sent, planned: None)
+    gevent.sleep(0)
+    (peer,) = line.master._team
+    line.silent = True
+    peer.heard_s -= 3.1
+    sent = running.get(timeout=10)
+    line.master.close()
+    assert "silent for" in next(iter(sent.flaws))
+    assert next(data["reason"] for kind, data in line.sent if kind == "abort").startswith("silent for")
+
+
+def test_a_second_interrupt_waits_for_no_worker(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(master, "HURRY_S", 0.0)
+    line = Line(plan)
+    line.master.prepare()
+    running = gevent.spawn(line.master.send, tmp_path, lambda ended: None, lambda sent, planned: None)
+    gevent.sleep(0)
+    line.master.interrupt("interrupted")
+    assert "hurry" not in line.kinds()
+    assert not line.master.hurry.is_set()
+    line.master.interrupt("interrupted")
+    sent = running.get(timeout=10)
+    line.master.close()
+    assert line.kinds().count("hurry") == 1
+    assert (sent.aborted, line.master.hurry.is_set()) == ("interrupted", True)
+    assert "it did not end at once" in next(iter(sent.flaws))
 
 
 def test_the_facts_are_plain_values(plan: Plan) -> None:

@@ -305,7 +305,7 @@ class Bench:
         dialect, endpoint = spoken(name), endpoints_of(name)[0 if case.write else 1]
         arrival = Arrival(3, endpoint, "USDT" if endpoint == "withdrawal" else "kyc", 42, 12_345, 7)
         request = dialect.request(arrival, Known(PREFIX))
-        return self._driver(dialect)._exchange(request, arrival)[1]
+        return self._driver(dialect)._exchange(request, self._client.encoded(request), arrival)[1]
 
     def _driver(self, dialect: Any) -> Driver:
         return Driver(

@@ -115,3 +115,19 @@ def load_bare(run: Path, url: str, *options: str) -> tuple[int, str]:
         check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
+
+
+def start_locust(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
+    """Start Locust's own command with our locustfile."""
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless"]
+    env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT), "WITHSTAND_RUN": str(run)}
+    arguments = [*command, "--host", url, "--no-reconcile", "--no-plots", *options]
+    return subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )

@@ -1,0 +1,67 @@
+"""What is kept of an answer: short, without secrets, and without what the request proved itself by, if that is echoed.
+
+Secrets that stay the same are known to the redactor. A signature, or the password of a test account, is of one request.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from loadtests.core.escapes import base64_cores
+from loadtests.core.redact import MARK, REDACTOR
+from loadtests.dialect.contract import UNKNOWN, Outcome, Request
+
+LONGEST_REASON, LONGEST_ID = 200, 200
+_SHORTEST, _HEAD = 16, 9
+_COMMON = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
+_UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_IN_TEXT = re.compile(r"(?:password|signature|sign|token|secret)[\"'=: ]+([^\"'&\s]{16,})", re.IGNORECASE)
+
+
+def proofs(request: Request) -> Iterator[str]:
+    """Yield what a request proves itself by: its uncommon headers, and what its path and body call so."""
+    for name, value in request.headers.items():
+        if len(value) >= _SHORTEST and name.lower() not in _COMMON and value != request.key:
+            yield value.partition(" ")[2] or value
+    yield from _IN_TEXT.findall(request.path)
+    yield from _IN_TEXT.findall(request.body.decode("utf-8", "replace"))
+
+
+def without_echo(text: str, request: Request) -> str:
+    """Return a short text of an answer, or a mark in its place if the head of a proof of its request stands in it.
+
+    The head, because the text may have been cut.
+    """
+    if len(text) < _HEAD:
+        return text
+    views = _views(text)
+    for proof in proofs(request):
+        head = proof[:_HEAD]
+        encoded = (head.encode().hex(), *(core.text for core in base64_cores(head)))
+        if any(head in view for view in views) or any(one in text for one in encoded):
+            return MARK
+    return text
+
+
+def _views(text: str) -> list[str]:
+    """Return a text as it is, and with the escapes of a URL, of HTML and of JSON undone."""
+    return [text, unquote(text), html.unescape(text), _UNICODE.sub(lambda one: chr(int(one[1], 16)), text)]
+
+
+def bounded(outcome: Outcome, request: Request) -> Outcome:
+    """Return an outcome whose texts are short and hold no secret of ours; an id too long for one is none."""
+    if not outcome.reason and not outcome.server_id:
+        return outcome
+    reason = without_echo(REDACTOR.cut(outcome.reason, LONGEST_REASON), request)
+    server_id = without_echo(REDACTOR.clean(outcome.server_id), request)
+    if len(server_id) > LONGEST_ID:
+        return Outcome(UNKNOWN, f"the answer's id has {len(server_id):,} characters, more than {LONGEST_ID}")
+    return Outcome(outcome.outcome, reason, server_id)
+
+
+def failure(error: Exception) -> str:
+    """Return what a dialect's own fault says, cut short and without secrets."""
+    return REDACTOR.cut(f"the dialect failed: {type(error).__name__}: {error}", LONGEST_REASON)
