@@ -30,7 +30,8 @@ from loadtests.transport.driver import Hook, Progress
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
-from loadtests.verdict.verdict import Measured, judge
+from loadtests.verdict.measured import Measured, payments_of
+from loadtests.verdict.verdict import judge
 
 PATIENCE_S = 10.0
 """How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
@@ -60,7 +61,7 @@ class Session:
             asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
-            found, _ = self._reconcile(client, sent, asked, before, seen)
+            found, held = self._reconcile(client, sent, asked, before, seen)
             cleaned = self._clean_up(client, sent)
         finally:
             client.close()
@@ -70,7 +71,7 @@ class Session:
         verdict = write_results(
             part,
             requests=requests,
-            verdict={**self._verdict(sent, found), "cleanup": cleaned},
+            verdict={**self._verdict(sent, found), "payments": payments_of(held), "cleanup": cleaned},
             histograms=sent.histograms,
             plots=plan.plots,
         )
@@ -140,6 +141,7 @@ class Session:
             timeout_us=round(plan.limits.timeout_s * SECOND_US),
             objectives=plan.objectives,
             peaks_per_s=plan.peaks_per_s,
+            wanted=plan.schedule.trace.arrivals["endpoint"].unique().to_list(),
             mean_in_flight=sent.mean_in_flight(),
             little_xr=sent.throughput_times_residence(),
             aborted=sent.aborted,
