@@ -64,7 +64,7 @@ def _state(
 ) -> tuple[str, str]:  # fmt: skip
     broken = [line["name"] for line in lines if line["passed"] is False]
     if broken:
-        return BROKEN, f"broken: {', '.join(broken)}"
+        return BROKEN, ", ".join(broken)
     undecided = [line["name"] for line in lines if line["passed"] is None]
     acknowledged, lasted_s = values["outcomes"].get(ACKNOWLEDGED, 0), evidence.duration_us / 1e6
     p99_ms = (evidence.objectives.get(rows["endpoint"][0]) or {}).get("p99_ms") or _GRACE_MS
@@ -79,5 +79,5 @@ def _state(
         "its completions did not keep up": done < COMPLETION_SHARE * acknowledged,
         f"undecided: {', '.join(undecided)}": bool(undecided),
     }
-    why = [reason for reason, holds in reasons.items() if holds]
-    return (UNPROVEN, "; ".join(why)) if why else (HELD, "")
+    why = next((reason for reason, holds in reasons.items() if holds), "")
+    return (UNPROVEN if why else HELD), why

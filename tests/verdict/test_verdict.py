@@ -271,7 +271,7 @@ def test_a_rate_is_broken_where_a_gate_failed_and_undecided_is_no_proof() -> Non
         when = pl.when(pl.col("idx") * n % 900 < n)
         return lasting_30_s(900).with_columns(done_us=when.then(pl.col("due_us") + 150_000).otherwise("done_us"))
 
-    assert proof(slow(50))[1:] == ("broken", "broken: login.p99_ms")
+    assert proof(slow(50))[1:] == ("broken", "login.p99_ms")
     assert proof(slow(8))[1:] == ("unproven", "undecided: login.p99_ms")
 
 
