@@ -36,9 +36,10 @@ class EndpointGates:
         """Yield a line for the floor and each objective. ``clock_good``: the generator was in time."""
         sent = self._rows.filter(pl.col("sent_us") >= 0)
         n = len(sent) if valid else self._rows.height
-        n_good = sent.filter(pl.col("outcome") == ACKNOWLEDGED).height
-        bad = len(sent) - n_good
-        floor = self._share("acknowledged_share", 1 - ACKNOWLEDGED_FLOOR, bad if clock_good else 0, n, valid=valid)
+        # Where the generator was late, what has no answer may be its own fault; an answer is the target's.
+        not_bad = [ACKNOWLEDGED] if clock_good else [ACKNOWLEDGED, UNKNOWN]
+        bad = sent.filter(~pl.col("outcome").is_in(not_bad)).height
+        floor = self._share("acknowledged_share", 1 - ACKNOWLEDGED_FLOOR, bad, n, valid=valid)
         limits = {"low": 1 - floor["high"], "high": 1 - floor["low"]}
         yield {**floor, **limits, "limit": ACKNOWLEDGED_FLOOR, "at_least": True}
         error, limited = self._objectives.get("error_share"), self._objectives.get("rate_limited_share")

@@ -222,6 +222,9 @@ def test_a_late_generator_proves_no_latency_but_answered_errors() -> None:
     assert judged(rows_of(**late))["exit_code"] == 3
     refused = rows_of(**{**late, "outcome": first(20, pl.lit("rejected"), "outcome")})
     assert judged(refused)["exit_code"] == 1
+    for outcome, code in (("rejected", 1), ("rate_limited", 1), ("unknown", 3)):
+        nothing = rows_of(**{**late, "outcome": pl.lit(outcome)})
+        assert judged(nothing, objectives={})["exit_code"] == code
 
 
 def test_a_run_ended_by_failures_fails() -> None:
