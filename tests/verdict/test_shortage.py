@@ -282,22 +282,14 @@ def capacity_of_staging(run: Path, url: str, out: Path, *options: str) -> str:
 
 @pytest.mark.servers
 def test_a_staging_server_too_small_and_then_large_enough(tmp_path: Path) -> None:
-    sets = ["days=1", "warmup_days=0", "population.registered=300000", "shocks.crash.at=0 h"]
+    sets = ["days=1", "warmup_days=0", "population.registered=2000000", "shocks.crash.at=0 h"]
     simulated = sim.run(sim.load("volatility_spike", sets=sets), replications=3, name="volatility_spike")
     run, peak = simulated.save(tmp_path / "run"), simulated.metrics["requests_peak_per_s"].p95
     assert peak is not None
-    small = (
-        "--read-capacity-per-s",
-        "4",
-        "--withdrawal-capacity-per-s",
-        "4",
-        "--service-slots",
-        "1",
-        "--queue-limit",
-        "2",
-    )
+    capacity_per_s = ("--read-capacity-per-s", "20", "--withdrawal-capacity-per-s", "20")
+    small = (*capacity_per_s, "--service-slots", "2", "--queue-limit", "20")
     steps = {
-        "small": ("--start-rate", "8", "--max-requests", "400", "--step-requests", "20"),
+        "small": ("--start-rate", "10", "--max-requests", "1500", "--step-requests", "40"),
         "large": ("--start-rate", "60", "--max-requests", "1500", "--step-requests", "400"),
     }
     said = {}
