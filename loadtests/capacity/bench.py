@@ -20,6 +20,7 @@ from loadtests.transport import guard
 from loadtests.transport.driver import WATCH_S, Driver
 from loadtests.transport.guard import Caps
 from loadtests.transport.recorder import Journal, Recorder
+from loadtests.verdict.junit import failure_lines
 
 RECOVERY_S = 60.0
 LONGEST_STEPS = 10
@@ -70,6 +71,7 @@ class Bench:
         of_it = rows if mix is not None else rows.filter(pl.col("endpoint") == endpoint)
         step = judge_step(
             of_it,
+            asked_per_s=rate_per_s,
             length_us=schedule.length_us,
             timeout_us=round(self._settings.timeout_s * SECOND_US),
             objective=self._settings.objective,
@@ -88,7 +90,9 @@ class Bench:
             rows, _ = self._send(step_schedule(endpoint, _PROBES, _PROBE_US, self._number, mix))
             timeout_us = round(self._settings.timeout_s * SECOND_US)
             objective = self._settings.objective
-            probe = judge_step(rows, length_us=_PROBE_US, timeout_us=timeout_us, objective=objective)
+            probe = judge_step(
+                rows, asked_per_s=_PROBES, length_us=_PROBE_US, timeout_us=timeout_us, objective=objective
+            )
             if self._stopped:
                 raise Stop(self._stopped)
             if "p99" not in probe.broken and "errors" not in probe.broken:
@@ -146,9 +150,10 @@ class Bench:
 
 
 def _told(endpoint: str, step: LoadStep) -> str:
-    p99 = "nothing" if step.p99_ms is None else f"{step.p99_ms:.4g} ms"
+    p99 = "none" if step.p99_ms is None else f"{step.p99_ms:.4g} ms"
     word = "proves nothing: " + "; ".join(step.flaws) if step.flaws else "held" if step.passed else (
         "not held: " + ", ".join(step.broken)
     )  # fmt: skip
     offered = f"{endpoint} at {step.offered_per_s:.4g}/s"
-    return f"{offered}: {step.throughput_per_s:.4g}/s done, p99 {p99}, errors {step.error_share:.2%}; {word}"
+    why = f" ({'; '.join(failure_lines({'failures': step.failures}))})" if step.failures else ""
+    return f"{offered}: {step.throughput_per_s:.4g}/s done, p99 {p99}, errors {step.error_share:.2%}{why}; {word}"

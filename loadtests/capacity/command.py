@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import sqrt
@@ -14,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from loadtests.capacity.bench import Bench, BenchSettings
-from loadtests.capacity.search import FELL_SHORT, Found, capacity_of, search
+from loadtests.capacity.search import FELL_SHORT, Found, Search, capacity_of
 from loadtests.capacity.step import CapacityObjective
 from loadtests.capacity.usl import LEAST_STEPS, fit
 from loadtests.core.exits import FAILED, INVALID, PASSED
@@ -31,10 +32,17 @@ from loadtests.plan.target import narrow, samples_of
 from loadtests.transport import guard
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, caps_of
 from loadtests.verdict.files import write_json
+from loadtests.verdict.junit import failure_lines
+from loadtests.verdict.measured import commonest
 from sim.core.tables import ENDPOINTS
 
 FORMAT = 1
 INTERRUPTED = "interrupted"
+INTERVAL = (
+    "90 %: of the rate at which the objective is only just kept in steady state; from all steps together "
+    "(profile quasi-likelihood)"
+)
+"""What an interval in capacity.json covers."""
 _NUMBERS = {
     "p99": DURATION,
     "error_share": SHARE,
@@ -77,7 +85,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--step-requests", default="1000", metavar="N", help="minimum number of requests in a step (default: 1000)")
     add(
         "--resolution", default="10%", metavar="SHARE",
-        help="stop when the highest rate held and the lowest rate not held are this close (default: 10%%)",
+        help="how far apart the steps about the edge lie (default: 10%%)",
     )  # fmt: skip
     add("--dialect", default="reference", metavar="NAME|FILE", help="the API of the target (default: reference)")
     add("--accounts", default="", metavar="FILE", help="a pool of test accounts (TOML) that represent the customers")
@@ -151,6 +159,7 @@ def measure(
         "host": order.url,
         "measured_utc": measured_utc,
         "objective": asdict(order.settings.objective),
+        "interval": INTERVAL,
         "endpoints": {name: _endpoint(found) for name, found in searches.items()},
     }
     write_json(part / "capacity.json", result)
@@ -165,13 +174,13 @@ def measure(
 
 
 def _search(bench: Bench, order: CapacityOrder, name: str) -> Found:
-    return search(
-        lambda rate: bench.measure(name, rate, order.mix),
+    return Search(
+        measure=lambda rate: bench.measure(name, rate, order.mix),
         start_per_s=order.start_per_s,
         most_per_s=_most_per_s(order.settings.caps.rate_per_s),
         resolution=order.resolution,
         least_held=LEAST_STEPS,
-    )
+    ).run()
 
 
 def _most_per_s(cap: int) -> float:
@@ -182,12 +191,23 @@ def _most_per_s(cap: int) -> float:
 def _endpoint(found: Found) -> dict[str, Any]:
     laws, refused = fit(found.steps)
     curve = sorted((step for step in found.steps if not step.flaws), key=lambda step: step.offered_per_s)
+    held = asdict(capacity_of(found.steps))
+    parts = _sum(step.parts for step in curve)
     return {
-        "capacity_per_s": asdict(capacity_of(found.steps)),
+        "capacity_per_s": held,
+        "shares": {name: n / sum(parts.values()) for name, n in parts.items()},
         "curve": [step.curve_point() for step in curve],
+        "failures": commonest(one for step in curve for one in step.failures),
         "usl": laws,
         "usl_refused": refused,
     }
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def exit_code(result: Mapping[str, Any]) -> int:
@@ -209,6 +229,7 @@ def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
             f"{key} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for key, row in one["usl"].items()
         )  # fmt: skip
         lines.append(f"{name}: {held['value']:.4g}/s ({held['low']:.4g} to {high}); {result['ended'][name]}; {law}")
+        lines += [f"  not acknowledged: {line}" for line in failure_lines(one)]
     return [*lines, f"results: {folder}"]
 
 

@@ -1,17 +1,20 @@
-"""The search for the capacity: rates that double until a step fails, then halve the gap, and what the steps prove."""
+"""The search for the capacity: rates that double until one is not held, then many steps about the edge."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import sqrt
 
+from loadtests.capacity.edge import edge_of
 from loadtests.capacity.step import LoadStep
 
 FACTOR = 2.0
 LEAST_PER_S = 0.1
-MOST_STEPS = 20
+MOST_STEPS = 40
+STAIRS = 10
+"""How many steps are measured about the edge."""
 FELL_SHORT = "the generator fell short"
 
 
@@ -29,89 +32,110 @@ class Found:
 
 @dataclass(frozen=True)
 class Capacity:
-    """The highest rate that was held, and its interval; ``high`` is None where nothing higher was seen to fail."""
+    """The rate up to which the objective is kept, with its 90 % interval; ``high`` is None where it is not bounded."""
 
     value: float
     low: float
     high: float | None
 
 
-def search(
-    measure: Callable[[float], LoadStep], *, start_per_s: float, most_per_s: float, resolution: float, least_held: int
-) -> Found:
-    """Return the steps of a search: x 2 until one is not held, then the geometric mean of the rates around the edge.
+@dataclass
+class Search:
+    """One search. ``measure`` returns the step at a rate, or raises Stop when no further one may be sent.
 
-    It ends when those are within ``resolution`` (0.1: 10 %) of each other and ``least_held`` rates were held (further
-    ones fill the widest gap below the edge), at ``most_per_s``, when no rate is held, or when ``measure`` raises Stop.
-    A step that proves nothing because the generator fell short is measured once more. Then it bounds the search as one
-    that was not held does; if it is the final bound, the result says so.
+    ``resolution``: a step about the edge lies this far (0.1: 10 %) from the one before. ``least_held``: so many rates
+    that are held are measured; those that are lacking fill the widest gap below the edge.
     """
-    steps: list[LoadStep] = []
-    held: list[float] = []
-    failed: float | None = None
-    flaws: dict[float, str] = {}
-    rate = min(start_per_s, most_per_s)
-    while len(steps) < MOST_STEPS:
+
+    measure: Callable[[float], LoadStep]
+    start_per_s: float
+    most_per_s: float
+    resolution: float
+    least_held: int
+    steps: list[LoadStep] = field(default_factory=list)
+    _held: list[float] = field(default_factory=list)
+    _flaws: dict[float, str] = field(default_factory=dict)
+
+    def run(self) -> Found:
+        """Return the steps, and why there are no more."""
         try:
-            step = measure(rate)
-            steps.append(step)
-            if step.flaws:  # the generator may only have been held up
-                step = measure(rate)
-                steps.append(step)
+            ended = self._search()
         except Stop as stop:
-            return Found(tuple(steps), str(stop))
-        if step.passed:
-            held.append(rate)
-        else:
-            failed = rate if failed is None else min(failed, rate)
+            ended = str(stop)
+        return Found(tuple(self.steps), ended)
+
+    def _search(self) -> str:
+        rate = min(self.start_per_s, self.most_per_s)
+        while self._holds(rate):
+            if rate >= self.most_per_s:
+                return f"the highest rate allowed, {self.most_per_s:g}/s, was held"
+            rate = min(rate * FACTOR, self.most_per_s)
+        failed = rate
+        while not (held := [one for one in self._held if one < failed]):
+            last = self.steps[-1]
+            if not last.flaws and not last.throughput_per_s:
+                return f"nothing was acknowledged at {failed:.4g}/s: a lower rate would not change that"
+            if failed / FACTOR < LEAST_PER_S:
+                return self._flaws.get(failed, f"every rate down to {failed:g}/s failed")
+            if not self._holds(failed / FACTOR):
+                failed /= FACTOR
+        low = max(held)
+        while failed / low > 1 + 2 * self.resolution and len(self.steps) < MOST_STEPS:
+            middle = sqrt(low * failed)
+            low, failed = (middle, failed) if self._step(middle).passed else (low, middle)
+        if failed in self._flaws:
+            return self._flaws[failed]
+        self._stairs(low)
+        return self._fill()
+
+    def _step(self, rate: float) -> LoadStep:
+        """Return the step at a rate; one that proves nothing, for the generator may only have been held up, again."""
+        step = self.measure(rate)
+        self.steps.append(step)
         if step.flaws:
-            flaws[rate] = f"{FELL_SHORT} at {rate:.4g}/s: {'; '.join(step.flaws)}"
-        if not held and not step.flaws and not step.throughput_per_s:
-            return Found(tuple(steps), f"nothing was acknowledged at {rate:.4g}/s: a lower rate would not change that")
-        held = [one for one in held if failed is None or one < failed]
-        following = _next(held, failed, rate, most_per_s)
-        if isinstance(following, str):
-            return Found(tuple(steps), flaws.get(failed or 0.0, following))
-        if failed is not None and held and failed / max(held) <= 1 + resolution:
-            if len(held) >= least_held or failed in flaws:
-                return Found(tuple(steps), flaws.get(failed, f"the edge is known within {resolution:.0%}"))
-            following = _widest_gap(held, max(held))
-        rate = following
-    return Found(tuple(steps), f"{MOST_STEPS} steps were measured")
+            step = self.measure(rate)
+            self.steps.append(step)
+        if step.flaws:
+            self._flaws[rate] = f"{FELL_SHORT} at {rate:.4g}/s: {'; '.join(step.flaws)}"
+        elif step.passed:
+            self._held.append(rate)
+        return step
 
+    def _holds(self, rate: float) -> bool:
+        """Return whether a rate is held; one that failed closely is measured again, and the most of three decide."""
+        first = self._step(rate)
+        if first.passed or first.flaws or first.hopeless:
+            return first.passed
+        return self._step(rate).passed and self._step(rate).passed
 
-def _next(held: Sequence[float], failed: float | None, rate: float, most_per_s: float) -> float | str:
-    """Return the next rate, or why there is none."""
-    if failed is None and rate >= most_per_s:
-        return f"the highest rate allowed, {most_per_s:g}/s, was held"
-    if failed is None:
-        return min(rate * FACTOR, most_per_s)
-    if not held:
-        lower = failed / FACTOR
-        return lower if lower >= LEAST_PER_S else f"every rate down to {failed:g}/s failed"
-    return sqrt(max(held) * failed)
+    def _stairs(self, rate: float) -> None:
+        """Measure about the edge: a stair up after each step that was held, and down after each that was not."""
+        for _ in range(STAIRS):
+            step = self._step(min(rate, self.most_per_s))
+            rate = rate * (1 + self.resolution) if step.passed else rate / (1 + self.resolution)
 
-
-def _widest_gap(held: Sequence[float], edge: float) -> float:
-    """Return the rate in the middle of the widest gap, by ratio, between rates that were held."""
-    rates = sorted({edge / FACTOR**3, *held})
-    _, low, high = max((high / low, low, high) for low, high in pairwise(rates))
-    return sqrt(low * high)
+    def _fill(self) -> str:
+        while len(held := sorted(set(self._held))) < self.least_held and held and len(self.steps) < MOST_STEPS:
+            rates = sorted({held[-1] / FACTOR**3, *held})
+            _, low, high = max((high / low, low, high) for low, high in pairwise(rates))
+            if not self._step(sqrt(low * high)).passed:
+                break
+        return f"{len(self.steps)} steps were measured; about the edge they lie {self.resolution:.0%} apart"
 
 
 def capacity_of(steps: Sequence[LoadStep]) -> Capacity:
-    """Return the capacity that the steps prove, with its interval.
+    """Return the capacity that the steps show together, with its 90 % interval.
 
-    ``high``: the lowest rate that failed at 95 % confidence. ``value``: the highest rate below it that passed. ``low``:
-    the highest rate that passed at 95 % confidence, up to the value and below every rate that failed. 95 % confidence:
-    for every p99 in its order-statistic interval. Rates are those that were in fact offered.
+    Each condition, the p99, the errors, the rate limits, has its edge; the lowest decides.
     """
     judged = [step for step in steps if not step.flaws]
-    sure = [step.offered_per_s for step in judged if step.surely_failed]
-    high = min(sure, default=None)
-    passed = [s.offered_per_s for s in judged if s.passed and (high is None or s.offered_per_s < high)]
-    value = max(passed, default=0.0)
-    first_failed = min((s.offered_per_s for s in judged if not s.passed), default=float("inf"))
-    below = min(value, first_failed)
-    low = max((s.offered_per_s for s in judged if s.surely_passed and s.offered_per_s <= below), default=0.0)
-    return Capacity(value, low, high)
+    if not judged:
+        return Capacity(0.0, 0.0, None)
+    edges = [edge_of([step.share_of(name) for step in judged]) for name in judged[0].conditions]
+    highest = max((step.asked_per_s for step in judged if step.passed), default=0.0)
+    low = min(edge.low for edge in edges)
+    high = min((edge.high for edge in edges if edge.high is not None), default=None)
+    value = min((edge.rate_per_s for edge in edges if edge.rate_per_s is not None and edge.high), default=highest)
+    if not highest:  # where no step passed, no rate is known to be held
+        return Capacity(0.0, 0.0, high)
+    return Capacity(max(value, low), low, high)

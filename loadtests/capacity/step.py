@@ -1,26 +1,32 @@
 """One step of open load at one rate, judged: does the target keep up and keep its objective at this rate?
 
 The first fifth of a step is dropped: connections open and queues fill. Of the rest, a step passes when at least 99 % of
-its arrivals were acknowledged by its end (or within the p99 objective after it, which what is under way may take), the
-number of requests in flight did not grow, the share of errors is within the objective, and so is the p99 of the latency
-from the due time. Residence R is the mean time from sent to done of what was acknowledged, and N = X R (Little).
+its arrivals were answered by its end (or within the p99 objective after it, which what is under way may take), the
+number of requests in flight did not grow, the shares of errors and of rate limits are within the objective, and so is
+the p99 of the latency from the due time, a failure counted as slower than any answer. Residence R is the mean time from
+sent to done of what was acknowledged, and N = X R (Little).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf, sqrt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, SHED, UNKNOWN
-from loadtests.verdict.verdict import LATENESS_P99_LIMIT_MS, interval, latency_us, quantile
+from loadtests.capacity.edge import Share
+from loadtests.core.intervals import quantile, share_interval
+from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, SHED
+from loadtests.verdict.generator import LATENESS_P99_LIMIT_MS
+from loadtests.verdict.measured import COMPLETION_SHARE, FAILURES, ended_us, grows, latency_us, reasons_of
 
 DROPPED_SHARE = 0.2
-COMPLETION_SHARE = 0.99
-GROWTH_SHARE = 0.01
+HOPELESS_SHARE = 0.9
+"""Where fewer requests than this are answered in time, the step need not be measured again."""
+P99, ERRORS, LIMITED = "p99", "errors", "rate_limited"
 
 
 @dataclass(frozen=True)
@@ -33,26 +39,33 @@ class CapacityObjective:
 
 @dataclass(frozen=True)
 class LoadStep:
-    """One step: rates a second, latencies in ms with the interval of p99, and what was broken.
+    """One step: rates a second, latencies in ms (None: a failure, or nothing), and what was broken.
 
-    ``flaws`` are why the step is no evidence. ``ended_early``: why the step was stopped, empty if it was not.
-    ``in_flight`` is X R, None where nothing was acknowledged.
+    ``asked_per_s``: the rate of the Poisson process of which what was offered is one draw.
+    ``bad``: how many requests break each condition that is a share; of p99, those above it. ``completed_share``: of the
+    arrivals, in time. ``flaws`` are why the step is no evidence. ``ended_early``: why it was stopped, empty if it was
+    not. ``in_flight`` is X R, None where nothing was acknowledged. ``failures``: the commonest reasons.
+    ``parts``: how many requests of a mix went to each endpoint; one that surely broke a condition of its own is in
+    ``broken``, too, for a total must not hide it.
     """
 
+    asked_per_s: float
     offered_per_s: float
     throughput_per_s: float
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
-    p99_low_ms: float | None
-    p99_high_ms: float | None
     error_share: float
     n: int
+    bad: Mapping[str, int]
+    completed_share: float
     in_flight: float | None
     broken: tuple[str, ...]
     flaws: tuple[str, ...]
     ended_early: str
     objective: CapacityObjective
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -60,15 +73,24 @@ class LoadStep:
         return not self.broken and not self.flaws
 
     @property
-    def surely_passed(self) -> bool:
-        """Whether the target holds this rate for every value in the interval of p99, too."""
-        return self.passed and self.p99_high_ms is not None and self.p99_high_ms <= self.objective.p99_ms
+    def hopeless(self) -> bool:
+        """Whether the target was so far from holding this rate that no other step would change that."""
+        return bool(self.ended_early) or self.completed_share < HOPELESS_SHARE
 
     @property
-    def surely_failed(self) -> bool:
-        """Whether the step broke a condition other than p99, or p99 for every value in its interval."""
-        low_ms = inf if self.p99_low_ms is None and self.p99_ms is None else self.p99_low_ms or 0.0
-        return bool(self.broken) and (self.broken != ("p99",) or low_ms > self.objective.p99_ms)
+    def conditions(self) -> Mapping[str, float]:
+        """The conditions that are shares of bad requests, and the share that each allows."""
+        return {P99: 0.01, ERRORS: self.objective.error_share, LIMITED: self.objective.error_share}
+
+    def share_of(self, condition: str) -> Share:
+        """Return what the step saw of a condition.
+
+        Other than shares, a backlog, a lack of completions, one endpoint of a mix, count as if the p99 were missed.
+        """
+        limit, bad = self.conditions[condition], self.bad[condition]
+        if condition == P99 and set(self.broken) - set(self.conditions):
+            bad = max(bad, round(2 * limit * self.n))
+        return Share(self.asked_per_s, bad, self.n, limit)
 
     def curve_point(self) -> dict[str, Any]:
         """Return the step as a point of the capacity curve."""
@@ -77,7 +99,13 @@ class LoadStep:
 
 
 def judge_step(
-    rows: pl.DataFrame, *, length_us: int, timeout_us: int, objective: CapacityObjective, ended_early: str = ""
+    rows: pl.DataFrame,
+    *,
+    asked_per_s: float,
+    length_us: int,
+    timeout_us: int,
+    objective: CapacityObjective,
+    ended_early: str = "",
 ) -> LoadStep:
     """Return the step measured by the rows of one endpoint, or of a mix (schema REQUESTS)."""
     sent_rows = rows.filter(pl.col("sent_us") >= 0)
@@ -87,61 +115,71 @@ def judge_step(
     begin_us = int(length_us * DROPPED_SHARE)
     kept = sent_rows.filter((pl.col("due_us") >= begin_us) & (pl.col("due_us") < length_us))
     span_s = (length_us - begin_us) / 1e6
-    latency = latency_us(kept, timeout_us) / 1000
+    latency = np.sort(latency_us(kept)) / 1000
     good = sent_rows.filter(pl.col("outcome") == ACKNOWLEDGED)
     done_us, residence_us = good["done_us"].to_numpy(), (good["done_us"] - good["sent_us"]).to_numpy()
     inside = (done_us >= begin_us) & (done_us < length_us)
     throughput = float(inside.sum()) / span_s
-    outcomes = dict(kept.group_by("outcome").len().iter_rows())
-    errors = (outcomes.get(REJECTED, 0) + outcomes.get(UNKNOWN, 0)) / max(len(kept), 1)
-    low, high = interval(latency, 0.99)
-    return LoadStep(
+    bad = _bad(kept, objective)
+    latest_us = length_us + objective.p99_ms * 1000
+    answered = kept.filter((pl.col("done_us") >= 0) & (pl.col("done_us") <= latest_us)).height
+    step = LoadStep(
+        asked_per_s=asked_per_s,
         offered_per_s=len(kept) / span_s,
         throughput_per_s=throughput,
-        **{f"{name}_ms": quantile(latency, q) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
-        p99_low_ms=low,
-        p99_high_ms=high,
-        error_share=errors,
+        **{f"{name}_ms": _finite(quantile(latency, q)) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
+        error_share=bad[ERRORS] / max(len(kept), 1),
         n=len(kept),
+        bad=bad,
+        completed_share=answered / max(len(kept), 1),
         in_flight=throughput * float(residence_us[inside].mean()) / 1e6 if inside.any() else None,
-        broken=_broken(kept, begin_us, length_us, timeout_us, objective, errors),
+        broken=(),
         flaws=_flaws(rows, ended_early),
         ended_early=ended_early,
         objective=objective,
+        failures=reasons_of(kept),
+        parts=dict(sorted(kept.group_by("endpoint").len().iter_rows())),
     )
+    growing = grows(kept["sent_us"].to_numpy(), ended_us(kept, timeout_us), (begin_us, length_us))
+    return replace(step, broken=(*_broken(step, growing=growing), *_broken_parts(step, kept)))
 
 
-def _broken(
-    kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int, objective: CapacityObjective, errors: float
-) -> tuple[str, ...]:
+def _bad(kept: pl.DataFrame, objective: CapacityObjective) -> dict[str, int]:
+    """Return how many requests break each condition that is a share."""
+    return {
+        P99: int(np.count_nonzero(latency_us(kept) > objective.p99_ms * 1000)),
+        ERRORS: kept.filter(pl.col("outcome").is_in(FAILURES)).height,
+        LIMITED: kept.filter(pl.col("outcome") == RATE_LIMITED).height,
+    }
+
+
+def _broken_parts(step: LoadStep, kept: pl.DataFrame) -> tuple[str, ...]:
+    """Return the endpoints of a mix that surely broke a condition, and which."""
+    if len(step.parts) < 2:
+        return ()
+    broken = []
+    for name, n in step.parts.items():
+        bad = _bad(kept.filter(pl.col("endpoint") == name), step.objective)
+        broken += [f"{name} {what}" for what, most in step.conditions.items() if share_interval(bad[what], n)[0] > most]
+    return tuple(broken)
+
+
+def _broken(step: LoadStep, *, growing: bool) -> tuple[str, ...]:
     """Return the conditions that a step broke: p99, completions, backlog, errors, rate_limited."""
-    n, latest_us = max(len(kept), 1), end_us + objective.p99_ms * 1000
-    done = kept.filter((pl.col("outcome") == ACKNOWLEDGED) & (pl.col("done_us") <= latest_us)).height
-    limited = kept.filter(pl.col("outcome") == RATE_LIMITED).height
-    p99_ms = quantile(latency_us(kept, timeout_us) / 1000, 0.99)
+    over = {name: step.bad[name] > limit * step.n for name, limit in step.conditions.items()}
+    nothing = step.n == step.bad[LIMITED]
     conditions = {
-        "p99": p99_ms is None or p99_ms > objective.p99_ms,
-        "completions": done / n < COMPLETION_SHARE,
-        "backlog": _growing(kept, begin_us, end_us, timeout_us),
-        "errors": errors > objective.error_share,
-        "rate_limited": limited / n > objective.error_share,
+        P99: over[P99] or nothing,
+        "completions": step.completed_share < COMPLETION_SHARE,
+        "backlog": growing,
+        ERRORS: over[ERRORS],
+        LIMITED: over[LIMITED],
     }
     return tuple(name for name, broken in conditions.items() if broken)
 
 
-def _growing(kept: pl.DataFrame, begin_us: int, end_us: int, timeout_us: int) -> bool:
-    """Return whether the in-flight number rose over the step by more than 1 % of its arrivals and more than its noise.
-
-    The noise is two standard deviations of a Poisson number with the step's mean, as in a system that only serves.
-    """
-    if len(kept) < 2:
-        return False
-    sent, done = kept["sent_us"].to_numpy(), kept["done_us"].to_numpy()
-    ended = np.sort(np.where(done >= 0, done, sent + timeout_us))
-    at_us = np.linspace(begin_us + (end_us - begin_us) * 0.05, end_us, 60)
-    in_flight = np.searchsorted(np.sort(sent), at_us, side="right") - np.searchsorted(ended, at_us, side="right")
-    growth = float(np.polyfit(at_us - at_us[0], in_flight, 1)[0] * (at_us[-1] - at_us[0]))
-    return growth > max(GROWTH_SHARE * len(kept), 2 * sqrt(max(float(in_flight.mean()), 1.0)))
+def _finite(ms: float | None) -> float | None:
+    return ms if ms is not None and isfinite(ms) else None
 
 
 def _flaws(rows: pl.DataFrame, ended_early: str) -> tuple[str, ...]:

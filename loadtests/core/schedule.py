@@ -25,6 +25,8 @@ from sim.core.tables import ARRIVALS, ENDPOINTS, TableError, header, read
 SECOND_US = 1_000_000
 ALL = "all"
 """Used in place of an endpoint's name for all endpoints of a mix together."""
+ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
+"""Predicted, but sent only when named: the reference server has none of them. The verdict counts those left out."""
 _HEADER_KEYS = ("scenario", "seed", "replication", "model_sha256", "window_start_utc", "window_ms", "predicted")
 WINDOW_RULE = (
     'must be a length such as "60 s" (the busiest of that length) or START/LENGTH such as 2026-01-12T14:05/60s'

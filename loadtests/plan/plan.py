@@ -27,8 +27,8 @@ from loadtests.transport.driver import SendLimits
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, Caps, caps_of
 from loadtests.transport.reader import Reader
 from loadtests.verdict.baseline import MARGIN, Baseline, check_same_load, read_baseline
-from loadtests.verdict.shortage import Amount, read_capacity
-from loadtests.verdict.verdict import PEAK_METRICS, QUANTILES
+from loadtests.verdict.measured import QUANTILES
+from loadtests.verdict.shortage import PEAKS, Amount, peaks_of, read_capacity
 from sim.core.tables import ENDPOINTS
 
 SPARE_FILES = 100
@@ -57,7 +57,7 @@ class Plan:
     caps: Caps
     baseline: Baseline | None
     objectives: Mapping[str, Mapping[str, float | None]]
-    peaks_per_s: Mapping[str, float | None]
+    peaks_per_s: Mapping[str, float]
     scenario: str
     prefix: str
     reconcile: bool
@@ -171,6 +171,7 @@ def make_plan(*, run: str, url: str, options: argparse.Namespace, environ: Mappi
         faults.extend(target.faults(dialect, options.dialect, schedule))
     if faults or limits is None or caps is None:
         raise InputError(faults)
+    facts["peaks_per_s"] = _peaks(facts["peaks_per_s"], schedule)
     plan = Plan(
         run_dir=run_dir,
         out_dir=out_dir,
@@ -271,9 +272,16 @@ def _facts(run_dir: Path) -> dict[str, Any]:
     faults = [f"{run_dir / 'run.json'}: scenario.objectives{fault}" for fault in _objective_faults(objectives)]
     if faults:
         raise InputError(faults)
-    peaks = {name: (metrics.get(name) or {}).get("p95") for name in PEAK_METRICS}
+    peaks = {name: (metrics.get(PEAKS[name]) or {}).get("p95") for name in ENDPOINTS}
     name = str(run.get("name") or run_dir.parent.name)
     return {"objectives": objectives, "peaks_per_s": peaks, "scenario": name}
+
+
+def _peaks(of_run: Mapping[str, float | None], schedule: Schedule) -> dict[str, float]:
+    """Return the predicted peak of each endpoint: the run's own p95, or what its trace says."""
+    of_trace = peaks_of(schedule.trace.predicted)
+    found = {name: of_run[name] or of_trace.get(name) for name in ENDPOINTS}
+    return {name: peak for name, peak in found.items() if peak}
 
 
 def _objective_faults(objectives: object) -> list[str]:

@@ -12,16 +12,13 @@ from typing import Any
 import polars as pl
 
 from loadtests.core.faults import InputError
-from loadtests.core.schedule import Schedule, Trace
+from loadtests.core.schedule import ON_REQUEST, Schedule, Trace
 from loadtests.dialect.contract import Dialect, speaks
 from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import PooledDialect, pooled
 from sim.core.clock import duration_ms
 from sim.core.tables import ENDPOINTS
-
-ON_REQUEST = ("signup", "kyc", "deposit", "mfa")
-"""Predicted, but sent only when named: the reference server has none of them. The verdict counts those left out."""
 
 
 def add_arguments(add: Callable[..., Any]) -> None:

@@ -31,7 +31,8 @@ from loadtests.transport.reader import ENDED, Reader
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
-from loadtests.verdict.verdict import Measured, judge
+from loadtests.verdict.measured import Measured, payments_of
+from loadtests.verdict.verdict import judge
 
 PATIENCE_S = 10.0
 """How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
@@ -65,7 +66,7 @@ class Session:
                 sent = self._sender.send(part, hook, progress)
             rows = sent.to_reconcile()
             start = books.note_sent(part, start, sending=sent.started_utc, requests=rows, lost=sent.lost)
-            found = self._reconcile(read, books.Books(start, rows, asked, before, seen))
+            found, held = self._reconcile(read, books.Books(start, rows, asked, before, seen))
             cleaned = self._clean_up(read, sent)
         finally:
             client.close()
@@ -75,7 +76,7 @@ class Session:
         verdict = write_results(
             part,
             requests=requests,
-            verdict={**self._verdict(sent, found), "cleanup": cleaned},
+            verdict={**self._verdict(sent, found), "payments": payments_of(held), "cleanup": cleaned},
             histograms=sent.histograms,
             plots=plan.plots and not self._sender.hurry.is_set(),
         )
@@ -124,12 +125,12 @@ class Session:
             watcher.stop()
             client.close()
 
-    def _reconcile(self, read: Send, own: books.Books) -> dict[str, Any]:
+    def _reconcile(self, read: Send, own: books.Books) -> tuple[dict[str, Any], Holdings | None]:
         if not self.plan.reconcile:
-            return checks.not_done("switched off by --no-reconcile", passed=True)
+            return checks.not_done("switched off by --no-reconcile", passed=True), None
         hurry = self._sender.hurry
-        found, _ = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
-        return checks.not_done(ENDED, passed=True) if hurry.is_set() and not found["done"] else found
+        found, held = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
+        return (checks.not_done(ENDED, passed=True) if hurry.is_set() and not found["done"] else found), held
 
     def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan
@@ -147,6 +148,7 @@ class Session:
             timeout_us=round(plan.limits.timeout_s * SECOND_US),
             objectives=plan.objectives,
             peaks_per_s=plan.peaks_per_s,
+            wanted=plan.schedule.trace.arrivals["endpoint"].unique().to_list(),
             mean_in_flight=sent.mean_in_flight(),
             little_xr=sent.throughput_times_residence(),
             aborted=sent.aborted,

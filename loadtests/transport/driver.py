@@ -80,17 +80,21 @@ class Poller:
 
     def __init__(self, limits: SendLimits) -> None:
         self._limits = limits
-        self._past: deque[tuple[int, int]] = deque(maxlen=max(1, round(limits.abort_after_s / WATCH_S)))
+        self._ticks = max(1, round(limits.abort_after_s / WATCH_S))
+        self._past: deque[tuple[int, int]] = deque()
         self._in_time_s = time.perf_counter()
         self.failing_share: float | None = None
 
     def look(self, closed: int, failed: int, behind_s: float) -> str:
         """Return why the run must end, empty when it may go on; to be called each ``WATCH_S``.
 
-        ``closed`` and ``failed`` count all requests so far; ``behind_s`` is how late the next one already is.
+        ``closed`` and ``failed`` count all requests so far; ``behind_s`` is how late the next one already is. At a low
+        rate it looks back further, until there are enough requests.
         """
         limits, past, now_s = self._limits, self._past, time.perf_counter()
-        if len(past) == past.maxlen:
+        while len(past) > self._ticks and closed - past[1][0] >= limits.abort_min_requests:
+            past.popleft()
+        if len(past) >= self._ticks:
             new, bad = closed - past[0][0], failed - past[0][1]
             if new >= limits.abort_min_requests and bad > limits.abort_failure_share * new:
                 if self.failing_share is None:

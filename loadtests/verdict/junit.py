@@ -1,7 +1,8 @@
 """A verdict as JUnit XML, which every pipeline reads: a test case for each condition, threshold and check.
 
-What makes the run invalid is an error, what the target broke a failure, and what could not be judged is skipped. So a
-file without errors and failures is a run that passed, and the other way round.
+What the target broke is a failure. What makes the run invalid is an error, and so is a required gate that is undecided
+or skipped. What is not required and could not be judged is skipped. So a file without errors and failures is a run that
+passed, and the other way round.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def cases_of(verdict: Mapping[str, Any]) -> dict[str, list[Case]]:
     """Return the test cases of a verdict by suite; a suite without any is left out."""
     suites = {
         "generator": list(_generator(verdict)),
-        "target": [_target(line, valid=verdict["valid"]) for line in verdict["thresholds"] if line["kind"] == "target"],
+        "target": [_target(line, verdict) for line in verdict["thresholds"] if line["kind"] == "target"],
         "reconciliation": list(_reconciliation(verdict["reconciliation"])),
-        "baseline": list(_baseline(verdict.get("baseline"))),
+        "baseline": list(_baseline(verdict.get("baseline"), valid=verdict["valid"])),
     }
     return {name: cases for name, cases in suites.items() if cases}
 
@@ -67,13 +68,22 @@ def _generator(verdict: Mapping[str, Any]) -> Iterator[Case]:
             yield Case("generator.run_complete", ERROR, reason)
 
 
-def _target(line: Mapping[str, Any], *, valid: bool) -> Case:
+def _target(line: Mapping[str, Any], verdict: Mapping[str, Any]) -> Case:
     sides = f"measured {shown(line['measured'])}, {limit_of(line)}"
-    if not line["passed"] and line["conclusive"]:
-        return Case(line["name"], FAILURE, f"{line['name']}: {sides}")
-    if not valid:
-        return Case(line["name"], SKIPPED, f"the run is invalid and proves nothing here; {sides}")
-    return Case(line["name"], PASSED, "", sides)
+    if line["passed"]:
+        return Case(line["name"], PASSED, "", sides)
+    why = "\n".join(failure_lines(verdict["measured"]["endpoints"].get(line["endpoint"], {})))
+    if line["passed"] is False:
+        return Case(line["name"], FAILURE, f"{line['name']}: {sides}", why)
+    state = ERROR if verdict["valid"] and line["required"] else SKIPPED  # an invalid run has its errors already
+    return Case(line["name"], state, f"{line['state']}: {line['why']}; {sides}", why if state == ERROR else "")
+
+
+def failure_lines(measured: Mapping[str, Any]) -> list[str]:
+    """Return why requests of an endpoint failed, the commonest reasons with their counts."""
+    return [
+        f"{one['count']:,} {one['outcome'].replace('_', ' ')}: {one['reason']}" for one in measured.get("failures", ())
+    ]
 
 
 def _reconciliation(found: Mapping[str, Any]) -> Iterator[Case]:
@@ -89,9 +99,10 @@ def _reconciliation(found: Mapping[str, Any]) -> Iterator[Case]:
             yield Case(name, PASSED) if check["passed"] else Case(name, FAILURE, wrong, examples)
 
 
-def _baseline(compared: Mapping[str, Any] | None) -> Iterator[Case]:
+def _baseline(compared: Mapping[str, Any] | None, *, valid: bool) -> Iterator[Case]:
+    undecided = ERROR if valid and (compared or {}).get("verdict") == "undecided" else SKIPPED
     for line in (compared or {}).get("lines") or ():
-        state = {"regress": FAILURE, "undecided": SKIPPED}.get(line["verdict"], PASSED)
+        state = {"regress": FAILURE, "undecided": undecided}.get(line["verdict"], PASSED)
         yield Case(line["name"], state, f"{line['verdict']}: {line['sentence']}")
 
 
@@ -114,8 +125,12 @@ def _add(suite: ElementTree.Element, name: str, case: Case) -> None:
         return
     told = ElementTree.SubElement(element, case.state, {"message": _xml(case.message)})
     if case.state != SKIPPED:
-        told.set("type", "threshold" if case.state == FAILURE else "invalid")
+        told.set("type", "threshold" if case.state == FAILURE else "undecided" if _undecided(case) else "invalid")
     told.text = _xml(case.details) or None
+
+
+def _undecided(case: Case) -> bool:
+    return case.message.startswith(("undecided", "skipped"))
 
 
 def _counts(cases: Sequence[Case]) -> dict[str, str]:

@@ -1,25 +1,31 @@
 """The sentence that a manager needs: what staging holds, what will come, and what the difference costs.
 
-What it holds comes from ``capacity.json``, or, as a lower bound, from the load that the run itself showed to be held.
-What will come is the scenario's p95 peak and the minutes of the run's trace. What the difference costs is the paired
-difference of two runs of the scenario, without the capacity and with it.
+What it holds comes from ``capacity.json``, or, as a lower bound, from what the run itself proved of each endpoint. What
+will come is the p95 peak of each endpoint, and the minutes of the run's trace. No total stands for its parts: the
+endpoint with the least room decides. What a shortage costs is the paired difference of two runs of the scenario,
+without the capacity and with it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
 from loadtests.core.faults import InputError
-from loadtests.core.schedule import ALL
+from loadtests.core.schedule import ALL, ON_REQUEST
+from sim.core.proven import PLURALS, conclusion, proofs_of
 from sim.core.tables import ENDPOINTS
 
 FORMAT = 1
-PEAKS = {"withdrawal": "withdrawals_peak_per_s", "ticket": "tickets_peak_per_s", ALL: "requests_peak_per_s"}
+ALL_PEAK = "requests_peak_per_s"
+PEAKS = {ALL: ALL_PEAK} | {name: f"{ALL_PEAK}.{name}" for name in ENDPOINTS}
+"""The metrics whose p95 is the peak of all endpoints together, and of each."""
+OLDER_PEAKS = {"withdrawal": "withdrawals_peak_per_s", "ticket": "tickets_peak_per_s"}
+"""Those that traces of earlier versions have."""
 COSTS = {
     "failed withdrawals": "withdrawals_failed_per_day",
     "tickets": "tickets_new_per_day",
@@ -55,6 +61,7 @@ class Shortage:
     """What is held against what comes, in requests a second; ``minutes`` above what is held, in the run's trace.
 
     ``endpoint`` is the one that is shortest of capacity, or "all". ``open_ended``: the trace began or ended above.
+    ``missing``: the endpoints that will get requests and whose capacity was not measured.
     """
 
     endpoint: str
@@ -62,11 +69,17 @@ class Shortage:
     peak_per_s: float
     minutes: Amount
     open_ended: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def short_per_s(self) -> float:
         """By how much the peak exceeds what is held; 0 when it does not."""
         return max(self.peak_per_s - self.holds.value, 0.0)
+
+    @property
+    def surely_short(self) -> bool:
+        """Whether it is short, and a rate that is not held was seen."""
+        return self.short_per_s > 0 and self.holds.high is not None
 
 
 def read_capacity(path: Path) -> dict[str, Amount]:
@@ -87,11 +100,22 @@ def read_capacity(path: Path) -> dict[str, Amount]:
             faults.append(f"{path}: endpoints.{name}.capacity_per_s: got {held!r}; {rule}")
         else:
             found[name] = Amount(held["value"], held["low"], held["high"])
+    if ALL in found:
+        found = _of_mix(found[ALL], entries[ALL].get("shares") or {}) | found
     if not entries:
         faults.append(f"{path}: endpoints: got none; must hold at least one")
     if faults:
         raise InputError(faults)
     return found
+
+
+def _of_mix(mix: Amount, shares: Mapping[str, float]) -> dict[str, Amount]:
+    """Return what a mix proves of its endpoints: each was held at its share, and may hold more alone."""
+    return {
+        name: Amount(mix.value * share, None if mix.low is None else mix.low * share, None)
+        for name, share in shares.items()
+        if name in ENDPOINTS
+    }
 
 
 def _is_amount(held: Mapping[str, Any]) -> bool:
@@ -102,35 +126,44 @@ def _is_amount(held: Mapping[str, Any]) -> bool:
 
 
 def shortage(capacity: Mapping[str, Amount], predicted: Mapping[str, Any]) -> Shortage | None:
-    """Return how what comes compares with what is held, for the mix if that was measured, else for the tightest.
+    """Return how what comes compares with what is held, for the endpoint (or the mix) with the least room.
 
     ``predicted``: as in a trace's header. None where nothing is predicted for what was measured.
     """
     found = [s for name, holds in capacity.items() if (s := _against(name, holds, predicted)) is not None]
-    whole = [one for one in found if one.endpoint == ALL]
-    return min(whole or found, key=lambda one: one.holds.value / one.peak_per_s, default=None)
+    tightest = min(found, key=lambda one: (not one.surely_short, one.holds.value / one.peak_per_s), default=None)
+    if tightest is None or ALL in capacity:
+        return tightest
+    missing = tuple(name for name in peaks_of(predicted) if name not in (ALL, *ON_REQUEST, *capacity))
+    return replace(tightest, missing=missing)
+
+
+def peaks_of(predicted: Mapping[str, Any]) -> dict[str, float]:
+    """Return the p95 peak of all endpoints together and of each that gets requests, in requests a second.
+
+    Where the header of a trace has none, it is the busiest minute of the trace.
+    """
+    per_minute, whole = predicted.get("per_minute") or {}, predicted.get("whole_run_peak_per_s") or {}
+    found = {}
+    for name, metric in PEAKS.items():
+        rows = [per_minute[one] for one in ENDPOINTS if one in per_minute and name in (one, ALL)]
+        own = max((sum(counts) / _SECONDS for counts in zip(*rows, strict=True)), default=0.0)
+        row = whole.get(metric) or whole.get(OLDER_PEAKS.get(name, "")) or {}
+        found[name] = row.get("p95") or own
+    return {name: peak for name, peak in found.items() if peak}
 
 
 def _against(name: str, holds: Amount, predicted: Mapping[str, Any]) -> Shortage | None:
     per_minute = predicted.get("per_minute") or {}
     rows = [per_minute[one] for one in ENDPOINTS if one in per_minute and name in (one, ALL)]
     rates = [sum(counts) / _SECONDS for counts in zip(*rows, strict=True)]
-    row = (predicted.get("whole_run_peak_per_s") or {}).get(PEAKS.get(name, "")) or {}
-    peak = row.get("p95") or max(rates, default=0.0)
+    peak = peaks_of(predicted).get(name)
     if not peak:
         return None
     above = [None if limit is None else sum(rate > limit for rate in rates)
              for limit in (holds.value, holds.high, holds.low)]  # fmt: skip
     ends = bool(rates) and (rates[0] > holds.value or rates[-1] > holds.value)
     return Shortage(name, holds, peak, Amount(above[0] or 0, above[1], above[2]), ends)
-
-
-def proven(verdict: Mapping[str, Any]) -> dict[str, Amount]:
-    """Return what a load test itself showed to be held: the rate that it sent, if it passed; nothing otherwise."""
-    if not verdict["passed"] or not any(line["kind"] == "target" for line in verdict["thresholds"]):
-        return {}
-    rate = sum(one["sent_per_s"] for one in verdict["measured"]["endpoints"].values())
-    return {ALL: Amount(rate, rate, None)}
 
 
 def costs_of(differences: Mapping[str, PairedDifference], days: float) -> dict[str, Amount]:
@@ -157,30 +190,37 @@ def told(
 
     ``capacity``: None for what this run proves. ``costs``: None where no pair of runs was made.
     """
-    found = shortage(proven(verdict) if capacity is None else capacity, predicted)
+    if capacity is None:
+        told_so = conclusion([verdict["headroom"]])
+        proofs = [asdict(proof) for proof in proofs_of([verdict["headroom"]])]
+        return {"sentence": f"staging: {told_so}", "proofs": proofs} if told_so else None
+    found = shortage(capacity, predicted)
     if found is None:
         return None
     return {
-        "sentence": sentence(found, costs, measured=capacity is not None),
+        "sentence": sentence(found, costs),
         **asdict(found),
         "short_per_s": found.short_per_s,
         "costs": None if costs is None else {name: asdict(amount) for name, amount in costs.items()},
     }
 
 
-def sentence(found: Shortage, costs: Mapping[str, Amount] | None, *, measured: bool) -> str:
-    """Return the sentence; ``measured``: by ``capacity``, so that what is not held is known, too."""
-    what = "requests/s" if found.endpoint == ALL else f"{found.endpoint.replace('_', ' ')} requests/s"
+def sentence(found: Shortage, costs: Mapping[str, Amount] | None) -> str:
+    """Return the sentence of a measured capacity: its tightest endpoint, and what a shortage costs."""
+    what = "requests/s of the run's mix" if found.endpoint == ALL else f"{PLURALS[found.endpoint]}/s"
     least = "at least " if found.holds.high is None else ""
-    begin = f"staging holds {least}{_shown(found.holds)} {what}, the scenario's p95 peak is {_number(found.peak_per_s)}"
-    if not found.short_per_s:
-        spare = found.holds.value / found.peak_per_s - 1
-        return f"{begin}: enough, with {spare:.0%} to spare"
-    if not measured:
-        return f"{begin}: whether it holds that is not proven (withstand capacity measures what it holds)"
+    begin = f"staging holds {least}{_shown(found.holds)} {what}, their p95 peak is {_number(found.peak_per_s)}"
+    tightest = "" if found.endpoint == ALL else " at the tightest"
+    missing = f"; not measured: {', '.join(PLURALS[name] for name in found.missing)}" if found.missing else ""
+    low = found.holds.value if found.holds.low is None else found.holds.low
+    if not found.surely_short:
+        if low < found.peak_per_s:
+            return f"{begin}: not proven, for the interval begins below it{missing}"
+        spare = low / found.peak_per_s - 1
+        return f"{begin}: enough, with {spare:.0%} to spare{tightest}{missing}"
     more = " or more, for the trace begins or ends above it" if found.open_ended else ""
     minutes = "minute" if found.minutes == Amount(1, 1, 1) else "minutes"
-    short = f"{begin}; short by {_number(found.short_per_s)} for {_shown(found.minutes)} {minutes}{more}"
+    short = f"{begin}; short by {_number(found.short_per_s)} for {_shown(found.minutes)} {minutes}{more}{missing}"
     return f"{short}; {_cost_words(costs)}"
 
 

@@ -6,27 +6,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from loadtests.verdict.junit import ERROR, FAILURE, PASSED, SKIPPED, Case, cases_of, limit_of, shown
+from loadtests.verdict.junit import ERROR, FAILURE, PASSED, SKIPPED, Case, cases_of, failure_lines, limit_of, shown
+from sim.core.proven import proofs_of
 
-_WORDS = {0: "PASSED", 1: "FAILED", 3: "INVALID"}
+_WORDS = {0: "PASSED", 1: "FAILED", 3: "UNDECIDED"}
 _ANSWERED = ("acknowledged", "rejected", "rate_limited", "unknown")
-_STATES = {PASSED: "passed", FAILURE: "**failed**", ERROR: "**invalid**", SKIPPED: "not judged"}
+_STATES = {PASSED: "passed", FAILURE: "**failed**", ERROR: "**not proven**", SKIPPED: "not judged"}
 
 
 def plain_lines(verdict: Mapping[str, Any], folder: str) -> list[str]:
     """Return the verdict in a few plain lines."""
     return [
-        f"{_WORDS[verdict['exit_code']]}  {_what(verdict)}",
+        f"{_word(verdict)}  {_what(verdict)}",
         _sent_line(verdict),
         _generator_line(verdict),
         _latency_line(verdict),
-        *(
-            f"broken: {line['name']} is {shown(line['measured'])}, {limit_of(line)}"
-            for line in verdict["thresholds"]
-            if line["kind"] == "target" and not line["passed"]
-        ),
+        *_gate_lines(verdict),
+        *_failure_lines(verdict),
+        *_backlog_lines(verdict),
         _reconciliation_line(verdict["reconciliation"]),
-        *_headroom_line(verdict["headroom"]),
+        *_payment_lines(verdict),
+        *_proof_lines(verdict["headroom"]),
         *(_baseline_lines(verdict.get("baseline"))),
         *_account_lines(verdict),
         *([verdict["manager"]["sentence"]] if verdict.get("manager") else []),
@@ -36,9 +36,12 @@ def plain_lines(verdict: Mapping[str, Any], folder: str) -> list[str]:
 
 def markdown(verdict: Mapping[str, Any]) -> str:
     """Return the verdict as Markdown: the sentence, then a table row for each condition, threshold and check."""
-    parts = [f"# {_WORDS[verdict['exit_code']].capitalize()}: load test of {_md(verdict['scenario'])}", ""]
+    parts = [f"# {_word(verdict).capitalize()}: load test of {_md(verdict['scenario'])}", ""]
     parts += [_md(_what(verdict)) + ".", "", f"- {_md(_sent_line(verdict))}", f"- {_md(_generator_line(verdict))}"]
-    more = (_latency_line(verdict), *_headroom_line(verdict["headroom"]), *_account_lines(verdict))
+    more = (
+        _latency_line(verdict), *_failure_lines(verdict), *_backlog_lines(verdict), *_payment_lines(verdict),
+        *_proof_lines(verdict["headroom"]), *_account_lines(verdict),
+    )  # fmt: skip
     parts += [f"- {_md(line)}" for line in more]
     if verdict.get("manager"):
         parts += ["", f"> {_md(verdict['manager']['sentence'])}"]
@@ -46,6 +49,53 @@ def markdown(verdict: Mapping[str, Any]) -> str:
         parts += ["", f"## {suite.capitalize()}", "", "| | result | |", "|---|---|---|"]
         parts += [_row(case) for case in cases]
     return "\n".join([*parts, ""])
+
+
+def _word(verdict: Mapping[str, Any]) -> str:
+    return "INVALID" if verdict["exit_code"] == 3 and not verdict["valid"] else _WORDS[verdict["exit_code"]]
+
+
+def _gate_lines(verdict: Mapping[str, Any]) -> list[str]:
+    """Return the gates that failed, then, in a valid run, those that are undecided or were skipped."""
+    targets = [line for line in verdict["thresholds"] if line["kind"] == "target"]
+    broken = [
+        f"broken: {line['name']} is {shown(line['measured'])}, {limit_of(line)}"
+        for line in targets
+        if line["passed"] is False
+    ]
+    if not verdict["valid"]:
+        return broken
+    open_lines = [line for line in targets if line["passed"] is None]
+    undecided = [
+        f"{line['state']}: {line['name']} is {shown(line['measured'])}, {limit_of(line)}: {line['why']}"
+        for line in open_lines
+        if line["state"] == "undecided"
+    ]
+    skipped: dict[str, list[str]] = {}
+    for line in open_lines:
+        if line["state"] == "skipped":
+            told = f"{line['endpoint']}: {line['why']}" + (" (required)" if line["required"] else "")
+            skipped.setdefault(told, []).append(line["name"])
+    return broken + undecided + [f"skipped: {len(names)} gates of {told}" for told, names in skipped.items()]
+
+
+def _failure_lines(verdict: Mapping[str, Any]) -> list[str]:
+    found = verdict["measured"]["endpoints"].items()
+    return [f"not acknowledged, {name}: {'; '.join(told)}" for name, one in found if (told := failure_lines(one))]
+
+
+def _backlog_lines(verdict: Mapping[str, Any]) -> list[str]:
+    return [
+        f"growing backlog, {name}: {one['sent_per_s']:.4g}/s sent, {one['throughput_per_s']:.4g}/s completed, "
+        f"{one['backlog']['at_end']:,} under way at the end of the window"
+        for name, one in verdict["measured"]["endpoints"].items()
+        if one["backlog"]["growing"]
+    ]
+
+
+def _payment_lines(verdict: Mapping[str, Any]) -> list[str]:
+    payments = verdict.get("payments")
+    return [f"pending: {payments['pending']:,} of {payments['total']:,} payments"] if payments else []
 
 
 def _row(case: Case) -> str:
@@ -87,7 +137,8 @@ def _latency_line(verdict: Mapping[str, Any]) -> str:
     for name, values in verdict["measured"]["endpoints"].items():
         p99, limit = values["latency_ms"]["p99"], (verdict["objectives"].get(name) or {}).get("p99_ms")
         objective = f" (objective {shown(limit)})" if limit is not None else ""
-        parts.append(f"{name} {shown(p99['value'])}{objective}")
+        failed = "" if p99["value"] == p99["acknowledged"] else f" with failures, {shown(p99['acknowledged'])} without"
+        parts.append(f"{name} {'none' if p99['value'] is None else shown(p99['value'])}{failed}{objective}")
     return "p99 latency in ms: " + ", ".join(parts)
 
 
@@ -105,15 +156,15 @@ def _reconciliation_line(found: Mapping[str, Any]) -> str:
     )
 
 
-def _headroom_line(headroom: Mapping[str, Any]) -> list[str]:
-    ratios = [row["ratio"] for row in headroom["rate_over_predicted_p95_peak"].values() if row["ratio"]]
+def _proof_lines(headroom: Mapping[str, Any]) -> list[str]:
+    """Return what is proven of each endpoint, the tightest first, and how far the p99 lie below their objectives."""
+    lines = [
+        f"headroom: {proof.words()}{f' ({proof.why})' if proof.why else ''}"
+        for proof in proofs_of([headroom])
+        if proof.peak_per_s
+    ]
     latency = [value for value in headroom["p99_objective_over_measured"].values() if value]
-    parts = []
-    if ratios:
-        parts.append(f"sent at {min(ratios):.2f} to {max(ratios):.2f} times the predicted p95 peak")
-    if latency:
-        parts.append(f"tightest p99 objective is {min(latency):.1f} times what was measured")
-    return ["headroom: " + "; ".join(parts)] if parts else []
+    return lines + ([f"tightest p99 objective is {min(latency):.1f} times what was measured"] if latency else [])
 
 
 def _baseline_lines(compared: Mapping[str, Any] | None) -> list[str]:

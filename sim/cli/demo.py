@@ -15,28 +15,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from sim.api import Run
 from sim.cli.execution import produced
 from sim.cli.subprocesses import child_command
-from sim.output.run_folder import add_verdict
+from sim.core.proven import Proof, conclusion, proofs_of
+from sim.core.replay_window import ReplayLoad, own_load
+from sim.output.run_folder import add_verdicts
 from sim.output.run_place import must_be_free
 from sim.scenario import load
 
 SCENARIO = "volatility_spike"
 SERVER = ("--withdrawal-capacity-per-s", "11", "--service-slots", "2")
 SPEEDUPS = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
-FIRST_WINDOW, STEP_WINDOW = "60 s", "45 s"
+STEP_S = 32.0
+"""How long a step lasts: a rate counts as held after 30 s."""
 _SECRETS = ("WITHSTAND_API_KEY", "WITHSTAND_API_SECRET", "WITHSTAND_TICKET_TOKEN", "WITHSTAND_ADMIN_TOKEN")
-_PASSED, _FAILED = 0, 1
+_PASSED, _OPEN = 0, 3
 
 
 @dataclass(frozen=True)
 class DemoReplay:
-    """One load test of the demo: how fast it was, its exit code, and its verdict (None when it wrote none)."""
+    """One load test of the demo: what it sent, its exit code, and its verdict (None when it wrote none)."""
 
-    speedup: float
+    load: ReplayLoad
     code: int
     verdict: Mapping[str, Any] | None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a faster one makes sense: nothing failed, and the generator did not fall short."""
+        return self.code == _PASSED or (self.code == _OPEN and bool((self.verdict or {}).get("valid")))
 
 
 def demo(options: Namespace) -> int:
@@ -50,12 +60,18 @@ def demo(options: Namespace) -> int:
     environment = os.environ | {name: secrets.token_hex(16) for name in _SECRETS}
     with staging(environment) as url:
         replays = _replays(folder, url, environment, quiet=options.quiet)
-    first = replays[0]
-    if first.verdict is not None:
-        add_verdict(folder, first.verdict)
+    add_verdicts(folder)
     if not options.quiet:
         print("\n".join(["", *_five_lines(done, folder, replays)]))
-    return first.code
+    return _exit_code(replays)
+
+
+def _exit_code(replays: Sequence[DemoReplay]) -> int:
+    """Return 0 where each endpoint is proven, 3 where nothing failed as predicted, else what the first replay says."""
+    first, proofs = replays[0].code, _proofs(replays)
+    if first not in (_PASSED, _OPEN):
+        return first
+    return _PASSED if proofs and all(proof.enough for proof in proofs) else _OPEN
 
 
 @contextmanager
@@ -83,67 +99,69 @@ def staging(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _replays(folder: Path, url: str, environment: Mapping[str, str], *, quiet: bool) -> list[DemoReplay]:
-    """Replay the prediction as it is, then ever faster until the server misses an objective (or the generator does)."""
-    replays = [_replay(folder, url, environment, (1.0, FIRST_WINDOW), quiet=quiet)]
+    """Replay the busiest minute as predicted, then ever faster until the server misses an objective, then the rest.
+
+    The rest are endpoints whose own predicted peak is not proven by then: the busiest part of each, by itself, as much
+    faster as it takes for enough of its requests.
+    """
+
+    def replay(one: ReplayLoad) -> DemoReplay:
+        return _replay(folder, url, environment, one, quiet=quiet)
+
+    replays = [replay(ReplayLoad("x1", 60.0, 1.0))]
     for speedup in SPEEDUPS:
-        if replays[-1].code != _PASSED:
+        if not replays[-1].goes_on:
             break
-        replays.append(_replay(folder, url, environment, (speedup, STEP_WINDOW), quiet=quiet))
+        replays.append(replay(ReplayLoad(f"x{speedup:g}", STEP_S * speedup, speedup)))
+    arrivals = pl.read_parquet(folder / "arrivals.parquet", columns=["due_us", "endpoint"])
+    for proof in _proofs(replays):
+        own = None if proof.enough else own_load(arrivals, proof)
+        if own is not None:
+            replays.append(replay(own))
     return replays
 
 
-def _replay(
-    folder: Path, url: str, environment: Mapping[str, str], load: tuple[float, str], *, quiet: bool
-) -> DemoReplay:
-    speedup, window = load
-    out = folder / "loadtest" / f"x{speedup:g}"
-    arguments = [str(folder), "--host", url, "--window", window, "--speedup", f"{speedup:g}", "--out", str(out)]
+def _replay(folder: Path, url: str, environment: Mapping[str, str], load: ReplayLoad, *, quiet: bool) -> DemoReplay:
+    out = folder / "loadtest" / load.name
+    arguments = [str(folder), "--host", url, *load.options(), "--out", str(out)]
     if not quiet:
-        print(f"\nreplaying the busiest {window}, {speedup:g} x as fast as predicted", flush=True)
+        print(f"\n{load.words()}", flush=True)
     code = subprocess.call(child_command("loadtest", [*arguments, *["--quiet"] * quiet]), env=dict(environment))
     path = out / "verdict.json"
     verdict = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return DemoReplay(speedup, code, verdict)
+    return DemoReplay(load, code, verdict)
+
+
+def _headrooms(replays: Sequence[DemoReplay]) -> list[Mapping[str, Any]]:
+    return [one.verdict["headroom"] for one in replays if one.verdict is not None]
+
+
+def _proofs(replays: Sequence[DemoReplay]) -> list[Proof]:
+    return [proof for proof in proofs_of(_headrooms(replays)) if proof.peak_per_s]
 
 
 def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[str]:
     """Return the prediction, the measurement, the headroom, and the path of the report."""
     metrics = run.metrics
-    passed = [one.speedup for one in replays if one.code == _PASSED]
-    last = replays[-1]
     return [
         f"predicted: backlog peaks at {metrics['backlog_peak']}; it drains in {metrics['drain_days']}",
         f"predicted: {metrics['complaints_direct_per_day']} in public, "
         f"{metrics['complaints_floor_per_day']} that remain with any staffing (background included)",
-        f"measured:  {_measured(replays[0])}",
-        f"headroom:  {_headroom(passed, last)}",
+        f"measured:  {_measured(replays[0])}; {'; '.join(proof.words() for proof in _proofs(replays))}",
+        f"headroom:  {conclusion(_headrooms(replays)) or 'not known: no load test ended with a verdict'}",
         f"report:    {folder / 'report.html'}",
     ]
 
 
 def _measured(replay: DemoReplay) -> str:
-    if replay.verdict is None:
-        return f"no verdict (exit code {replay.code})"
     verdict = replay.verdict
-    worst = max((one for one in verdict["thresholds"] if "p99" in one["name"]), key=_used, default=None)
-    passed = "passed" if replay.code == _PASSED else "did not pass"
-    words = f"the busiest minute, replayed as predicted, {passed}"
-    if worst is not None and worst["measured"] is not None:
-        words += f"; nearest its limit: {worst['name']} {worst['measured']:.0f} of {worst['limit']:.0f} ms"
-    return words if verdict["valid"] else f"{words}; not valid: {'; '.join(verdict['reasons'])}"
-
-
-def _used(threshold: Mapping[str, Any]) -> float:
-    return (threshold["measured"] or 0.0) / threshold["limit"]
-
-
-def _headroom(passed: Sequence[float], last: DemoReplay) -> str:
-    if not passed:
-        return "none: the server does not carry the predicted minute"
-    words = f"the server meets its objectives at {max(passed):g} x the predicted peak"
-    if last.code == _FAILED:
-        failed = [one["name"] for one in (last.verdict or {}).get("thresholds", []) if not one["passed"]]
-        return f"{words} and misses them at {last.speedup:g} x ({', '.join(failed[:2])})"
-    if last.code == _PASSED:
-        return f"{words}, the highest speed-up tried"
-    return f"{words}; at {last.speedup:g} x the generator itself fell short (exit code {last.code})"
+    if verdict is None:
+        return f"no verdict (exit code {replay.code})"
+    if not verdict["valid"]:
+        return f"the busiest minute, replayed as predicted, is not valid: {'; '.join(verdict['reasons'])}"
+    failed = [line["name"] for line in verdict["thresholds"] if line["passed"] is False]
+    open_ones = [line["name"] for line in verdict["thresholds"] if line["passed"] is None and line["required"]]
+    if failed:
+        return f"the busiest minute, replayed as predicted, failed ({', '.join(failed[:3])})"
+    few = f" ({len(open_ones)} gates had too few requests)" if open_ones else ""
+    return f"the busiest minute, replayed as predicted, failed nothing{few}"

@@ -25,7 +25,8 @@ REQUESTS_MAX = 1_000_000
 SPAM, SPAM_TEXTS = "spam", 4
 """The kind of a campaign's worthless tickets, and of how many texts they are all near-duplicates."""
 NEWCOMERS = ("signup", "kyc", "deposit")
-PEAKS = ("withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s")
+ALL_PEAK = "requests_peak_per_s"
+PEAKS = ("withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s", ALL_PEAK)
 
 
 def p95_replication(peaks: list[float | None]) -> int:
@@ -126,10 +127,11 @@ def header(
     begin, end = window
     start = datetime.combine(scenario.start, time(), UTC) + timedelta(milliseconds=begin * MINUTE_MS)
     per_minute = {name: observed.requests[name][begin:end] for name in ENDPOINTS}
+    own = [f"{ALL_PEAK}.{name}" for name in ENDPOINTS if f"{ALL_PEAK}.{name}" in peaks]
     predicted = {
         "per_minute": {name: counts.tolist() for name, counts in per_minute.items()},
         "peak_per_s": {name: int(counts.max()) / 60 for name, counts in per_minute.items()},
-        "whole_run_peak_per_s": {name: {"p50": peaks[name].p50, "p95": peaks[name].p95} for name in PEAKS},
+        "whole_run_peak_per_s": {name: {"p50": peaks[name].p50, "p95": peaks[name].p95} for name in (*PEAKS, *own)},
     }
     return {
         "scenario": scenario.title,

@@ -1,4 +1,4 @@
-"""A run's folder: its tables, figures and report, written together; and its report, rewritten with a verdict."""
+"""A run's folder: its tables, figures and report, written together; and its report, rewritten with its load tests."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def report_page(
     metrics: Mapping[str, Estimate],
     hourly: Hourly,
     *,
-    verdict: Mapping[str, Any] | None = None,
+    verdicts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the report of a run whose plots lie in ``folder``."""
     from sim.output.report import report_html
@@ -94,18 +94,20 @@ def report_page(
         plots=sorted((folder / "plots").iterdir()),
         expectations=None if info["sets"] else judge(scenario.expect, metrics),
         provenance=provenance_of(info["source"]) if info["source"] else None,
-        verdict=verdict,
+        verdicts=verdicts,
     )
 
 
-def add_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
-    """Write the report of a saved run anew, with the verdict of a load test in it."""
+def add_verdicts(folder: Path) -> None:
+    """Write the report of a saved run anew, with the verdicts of all its load tests in it."""
     from sim.output.saved_run import read_run
 
     saved = read_run(folder)
     scenario = from_resolved(saved.info["scenario"], file=str(folder / "run.json"))
     hourly = hourly_table.of_file(folder / "series.parquet")
-    page = report_page(folder, saved.info, scenario, saved.metrics, hourly, verdict=verdict)
+    paths = sorted(folder.glob("loadtest/*/verdict.json"))
+    verdicts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    page = report_page(folder, saved.info, scenario, saved.metrics, hourly, verdicts=verdicts)
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "report.html")

@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.bench import bench_engine, bench_living, bench_loadtest, bench_replications, bench_size, timing
+from tests.bench import (
+    bench_coverage,
+    bench_engine,
+    bench_living,
+    bench_loadtest,
+    bench_replications,
+    bench_size,
+    timing,
+)
 from tests.bench.bench_engine import Turn
 from tests.bench.bench_replications import Row
 from tests.bench.bench_size import Size
@@ -257,3 +265,25 @@ def test_an_unknown_bench_is_refused() -> None:
     told = subprocess.run(command, cwd=timing.ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 2
     assert "got enigne; must be of engine, living, replications, size, loadtest" in told.stderr
+
+
+def test_a_queue_of_the_coverage_bench_is_the_one_whose_truth_is_known() -> None:
+    # By hand: three arrivals at 0, 1, 5, served for 2, 2, 1.
+    assert bench_coverage.sojourns(np.array([0.0, 1.0, 5.0]), np.array([2.0, 2.0, 1.0])).tolist() == [2.0, 3.0, 1.0]
+    rng, load = np.random.default_rng(4), 0.5
+    times = bench_coverage.sojourns(np.cumsum(rng.exponential(1 / load, 200_000)), rng.exponential(1, 200_000))
+    assert np.quantile(times, 0.99) == pytest.approx(math.log(100) / (1 - load), rel=0.05)
+    assert bench_coverage.Queue(100.0, 200.0).capacity_per_s == pytest.approx(76.97, abs=0.01)
+
+
+def test_the_interval_of_a_difference_holds_zero_about_as_often_as_it_says_at_every_load() -> None:
+    for load in bench_coverage.LOADS:
+        covered, regressed = bench_coverage.pair_coverage(load, 150, np.random.default_rng(5))
+        assert 0.82 <= covered <= 0.98, load
+        assert regressed < 0.1
+
+
+def test_the_interval_of_a_capacity_holds_the_truth_in_most_of_a_few_searches() -> None:
+    few = bench_coverage.searched(bench_coverage.Queue(100.0, 200.0), 10, np.random.default_rng(6))
+    assert few.coverage >= 0.6
+    assert few.medians[1] < few.medians[0] < few.medians[2]

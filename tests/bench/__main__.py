@@ -1,13 +1,13 @@
-"""``python -m tests.bench [engine] [replications] [size] [loadtest]``: the benchmarks; all of them without a name."""
+"""``python -m tests.bench [NAME]...``: engine, living, replications, size, loadtest, coverage; without a name all."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from tests.bench import bench_engine, bench_living, bench_loadtest, bench_replications, bench_size
+from tests.bench import bench_coverage, bench_engine, bench_living, bench_loadtest, bench_replications, bench_size
 
 parser = ArgumentParser("python -m tests.bench", description="Benchmarks, all of them without a name.")
-parser.add_argument("names", nargs="*", metavar="NAME", help="engine, living, replications, size or loadtest")
+parser.add_argument("names", nargs="*", metavar="NAME", help="engine, living, replications, size, loadtest or coverage")
 parser.add_argument("--replications", type=int, default=1000, metavar="N", help="how many for replications")
 options = parser.parse_args()
 benches = {
@@ -16,6 +16,7 @@ benches = {
     "replications": lambda: bench_replications.main(options.replications),
     "size": bench_size.main,
     "loadtest": bench_loadtest.main,
+    "coverage": bench_coverage.main,
 }
 if unknown := [name for name in options.names if name not in benches]:
     parser.error(f"got {', '.join(unknown)}; must be of {', '.join(benches)}")

@@ -407,6 +407,21 @@ def test_a_host_that_does_not_answer_is_told_in_one_sentence() -> None:
     assert files() == before
 
 
+def test_the_report_of_a_run_has_its_load_tests_in_it() -> None:
+    withstand("run", "quiet_week", *QUICK, "--quiet", "--out", "run")
+    for number, (code, passed) in enumerate(((0, True), (1, False))):
+        folder = Path("run", "loadtest", str(number))
+        folder.mkdir(parents=True)
+        verdict = {"valid": True, "passed": passed, "exit_code": code, "host": f"http://h{number}"}
+        (folder / "verdict.json").write_text(json.dumps(verdict))
+    secret = dict.fromkeys(("API_KEY", "API_SECRET", "TICKET_TOKEN", "ADMIN_TOKEN"), "k" * 40)
+    environment = {f"WITHSTAND_{name}": value for name, value in secret.items()}
+    told = installed("loadtest", "run", "--host", "http://127.0.0.1:1", "--dry-run", cwd=Path(), **environment)
+    assert told.code == 0, told.err
+    page = Path("run", "report.html").read_text("utf-8")
+    assert page.index("against http://h1") < page.index("against http://h0"), "the failed one first"
+
+
 def test_ending_the_command_ends_the_server_that_it_started() -> None:
     names = ("API_KEY", "API_SECRET", "TICKET_TOKEN", "ADMIN_TOKEN")
     environment = os.environ | {f"WITHSTAND_{name}": f"{name}-{'k' * 32}" for name in names}

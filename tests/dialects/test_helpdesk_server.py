@@ -83,11 +83,12 @@ def told_of(folder: Path, name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def replayed(site: Site, predicted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a replay. On a busy machine it may be late, which only its latencies suffer from."""
+    """Return the folder of a replay: too few requests to decide every gate, and on a busy machine late ones."""
     out = tmp_path_factory.mktemp("replayed") / "replay"
     code, said = loadtests("run", predicted, "--no-plots", "--out", out, *WINDOW, site=site)
-    reasons = told_of(out, "verdict.json")["reasons"]
-    assert code == (3 if reasons else 0), said
+    verdict = told_of(out, "verdict.json")
+    reasons = verdict["reasons"]
+    assert (code, verdict["passed"]) in ((0, True), (3, None)), said
     assert all(reason.startswith("requests left late") for reason in reasons), reasons
     return out
 

@@ -158,7 +158,9 @@ def test_the_header_says_whence_the_trace_is_and_what_was_predicted(observed: Ob
     predicted = json.loads(found["predicted"])
     assert predicted["per_minute"]["login"] == observed.requests["login"][begin:end].tolist()
     assert predicted["peak_per_s"]["ticket"] == observed.requests["ticket"][begin:end].max() / 60
-    assert set(predicted["whole_run_peak_per_s"]) == set(PEAKS)
+    own = {f"requests_peak_per_s.{name}" for name, counts in observed.measured_requests.items() if counts.any()}
+    assert set(predicted["whole_run_peak_per_s"]) == set(PEAKS) | own
+    assert "requests_peak_per_s.login" in own
     assert predicted["whole_run_peak_per_s"]["requests_peak_per_s"]["p95"] == peaks["requests_peak_per_s"].p95
 
 

@@ -103,7 +103,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "withdrawals_peak_per_s": {"": 3.0},
     "tickets_peak_per_s": {"": 2 / 60},
     "reads_peak_per_s": {"": 1.5},
-    "requests_peak_per_s": {"": 3.0},
+    "requests_peak_per_s": {"": 3.0, "withdrawal": 3.0, "ticket": 2 / 60, "login": 1.5},
     "candidates_refused": {"": 0},
     "agent_cost_per_day": {"": 656, "t0": 480, "t1": 176},
     "agents_on_duty": {"": 2, "t0": 1, "t1": 1},

@@ -242,8 +242,14 @@ def verdict(**changed: Any) -> dict[str, Any]:
         },
         "objectives": {"withdrawal": {"p50_ms": None, "p95_ms": 300.0, "p99_ms": 800.0, "error_share": 0.01}},
         "headroom": {
-            "rate_over_predicted_p95_peak": {
-                "withdrawals_peak_per_s": {"sent_per_s": 20.0, "predicted_p95_per_s": 6.8, "ratio": 2.94}
+            "endpoints": {
+                "withdrawal": {
+                    "sent_per_s": 20.0,
+                    "predicted_p95_per_s": 6.8,
+                    "ratio": 2.94,
+                    "state": "broken",
+                    "why": "withdrawal.p99_ms",
+                }
             }
         },
         "reconciliation": {"checks": [{"what": "acknowledged once", "passed": True, "count": 80, "n_wrong": 0}]},
@@ -253,9 +259,10 @@ def verdict(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_load_test_that_misses_an_objective_is_shown(plots: list[Path]) -> None:
-    text = Page(report(plots, verdict=verdict())).text
+    text = Page(report(plots, verdicts=[verdict()])).text
     assert "✗ failed The endpoints did not meet every objective under this load." in text
-    assert "withdrawals 20 6.8 2.94" in text
+    assert "withdrawals 20 6.8 2.94 broken: withdrawal.p99_ms" in text
+    assert "Together: withdrawals nothing proven, broken at 20/s, peak 6.8/s: not proven." in text
     assert "withdrawals 80 of 80 20 4.5 12.8 / 300 1,410 / 800 ✗ 0 / 1" in text
     assert "broken threshold (1 of 2) at most measured withdrawal.p99_ms 800 1,410" in text
     assert "acknowledged once 80 0 ✓ passed" in text
@@ -264,28 +271,60 @@ def test_a_load_test_that_misses_an_objective_is_shown(plots: list[Path]) -> Non
 
 def test_a_load_test_that_passes_or_is_not_valid_is_not_mistaken(plots: list[Path]) -> None:
     good = [{"name": "generator.shed", "limit": 0, "measured": 0, "passed": True, "kind": "generator"}]
-    text = Page(report(plots, verdict=verdict(passed=True, exit_code=0, thresholds=good))).text
+    text = Page(report(plots, verdicts=[verdict(passed=True, exit_code=0, thresholds=good)])).text
     assert "✓ passed The endpoints met every objective" in text
     assert "All 1 thresholds are met." in text
     bad = [good[0] | {"measured": 150, "passed": False}]
-    text = Page(report(plots, verdict=verdict(valid=False, exit_code=3, thresholds=bad, reasons=["150 shed"]))).text
+    text = Page(report(plots, verdicts=[verdict(valid=False, exit_code=3, thresholds=bad, reasons=["150 shed"])])).text
     assert "✗ not valid The load generator, not the endpoints, fell short" in text
     assert "150 shed" in text
     assert "every objective" not in text
 
 
+def test_an_undecided_load_test_says_so_and_what_it_needs(plots: list[Path]) -> None:
+    few = {
+        "name": "login.p99_ms",
+        "limit": 300,
+        "measured": 20,
+        "passed": None,
+        "kind": "target",
+        "why": "needs 9 more",
+    }
+    undecided = verdict(passed=None, exit_code=3, thresholds=[few], payments={"pending": 77, "total": 383})
+    text = Page(report(plots, verdicts=[undecided])).text
+    assert "? undecided Nothing failed, but this test has too few requests to decide every objective." in text
+    assert "login.p99_ms 300 20 needs 9 more" in text
+    assert "Payments still open when the books were read: 77 of 383." in text
+
+
+def test_every_load_test_is_shown_the_failed_ones_first_and_what_they_prove_together(plots: list[Path]) -> None:
+    def one(rate: float, state: str, code: int) -> dict[str, Any]:
+        row = {"sent_per_s": rate, "predicted_p95_per_s": 8.0, "ratio": rate / 8, "state": state, "why": ""}
+        reasons = [{"outcome": "rejected", "reason": "503 BUSY", "count": 70}]
+        measured = {"endpoints": {"withdrawal": {"failures": reasons if code else []}}}
+        passed = {0: True, 1: False}[code]
+        return verdict(passed=passed, exit_code=code, speedup=rate, headroom={"endpoints": {"withdrawal": row}},
+                       measured=measured)  # fmt: skip
+
+    page = Page(report(plots, verdicts=[one(7.1, "held", 0), one(9.4, "broken", 1)]))
+    text = page.text
+    assert "Together: withdrawals proven to 7.1/s, broken at 9.4/s, peak 8/s: not proven." in text
+    assert text.index("replayed 9.4 times as fast") < text.index("replayed 7.1 times as fast")
+    assert "withdrawals rejected 503 BUSY 70" in text
+
+
 def test_what_a_manager_needs_and_a_least_are_said(plots: list[Path]) -> None:
     least = {"name": "login.throughput_per_s", "limit": 90, "measured": 80, "passed": False, "kind": "target"}
     told = {"sentence": "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes"}
-    text = Page(report(plots, verdict=verdict(thresholds=[least | {"at_least": True}], manager=told))).text
+    text = Page(report(plots, verdicts=[verdict(thresholds=[least | {"at_least": True}], manager=told)])).text
     assert "staging holds 45 requests/s, the scenario's p95 peak is 95; short by 50 for 2 minutes." in text
     assert "login.throughput_per_s at least 90 80" in text
-    assert "staging holds" not in Page(report(plots, verdict=verdict(manager=None))).text
+    assert "staging holds" not in Page(report(plots, verdicts=[verdict(manager=None)])).text
 
 
 def test_wrong_books_after_a_fast_load_test_are_said(plots: list[Path]) -> None:
     wrong = {"checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
-    text = Page(report(plots, verdict=verdict(thresholds=[], reconciliation=wrong))).text
+    text = Page(report(plots, verdicts=[verdict(thresholds=[], reconciliation=wrong)])).text
     assert "their records do not match the requests that they acknowledged" in text
     assert "acknowledged once 80 3 ✗ failed" in text
 

@@ -22,7 +22,7 @@ from sim.core import tables
 from sim.core.clock import DAY_MS, NEVER
 from sim.core.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
 from sim.metrics.registry import METRICS
-from sim.output.run_folder import add_verdict
+from sim.output.run_folder import add_verdicts
 from sim.scenario.loading.load import from_resolved
 from tests.support.cli_runs import QUICK, ROOT, installed, undrawn, withstand
 
@@ -204,13 +204,19 @@ def test_tickets_and_metrics_count_the_same(folder: Path) -> None:
 def test_the_report_is_written_again_from_the_files_with_a_verdict_in_it(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "run")
     before = (folder / "report.html").read_text("utf-8")
-    verdict = {"valid": True, "passed": True, "host": "the reference server"}
-    add_verdict(tmp_path / "run", verdict)
+    for name in ("slow", "fast"):
+        (tmp_path / "run" / "loadtest" / name).mkdir(parents=True)
+        verdict = {"valid": True, "passed": True, "host": f"the {name} server"}
+        (tmp_path / "run" / "loadtest" / name / "verdict.json").write_text(json.dumps(verdict))
+    add_verdicts(tmp_path / "run")
     after = (tmp_path / "run" / "report.html").read_text("utf-8")
-    begin, end = after.index("<h2>Load test</h2>"), after.index("<h2>The funnel</h2>")
-    assert "against the reference server" in after[begin:end]
+    begin, end = after.index("<h2>Load tests</h2>"), after.index("<h2>The funnel</h2>")
+    assert "against the slow server" in after[begin:end]
+    assert "against the fast server" in after[begin:end]
     assert (after[:begin] + after[end:]).split() == before.split()
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in folder.iterdir()}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in folder.iterdir()} | {
+        "loadtest"
+    }
 
 
 def test_only_the_first_replication_keeps_its_tickets_unless_asked(

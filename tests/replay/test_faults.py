@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_and_restarted_loses_nothing_it_acknowledged(tmp
 
 
 def test_a_locked_database_refuses_and_loses_nothing(tmp_path: Path) -> None:
-    run = run_of(tmp_path, WRITES, SECONDS)
+    run = run_of(tmp_path, WRITES, SECONDS, {name: {"error_share": 0.01} for name in WRITES})
     database = tmp_path / "staging.sqlite"
     with (
         staging(database=database) as (client, _),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 import subprocess
 import threading
@@ -30,6 +31,8 @@ from tests.support.servers.tiny_server import Reply, TinyServer, forgetful, good
 pytestmark = pytest.mark.servers
 
 READS = {"withdrawal_status": 100.0}
+WITHIN_1_S = {"withdrawal_status": {"p99_ms": 1000.0}}
+NO_ERRORS = {"withdrawal_status": {"error_share": 0.01}}
 
 
 def replay(run: Path, server: TinyServer, *options: str) -> tuple[int, str]:
@@ -48,7 +51,7 @@ def stall_at(number: int, seconds: float) -> Callable[[str, int], Reply]:
 def test_a_stall_of_two_seconds_yields_the_quantiles_that_arithmetic_says(tmp_path: Path) -> None:
     # 600 requests, one each 10 ms. Number 100 is answered after 2 s; each one due meanwhile waits 10 ms less than the
     # one before. So the k-th largest latency is 2 s - (k - 1) 10 ms; p99 is the 7th largest of 600, p95 the 31st.
-    run = run_of(tmp_path, READS, 6.0)
+    run = run_of(tmp_path, READS, 6.0, WITHIN_1_S)
     server = TinyServer(stall_at(100, 2.0))
     code, out = replay(run, server, "--window", "6 s")
     in_time(run)
@@ -65,7 +68,7 @@ def test_a_stall_of_two_seconds_yields_the_quantiles_that_arithmetic_says(tmp_pa
 @pytest.mark.load
 @repeated_when_late
 def test_a_server_too_small_fails(tmp_path: Path) -> None:
-    run = run_of(tmp_path, READS, 2.5)
+    run = run_of(tmp_path, READS, 2.5, WITHIN_1_S)
     server = TinyServer(one_at_a_time_s=1 / 50)
     code, out = replay(run, server, "--window", "2500 ms")
     in_time(run)
@@ -158,7 +161,7 @@ def test_resets_and_time_outs_are_unknown_and_nothing_is_sent_twice(tmp_path: Pa
     def reply(path: str, n: int) -> Reply:
         return Reply(reset=n % 10 == 0, delay_s=3.0 if n % 10 == 5 else 0.0, body=[])
 
-    run = run_of(tmp_path, READS, 1.0)
+    run = run_of(tmp_path, READS, 1.0, NO_ERRORS)
     server = TinyServer(reply)
     code, _ = replay(run, server, "--window", "1 s", "--timeout", "500 ms")
     in_time(run)
@@ -179,6 +182,28 @@ def test_a_target_that_keeps_failing_ends_the_run_early(tmp_path: Path) -> None:
     assert (code, verdict["valid"]) == (1, False)
     assert verdict["counts"]["not_sent"] > 400
     assert "requests failed" in out
+
+
+def test_a_server_that_refuses_everybody_fails_whatever_the_objectives(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"login": 5.0}, 4.0, {})
+    code, out = replay(run, TinyServer(lambda path, n: Reply(401)), "--window", "4 s")
+    assert code == 1
+    assert "broken: login.acknowledged_share is 0, limit at least 0.5" in out
+    assert re.search(r"not acknowledged, login: 20 rejected: 401", out)
+
+
+def test_a_run_with_too_few_requests_is_undecided_and_says_how_many_it_needs(tmp_path: Path) -> None:
+    run = run_of(tmp_path, READS, 0.5, {"withdrawal_status": {"p99_ms": 5000.0}, "login": {"p99_ms": 5000.0}})
+    code, out = replay(run, TinyServer(), "--window", "500 ms")
+    verdict, _ = results(run)
+    assert verdict["exit_code"] == 3
+    assert verdict["passed"] is None
+    if code == 3:  # and not late
+        assert out.startswith("UNDECIDED")
+        told = "undecided: withdrawal_status.p99_ms is "
+        assert told in out
+        assert "limit 5,000: needs 249 more requests" in out
+    assert [line["state"] for line in verdict["thresholds"] if line["name"] == "login.p99_ms"] == ["skipped"]
 
 
 def test_an_interrupt_ends_in_good_order(tmp_path: Path) -> None:
@@ -386,7 +411,7 @@ def test_a_server_that_loses_what_it_acknowledged_fails(tmp_path: Path) -> None:
 
 @repeated_when_late
 def test_what_a_small_server_took_after_the_time_out_is_found_and_counted(tmp_path: Path) -> None:
-    run = run_of(tmp_path, {"withdrawal": 20.0}, 2.0)
+    run = run_of(tmp_path, {"withdrawal": 20.0}, 2.0, {"withdrawal": {"error_share": 0.01}})
     with staging("--withdrawal-capacity-per-s", "10", "--service-slots", "1") as (client, _):
         url = str(client.http.base_url).rstrip("/")
         code, _, _ = load(run, url, "--window", "2 s", "--timeout", "500 ms")

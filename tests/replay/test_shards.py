@@ -292,6 +292,15 @@ def test_the_watch_judges_the_sums() -> None:
     assert watch.failing_share == pytest.approx(45 / 80)
 
 
+def test_the_watch_ends_a_run_at_a_low_rate_too() -> None:
+    # One request in four looks, all of them failing: fewer than 50 within five seconds, and 50 after fifty.
+    watch = Poller(SendLimits(in_flight=1, in_flight_wanted=1, timeout_s=1.0))
+    found = [watch.look(n // 4, n // 4, 0.0) for n in range(220)]
+    assert found.index("50 of the last 50 requests failed") == 200
+    healthy = Poller(SendLimits(in_flight=1, in_flight_wanted=1, timeout_s=1.0))
+    assert not any(healthy.look(n // 4, n // 16, 0.0) for n in range(400))
+
+
 class Line:
     """A master's wire to one scripted worker, whose clock is ``ahead_s`` and whose answers take ``there_s``."""
 

@@ -33,6 +33,12 @@ def rows_of(n: int = 1000, *, endpoint: str = "login", **columns: Any) -> pl.Dat
     return check(frame.with_columns(**columns), REQUESTS, "test")
 
 
+def lasting_30_s(n: int = 1000, *, endpoint: str = "login") -> pl.DataFrame:
+    """Return n such requests over 30 s."""
+    due = pl.col("due_us") * 3
+    return rows_of(n, endpoint=endpoint, due_us=due, sent_us=due + 1_000, done_us=due + 20_000)
+
+
 def first(n: int, then: pl.Expr | Any, column: str) -> pl.Expr:
     """Return the column with its first n values replaced."""
     return pl.when(pl.col("idx") < n).then(then).otherwise(pl.col(column)).alias(column)

@@ -60,11 +60,18 @@ def check_of(passed: bool | None) -> dict[str, Any]:
             "examples": ["k-1", NASTY], "reason": "the API cannot tell"}  # fmt: skip
 
 
+LOGIN = {"login": {"p99_ms": 100.0, "error_share": 0.01}}
 VERDICTS = {
     "passed": (whole(rows_of()), 0),
     "failed": (whole(rows_of(**ended(20, "unknown"))), 1),
     "invalid": (whole(rows_of(**unsent(20, "shed"))), 3),
     "invalid and failed": (whole(rows_of(**ended(900, "rejected", answered=True)), aborted="stopped"), 1),
+    "undecided": (whole(rows_of(80)), 3),
+    "nothing sent to one that was wanted": (
+        whole(rows_of(), objectives={**LOGIN, "ticket": {"p99_ms": 9.0}}, wanted=["login", "ticket"]),
+        3,
+    ),
+    "nothing sent to one that was left out": (whole(rows_of(), objectives={**LOGIN, "ticket": {"p99_ms": 9.0}}), 0),
     "ended early": (whole(rows_of(), aborted="interrupted"), 3),
     "a worker was lost": (whole(rows_of(), flaws=["worker 2 was lost"]), 3),
     "books wrong": (whole(rows_of(), checks=[check_of(False)]), 1),
@@ -111,7 +118,8 @@ def test_errors_and_failures_say_what_the_exit_code_says(name: str) -> None:
     suites_of(junit_xml(verdict))
     failures, errors = int(root.attrib["failures"]), int(root.attrib["errors"])
     assert {0: failures == errors == 0, 1: failures > 0, 3: errors > 0 and failures == 0}[code]
-    assert (errors > 0) == (not verdict["valid"])
+    assert verdict["passed"] is {0: True, 1: False, 3: None}[code]
+    assert verdict["valid"] or errors > 0
 
 
 def test_there_is_a_case_for_each_threshold_each_condition_and_each_check() -> None:
@@ -159,11 +167,11 @@ def test_what_users_and_servers_wrote_cannot_break_the_markdown() -> None:
 def test_the_summary_says_the_same(name: str) -> None:
     verdict, code = VERDICTS[name]
     page, lines = markdown(verdict), plain_lines(verdict, "folder")
-    word = {0: "Passed", 1: "Failed", 3: "Invalid"}[code]
+    word = {0: "Passed", 1: "Failed", 3: "Invalid" if not verdict["valid"] else "Undecided"}[code]
     assert page.startswith(f"# {word}: load test of test\n")
     assert lines[0].startswith(word.upper())
     assert page.count("| **failed** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["failures"])
-    assert page.count("| **invalid** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["errors"])
+    assert page.count("| **not proven** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["errors"])
 
 
 # --- the baseline -------------------------------------------------------------------------------------------------
@@ -191,19 +199,21 @@ def baseline_of(rows: pl.DataFrame, margin: float = 0.2) -> Baseline:
     ],
 )
 def test_a_baseline_is_told_apart_by_its_margin(scale: float, n: int, verdict: str) -> None:
-    compared = compare(baseline_of(latencies(1, n=n)), latencies(2, scale=scale, n=n), 10_000_000, valid=True)
+    compared = compare(baseline_of(latencies(1, n=n)), latencies(2, scale=scale, n=n), valid=True)
     (line,) = compared["lines"]
     assert (compared["verdict"], line["name"]) == (verdict, "login.p95_ms")
-    assert line["difference_ms"]["value"] == pytest.approx(
-        line["measured_ms"]["value"] - line["baseline_ms"]["value"], abs=0.002
-    )
-    assert line["margin_ms"] == pytest.approx(0.2 * line["baseline_ms"]["value"], abs=0.002)
+    assert (line["difference_ms"] is None) == (n == 60)  # too few for the p95 of a fifth
+    if n == 60:
+        return
+    assert line["difference_ms"]["value"] == pytest.approx(line["measured_ms"] - line["baseline_ms"], rel=0.2, abs=1.0)
+    assert line["margin_ms"] == pytest.approx(0.2 * line["baseline_ms"], abs=0.002)
+    assert 0 < min(line["effective_n"]) <= max(line["effective_n"]) <= n
 
 
 def test_an_interval_is_judged_by_where_all_of_it_lies() -> None:
     cases = {
         (11.0, 30.0): "regress", (9.0, 30.0): "undecided", (-10.0, 10.0): "equivalent", (-30.0, -11.0): "improved",
-        (-30.0, 30.0): "undecided", (11.0, None): "regress", (None, -11.0): "improved", (-1.0, None): "undecided",
+        (-30.0, 30.0): "undecided",
     }  # fmt: skip
     assert {limits: equivalence(*limits, 10.0) for limits in cases} == cases
 
@@ -211,23 +221,21 @@ def test_an_interval_is_judged_by_where_all_of_it_lies() -> None:
 def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> None:
     rng, truth, covered = np.random.default_rng(3), float(np.exp(0.5 * 1.6448536)) * 0.2, 0
     for _ in range(400):
-        x, y = np.sort(rng.lognormal(0, 0.5, 800)) * 1.2, np.sort(rng.lognormal(0, 0.5, 500))
+        x, y = rng.lognormal(0, 0.5, 800) * 1.2, rng.lognormal(0, 0.5, 500)
         found = difference(x, y)
         assert found is not None
         _, low, high = found
-        assert low is not None
-        assert high is not None
         covered += low <= truth <= high
-    assert 0.87 <= covered / 400 <= 0.98
+    assert 0.85 <= covered / 400 <= 0.95
 
 
 def test_a_regression_fails_the_run_and_an_invalid_run_decides_nothing() -> None:
     slow, fast = latencies(2, scale=3.0), latencies(1)
-    assert compare(baseline_of(fast), slow, 10_000_000, valid=False)["verdict"] == "undecided"
+    assert compare(baseline_of(fast), slow, valid=False)["verdict"] == "undecided"
     nothing = rows_of(**ended(1000, "rejected", answered=True))
-    assert compare(baseline_of(fast), nothing, 10_000_000, valid=True)["verdict"] == "regress"
-    assert compare(baseline_of(nothing), fast, 10_000_000, valid=True)["verdict"] == "undecided"
-    verdict = whole(rows_of()) | {"baseline": compare(baseline_of(fast), slow, 10_000_000, valid=True)}
+    assert compare(baseline_of(fast), nothing, valid=True)["verdict"] == "regress"
+    assert compare(baseline_of(nothing), fast, valid=True)["verdict"] == "undecided"
+    verdict = whole(rows_of()) | {"baseline": compare(baseline_of(fast), slow, valid=True)}
     (case,) = suites_of(junit_xml(verdict))["baseline"]
     assert case[0].tag == "failure"
     assert "login.p95_ms regress: p95" in "\n".join(plain_lines(verdict, "x"))

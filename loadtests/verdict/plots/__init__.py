@@ -13,8 +13,9 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 
+from loadtests.core.intervals import quantile
 from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED, REJECTED, UNKNOWN
-from loadtests.verdict.verdict import quantile
+from loadtests.verdict.measured import FAILURES
 from sim.core.tables import ENDPOINTS
 
 mpl.use("Agg")
@@ -94,8 +95,8 @@ def _latency_panel(axis: Axes, rows: pl.DataFrame, verdict: dict[str, Any], name
         chosen = outcome == kind
         label = kind.replace("_", " ") + (" (drawn at the time-out)" if kind == UNKNOWN else "")
         _dots(axis, at_s[chosen], latency_ms[chosen], s=12, marker=marker, color=colour, lw=0.8, label=label)
-    counted = good | (outcome == UNKNOWN)
-    _quantile_lines(axis, at_s[counted], latency_ms[counted])
+    counted = good | np.isin(outcome, FAILURES)
+    _quantile_lines(axis, at_s[counted], np.where(good, latency_ms, np.nan)[counted])
     limit = (verdict["objectives"].get(name) or {}).get("p99_ms")
     if limit is not None:
         axis.axhline(limit, color=RED, lw=1.2, ls=(0, (6, 3)), label="p99 objective")
@@ -124,6 +125,7 @@ def _quantile_lines(axis: Axes, at_s: np.ndarray, latency_ms: np.ndarray) -> Non
     spans = [bins == b for b in np.unique(bins)]
     middle_s = [float(at_s[inside].mean()) for inside in spans]
     for q, colour, style, label in ((0.5, GREEN, "-", "median"), (0.99, BLACK, "-.", "99th percentile")):
+        # A failure, NaN, sorts behind every answer; where the quantile is one, the line has a gap.
         line = np.array([quantile(np.sort(latency_ms[inside]), q) for inside in spans], dtype=float)
         axis.plot(middle_s, line, color=colour, lw=1.4, ls=style, label=f"{label} of each second or 20 requests")
 
@@ -162,16 +164,17 @@ def _sent_finding(verdict: dict[str, Any]) -> str:
 
 
 def _latency_finding(verdict: dict[str, Any]) -> str:
-    broken = [t["name"] for t in verdict["thresholds"] if t["kind"] == "target" and not t["passed"]]
+    targets = [t for t in verdict["thresholds"] if t["kind"] == "target" and t["required"]]
+    broken, undecided = ([t["name"] for t in targets if t["passed"] is wanted] for wanted in (False, None))
     head = f"{verdict['scenario']}, speed-up {verdict['speedup']:g}: "
     if broken:
         shown = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
         return head + f"objectives missed\n{shown}"
-    if not any(t["kind"] == "target" for t in verdict["thresholds"]):
+    if not any(verdict["objectives"].get(t["endpoint"]) for t in targets):
         return head + "latency from the due time\n(the scenario sets no objective)"
-    return head + (
-        "every objective was kept" if verdict["valid"] else "no objective was seen broken, but the run is invalid"
-    )
+    if not verdict["valid"]:
+        return head + "no objective was seen broken, but the run is invalid"
+    return head + (f"{len(undecided)} gates are undecided" if undecided else "every objective was kept")
 
 
 def _number(ms: float) -> str:
@@ -180,8 +183,9 @@ def _number(ms: float) -> str:
 
 def _panel_finding(verdict: dict[str, Any], name: str, limit: float | None) -> str:
     p99 = verdict["measured"]["endpoints"][name]["latency_ms"]["p99"]["value"]
-    shown = "nothing acknowledged" if p99 is None else f"p99 {_number(p99)} ms"
+    shown = "more than 1 % failed" if p99 is None else f"p99 {_number(p99)} ms"
     if limit is None:
         return f"{name}: {shown}"
-    kept = p99 is not None and p99 <= limit
-    return f"{name}: {shown}, objective {_number(limit)} ms {'kept' if kept else 'missed'}"
+    passed = next(t["passed"] for t in verdict["thresholds"] if t["name"] == f"{name}.p99_ms")
+    word = {True: "kept", False: "missed", None: "undecided"}[passed]
+    return f"{name}: {shown}, objective {_number(limit)} ms {word}"

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.core.proven import PLURALS
 from sim.numerics.statistics import half_width
 from sim.output.plots.style import (
     BLACK,
@@ -52,7 +53,7 @@ def draw_on(axis: Axes, view: View, name: str) -> None:
     for values, colour, style in ((peak, RED, "--"), (mean, BLUE, "-")):
         draw_band(axis, at, band(np.where(values > 0, values, np.nan), view.middle), colour, style=style, width=1.1)
     peaks = findings.endpoint_peaks(view, name)
-    title = f"{findings.ENDPOINT_NAMES[name]}: busiest minute {findings.endpoint_peak(view, name)} requests/s"
+    title = f"{PLURALS[name]}: busiest minute {findings.endpoint_peak(view, name)} requests/s"
     if view.replications > 1:
         most = float(np.quantile(peaks, 0.95))
         axis.axhline(most, color=BLACK, lw=1.1, ls=":")

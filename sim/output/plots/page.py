@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from sim.core.clock import MINUTE_MS, duration_text
+from sim.core.proven import PLURALS
 from sim.numerics.statistics import half_width
 from sim.output.plots import backlog, complaints, waits
 from sim.output.plots.style import (
@@ -230,7 +231,7 @@ def _endpoints(axis: Axes, view: View) -> None:
     names = _busiest(view)
     peaks = [findings.endpoint_peaks(view, name) for name in names]
     calm = [float(np.median(view.of(f"endpoint:{name}", "rate_per_s"))) for name in names]
-    texts = [f"{findings.ENDPOINT_NAMES[n]}: {view.spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
+    texts = [f"{PLURALS[n]}: {view.spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
     low, high = positive_range(np.concatenate([calm, *peaks]))
     _title(axis, findings.endpoints(view), "")
     axis.set_xscale("log")

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from sim.core.proven import PLURALS
 from sim.output.presentation.view import (
     Floats,
     View,
@@ -25,22 +26,6 @@ CALM_TEXT = (
     "Drained: on the mean of a day within a tenth of the way from the highest level before the first shock to the peak."
 )
 _LARGE = 0.02
-ENDPOINT_NAMES = {
-    "withdrawal": "withdrawals",
-    "withdrawal_status": "withdrawal status polls",
-    "ticket": "new tickets",
-    "ticket_view": "ticket views",
-    "login": "logins",
-    "signup": "sign-ups",
-    "kyc": "documents sent",
-    "deposit": "first deposits",
-    "mfa": "codes entered",
-}
-METRIC_ENDPOINTS = {
-    "withdrawals_peak_per_s": "withdrawals",
-    "tickets_peak_per_s": "new tickets",
-    "reads_peak_per_s": "reads (status polls, ticket views, logins)",
-}
 
 
 def peak_day(view: View, values: Floats) -> str:
@@ -171,7 +156,7 @@ def endpoints(view: View) -> str:
 def active_endpoints(view: View) -> list[str]:
     """Return the endpoints that get any request."""
     there = view.entities("endpoint", "rate_per_s")
-    found = [name for name in ENDPOINT_NAMES if name in there]
+    found = [name for name in PLURALS if name in there]
     return [name for name in found if float(np.nansum(view.of(f"endpoint:{name}", "rate_per_s"))) > 0]
 
 

@@ -25,13 +25,13 @@ def report_html(
     plots: Sequence[Path],
     expectations: Sequence[Expectation] | None,
     provenance: Mapping[str, Provenance] | None = None,
-    verdict: Mapping[str, Any] | None = None,
+    verdicts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page, under 3 MB: it needs no other file, no network and no JavaScript.
 
     ``run_info``: as in run.json, with ``notes`` (a list of sentences) if there are any. ``plots``: the files that
     ``sim.output.plots.save`` wrote. ``expectations``: None when they were not judged. ``provenance``: as of
-    ``sim.scenario.reference.provenance.provenance_of``. ``verdict``: as in a load test's verdict.json.
+    ``sim.scenario.reference.provenance.provenance_of``. ``verdicts``: as in the verdict.json of each load test.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -56,6 +56,6 @@ def report_html(
         expectations=None if expectations is None else [rows.expected(each) for each in expectations],
         metrics=rows.all_metrics(metrics),
         provenance=rows.origins(provenance),
-        test=None if verdict is None else loadtest.in_words(verdict),
+        loadtests=loadtest.all_in_words(verdicts),
         notes=list(run_info.get("notes") or ()),
     )

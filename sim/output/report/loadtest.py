@@ -1,20 +1,47 @@
-"""A load test's verdict in words and rows. What a verdict does not have is left out."""
+"""The load tests of a run in words and rows, the failed ones first. What a verdict does not have is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.core.digits import significant
-from sim.output.presentation.findings import ENDPOINT_NAMES, METRIC_ENDPOINTS
+from sim.core.proven import PLURALS, conclusion, proofs_of
+
+_ORDER = {1: 0, 3: 1, 0: 2}
+
+
+def all_in_words(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return every load test in words, what they prove together, and how many there are; None where there is none."""
+    if not verdicts:
+        return None
+    ordered = sorted(verdicts, key=lambda verdict: _ORDER.get(verdict.get("exit_code", 0), 1))
+    one_target = len({verdict.get("host") for verdict in verdicts}) == 1
+    headrooms = [verdict.get("headroom") or {} for verdict in verdicts] if one_target else []
+    return {
+        "tests": [in_words(verdict) for verdict in ordered],
+        "conclusion": conclusion(headrooms),
+        "proofs": [
+            {
+                "name": PLURALS.get(proof.endpoint, proof.endpoint),
+                "proven": _number(proof.proven_per_s),
+                "broken": _number(proof.broken_per_s),
+                "peak": _number(proof.peak_per_s),
+                "factor": _number(proof.factor),
+                "enough": proof.enough,
+            }
+            for proof in proofs_of(headrooms)
+            if proof.peak_per_s
+        ],
+    }
 
 
 def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sentences of a verdict, its reasons, rates, endpoints, broken thresholds and reconciliation."""
+    """Return the sentences of a verdict, its reasons, rates, endpoints, open thresholds, failures, reconciliation."""
     thresholds = list(verdict.get("thresholds") or ())
-    broken = [row for row in thresholds if not row["passed"]]
+    payments = verdict.get("payments")
     return {
-        "passed": bool(verdict.get("passed")),
+        "passed": verdict.get("passed"),
         "valid": bool(verdict.get("valid")),
         "sentence": _sentence(verdict),
         "how": _how(verdict),
@@ -23,19 +50,39 @@ def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "rates": _rates(verdict),
         "endpoints": _endpoints(verdict),
         "n_thresholds": len(thresholds),
-        "broken": [row | {"limit": _limit(row), "measured": _number(row["measured"])} for row in broken],
+        "broken": [_row(row) for row in thresholds if row["passed"] is False],
+        "undecided": [_row(row) for row in thresholds if row["passed"] is None],
+        "failures": _failures(verdict),
+        "pending": f"{payments['pending']:,} of {payments['total']:,}" if payments else "",
         "checks": list((verdict.get("reconciliation") or {}).get("checks") or ()),
     }
 
 
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "limit": _limit(row), "measured": _number(row["measured"]), "why": row.get("why", "")}
+
+
+def _failures(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return why requests were not acknowledged, the commonest reasons of each endpoint."""
+    found = ((verdict.get("measured") or {}).get("endpoints") or {}).items()
+    return [
+        {**one, "name": PLURALS.get(name, name), "outcome": one["outcome"].replace("_", " ")}
+        for name, values in found
+        for one in values.get("failures") or ()
+    ]
+
+
 def _sentence(verdict: Mapping[str, Any]) -> str:
-    targets_broken = any(not row["passed"] and row.get("kind") == "target" for row in verdict.get("thresholds") or ())
+    targets = [row for row in verdict.get("thresholds") or () if row.get("kind") == "target"]
+    broken = any(row["passed"] is False for row in targets)
     if not verdict.get("valid"):
         rest = " The requests sent broke a threshold all the same." if verdict.get("exit_code") == 1 else ""
         return f"The load generator, not the endpoints, fell short, so the test proves nothing good about them.{rest}"
     if verdict.get("passed"):
         return "The endpoints met every objective under this load."
-    if not targets_broken:
+    if verdict.get("passed") is None:
+        return "Nothing failed, but this test has too few requests to decide every objective."
+    if not broken:
         return "The endpoints were fast enough, but their records do not match the requests that they acknowledged."
     return "The endpoints did not meet every objective under this load."
 
@@ -58,14 +105,15 @@ def _how(verdict: Mapping[str, Any]) -> str:
 
 
 def _rates(verdict: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the busiest minute that was sent against the predicted peak, where that is known."""
-    rates = (verdict.get("headroom") or {}).get("rate_over_predicted_p95_peak") or {}
+    """Return the busiest minute that was sent to each endpoint against its predicted peak, where that is known."""
+    rates = (verdict.get("headroom") or {}).get("endpoints") or {}
     return [
         {
-            "name": METRIC_ENDPOINTS.get(name, name),
+            "name": PLURALS.get(name, name),
             "sent": _number(row.get("sent_per_s")),
             "predicted": _number(row.get("predicted_p95_per_s")),
             "ratio": _number(row.get("ratio")),
+            "state": f"{row['state']}: {row['why']}" if row["why"] else row["state"],
         }
         for name, row in rates.items()
         if row.get("predicted_p95_per_s")
@@ -88,7 +136,7 @@ def _endpoints(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
         errors = {"text": _against(percent, limit), "bad": limit is not None and (percent is None or percent > limit)}
         rows.append(
             {
-                "name": ENDPOINT_NAMES.get(name, name),
+                "name": PLURALS.get(name, name),
                 "sent": f"{one.get('sent', 0):,} of {one.get('planned', 0):,}",
                 "rate": _number(one.get("sent_per_s")),
                 "cells": [*latencies, errors],

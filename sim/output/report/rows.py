@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from sim.core.digits import significant
+from sim.core.proven import PLURALS
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import Expectation
 from sim.metrics.registry import metric_of
@@ -128,7 +129,7 @@ def endpoints(view: View) -> list[dict[str, str]]:
         peaks = findings.endpoint_peaks(view, name)
         p50, p95 = (quantile_text(float(np.quantile(peaks, p)), half_width(peaks)) for p in (0.5, 0.95))
         many = len(peaks) > 1
-        words = {"name": findings.ENDPOINT_NAMES[name], "mean": findings.endpoint_peak(view, name)}
+        words = {"name": PLURALS[name], "mean": findings.endpoint_peak(view, name)}
         rows.append(words | {"p50": p50 if many else "–", "p95": p95 if many else "–"})
     return rows
 

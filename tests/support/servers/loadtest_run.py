@@ -18,7 +18,8 @@ from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.trace_factory import make_run, steady
 
 MIXED = {"withdrawal": 20.0, "withdrawal_status": 40.0, "ticket": 10.0, "ticket_view": 20.0, "login": 10.0}
-EASY = {name: {"p50_ms": None, "p95_ms": None, "p99_ms": 1000.0, "error_share": 0.01} for name in MIXED}
+EASY = {name: {"p50_ms": 1000.0, "p95_ms": None, "p99_ms": None, "error_share": 0.4} for name in MIXED}
+"""Objectives that a second or two of requests can decide."""
 LONGEST_S = 60
 
 
@@ -58,7 +59,7 @@ def in_time(run: Path) -> None:
 
 def code_but_for_lateness(run: Path, code: int) -> int:
     """Return the exit code of a load test as it would be on a machine that sends in time: 0 for a 3 by lateness."""
-    return 0 if code == 3 and was_late(judged(run)) else code
+    return 0 if code == 3 and not judged(run)["valid"] and was_late(judged(run)) else code
 
 
 def repeated_when_late(test: Callable[[Path], None]) -> Callable[[Path], None]:
