@@ -268,18 +268,18 @@ def test_tests_lie_in_the_folder_of_the_room_that_they_test() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "fault"),
     [
-        ("sim/metrics/desk.py", "from sim.experiment import store", "metrics (floor 6) imports sim.experiment.store"),
-        ("sim/metrics/desk.py", "def f():\n    from sim.output import explain", "line 2: metrics (floor 6)"),
+        ("sim/metrics/desk.py", "from sim.experiment import store", "metrics (floor 7) imports sim.experiment.store"),
+        ("sim/metrics/desk.py", "def f():\n    from sim.output import explain", "line 2: metrics (floor 7)"),
         (
             "sim/numerics/streams.py",
             "from sim.feedback.state import FeedbackState",
-            "(floor 2) imports sim.feedback.state (floor 2)",
+            "(floor 2) imports sim.feedback.state (floor 3)",
         ),
         ("sim/theory/queues.py", "from sim.core.clock import HOUR_MS", "take what you need as an argument"),
         (
             "sim/engine/setup.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sim.api import Run",
-            "engine (floor 5) imports sim.api (floor 9)",
+            "engine (floor 6) imports sim.api (floor 10)",
         ),
         ("loadtests/plan/plan.py", "from loadtests.cli import main", "plan (floor 4) imports loadtests.cli (floor 8)"),
         ("loadtests/verdict/verdict.py", "from loadtests.transport import driver", "move it down"),

@@ -16,7 +16,7 @@ from tests.architecture.sources import ROOT, imports, modules, nodes, project_fi
 
 HOMES = {
     "locust": ("loadtests/locustfile.py", "tests/bench/rivals/closed_loop.py"),
-    "simpy": ("sim/engine/reference.py", "tests/bench/"),
+    "simpy": ("sim/engine/reference.py", "sim/engine/simpy_clock.py", "tests/bench/"),
     "numba": ("sim/core/jit.py",),
     "matplotlib": ("sim/output/plots/", "sim/studies/", "loadtests/verdict/plots/", "tests/"),
     "ciw": ("tests/bench/",),

@@ -300,15 +300,26 @@ def test_a_precision_is_told_and_kept(wanted: str, share: float, most: str, prim
 def test_a_profile_shows_every_station_and_who_worked() -> None:
     told = withstand("run", "quiet_week", *QUICK, "--profile", "--out", "run")
     table = told.out[told.out.index("where the time went") :].splitlines()
-    stations = [row.split("  ")[0] for row in table[1:-2]]
+    stations = [row.split("  ")[0] for row in table[1:-3]]
     assert stations == [
         "draw", "engine", "metrics", "keep", "write metrics", "write series", "write tickets", "write arrivals",
         "write plots", "write report", "start, and the rest", "all",
     ]  # fmt: skip
-    shares = [float(row.split()[-2]) for row in table[1:-3]]
+    shares = [float(row.split()[-2]) for row in table[1:-4]]
     assert sum(shares) == pytest.approx(100, abs=0.6)
-    assert re.fullmatch(r"by the clock: simulate [\d.]+ s, write [\d.]+ s; 1 threads", table[-2])
+    assert re.fullmatch(r"by the clock: simulate [\d.]+ s, write [\d.]+ s; 1 threads", table[-3])
+    assert table[-2] == "withdrawals: none"
     assert "where the time went" not in withstand("run", "quiet_week", *QUICK, "--out", "other").out
+
+
+def test_a_profile_tells_the_share_of_withdrawals_that_are_followed_one_by_one() -> None:
+    day = ("--set", "days=1", "--set", "warmup_days=0", "--replications", "1", "--jobs", "1")
+    told = withstand("run", "baseline", *day, "--profile", "--out", "run").out
+    metrics = json.loads(Path("run", "metrics.json").read_text("utf-8"))["metrics"]
+    share = metrics["withdrawals_individual_share"]["mean"]
+    assert f"\nwithdrawals followed one by one: {100 * share:.2g} % of all\n" in told
+    # In the baseline those are whom people review, a share of 0.006 of some 50,000: within 4 standard errors.
+    assert abs(share - 0.006) < 4 * (0.006 / 50_000) ** 0.5
 
 
 def test_what_takes_long_once_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from sim.demand import CANDIDATE, CHASE, REOPEN, ROOT, Demand, expected_demand_o
 from sim.demand.expected import Sources
 from sim.drivers.market import market_of
 from sim.feedback import LATE_STREAM, RUMOUR_STREAM
+from sim.feedback.columns import REVIEWED_ROW, ROW_FLAGS, ROW_MINUTE
 from sim.numerics.streams import Streams
 from sim.scenario import Scenario
 from sim.scenario.schema.routes import queue_names
@@ -28,13 +29,20 @@ def arrays(demand: Demand) -> Iterator[tuple[str, np.ndarray]]:
     for field in fields(demand):
         value = getattr(demand, field.name)
         if field.name == "inputs":
-            yield from ((f"inputs.{f.name}", getattr(value, f.name)) for f in fields(value))
+            yield from flows(demand)
         elif field.name == "bot_candidates":
             yield from ((f"bot_candidates.{f.name}", getattr(one, f.name)) for one in value for f in fields(one)[2:])
         elif isinstance(value, tuple):
             yield from ((f"{field.name}.{i}", np.asarray(part)) for i, part in enumerate(value))
         else:
             yield field.name, value
+
+
+def flows(demand: Demand) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a demand's inputs, each with its name."""
+    inputs, rows = demand.inputs, demand.inputs.rows
+    yield from ((f"inputs.{f.name}", getattr(inputs, f.name)) for f in fields(inputs) if f.name != "rows")
+    yield from ((f"inputs.rows.{f.name}", getattr(rows, f.name)) for f in fields(rows))
 
 
 def unlike(a: Demand, b: Demand) -> list[str]:
@@ -121,9 +129,7 @@ def _categories(scenario: Scenario) -> dict[str, Any]:
 
 
 def unlike_flows(a: Demand, b: Demand) -> list[str]:
-    return [
-        f.name for f in fields(a.inputs) if getattr(a.inputs, f.name).tolist() != getattr(b.inputs, f.name).tolist()
-    ]
+    return [name for (name, x), (_, y) in zip(flows(a), flows(b), strict=True) if x.tobytes() != y.tobytes()]
 
 
 def test_a_better_bot_moves_tickets_across_the_line_and_redraws_none() -> None:
@@ -147,7 +153,10 @@ def test_a_longer_run_leaves_its_beginning_as_it_was() -> None:
     horizon = 3 * DAY_MS
     assert early(tickets(long, b), horizon) == tickets(short, a)
     assert logins_of(long)[: 3 * 1440].tolist() == logins_of(short).tolist()
-    assert b.inputs.requests[:, :, : 3 * 1440].tolist() == a.inputs.requests.tolist()
+    assert b.inputs.requests[..., : 3 * 1440].tolist() == a.inputs.requests.tolist()
+    known = b.inputs.rows.drawn[:, ROW_MINUTE] < 3 * 1440
+    assert b.inputs.rows.drawn[known].tolist() == a.inputs.rows.drawn.tolist()
+    assert b.inputs.rows.keys[known].tolist() == a.inputs.rows.keys.tolist()
     assert b.inputs.posts_ms[b.inputs.posts_ms < horizon].tolist() == a.inputs.posts_ms.tolist()
 
 
@@ -173,8 +182,10 @@ def test_what_a_day_expects_does_not_depend_on_how_busy_another_is() -> None:
     assert calm.roots.expected[:, other].tobytes() == shaken.roots.expected[:, other].tobytes()
     for day in np.flatnonzero(other):
         assert day_s_pieces(calm.roots, day) == day_s_pieces(shaken.roots, day)
-    for name in ("withdrawals_auto", "withdrawals_review", "logins"):
-        by_day = [getattr(recipe, name).reshape(21, 1440)[other] for recipe in (calm, shaken)]
+    for withdrawals_and_logins in zip(
+        *((one.withdrawals.per_minute, one.withdrawals.review, one.logins) for one in (calm, shaken)), strict=True
+    ):
+        by_day = [line.reshape(21, 1440)[other] for line in withdrawals_and_logins]
         assert by_day[0].tobytes() == by_day[1].tobytes()
 
 
@@ -315,11 +326,19 @@ def test_the_population_s_tickets_are_split_by_share() -> None:
         assert abs(len(d.bot_opened_ms[number]) - m) < 4 * np.sqrt(m)
 
 
+def counted_and_reviewed(d: Demand) -> np.ndarray:
+    """Return by the minute how many withdrawals are requested that are counted, and that people review."""
+    rows = d.inputs.rows.drawn
+    assert (rows[:, ROW_FLAGS] & REVIEWED_ROW).all()  # a rich story has no other rows
+    review = np.bincount(rows[:, ROW_MINUTE], minlength=d.inputs.minutes)
+    return np.stack([d.inputs.requests[:, :, 0].sum(axis=(0, 1)), review])
+
+
 def test_flows_have_their_rates_and_their_shock() -> None:
     shock = {"x": {"at": "0 d", "length": "10 d", "withdrawals": 3.0, "logins": 2.0}}
     scenario = rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)
     d = drawn(scenario)
-    auto, review = (d.inputs.requests[:, line].sum(axis=0) for line in (0, 2))
+    auto, review = counted_and_reviewed(d)
     counts = {"withdrawals_auto": auto, "withdrawals_review": review, "logins": logins_of(scenario)}
     per_day = {name: by_minute.reshape(40, 1440).sum(axis=1) for name, by_minute in counts.items()}
     for name, mean, factor in (("withdrawals_auto", 900, 3), ("withdrawals_review", 100, 3), ("logins", 2000, 2)):
@@ -332,14 +351,14 @@ def test_flows_have_their_rates_and_their_shock() -> None:
 def test_a_shock_sends_more_withdrawals_to_review_while_it_lasts_and_touches_no_other_day() -> None:
     def inputs(factor: float) -> np.ndarray:
         shock = {"x": {"at": "10 d", "length": "10 d", "reviews": factor}}
-        return drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)).inputs.requests.sum(axis=0)
+        return counted_and_reviewed(drawn(rich(days=40, warmup_days=0, busyness={"cv": 0.0}, shocks=shock)))
 
     usual, more, most = inputs(1.0), inputs(4.0), inputs(50.0)
     inside = slice(10 * 1440, 20 * 1440)
-    for line, mean in ((0, 600), (2, 400)):
+    for line, mean in ((0, 600), (1, 400)):
         assert abs(more[line, inside].sum() / 10 - mean) < 4 * np.sqrt(mean / 10)
     assert not most[0, inside].any()
-    assert abs(most[2, inside].sum() / 10 - 1000) < 4 * np.sqrt(1000 / 10)
+    assert abs(most[1, inside].sum() / 10 - 1000) < 4 * np.sqrt(1000 / 10)
     for changed in (more, most):
         same = changed == usual
         assert same[:, : inside.start].all()

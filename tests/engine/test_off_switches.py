@@ -212,17 +212,12 @@ SWITCHES: dict[str, tuple[str, str, str]] = {
         JURISDICTIONS.format(rule='"limited", limit_usd = 1e12'),
         JURISDICTIONS.format(rule='"limited", limit_usd = 1000, breach_share = 0.5'),
     ),
-    "a check that stops nobody": (
-        "",
-        JURISDICTIONS.format(rule='"banned", breach_share = 1'),
-        JURISDICTIONS.format(rule='"banned", breach_share = 0.9'),
-    ),
     "announcements": ("", ANNOUNCEMENT.format(at="6 h", reach=0), ANNOUNCEMENT.format(at="6 h", reach=0.9)),
 }
 OWN_ACCOUNT = {
     "wallet": {"hot_cents", "cold_cents", "transit_cents"},
     "limits": {"tightness"},
-    "a check that stops nobody": {"cum_breaches"},
+    "gateway": {"gateway_load"},
 }
 """Columns in which a mechanism keeps its own account, which without it is not kept."""
 
@@ -268,6 +263,23 @@ def test_off_is_as_if_it_were_not_there(name: str, tmp_path_factory: pytest.Temp
     assert levels(with_off, *own) == levels(without, *own)
     assert tickets(with_off) == tickets(without)
     assert (levels(with_on, *own), tickets(with_on)) != (levels(without, *own), tickets(without))
+
+
+def test_a_check_that_stops_nobody_lets_as_much_pass_as_no_law(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Who breaches is a row, so that the order within a tick's payout line is another; what enters it is the same."""
+    folder = tmp_path_factory.getbasetemp()
+    rules = "", '"banned", breach_share = 1', '"banned", breach_share = 0.9'
+    free, idle, strict = (
+        outcome_of(PLAIN + (JURISDICTIONS.format(rule=rule) if rule else ""), folder) for rule in rules
+    )
+    entered = [INT_NAMES.index(name) for name in ("new_requests", "cum_barred", "cum_dropped")]
+    lines = [RAIL_NAMES.index(f"cum_{name}") for name in ("review_in", "review_in_cents", "payout_in", "paid")]
+    for table, columns in (("feedback_ints", entered), ("feedback_rails", lines)):
+        axis = 0 if table == "feedback_ints" else 1
+        found = [np.take(getattr(one, table), columns, axis).tolist() for one in (free, idle, strict)]
+        assert found[0] == found[1] != found[2]
+    breaches = INT_NAMES.index("cum_breaches")
+    assert idle.feedback_ints[breaches, -1] > strict.feedback_ints[breaches, -1] > free.feedback_ints[breaches, -1] == 0
 
 
 def test_without_a_complaint_hazard_only_posts_that_name_no_ticket_are_left(

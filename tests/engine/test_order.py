@@ -17,6 +17,7 @@ from sim.feedback.columns import (
     N_OPEN,
     PAID,
     PAYOUT_IN,
+    REQUESTS,
     REVIEWED,
     RUMOUR,
 )
@@ -303,39 +304,43 @@ def test_without_rules_there_is_no_minute_and_no_candidate() -> None:
 
 
 def test_the_withdrawal_pipeline_by_hand() -> None:
+    """4 counted ones and 2 that are reviewed in minute 0, which tick 1 takes; one in minute 1.
+
+    Every other tick reviews one, 1, 3 and 5; at tick 1 nobody stands there yet. Two are paid a tick, final 2 minutes
+    later. Late from 2 minutes after the acceptance on: at tick 3 the 6 of tick 1 but for the 2 that are final, at tick
+    4 the 7 but for 4, at 5 and 6 the one that was reviewed last.
+    """
     rails = (RailParameters(payouts_per_minute=2.0, final_minutes=2),)
     rules = FeedbackParameters(
         reviews_per_minute=0.5, rails=rails, promise_minutes=2, late_admitted_per_withdrawal=0.25
     )
-    world = demand(ticket(0), minutes=6, automatic=[4, 1], review=[2])
-    out = run(world, desk(horizon=6 * MIN), rules)
+    world = demand(ticket(0), minutes=8, automatic=[4, 1], review=[2])
+    out = run(world, desk(horizon=8 * MIN), rules)
     (rail,) = out.feedback_rails
-    assert rail[REVIEWED].tolist() == [0, 1, 1, 2, 2, 2]
-    assert rail[PAYOUT_IN].tolist() == [4, 6, 6, 7, 7, 7]
-    assert rail[PAID].tolist() == [2, 4, 6, 7, 7, 7]
-    assert rail[FINAL].tolist() == [0, 0, 2, 4, 6, 7]
-    assert out.feedback_ints[N_OPEN].tolist() == [6, 7, 5, 3, 1, 0]
-    assert out.feedback_ints[N_LATE].tolist() == [0, 0, 3, 2, 0, 0]
-    assert out.feedback_floats[ADMITTED_LATE].tolist() == [0.0, 0.0, 0.75, 0.5, 0.0, 0.0]
-    assert out.feedback_floats[ADMITTED_RUMOUR].tolist() == [0.0] * 6
+    assert out.feedback_ints[REQUESTS].tolist() == [0, 6, 1, 0, 0, 0, 0, 0]
+    assert rail[REVIEWED].tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert rail[PAYOUT_IN].tolist() == [0, 4, 5, 6, 6, 7, 7, 7]
+    assert rail[PAID].tolist() == [0, 2, 4, 6, 6, 7, 7, 7]
+    assert rail[FINAL].tolist() == [0, 0, 0, 2, 4, 6, 6, 7]
+    assert out.feedback_ints[N_OPEN].tolist() == [0, 6, 7, 5, 3, 1, 1, 0]
+    assert out.feedback_ints[N_LATE].tolist() == [0, 0, 0, 4, 3, 1, 1, 0]
+    assert out.feedback_floats[ADMITTED_LATE].tolist() == [0.0, 0.0, 0.0, 1.0, 0.75, 0.25, 0.25, 0.0]
+    assert out.feedback_floats[ADMITTED_RUMOUR].tolist() == [0.0] * 8
 
 
 def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
-    """Against each withdrawal followed one by one."""
+    """Against each withdrawal followed one by one; what a tick could have paid and nobody asked for is lost."""
     arrivals = [5, 0, 7, 3, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
     rules = FeedbackParameters(
         reviews_per_minute=1.0, rails=(RailParameters(payouts_per_minute=1.75),), promise_minutes=3
     )
     out = run(demand(ticket(0), minutes=15, automatic=arrivals), desk(horizon=15 * MIN), rules)
     line: list[int] = []
-    credit, late = 0.0, []
-    for minute, came in enumerate(arrivals):
-        line += [minute] * came
-        credit += 1.75
-        paid = min(len(line), int(credit))
-        line = line[paid:]
-        credit = credit - paid if line else 0.0
-        late.append(sum(minute - since >= 3 for since in line))
+    late = []
+    for tick, came in enumerate([0, *arrivals[:-1]]):
+        line += [tick] * came
+        line = line[int((tick + 1) * 1.75) - int(tick * 1.75) :]
+        late.append(sum(tick - since >= 3 for since in line))
     assert out.feedback_ints[N_LATE].tolist() == late
     assert max(late) > 3
 

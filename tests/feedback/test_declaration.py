@@ -10,15 +10,17 @@ import pytest
 
 from sim.feedback import FeedbackParameters, RailParameters, columns, state_of
 from sim.feedback.declaration import (
-    CARRIES,
     DECLARED_STREAMS,
+    DRAWN_ROWS,
     DUE,
     EXOGENOUS,
     FLOATS,
     INTS,
     PLACES,
     RAIL_NUMBERS,
+    RAIL_PLACES,
     RAILS,
+    ROWS,
     SUMS,
     Table,
     numbers_of,
@@ -27,7 +29,7 @@ from sim.feedback.declaration import (
 )
 from sim.feedback.inputs import FeedbackInputs
 
-TABLES = (INTS, FLOATS, RAILS, EXOGENOUS, CARRIES, DUE, RAIL_NUMBERS, PLACES, SUMS)
+TABLES = (INTS, FLOATS, RAILS, EXOGENOUS, DUE, RAIL_NUMBERS, RAIL_PLACES, DRAWN_ROWS, ROWS, PLACES, SUMS)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.about)
@@ -50,9 +52,31 @@ def test_the_constants_are_the_indices_of_their_names() -> None:
     assert INTS.names[columns.WRONG_NETWORK_C] == "cum_wrong_network_cents"
     assert FLOATS.names[columns.TRUST] == "trust"
     assert RAILS.names[columns.TRANSIT_C] == "transit_cents"
-    assert columns.ADMITTED_NETWORK == columns.ADMITTED_ADDRESS + 1, "the kernel counts from one mistake to the next"
-    assert columns.WRONG_NETWORK == columns.WRONG_ADDRESS + 1
-    assert columns.WRONG_NETWORK_C == columns.WRONG_ADDRESS_C + 1
+    assert ROWS.names[columns.ACCEPTED] == "accepted"
+    assert DRAWN_ROWS.names[columns.ROW_CENTS] == "cents"
+
+
+def test_two_lines_by_class_of_what_comes_again_stand_together_in_the_order_of_the_classes() -> None:
+    """The kernel counts from AGAIN on: number and cents of PASSING, DROPPING and FORBIDDEN."""
+    assert DUE.names[columns.AGAIN : columns.AGAIN + 2 * columns.CLASSES] == (
+        "again", "again_cents", "again_dropping", "again_dropping_cents", "again_forbidden", "again_forbidden_cents",
+    )  # fmt: skip
+    assert (columns.PASSING, columns.DROPPING, columns.FORBIDDEN) == (0, 1, 2)
+
+
+def test_flags_of_a_row_are_bits_of_their_own() -> None:
+    flags = (
+        columns.REVIEWED_ROW, columns.HELD_ROW, columns.DROPPED_ROW, columns.BREACHING_ROW, columns.ADDRESS_ROW,
+        columns.NETWORK_ROW,
+    )  # fmt: skip
+    assert sum(flags) == 0b111111
+    assert all(flag.bit_count() == 1 for flag in flags)
+
+
+def test_an_event_stream_has_a_column_for_what_is_still_asked_for() -> None:
+    found = {name: one for name, one in DECLARED_STREAMS.items() if f"pending_{name}" in FLOATS.names}
+    assert set(found) == {"fault", "limited", "address", "network", "barred"}
+    assert FLOATS.names[columns.LIMITED_PENDING] == "pending_limited"
 
 
 def test_a_stream_has_the_column_of_its_share() -> None:
@@ -64,10 +88,19 @@ def test_a_stream_has_the_column_of_its_share() -> None:
 
 def test_trust_is_whole_and_a_rail_at_its_first_minute_before_the_run() -> None:
     levels = state_of(
-        FeedbackParameters(rails=(RailParameters(),) * 2), FeedbackInputs(requests=np.zeros((2, 4, 3))), 3
+        FeedbackParameters(rails=(RailParameters(),) * 2),
+        FeedbackInputs(requests=np.zeros((2, columns.CLASSES, 2, 3), np.int64)),
+        3,
     )
     assert levels.floats[0, columns.TRUST] == 1.0
-    assert levels.places[columns.RAIL_AT :].tolist() == [1, 0, 0, 1, 0, 0]
+    assert levels.rail_places[:, columns.LINE_AT].tolist() == [1, 1]
+    assert levels.rail_places[:, columns.LINE_HEAD].tolist() == [-1, -1]
+    assert levels.places[columns.REVIEW_HEAD] == -1
+
+
+def test_requests_of_another_shape_than_the_rails_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"got requests of shape \(1, 3, 2, 3\); must be \(2, 3, 2, 3\)"):
+        state_of(FeedbackParameters(rails=(RailParameters(),) * 2), FeedbackInputs(requests=np.zeros((1, 3, 2, 3))), 3)
 
 
 def parameters(of: Any) -> list[Any]:

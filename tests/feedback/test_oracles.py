@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from sim import theory
-from sim.feedback import CopiesParameters, FeedbackInputs, FeedbackParameters, RailParameters, tables_of
+from sim.feedback import (
+    CopiesParameters,
+    FeedbackInputs,
+    FeedbackParameters,
+    RailParameters,
+    WithdrawalRows,
+    tables_of,
+)
 from sim.feedback.columns import (
     BOOST,
     BOOST_UNANSWERED,
@@ -21,10 +28,16 @@ from sim.feedback.columns import (
     EXOGENOUS_NAMES,
     N_OPEN,
     PAID,
+    PASSING,
     PAYOUT_IN,
     REVIEW_IN,
     REVIEWED,
+    REVIEWED_ROW,
+    ROW_CENTS,
+    ROW_FLAGS,
+    ROW_MINUTE,
 )  # fmt: skip
+from sim.feedback.declaration import DRAWN_ROWS
 from sim.selfcheck import Check, checks, run_check
 from sim.selfcheck import feedback as living
 
@@ -41,9 +54,14 @@ def spread(total: float, minutes: int) -> np.ndarray:
 
 
 def lines(auto: np.ndarray, hand: np.ndarray, rules: FeedbackParameters) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole numbers and the one rail's columns, by the minute, of these requests."""
-    requests = np.stack([auto, 100 * auto, hand, 100 * hand])[None]
-    ints, _, rails = tables_of(living.run(rules, FeedbackInputs(requests=requests)))
+    """Return whole numbers and the one rail's columns, by the minute, of these requests, ``hand`` those reviewed."""
+    requests = living.no_requests(len(auto))
+    requests[0, PASSING] = auto, 100 * auto
+    drawn = np.zeros((hand.sum(), len(DRAWN_ROWS.columns)), np.int64)
+    drawn[:, ROW_MINUTE], drawn[:, ROW_CENTS] = np.repeat(np.arange(len(hand)), hand), 100
+    drawn[:, ROW_FLAGS] = REVIEWED_ROW
+    rows = WithdrawalRows(drawn=drawn, keys=np.zeros(len(drawn), np.uint64), account=np.zeros(len(drawn)))
+    ints, _, rails, _ = tables_of(living.run(rules, FeedbackInputs(requests=requests, rows=rows)))
     return ints, rails[0]
 
 
@@ -125,8 +143,8 @@ def test_copies_are_shared_out_by_the_intensities_of_both_kinds(
     exogenous = np.zeros((len(EXOGENOUS_NAMES), 4))
     exogenous[[BOOST, BOOST_UNANSWERED], 0] = boosts
     rules = FeedbackParameters(copies=CopiesParameters(per_post=0.5, decay=0.0, unanswered_decay=0.5))
-    inputs = FeedbackInputs(requests=np.zeros((1, 4, 4), np.int64), exogenous=exogenous, copy_times=np.arange(40) + 0.5)
-    ints, _, _ = tables_of(living.run(rules, inputs))
+    inputs = FeedbackInputs(requests=living.no_requests(4), exogenous=exogenous, copy_times=np.arange(40) + 0.5)
+    ints = tables_of(living.run(rules, inputs))[0]
     assert ints[COPIES].tolist() == copies
     assert ints[COPIES_UNANSWERABLE].tolist() == unanswerable
 

@@ -16,7 +16,7 @@ from sim.core.clock import NEVER
 from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, OPEN, RESOLVED
 from sim.engine.reference import simulate
-from sim.feedback import Countries, FeedbackInputs, FeedbackParameters, PanicParameters, RailParameters
+from sim.feedback import FeedbackInputs, FeedbackParameters, PanicParameters, RailParameters, WithdrawalRows
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
@@ -58,7 +58,8 @@ SUMS = {  # running sums: at the end of the warm-up, for most of the measured ti
     level.HELD: (1, 19, 27), level.BARRED: (8, 11, 42), level.BREACHES: (4, 6, 43), level.PANICKED: (3, 10, 16),
     level.TURNED_AWAY: (100, 200, 411), level.RELEASED: (150, 160, 579), level.WRONG_ADDRESS: (21, 22, 900),
     level.WRONG_NETWORK: (14, 17, 50), level.WRONG_ADDRESS_C: (600, 700, 4_800),
-    level.WRONG_NETWORK_C: (900, 950, 10_000),
+    level.WRONG_NETWORK_C: (900, 950, 10_000), level.BREACH_COST_C: (55, 66, 8_255),
+    level.DEFERRED: (101, 102, 613), level.REQUESTED_ROWS: (103, 104, 715),
 }  # fmt: skip
 BY_MINUTE = {  # by minute of the run, of which the first 1440 are the warm-up; 0 in all others
     level.REQUESTS: {7: 500, 1500: 70, 4000: 50}, level.COPIES: {5: 100, 2000: 14, 3500: 8},
@@ -75,6 +76,8 @@ FLOATS = {  # the value, and that in some minutes
     level.ADMITTED_ADDRESS: (0.0, {300: 9.0, 2000: 1.5}),
     level.ADMITTED_NETWORK: (0.0, {300: 9.0, 2000: 1.5, 2001: 1.5}),
     level.ADMITTED_BARRED: (0.5, {300: 9.0, 2000: 4.0}), level.ADMITTED_SIGNUP: (5.0, {}),
+    level.FAULT_PENDING: (0.0, {300: 9.0, 2000: 7.0, MINUTES - 1: 1.5}),
+    level.LIMITED_PENDING: (0.25, {300: 9.0, MINUTES - 1: 0.5}),
 }  # fmt: skip
 RAILS = ("BTC", "USDT", "ETH")
 RAIL_SUMS = {  # by rail, as in SUMS
@@ -90,11 +93,15 @@ STOCKS = {  # by rail cents in the warm-up, at the least, and at the end
     level.COLD_C: ((11, 5_100, 80_000), (31, 41, 51), (21, 5_300, 20_000)),
     level.TRANSIT_C: ((12, 5_200, 5_000), (32, 42, 52), (22, 5_400, 4_000)),
 }
-LINES = {  # by rail (minute, how many entered the payout line, the minutes until they were final; None: never)
-    "BTC": [(100, 30, 1), (1500, 8, 5), (1600, 7, 8), (1700, 2, 40)],
+LINES = {  # by rail of the counted (minute, how many were accepted, the minutes until they were final; None: never)
+    "BTC": [(100, 30, 1), (1500, 8, 5), (1600, 7, 8)],
     "USDT": [(100, 31, 1), (1500, 4, 12), (1600, 1, 60), (1700, 1, 90)],
-    "ETH": [(100, 32, 1), (1500, 17, 2), (1600, 1, None)],
+    "ETH": [(100, 32, 1), (1500, 17, 2)],
 }
+WITHDRAWN = [  # rows: rail, minute of the acceptance, minutes until final (None: never), stage
+    (0, 200, 3, level.DONE), (0, 1700, 40, level.DONE), (0, 1800, 40, level.DONE), (0, None, None, level.LOST_AT_LIMIT),
+    (2, 1600, None, level.ON_HOLD), (2, 1601, None, level.UNCONFIRMED), (2, 201, None, level.IN_LINE),
+]  # fmt: skip
 
 
 def sums(early: int, later: int, end: int) -> np.ndarray:
@@ -110,6 +117,9 @@ def level_tables() -> dict[str, np.ndarray]:
         ints[column] = sums(*three)
     for column, minutes in BY_MINUTE.items():
         ints[column, list(minutes)] = list(minutes.values())
+    ints[level.STUCK, 500:570] = 1
+    ints[level.STUCK, 2600:2630] = 1
+    ints[level.STUCK, 2610:2620] = 3
     ints[level.SHORT, 500:560] = 2
     ints[level.SHORT, 2500:2590] = 1
     ints[level.SHORT, 2530:2560] = 2
@@ -120,10 +130,17 @@ def level_tables() -> dict[str, np.ndarray]:
         rails[:, column] = [sums(*three) for three in by_rail]
     for rail, name in enumerate(RAILS):
         for minute, n, wait in LINES[name]:
-            rails[rail, level.PAYOUT_IN, minute:] += n
-            if wait is not None:
-                rails[rail, level.FINAL, minute + wait :] += n
-    return {"feedback_ints": ints, "feedback_floats": floats, "feedback_rails": rails}
+            rails[rail, level.COUNTED_IN, minute:] += n
+            rails[rail, level.FINAL, minute + wait :] += n
+    rows = np.full((len(level.ROW_NAMES), len(WITHDRAWN)), -1)
+    for number, (rail, minute, wait, stage) in enumerate(WITHDRAWN):
+        rows[level.STAGE, number] = stage
+        if minute is not None:
+            rows[level.ACCEPTED, number] = minute
+        if minute is not None and wait is not None:
+            rows[level.FINAL_AT, number] = minute + wait
+            rails[rail, [level.FINAL, level.ROWS_FINAL], minute + wait :] += 1
+    return {"feedback_ints": ints, "feedback_floats": floats, "feedback_rails": rails, "withdrawal_rows": rows}
 
 
 # --- the world ------------------------------------------------------------------------------------------------------
@@ -155,8 +172,14 @@ def levels_world() -> Observation:
     )
     deposits = np.zeros((len(RAILS), MINUTES), np.int64)
     deposits[:, 600], deposits[:, 2_600] = (1_000, 333, 1_500), (5_000, 444, 2_500)
+    drawn = np.zeros((len(WITHDRAWN), 5), np.int64)
+    drawn[:, level.ROW_RAIL] = [rail for rail, *_ in WITHDRAWN]
+    drawn[:, level.ROW_MINUTE] = [200, 1700, 1800, 1801, 1600, 1601, 201]
+    requests = np.zeros((len(RAILS), level.CLASSES, 2, MINUTES), np.int64)
+    requests[1, level.PASSING, 0, 100], requests[2, level.DROPPING, 0, 1500] = 7, 35
     inputs = FeedbackInputs(
-        requests=np.zeros((len(RAILS), 4, MINUTES), np.int64), posts_ms=posts, campaign_ms=campaigns, deposits=deposits,
+        requests=requests, rows=WithdrawalRows(drawn=drawn),
+        posts_ms=posts, campaign_ms=campaigns, deposits=deposits,
     )  # fmt: skip
     about, became, closed, complained = zip(*ROWS, strict=True)
     rows = [candidate(MIN, 0.5, stream=stream) for stream in about]
@@ -171,7 +194,6 @@ def levels_world() -> Observation:
             RailParameters(payouts_per_minute=1.0),
             RailParameters(payouts_per_minute=1.0, hot_cents=20_000, cold_cents=30_000, target_cents=5_000),
         ),
-        countries=Countries(cents_per_breach=250),
         panic=PanicParameters(depositors=40),
     )
     scenario = Scenario.model_validate(SCENARIO)
@@ -181,12 +203,15 @@ def levels_world() -> Observation:
     return found
 
 
-# Requests in the measured days: 70 + 50. Minutes until final, of those who came then: BTC 8 with 5, 7 with 8, 2 with 40
-# (the 9th of 17, and the 17th for 95 %); USDT 4 with 12, then 60 and 90 (the 3rd and the 6th of 6); ETH 17 with 2 and
-# one without (the 9th and the 18th). Of all 41 the 21st has 5, the 39th 60.
+# Requests in the measured days: 70 + 50. Minutes until final, of those accepted then: BTC 8 with 5, 7 with 8, 2 rows
+# with 40 (the 9th of 17, and the 17th for 95 %); USDT 4 with 12, then 60 and 90 (the 3rd and the 6th of 6); ETH 17 with
+# 2 and a row that is held at the end (the 9th and the 18th). Of all 41 the 21st has 5, the 39th 60. Rows that were
+# accepted in the warm-up, that a limit turned away or that were not confirmed count for nothing.
 # Wallets began with 150,000 and 50,000 cents; 6,000 and 4,000 came and 31,000 and 10,000 went.
 # Levels above 1 ask for more than their ceilings, per minute: late 1.5 x 2 in two minutes, rumour 0.25 x 3 in four,
 # fault 1 x 4, limited 2 x 5, address 0.5 x 6, network 0.5 x 7 in two, barred 3 x 8. Sign-ups have no ceiling.
+# At the end 1.5 minutes' candidates are still asked for because of failures, 1.5 x 4, and 0.5 for limits, 0.5 x 5.
+# Of the measured days' 35 counted requests and 5 rows, the rows are followed one by one.
 # Over a wrong network 50 sent 10,000 cents, 2 dollars each, in the run; a quarter of them comes back for 6 tickets.
 # Public posts: complaints 6 and 4, others 3 and 9, copies 14 and 8 on the two days, so 23 and 21.
 HAND_LEVELS: Table = {
@@ -204,11 +229,14 @@ HAND_LEVELS: Table = {
     "assets_left_share": {"": (200_000 + 10_000 - 41_000) / 200_000},
     "wallet_low_share": {"": 0.25, "BTC": 2_000 / 8_000, "USDT": None, "ETH": 3_000 / 5_000},
     "wallet_short_hours": {"": 90 / 60},
+    "wallet_stuck_hours": {"": 30 / 60},
+    "withdrawals_deferred_per_day": {"": 512 / 2},
+    "withdrawals_individual_share": {"": 5 / (35 + 5)},
     "withdrawals_late_peak": {"": 17},
     "rumour_peak": {"": 6.5},
-    "candidates_refused": {"": 6 + 3 + 4 + 10 + 3 + 7 + 24},
+    "candidates_refused": {"": 6 + 3 + 4 + 10 + 3 + 7 + 24 + 6 + 2.5},
     "compliance_breaches_per_day": {"": 39 / 2},
-    "compliance_cost_per_day": {"": 39 * 2.5 / 2},
+    "compliance_cost_per_day": {"": 82.0 / 2},
     "astray_usd_per_day": {"": 21 + 45.5, "address": 42 / 2, "network": 91 / 2},
     "recovered_usd_per_day": {"": 6 * 0.25 * 2 / 2},
     "complaints_copied_per_day": {"": 22 / 2},
