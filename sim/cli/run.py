@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sim.cli.execution import compiled_first, produced, run_folder
 from sim.cli.tables import metric_table, precision_line, profile_table, progress, rows_line
 from sim.experiment.analysis.expectations import Expectation
 from sim.experiment.analysis.precision import at_most
 from sim.output.run_place import must_be_free
-from sim.scenario import Scenario, ScenarioFaults, load
+from sim.scenario import ScenarioFaults, load
 from sim.scenario.loading.measured_gateway import capacity_sets
 
 
@@ -26,9 +26,6 @@ def run(options: Namespace) -> int:
         limits, note = capacity_sets(options.capacity, options.scenario, sets)
         sets, notes = [*sets, *limits], [note]
     scenario = load(options.scenario, sets=sets)
-    if options.candles and not any(one.startswith("start=") for one in sets):
-        sets.append(f"start={_start(scenario)}")  # the run then carries the dates and weekdays of its prices
-        scenario = load(options.scenario, sets=sets)
     # Before the work, not after it: here a run without --out also learns that its folder is not writable.
     must_be_free(run_folder(options, datetime.now(UTC)))
     done, folder = produced(scenario, options, sets=sets, notes=notes)
@@ -56,13 +53,6 @@ def candle_sets(options: Namespace) -> list[str]:
     if options.candles is None:
         return []
     return [f"market.candles={_quoted(options.candles)}", f"market.begin={_quoted(options.begin)}"]
-
-
-def _start(scenario: Scenario) -> str:
-    """Return the date on which the warm-up must begin for the measured days to begin with the candles' date."""
-    assert scenario.market is not None
-    assert scenario.market.begin is not None
-    return (scenario.market.begin - timedelta(days=scenario.warmup_days)).date().isoformat()
 
 
 def _quoted(text: str) -> str:

@@ -11,17 +11,18 @@ Sign-ups follow the price itself, when it has risen: (price / price a while befo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from sim.drivers.candles import MISSING_MAX, Candles, read_candles
 from sim.drivers.price_regimes import draw_path
 from sim.numerics.rate_curve import Curve
 from sim.numerics.streams import Streams
@@ -31,15 +32,15 @@ from sim.scenario.schema.scenario import Market, Scenario, Shock
 DECAY_STEP_MS = 10 * MINUTE_MS
 _DECAY_HALVES = 12
 Moved = Literal["tickets", "withdrawals", "logins", "signups", "reviews"]
-_COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True)
 class MarketPath:
-    """Factors on demand over the run, the price index (1 at the start) by the hour, and what had to be repaired.
+    """Factors on demand over the run, the price index (1 at the start) by the hour, and what a reader must know.
 
-    By the hour, where there are real or drawn prices: ``volatility`` as a multiple of the ordinary, ``stress``, the
-    same with falls weighed as the scenario says, and ``rally``, the rise of the price that moves sign-ups (1 or more).
+    ``price`` is that at each hour's beginning, ``price_end`` that at the end of the run. By the hour, where there are
+    real or drawn prices: ``volatility`` as a multiple of the ordinary, ``stress``, the same with falls weighed as the
+    scenario says, and ``rally``, the rise of the price that moves sign-ups (1 or more).
     """
 
     scenario: Scenario
@@ -48,6 +49,7 @@ class MarketPath:
     volatility: NDArray[np.float64] | None = None
     stress: NDArray[np.float64] | None = None
     rally: NDArray[np.float64] | None = None
+    price_end: float = 1.0
 
     @cached_property
     def horizon_ms(self) -> int:
@@ -97,7 +99,8 @@ def market_of(scenario: Scenario) -> MarketPath:
     """
     hours = (scenario.warmup_days + scenario.days) * 24
     if scenario.market is None or scenario.market.candles is None or scenario.market.begin is None:
-        return MarketPath(scenario, _shock_prices(scenario, hours))
+        price = _shock_prices(scenario, hours)
+        return MarketPath(scenario, price[:-1], price_end=float(price[-1]))
     return _from_candles(scenario, scenario.market, (scenario.market.candles, scenario.market.begin), hours)
 
 
@@ -125,6 +128,7 @@ def market_in(market: MarketPath, streams: Streams) -> MarketPath:
         np.maximum(_realised(returns, settings, 1.0)[at] / ordinary, 1e-6),
         np.maximum(_realised(returns, settings, settings.fall_weight)[at] / ordinary, 1e-6),
         _rally(scenario, logs)[at],
+        market.price_end * float(np.exp(logs[-1] - logs[back - 1])),
     )
 
 
@@ -191,9 +195,9 @@ def _shock_curve(shock: Shock, factor: float, warmup_ms: int, horizon_ms: int) -
 
 
 def _shock_prices(scenario: Scenario, hours: int) -> NDArray[np.float64]:
-    """Return the price index at each hour: straight from 1 to 1 + change over each shock's length."""
-    at = np.arange(hours) * HOUR_MS - scenario.warmup_days * DAY_MS
-    price = np.ones(hours)
+    """Return the price index at each full hour, the end included: straight from 1 to 1 + change over each shock."""
+    at = np.arange(hours + 1) * HOUR_MS - scenario.warmup_days * DAY_MS
+    price = np.ones(hours + 1)
     for shock in scenario.shocks.values():
         price *= 1 + shock.price_change * np.clip((at - shock.at) / shock.length, 0, 1)
     return price
@@ -201,106 +205,63 @@ def _shock_prices(scenario: Scenario, hours: int) -> NDArray[np.float64]:
 
 def _from_candles(scenario: Scenario, settings: Market, source: tuple[str, datetime], hours: int) -> MarketPath:
     file, begin = source
-    closes, first, missing = read_candles(Path(file))
-    logs, window = np.log(closes), _window(settings)
+    candles = read_candles(Path(file))
+    logs, window = np.log(candles.closes), _window(settings)
     returns = np.diff(logs, prepend=logs[0])
-    at = round((begin - timedelta(days=scenario.warmup_days) - first) / timedelta(hours=1))
-    if at < window + 24 or at + hours > len(closes):
-        last = first + timedelta(hours=len(closes) - 1)
-        rule = "must lie so that the run, its warm-up and a day of reference fit into the file"
-        span = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-        raise ScenarioFaults([f"{file}: market.begin: got {begin:%Y-%m-%d}; {rule} ({span})"])
+    at = (begin - timedelta(days=scenario.warmup_days) - candles.first) // timedelta(hours=1)
+    _must_cover(candles, file, begin, scenario, (at - window - 24, at, at + hours))
     reference_hours = settings.reference // HOUR_MS
     reference = slice(max(at - reference_hours, window), at)
+    # What moves an hour is what was known when it begins, so no hour reads its own future.
+    known = slice(at - 1, at - 1 + hours)
     ratios = []
     for fall_weight in (1.0, settings.fall_weight):
         volatility = _realised(returns, settings, fall_weight)
         ordinary = float(np.median(volatility[reference]))
         if ordinary <= 0:
             raise ScenarioFaults([f"{file}: market.candles: got a median volatility of 0; must be prices that move"])
-        # The volatility that moves an hour is the one known when it begins, so no hour reads its own future.
-        ratios.append(np.maximum(volatility[at - 1 : at - 1 + hours] / ordinary, 1e-6))
-    notes = [f"{file}: {gap}" for gap in _gap_notes(first, missing, at - reference_hours, at + hours)]
-    if at - reference_hours < window:
-        notes.append(f"{file}: the reference period is {(at - reference.start) / 24:.0f} days, all that the file holds")
-    if scenario.shocks:
-        notes.append(f"{file}: the scenario's own shocks ({', '.join(scenario.shocks)}) act as well")
-    rally = _rally(scenario, logs)[at - 1 : at - 1 + hours]
-    return MarketPath(scenario, closes[at : at + hours] / closes[at], tuple(notes), ratios[0], ratios[1], rally)
-
-
-def read_candles(path: Path) -> tuple[NDArray[np.float64], datetime, NDArray[np.int64]]:
-    """Return the hourly closes of a candle file without gaps, its first hour, and the hours that were missing.
-
-    A missing hour keeps the close before it. Candles finer than an hour count by the last close of the hour.
-    Raises ScenarioFaults for a file that cannot be read or is no table of date, open, high, low, close, volume.
-    """
-    try:
-        frame = pl.read_csv(path, infer_schema_length=10_000)
-    except FileNotFoundError:
-        raise ScenarioFaults([f"{path}: market.candles: got no such file; must be a CSV file of candles"]) from None
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        what = str(error).splitlines()[0]
-        raise ScenarioFaults([f"{path}: market.candles: got {what!r}; must be a CSV file of candles"]) from None
-    frame = frame.rename({name: name.strip().lower() for name in frame.columns})
-    lacking = [name for name in _COLUMNS if name not in frame.columns]
-    if lacking:
-        rule = f"must have the columns {', '.join(_COLUMNS)}"
-        raise ScenarioFaults([f"{path}: header: got no {', '.join(lacking)}; {rule}"])
-    return _hourly(path, _parsed(path, frame))
-
-
-def _parsed(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return (time, close) with every row readable, or raise ScenarioFaults with the first rows at fault."""
-    text = pl.col("date").cast(pl.String).str.strip_chars().str.replace("Z$", "").str.replace(" ", "T")
-    formats = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-    times = [text.str.to_datetime(form, strict=False, time_unit="ms") for form in formats]
-    day = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("ms"))
-    table = frame.with_row_index("line", offset=2).select(
-        "line",
-        "date",
-        pl.coalesce(*times, day).alias("time"),
-        pl.col("close").cast(pl.Float64, strict=False).alias("close"),
-        raw=pl.col("close"),
+        ratios.append(np.maximum(volatility[known] / ordinary, 1e-6))
+    index = candles.closes[at - 1 : at + hours] / candles.closes[at - 1]
+    return MarketPath(
+        scenario,
+        index[:-1],
+        tuple(f"{file}: {note}" for note in _candle_notes(scenario, candles, begin, (reference.start, at, at + hours))),
+        ratios[0],
+        ratios[1],
+        _rally(scenario, logs)[known],
+        price_end=float(index[-1]),
     )
-    bad_time = table.filter(pl.col("time").is_null())
-    bad_close = table.filter(~(pl.col("close").is_finite() & (pl.col("close") > 0)).fill_null(False))
-    faults = [
-        f"{path}: line {r['line']}, date: got {r['date']}; must be a date and hour in UTC"
-        for r in bad_time.head(5).iter_rows(named=True)
-    ]
-    faults += [
-        f"{path}: line {r['line']}, close: got {r['raw']}; must be a price above 0"
-        for r in bad_close.head(5).iter_rows(named=True)
-    ]
-    more = max(len(bad_time) - 5, 0) + max(len(bad_close) - 5, 0)
-    if faults and more:
-        faults.append(f"{path}: and {more} more lines like these")
-    if not len(table):
-        faults.append(f"{path}: rows: got 0; must have 1 or more")
-    if faults:
-        raise ScenarioFaults(faults)
-    return table.select("time", "close").sort("time")
 
 
-def _hourly(path: Path, table: pl.DataFrame) -> tuple[NDArray[np.float64], datetime, NDArray[np.int64]]:
-    hours = table.group_by(pl.col("time").dt.truncate("1h")).agg(pl.col("close").last()).sort("time")
-    first = hours["time"][0].replace(tzinfo=UTC)
-    index = (hours["time"].dt.epoch("ms").to_numpy() - hours["time"].dt.epoch("ms")[0]) // HOUR_MS
-    if len(index) > 1 and np.median(np.diff(index)) > 1:
-        raise ScenarioFaults([f"{path}: date: got candles longer than an hour; must be hourly or finer"])
-    closes = np.full(index[-1] + 1, np.nan)
-    closes[index] = hours["close"].to_numpy()
-    missing = np.flatnonzero(np.isnan(closes))
-    filled = np.maximum.accumulate(np.where(np.isnan(closes), 0, np.arange(len(closes))))
-    return closes[filled], first, missing
+def _must_cover(candles: Candles, file: str, begin: datetime, scenario: Scenario, span: tuple[int, int, int]) -> None:
+    """Raise ScenarioFaults if the candles lack the run, [at, end), or a day and the window before it, or much of it."""
+    earliest, at, end = span
+    if earliest < 0 or end > len(candles.closes):
+        last = candles.first + timedelta(hours=len(candles.closes) - 1)
+        rule = "must lie so that the run, its warm-up and a day of reference fit into the file"
+        times = f"{candles.first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        raise ScenarioFaults([f"{file}: market.begin: got {begin:%Y-%m-%d}; {rule} ({times})"])
+    measured = at + scenario.warmup_days * 24
+    for what, first, until in (("measured", measured, end), ("earlier", earliest + 24, measured)):
+        if candles.missing_share(first, until) > MISSING_MAX:
+            rule = f"must have a price in all but {MISSING_MAX:.0%} of them"
+            raise ScenarioFaults([f"{file}: market.candles: got {candles.gap(first, until, what)}; {rule}"])
 
 
-def _gap_notes(first: datetime, missing: NDArray[np.int64], begin: int, end: int) -> list[str]:
-    """Return one sentence about the missing hours of the history that is used."""
-    used = missing[(missing >= begin) & (missing < end)]
-    if not len(used):
-        return []
-    when = first + timedelta(hours=int(used[0]))
-    what = f"{len(used)} of {end - begin} hours are missing (the first {when:%Y-%m-%d %H:%M} UTC)"
-    return [f"{what}; each keeps the close before it"]
+def _candle_notes(scenario: Scenario, candles: Candles, begin: datetime, span: tuple[int, int, int]) -> Iterator[str]:
+    """Yield what a reader must know of the candles: of the reference from the first hour on, and of the run."""
+    since, at, end = span
+    measured = at + scenario.warmup_days * 24
+    for what, first, until in (("measured", measured, end), ("earlier", since, measured)):
+        if gap := candles.gap(first, until, what):
+            yield f"{gap}; each keeps the close before it"
+    if not candles.zoned:
+        yield "its times name no zone, and are read as UTC"
+    day = scenario.start + timedelta(days=scenario.warmup_days)
+    if day != begin.date():
+        yield f"the prices of {begin:%A, %Y-%m-%d} meet the profile and shifts of {day:%A, %Y-%m-%d}, as start says"
+    settings = scenario.market
+    if settings and at - since < settings.reference // HOUR_MS:
+        yield f"the reference period is {(at - since) / 24:.0f} days, all that the file holds"
+    if scenario.shocks:
+        yield f"the scenario's own shocks ({', '.join(scenario.shocks)}) act as well"

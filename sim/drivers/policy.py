@@ -222,17 +222,17 @@ def policy_of(scenario: Scenario, price: Floats, volatility: Floats | None) -> P
 def alarms_of(warning: EarlyWarning, price: Floats, volatility: Floats | None) -> tuple[int, ...]:
     """Return when a warning raises its alarms, in ms of the run.
 
-    A fall is seen at the end of the hour in which it is complete, a volatility when its hour begins; ``lead`` puts the
-    alarm before that (never before the run). Hits and false alarms are not drawn: they are what the thresholds make
-    of this market, which moves demand by its own rules.
+    ``price`` is that at each hour's beginning and ``volatility`` that of the hours before it, so both are seen when the
+    hour begins; ``lead`` puts the alarm before that (never before the run). Hits and false alarms are not drawn: they
+    are what the thresholds make of this market, which moves demand by its own rules.
     """
     hours = np.arange(len(price))
-    crossed = np.zeros(len(price) + 1, dtype=np.bool_)
+    crossed = np.zeros(len(price), dtype=np.bool_)
     if warning.price_fall is not None:
         before = price[np.maximum(hours - warning.window // HOUR_MS, 0)]
-        crossed[1:] |= price <= before * (1 - warning.price_fall)
+        crossed |= price <= before * (1 - warning.price_fall)
     if warning.volatility_ratio is not None and volatility is not None:
-        crossed[:-1] |= volatility >= warning.volatility_ratio
+        crossed |= volatility >= warning.volatility_ratio
     alarms: list[int] = []
     rested = 0
     for hour in np.flatnonzero(crossed).tolist():

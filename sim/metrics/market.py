@@ -15,8 +15,9 @@ from sim.metrics.observation.replication import Observation
 
 
 def _price_low(observed: Observation) -> Values:
-    prices = observed.expected_demand.market.price[observed.from_ms // HOUR_MS :]
-    return {"": float(prices.min() / prices[0])}
+    market = observed.expected_demand.market
+    prices = market.price[observed.from_ms // HOUR_MS :]
+    return {"": min(float(prices.min()), market.price_end) / float(prices[0])}
 
 
 def _volatility_peak(observed: Observation) -> Values:
@@ -77,7 +78,7 @@ def _mistake_share(observed: Observation) -> Values:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("price_low", "price / price at the start", 0, "lowest market price", _price_low),
+    Metric("price_low", "price / price at the start", 0, "lowest market price at a full hour", _price_low),
     Metric("volatility_peak", "of the ordinary", 0, "highest realised volatility of market prices", _volatility_peak),
     Metric("signups_per_day", "sign-ups/day", 0, "new customers", _signups),
     Metric(

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.drivers.market import MarketPath, market_of, profile_curve, read_candles
+from sim.drivers.market import MarketPath, market_of, profile_curve
+from sim.experiment.replication import observe
+from sim.metrics.registry import measure
+from sim.model.model import build
 from sim.numerics.rate_curve import Curve
 from sim.scenario import ScenarioFaults
+from tests.support.candles import BEGIN, candle_file, walk
 from tests.support.real_data import real_file
 from tests.support.stories import category, story
-
-BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
-HEADER = "date,open,high,low,close,volume\n"
 
 
 def shocked(shock: dict[str, Any], *, days: int = 10, **more: Any) -> MarketPath:
@@ -111,25 +112,6 @@ def test_a_week_s_rate_stays_whatever_its_shape() -> None:
 # --- candles ------------------------------------------------------------------------------------------------------
 
 
-def candle_file(folder: Path, closes: list[float] | np.ndarray, *, step: timedelta = timedelta(hours=1),
-                first: datetime = BEGIN, leave_out: tuple[int, ...] = ()) -> Path:  # fmt: skip
-    rows = ["date,open,high,low,close,volume"]
-    rows += [f"{first + i * step:%Y-%m-%dT%H:%MZ},1,1,1,{c},1" for i, c in enumerate(closes) if i not in leave_out]
-    path = folder / "candles.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-def text_file(folder: Path, text: str) -> Path:
-    path = folder / "candles.csv"
-    path.write_text(text)
-    return path
-
-
-def walk(hours: int, *, seed: int = 1, scale: float = 0.01) -> np.ndarray:
-    return 100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, scale, hours)))
-
-
 def lively(path: Path, begin: datetime, *, days: int = 2, **more: Any) -> MarketPath:
     rules = {
         "candles": str(path),
@@ -150,74 +132,57 @@ def faults(call: Any) -> list[str]:
     return caught.value.faults
 
 
-def test_candles_in_any_order_of_columns_and_rows_and_any_spelling_of_time(tmp_path: Path) -> None:
-    text = (
-        "Close, Volume ,DATE,low,high,open,extra\n"
-        "3,1,2024-03-01 02:00:00,1,1,1,a\n"
-        "1,1,2024-03-01T00:00Z,1,1,1,b\n"
-        "2,1,2024-03-01T01:00:00.000Z,1,1,1,c\n"
+def test_missing_hours_are_told_those_measured_first(tmp_path: Path) -> None:
+    begin = BEGIN + timedelta(days=8)
+    path = candle_file(tmp_path, walk(24 * 12), leave_out=(50, 150, 200))
+    measured, earlier, *others = lively(path, begin).notes
+    assert measured == (
+        f"{path}: 1 of 48 measured hours without a price (the first 2024-03-09 08:00 UTC); "
+        "each keeps the close before it"
     )
-    closes, first, missing = read_candles(text_file(tmp_path, text))
-    assert closes.tolist() == [1, 2, 3]
-    assert first == BEGIN
-    assert missing.tolist() == []
+    assert earlier.startswith(f"{path}: 1 of 120 earlier hours without a price (the first 2024-03-07 06:00 UTC)")
+    assert others == []
+    assert lively(candle_file(tmp_path, walk(24 * 12)), begin).notes == ()
 
 
-def test_a_missing_hour_keeps_the_close_before_it_and_is_told(tmp_path: Path) -> None:
-    path = candle_file(tmp_path, walk(24 * 12), leave_out=(200, 201, 250))
-    closes, _, missing = read_candles(path)
-    assert missing.tolist() == [200, 201, 250]
-    assert closes[200] == closes[201] == closes[199]
+@pytest.mark.parametrize(("lost", "got"), [
+    (range(192, 240), "48 of 48 measured hours without a price (the first 2024-03-09 00:00 UTC)"),
+    (range(200, 203), "3 of 48 measured hours without a price (the first 2024-03-09 08:00 UTC)"),
+    (range(180, 192), "12 of 24 earlier hours without a price (the first 2024-03-08 12:00 UTC)"),
+])  # fmt: skip
+def test_a_gap_in_what_moves_the_measured_days_is_refused(tmp_path: Path, lost: range, got: str) -> None:
+    path = candle_file(tmp_path, walk(24 * 12), leave_out=lost)
+    (fault,) = faults(lambda: lively(path, BEGIN + timedelta(days=8)))
+    assert fault == f"{path}: market.candles: got {got}; must have a price in all but 5% of them"
+
+
+def test_a_gap_within_the_warm_up_is_refused_too(tmp_path: Path) -> None:
+    path = candle_file(tmp_path, walk(24 * 12), leave_out=range(180, 192))
+    rules = lively(path, BEGIN + timedelta(days=9)).scenario.market
+    assert rules is not None
+    warm = story(days=2, warmup_days=1, market=rules.model_dump(mode="json"))
+    (fault,) = faults(lambda: market_of(warm))
+    assert "got 12 of 48 earlier hours without a price" in fault
+
+
+def test_times_without_a_zone_and_another_calendar_are_told(tmp_path: Path) -> None:
+    path = candle_file(tmp_path, walk(24 * 12))
+    path.write_text(path.read_text().replace("Z", ""))
     (note,) = lively(path, BEGIN + timedelta(days=8)).notes
-    told = "2 of 168 hours are missing (the first 2024-03-09 08:00 UTC); each keeps the close before it"
-    assert note == f"{path}: {told}"
-    assert lively(candle_file(tmp_path, walk(24 * 12)), BEGIN + timedelta(days=8)).notes == ()
+    assert note == f"{path}: its times name no zone, and are read as UTC"
+    path = candle_file(tmp_path, walk(24 * 12))
+    rules = lively(path, BEGIN + timedelta(days=8)).scenario.market
+    assert rules is not None
+    (note,) = market_of(story(start="2026-01-05", market=rules.model_dump(mode="json"))).notes
+    days = "Saturday, 2024-03-09 meet the profile and shifts of Monday, 2026-01-05"
+    assert note == f"{path}: the prices of {days}, as start says"
 
 
-def test_of_finer_and_of_repeated_candles_the_hour_s_last_close_counts(tmp_path: Path) -> None:
-    closes, _, _ = read_candles(candle_file(tmp_path, [1, 2, 3, 4, 5, 6, 7, 8], step=timedelta(minutes=15)))
-    assert closes.tolist() == [4, 8]
-
-
-def test_daily_candles_are_refused(tmp_path: Path) -> None:
-    (fault,) = faults(lambda: read_candles(candle_file(tmp_path, walk(40), step=timedelta(days=1))))
-    assert "got candles longer than an hour; must be hourly or finer" in fault
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", ["must be a CSV file of candles"]),
-        (HEADER, ["rows: got 0; must have 1 or more"]),
-        ("time,open,close\n1,2,3\n", ["header: got no date, high, low, volume"]),
-        (HEADER + "yesterday,1,1,1,1,1\n", ["line 2, date: got yesterday"]),
-        (HEADER + "2024-03-01,1,1,1,-4,1\n", ["close: got -4; must be a price above 0"]),
-        (HEADER + "2024-03-01,1,1,1,0,1\n", ["line 2, close: got 0"]),
-        (HEADER + "2024-03-01,1,1,1,inf,1\n", ["line 2, close: got inf"]),
-        (HEADER + "2024-03-01,1,1,1,,1\n2024-03-01T01:00,1,1,1,2,1\n", ["line 2, close: got None"]),
-    ],
-)  # fmt: skip
-def test_a_file_that_is_no_candle_table_is_refused_line_by_line(tmp_path: Path, text: str, words: list[str]) -> None:
-    path = text_file(tmp_path, text)
-    found = faults(lambda: read_candles(path))
-    assert all(fault.startswith(f"{path}: ") for fault in found)
-    for word in words:
-        assert any(word in fault for fault in found), found
-
-
-def test_all_bad_lines_are_told_the_first_five_of_each_kind_and_how_many_more(tmp_path: Path) -> None:
-    rows = [f"2024-03-01T{hour:02}:00,1,1,1,{'x' if hour % 2 else 5},1" for hour in range(16)]
-    found = faults(lambda: read_candles(text_file(tmp_path, "\n".join(["date,open,high,low,close,volume", *rows]))))
-    assert len(found) == 6
-    assert "line 3, close: got x" in found[0]
-    assert "3 more lines" in found[-1]
-
-
-def test_an_absent_file_and_no_text_at_all_are_faults(tmp_path: Path) -> None:
-    assert "got no such file" in faults(lambda: read_candles(tmp_path / "none.csv"))[0]
-    path = tmp_path / "image.csv"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe\x00\x01" * 50)
-    assert str(path) in faults(lambda: read_candles(path))[0]
+def test_a_day_s_candles_begin_at_midnight() -> None:
+    with pytest.raises(ScenarioFaults) as caught:
+        lively(Path("x.csv"), BEGIN + timedelta(hours=13))
+    rule = "must be 00:00 UTC of a day, for profile and shifts go by the day"
+    assert caught.value.faults == [f'run.json: market.begin: got "2024-03-01T13:00:00Z"; {rule}']
 
 
 @pytest.mark.parametrize("day", [-20, 1, 11, 500])
@@ -276,14 +241,35 @@ def test_the_factor_is_bounded_both_ways(tmp_path: Path) -> None:
     assert rates.min() == 0.25
 
 
-def test_the_price_index_starts_at_1_and_a_warm_up_reads_the_days_before(tmp_path: Path) -> None:
+def test_the_price_of_an_hour_is_that_at_its_beginning_and_the_end_has_one_too(tmp_path: Path) -> None:
     closes = walk(24 * 14)
     path = candle_file(tmp_path, closes)
     market = lively(path, BEGIN + timedelta(days=10))
     assert market.price[0] == 1.0
-    assert market.price[30] == pytest.approx(closes[270] / closes[240])
+    assert len(market.price) == 48
+    assert market.price[30] == pytest.approx(closes[269] / closes[239])  # the close of the hour before
+    assert market.price_end == pytest.approx(closes[287] / closes[239])
     warm = market_of(story(days=2, warmup_days=1, market=market.scenario.market.model_dump(mode="json")))  # type: ignore[union-attr]
-    assert warm.price[30] / warm.price[24] == pytest.approx(closes[246] / closes[240])
+    assert warm.price[30] / warm.price[24] == pytest.approx(closes[245] / closes[239])
+
+
+@pytest.mark.parametrize("hour", [0, 20, 47])
+def test_a_fall_in_whatever_hour_is_the_lowest_price_and_alarms_as_it_ends(tmp_path: Path, hour: int) -> None:
+    closes = walk(24 * 14, scale=1e-4)
+    closes[240 + hour :] *= 0.7
+    rules = lively(candle_file(tmp_path, closes), BEGIN + timedelta(days=10)).scenario.market
+    assert rules is not None
+    fall = {"price_fall": 0.25, "window": "2 h", "rest": "9 d"}
+    scenario = story(market=rules.model_dump(mode="json"), early_warnings={"fall": fall})
+    one = observe(build(scenario), seed=1, replication=0)
+    assert measure(one)["price_low"] == pytest.approx(0.7, abs=0.01)
+    assert one.expected_demand.policy.alarms["fall"] == (((hour + 1) * HOUR_MS,) if hour < 47 else ())
+
+
+@pytest.mark.parametrize("hour", [0, 47])
+def test_a_shock_s_fall_in_the_first_or_last_hour_is_the_lowest_price(hour: int) -> None:
+    shock = {"at": f"{hour} h", "length": "1 h", "price_change": -0.3}
+    assert measure(observe(build(story(shocks={"x": shock})), seed=1, replication=0))["price_low"] == 0.7
 
 
 def test_a_short_reference_and_shocks_beside_candles_are_told(tmp_path: Path) -> None:
@@ -312,12 +298,3 @@ def test_known_crashes_move_withdrawals_and_the_week_before_does_not(crash: str)
     assert by_day[7:9].max() > 3
     assert 0.4 < by_day[0].mean() < 1.6
     assert market.factor("tickets").rate_at(0) == pytest.approx(np.sqrt(by_day[0, 0]))
-
-
-def test_the_real_file_tells_its_missing_hours() -> None:
-    path = real_file("btcusdt_binance_hourly_2017_2026.csv.gz")
-    closes, first, missing = read_candles(path)
-    assert first == datetime(2017, 8, 17, 4, tzinfo=UTC)
-    assert len(missing) == 128
-    assert len(closes) - len(missing) == 77_374
-    assert np.isfinite(closes).all()

@@ -238,7 +238,7 @@ def test_a_rally_moves_sign_ups_when_its_lag_has_passed(tmp_path: Any) -> None:
     price = 100 * wobble
     price[24 * 35 :] *= 1.3
     times = [datetime.fromtimestamp(h * 3600, UTC).strftime("%Y-%m-%d %H:%M:%S") for h in range(hours)]
-    rows = [f"{t},1,1,1,{p!r},1" for t, p in zip(times, price.tolist(), strict=True)]
+    rows = [f"{t},{p!r},{p!r},{p!r},{p!r},1" for t, p in zip(times, price.tolist(), strict=True)]
     (tmp_path / "c.csv").write_text("\n".join(["date,open,high,low,close,volume", *rows]))
     rules = {
         "window": "24 h",

@@ -258,11 +258,11 @@ def warning(**keys: Any) -> EarlyWarning:
 
 def test_a_fall_over_the_window_raises_an_alarm_once_it_is_complete() -> None:
     price = np.array([1.0, 1.0, 0.98, 0.95, 0.93, 0.93, 0.93])
-    assert alarms_of(warning(price_fall=0.05), price, None) == (4 * H,)  # 0.95 of 1.0, seen as hour 3 ends
-    assert alarms_of(warning(price_fall=0.05, lead="90 min"), price, None) == (4 * H - 90 * MINUTE_MS,)
+    assert alarms_of(warning(price_fall=0.05), price, None) == (3 * H,)  # 0.95 of 1.0, as hour 3 begins
+    assert alarms_of(warning(price_fall=0.05, lead="90 min"), price, None) == (3 * H - 90 * MINUTE_MS,)
     assert alarms_of(warning(price_fall=0.05, lead="9 h"), price, None) == (0,)
     assert alarms_of(warning(price_fall=0.2), price, None) == ()
-    assert alarms_of(warning(price_fall=0.05, rest="1 h"), price, None) == (4 * H, 5 * H)
+    assert alarms_of(warning(price_fall=0.05, rest="1 h"), price, None) == (3 * H, 4 * H)
 
 
 def test_a_volatility_that_crosses_raises_an_alarm_as_its_hour_begins() -> None:
@@ -276,8 +276,8 @@ def test_a_warning_makes_its_announcements_after_its_delay() -> None:
     words = {k: v for k, v in WORDS.items() if k != "at"}
     alarm = {"price_fall": 0.1, "window": "12 h", "rest": "7 d", "delay": "30 min", "announce": ["a"]}
     made = policy(shocks=crash, announcements={"a": words}, early_warnings={"w": alarm})
-    assert made.alarms == {"w": (18 * H,)}  # 10 % are lost at hour 17, seen as the hour ends
-    assert np.flatnonzero(made.contact_factor("howto") < 1)[0] == 18 * 60 + 30
+    assert made.alarms == {"w": (17 * H,)}  # 10 % are lost as hour 17 begins
+    assert np.flatnonzero(made.contact_factor("howto") < 1)[0] == 17 * 60 + 30
 
 
 def test_a_warning_of_volatility_needs_prices_that_move() -> None:

@@ -190,7 +190,7 @@ def test_the_extremes_of_a_market_are_those_of_its_measured_hours() -> None:
     one = observe(build(restless()), seed=1, replication=0)
     market, found = one.expected_demand.market, measure(one)
     assert market.volatility is not None
-    assert found["price_low"] == min(market.price[24:]) / market.price[24]
+    assert found["price_low"] == min([*market.price[24:], market.price_end]) / market.price[24]
     assert found["volatility_peak"] == max(market.volatility[24:])
     assert market.price[:24].min() != market.price[24:].min()
 
@@ -250,7 +250,7 @@ def test_falls_weigh_more_in_real_candles_too(tmp_path: Any) -> None:
         price = 100 * np.exp(np.cumsum(moves))
         file = tmp_path / f"{sign}.csv"
         times = [datetime.fromtimestamp(h * 3600, UTC).strftime("%Y-%m-%d %H:%M:%S") for h in range(hours)]
-        rows = [f"{t},1,1,1,{p!r},1" for t, p in zip(times, price.tolist(), strict=True)]
+        rows = [f"{t},{p!r},{p!r},{p!r},{p!r},1" for t, p in zip(times, price.tolist(), strict=True)]
         file.write_text("\n".join(["date,open,high,low,close,volume", *rows]))
         rules = RULES | {"candles": str(file), "begin": "1970-01-31", "fall_weight": 1.5, "reference": "20 d"}
         market = market_of(story(days=3, market=rules))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_valid
 
 from sim.scenario.faults import Finding, Said, ScenarioFaults, findings, path_text, shown
 from sim.scenario.loading import catalogue
-from sim.scenario.loading.load import load_as, resolved, sha256
+from sim.scenario.loading.load import from_resolved, load, load_as, resolved, sha256
 from sim.scenario.schema.quantities import (
     Count,
     Date,
@@ -394,6 +394,25 @@ def test_a_parent_is_looked_for_beside_the_file_first(here: Path, monkeypatch: p
     assert sound('extends = "../mine/base.toml"', file="cat/a.toml").days == 2
     assert sound('extends = "base"').days == 1
     assert sound('extends = "base"\ntitle = "my own"', file="mine/base.toml").days == 1
+
+
+def test_a_file_that_names_candles_has_their_dates_unless_it_says_others(here: Path) -> None:
+    """A Thursday's prices run as a Thursday, though the baseline begins on a Monday."""
+    prices = 'extends = "baseline"\ntitle = "crash"\nmarket.candles = "x.csv"\nmarket.begin = 2020-03-12\n'
+    warm = load("baseline").warmup_days
+    Path("crash.toml").write_text(prices)
+    assert load("crash.toml").start == date(2020, 3, 12) - timedelta(days=warm)
+    assert load("crash.toml", sets=["warmup_days=1"]).start == date(2020, 3, 11)
+    assert load("crash.toml", sets=["start=2026-01-05"]).start == date(2026, 1, 5)
+    Path("later.toml").write_text('extends = "crash"\ntitle = "later"\nmarket.begin = 2020-03-19\nwarmup_days = 0\n')
+    assert load("later.toml").start == date(2020, 3, 19)
+    Path("own.toml").write_text(f"start = 2026-01-05\n{prices}")
+    assert load("own.toml").start == date(2026, 1, 5)
+    sets = ["market.candles=x.csv", "market.begin=2020-03-12", "warmup_days=0"]
+    assert load("baseline", sets=sets).start == date(2020, 3, 12)
+    assert load("baseline", sets=[*sets, "start=2026-01-05"]).start == load("baseline").start == date(2026, 1, 5)
+    again = load("crash.toml")
+    assert from_resolved(resolved(again)) == again
 
 
 # --- --set

@@ -77,8 +77,8 @@ def test_an_early_warning_calls_a_surge_and_another_alarm_prolongs_it() -> None:
     called = {k: v for k, v in SURGE.items() if k != "at"}
     alarm = {"price_fall": 0.1, "window": "4 h", "rest": "8 h", "delay": "1 h", "surge": ["s"]}
     made = desk(shocks=shocks, surges={"s": called}, early_warnings={"w": alarm}, teams=team(2))
-    # The price loses 0.1 of 1 in 4 h from hour 6 on: alarms as hours 10, 18 and 26 begin their eight hours of rest.
-    first = 6 + 4 + 1
+    # The price loses 0.1 of 1 in 4 h from hour 6 on: alarms as the hours 10, 18 and 26 begin, after eight of rest.
+    first = 6 + 4
     assert agents_at(made, [first + 2.9, first + 3, first + 3 + 18.9]) == [2, 5, 5]
     (one,) = made.surges
     assert one.begin_ms == (first + 3) * H

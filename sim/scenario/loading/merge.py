@@ -4,6 +4,7 @@
   as a whole, since the keys of the old distribution mean nothing to the new one.
 - ``remove = ["categories.vip"]`` at the top of a file takes inherited keys away before the file's own are laid over.
 - ``[expect]`` belongs to the file it stands in: another scenario has other outcomes, so it is not inherited.
+- A layer that gives ``market.begin`` and no ``start`` does not inherit one: its run has the dates of its candles.
 - ``--set key.path=value`` is the last layer. It replaces what stands at its path, as a whole; elements of lists are
   addressed by index (``path.0``). The path to it must exist: only its last key may be new. Setting a path twice is
   a fault.
@@ -16,13 +17,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.scenario.faults import Finding, Path, Said, closest, path_text, unknown_key
+from sim.scenario.faults import NOTHING, Finding, Path, Said, closest, path_text, under, unknown_key
 from sim.scenario.loading.files import OWN_KEYS, REMOVE, Layer
 from sim.scenario.schema.shape import Shape
 
 SET = "--set"
 OF_ITS_FILE = ("expect",)
 """Tables that hold for the file they stand in, and are not inherited."""
+_START, _CANDLES_BEGIN = "start", ("market", "begin")
 _SWITCH = "law"
 _SET_RULE = "must be key.path=value (such as days=7 or teams.front.agents=3)"
 
@@ -62,7 +64,7 @@ class Merged:
             self.origins[inner] = file
 
     def drop(self, key: str) -> None:
-        """Remove the tables that an outer file does not inherit."""
+        """Remove what an outer file does not inherit."""
         self.data.pop(key, None)
         self.forget((key,))
 
@@ -82,6 +84,8 @@ def merge(layers: Sequence[Layer], file: str) -> tuple[Merged, list[str]]:
             merged.drop(key)
         found = _remove(merged, layer.removed)
         faults += [finding.sentence(layer.file) for finding in found]
+        if under(layer.data, _CANDLES_BEGIN) is not NOTHING and _START not in layer.data:
+            merged.drop(_START)
         merged.lay(layer.data, layer.file)
     return merged, faults
 
@@ -101,6 +105,8 @@ def apply_sets(merged: Merged, shape: Shape, sets: Sequence[str]) -> list[str]:
             findings.append(Finding(path, got, "must be set once"))
             continue
         given[path] = value_text.strip()
+        if path == _CANDLES_BEGIN and not any(one.startswith(f"{_START}=") for one in sets):
+            merged.drop(_START)
         finding = _set(merged, shape, path, _value(value_text))
         findings += [finding] if finding else []
     return [finding.sentence(SET) for finding in findings]

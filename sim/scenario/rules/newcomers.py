@@ -28,6 +28,9 @@ def newcomer_faults(scenario: Scenario) -> list[Fault]:
 
 def _market_faults(market: Market) -> Iterator[Fault]:
     names = list(market.regimes)
+    if market.begin is not None and market.begin.timestamp() % 86_400:
+        rule = "must be 00:00 UTC of a day, for profile and shifts go by the day"
+        yield "market.begin", market.begin.isoformat().replace("+00:00", "Z"), rule
     if market.path == "regimes" and not names:
         yield "market.path", "regimes", "must be given together with one or more tables market.regimes.NAME"
     if market.path == "regimes" and market.candles is not None:

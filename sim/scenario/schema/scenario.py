@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Literal
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from sim.core.clock import parse_utc
 from sim.scenario.schema.durations import Distribution
 from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import Bounds
@@ -286,7 +287,10 @@ class Scenario(Part):
 
     title: Text = Field(description="the story in one line")
     why: str = Field("", description="the story and the question that it answers")
-    start: Date = Field(date(2026, 1, 5), description="first day of the run, warm-up included (2026-01-05 is a Monday)")
+    start: Date = Field(
+        date(2026, 1, 5),
+        description="first day of the run, warm-up included; without one that of its candles (2026-01-05 is a Monday)",
+    )
     days: Annotated[int, Whole("days", low=1, high=3660)] = Field(description="days that are measured")
     warmup_days: Annotated[int, Whole("days", high=366)] = Field(
         0, description="days before, which are simulated but not measured"
@@ -347,3 +351,16 @@ class Scenario(Part):
         description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
         '"ran_share:p95"',
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dated_by_its_candles(cls, data: Any) -> Any:
+        """Give a run with candles and no ``start`` the dates of its prices, so that a Thursday runs as one."""
+        if not isinstance(data, dict) or "start" in data:
+            return data
+        try:
+            begin = data["market"]["begin"]
+            day = parse_utc(begin if isinstance(begin, str) else begin.isoformat()).date()
+            return data | {"start": (day - timedelta(days=data.get("warmup_days", 0))).isoformat()}
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+            return data  # no candles, or a fault that the keys' own rules tell
