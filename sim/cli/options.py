@@ -120,8 +120,8 @@ def _add_run(to: ArgumentParser) -> None:
         "share of its mean (2%% or 0.02); --replications is then the maximum (default 1000)",
     )  # fmt: skip
     to.add_argument("--profile", action="store_true", help="print the CPU time of each stage")
-    to.add_argument("--candles", metavar="FILE", help="CSV of hourly prices whose volatility drives demand")
-    to.add_argument("--from", dest="begin", metavar="DATE", help="date in FILE at which the measured days begin")
+    to.add_argument("--candles", metavar="FILE", help="hourly or finer prices whose volatility drives demand")
+    to.add_argument("--from", dest="begin", metavar="DATE", help="day in FILE (UTC) at which the measured days begin")
     to.add_argument(
         "--capacity", metavar="FILE",
         help="capacity.json, written by withstand capacity: its curve becomes the scenario's gateway (if it has "

@@ -102,6 +102,7 @@ def test_every_help_has_an_example(name: str) -> None:
         ("run quiet_week --set days=nan", "days: got nan; must be"),
         ("run quiet_week --candles prices.csv", "--from: got nothing; must be given together with --candles"),
         ("run quiet_week --from 2020-03-12", "--candles: got nothing; must be given together with --from"),
+        ("run baseline --candles prices.csv --from 2020-03-12T13:00", "must be 00:00 UTC of a day, for profile"),
         ("check quiet_wek", "did you mean quiet_week?"),
         ("show absent", "absent: RUN: got no folder of that name; must be a run folder"),
         ("show .", ".: RUN: got a folder without run.json; must be a run folder"),
@@ -118,6 +119,15 @@ def test_bad_input_is_told_and_nothing_is_written(arguments: str, sentence: str)
     assert "Traceback" not in told.err
     assert told.out == ""
     assert files() == []
+
+
+def test_candles_that_are_not_plausible_are_told_by_line_and_nothing_is_written() -> None:
+    prices = Path("prices.csv")
+    prices.write_text("date,open,high,low,close\n2020-03-12 00:00,9,9,8,8.5\n2020-03-12 01:00,9,9,8,85.0\n")
+    told = withstand("run", "baseline", "--candles", "prices.csv", "--from", "2020-03-12", *QUICK)
+    assert (told.code, told.out) == (2, "")
+    assert told.err == "prices.csv: line 3, close: got 85.0; must be at most the high of its candle, 9\n"
+    assert files() == [str(prices)]
 
 
 def test_candles_that_do_not_exist_are_told() -> None:

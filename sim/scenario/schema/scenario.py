@@ -104,8 +104,8 @@ class Shock(Part):
 class Market(Part):
     """How the market moves demand: prices, real or drawn from regimes, act through their realised volatility."""
 
-    candles: Text | None = Field(None, description="CSV file of candles in UTC, relative to the working directory")
-    begin: Instant | None = Field(None, description="instant of the history that meets the end of the warm-up")
+    candles: Text | None = Field(None, description="file of hourly or finer candles, relative to the working directory")
+    begin: Instant | None = Field(None, description="midnight of the history that meets the end of the warm-up")
     window: Duration = Field(description="window of the realised volatility")
     reference: Duration = Field(description="history before the run, whose median volatility is ordinary")
     withdrawals_elasticity: NonNegative = Field(description="relative change of withdrawals per that of volatility")
