@@ -93,12 +93,15 @@ def _outside(path: Path, table: CandleTable) -> list[str]:
 
 def _twice(path: Path, table: CandleTable) -> list[str]:
     """Return the lines whose time another line gives with another close."""
+    unzoned = "" if table.zoned else " (times that name no zone are read as UTC; local ones repeat an hour in autumn)"
     first: dict[int, int] = {}
     found = []
     for row, time_ms in enumerate(table.time_ms):
         other = first.setdefault(time_ms, row)
         if table.close[row] != table.close[other]:
             when = _EPOCH + timedelta(milliseconds=time_ms)
-            rule = f"must be {table.written[other]}, as in line {table.line[other]} for {when:%Y-%m-%d %H:%M} UTC"
+            rule = (
+                f"must be {table.written[other]}, as in line {table.line[other]} for {when:%Y-%m-%d %H:%M} UTC{unzoned}"
+            )
             found.append(f"{path}: line {table.line[row]}, close: got {table.written[row]}; {rule}")
     return found
