@@ -59,9 +59,10 @@ def compare(options: Namespace) -> int:
         table = compared(runs[0], other)
         print(f"{path} less {options.runs[0]}: {table.how}")
         rows = [("metric", "base", "other", "difference ± 95 % half-width", "")]
-        rows += [table.row(name) for name in names if name in table.differences]
+        known_of = table.differences.keys() | table.censored.keys()
+        rows += [table.row(name) for name in names if name in known_of]
         print(columns(rows))
-        if lacking := [name for name in names if name not in table.differences]:
+        if lacking := [name for name in names if name not in known_of]:
             print(f"fewer than 2 values in common, so no difference: {', '.join(lacking)}")
     return 0
 

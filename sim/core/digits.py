@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from sim.core.at_least import AtLeast
+
 _ROUNDING = 1e-12
 """Half-widths below this share of the mean are what summing floats leaves: no uncertainty at all."""
 
@@ -13,10 +15,13 @@ def significant(mean: float | None, half_width: float | None, *, plus_minus: boo
 
     The last digit shown is the first of the half-width, or its second when the first is 1. Without a half-width
     (None) the mean has three digits and "± ?"; with one of 0 it has up to six, whole numbers all; a mean that does
-    not exist is "undefined".
+    not exist is "undefined". Of a mean that is only known to be at least something, that is shown, rounded down:
+    "> 7,190".
     """
     if mean is None or not math.isfinite(mean):
         return "undefined"
+    if isinstance(mean, AtLeast):
+        return f"> {_rounded_down(mean, _place(mean) - 2 if mean else 0)}"
     if half_width is None or not math.isfinite(half_width):
         return _rounded(mean, _place(mean) - 2 if mean else 0) + (" ± ?" if plus_minus else "")
     if half_width <= _ROUNDING * abs(mean):
@@ -46,3 +51,8 @@ def _place(x: float) -> int:
 def _rounded(x: float, place: int) -> str:
     """Return x rounded to the digit worth 10^place, with thousands separated."""
     return f"{round(x, -place) + 0.0:,.{max(-place, 0)}f}"
+
+
+def _rounded_down(x: float, place: int) -> str:
+    """Return the largest number of that many digits that is not above x."""
+    return _rounded(math.floor(x / 10.0**place + 1e-9) * 10.0**place, place)

@@ -59,6 +59,7 @@ REPLICATIONS: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("name", _TEXT, "-", "metric, or metric.entity"),
     Column("value", _F64, "by metric", "value; null where it does not exist"),
+    Column("censored", pl.Boolean(), "-", "whether it is only known to be at least the value: beyond the horizon"),
 )
 
 ARRIVALS: Schema = (

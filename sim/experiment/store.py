@@ -2,7 +2,8 @@
 
 ``series.f64`` holds a record of one size for each replication, at the place of its number: every series after the
 other, float64. ``replications.jsonl`` names the series and the metrics in its first line; each further line holds one
-replication's metrics and the checksum of its record, and makes it count. A record without a line, a line that was not
+replication's metrics (null for none, ``[x]`` for one that is at least x) and the checksum of its record, and makes it
+count. A record without a line, a line that was not
 finished and a line whose record is another one count for nothing, and their places are written again.
 """
 
@@ -19,6 +20,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.core.at_least import AtLeast, is_censored
+
 Key = tuple[str, str]
 Metrics = dict[str, float | None]
 RECORDS, JOURNAL = "series.f64", "replications.jsonl"
@@ -28,21 +31,27 @@ class StoreError(RuntimeError):
     """A replication does not have the series or the metrics of the others: a fault of the program."""
 
 
+_UNDEFINED, _CENSORED = 1, 2
+
+
 class _Finished(Mapping[int, Metrics]):
     """Metrics by replication number, 9 bytes a value; each replication's dict is made when asked for."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
-        self._rows: dict[int, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {}
+        self._rows: dict[int, tuple[NDArray[np.float64], NDArray[np.int8]]] = {}
 
     def put(self, number: int, values: Sequence[float | None]) -> None:
-        undefined = np.array([value is None for value in values])
-        self._rows[number] = np.array(values, dtype=np.float64), undefined
+        kinds = [_UNDEFINED if value is None else _CENSORED * is_censored(value) for value in values]
+        self._rows[number] = np.array(values, dtype=np.float64), np.array(kinds, dtype=np.int8)
 
     def __getitem__(self, number: int) -> Metrics:
-        values, undefined = self._rows[number]
-        each = zip(self.names, values.tolist(), undefined.tolist(), strict=True)
-        return {name: None if nothing else value for name, value, nothing in each}
+        values, kinds = self._rows[number]
+        each = zip(self.names, values.tolist(), kinds.tolist(), strict=True)
+        return {
+            name: None if kind == _UNDEFINED else AtLeast(value) if kind == _CENSORED else value
+            for name, value, kind in each
+        }
 
     def __contains__(self, number: object) -> bool:
         return number in self._rows
@@ -92,9 +101,10 @@ class ReplicationStore:
                 self._know(first)
             self._must_fit(number, metrics, series)
             record = np.concatenate([series[key] for key in self.keys], dtype=np.float64).data.cast("B")
-            values = [None if (value := metrics[name]) is None else float(value) for name in self._finished.names]
+            values = [_plain(metrics[name]) for name in self._finished.names]
             _write(self._records, record, number * record.nbytes)
-            self._write_line({"replication": number, "crc32": crc32(record), "values": values})
+            written = [[value] if is_censored(value) else value for value in values]
+            self._write_line({"replication": number, "crc32": crc32(record), "values": written})
             self._finished.put(number, values)
 
     def matrix(self, entity: str, name: str, numbers: Sequence[int]) -> NDArray[np.float64]:
@@ -154,11 +164,17 @@ class ReplicationStore:
                 if not self.keys:
                     self._know(content)
                 elif self._checksum(content["replication"]) == content["crc32"]:
-                    self._finished.put(content["replication"], content["values"])
+                    values = [AtLeast(*value) if isinstance(value, list) else value for value in content["values"]]
+                    self._finished.put(content["replication"], values)
                 self._end += len(line)
 
     def _checksum(self, number: int) -> int:
         return crc32(os.pread(self._records, self._record_bytes, number * self._record_bytes))
+
+
+def _plain(value: float | None) -> float | None:
+    """Return a number of any type as a float, and what is none, or a lower bound, as it is."""
+    return value if value is None or is_censored(value) else float(value)
 
 
 def _write(file: int, content: memoryview, offset: int) -> None:

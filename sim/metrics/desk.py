@@ -2,7 +2,8 @@
 
 A metric function takes an ``Observation`` of one replication and returns a value by entity: ``""`` for the whole, and
 the names of teams, categories or endpoints where it makes sense. ``None`` is a value that does not exist, such as the
-quantile of a wait that most customers have not yet ended. Shares name their denominator in the table. What is counted
+share of nothing; ``AtLeast`` is one beyond the horizon, such as the quantile of a wait that most customers have not yet
+ended. Shares name their denominator in the table, and leave out what had no time to be decided. What is counted
 already lies in its ``totals`` (``observation.counts``); the rest follows from its ``demand`` and ``outcome``.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from math import isnan
 
 import numpy as np
 
+from sim.core.at_least import AtLeast
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.tables import ENDPOINTS
 from sim.demand import ceilings
@@ -24,8 +27,6 @@ from sim.metrics import (
 )
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.counts import (
-    ABANDONED,
-    ASKED_AGAIN,
     BOT,
     COMPLAINT,
     DUE,
@@ -94,8 +95,8 @@ def _backlog_age_p90(observed: Observation) -> Values:
 def _drain_days(observed: Observation) -> Values:
     """Return the days from the backlog's peak until it is calm again: within 1.25 x the warm-up's highest level.
 
-    The first half of the warm-up, in which the desk fills, does not count. 0 when the backlog stayed calm; None
-    without two days of warm-up, or when the horizon comes first.
+    The first half of the warm-up, in which the desk fills, does not count. 0 when the backlog stayed calm; at least
+    the time from the peak to the horizon when that comes first; None without two days of warm-up.
     """
     if observed.from_ms < 2 * DAY_MS:
         return {"": None}
@@ -105,29 +106,51 @@ def _drain_days(observed: Observation) -> Values:
         return {"": 0.0}
     minutes = -(-(observed.to_ms - span.peak_ms) // MINUTE_MS)
     calm_again = np.flatnonzero(observed.backlog.by_minute(span.peak_ms, minutes) <= calm)
-    return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS if len(calm_again) else None}
+    if not len(calm_again):
+        return {"": AtLeast((observed.to_ms - span.peak_ms) / DAY_MS)}
+    return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS}
 
 
 # --- waits ------------------------------------------------------------------------------------------------------
 
 
 def _wait(which: str, p: float, unit_ms: int) -> Callable[[Observation], Values]:
-    """Return the p-quantile of a wait by Kaplan and Meier; None where the estimate does not reach it."""
+    """Return the p-quantile of a wait by Kaplan and Meier; None where nobody waited.
+
+    Where the estimate does not reach it, it is at least the longest wait that is known of.
+    """
+
+    def value(reached_ms: int, longest_ms: int) -> float | None:
+        if reached_ms != NOT_REACHED:
+            return reached_ms / unit_ms
+        return None if longest_ms == NOT_REACHED else AtLeast(longest_ms / unit_ms)
 
     def wait(observed: Observation) -> Values:
-        *parts, whole = getattr(observed.waits, which)[:, SHARES.index(p)].tolist()
-        found = {"": whole} | dict(zip(observed.demand.categories, parts, strict=True))
-        return {name: None if ms == NOT_REACHED else ms / unit_ms for name, ms in found.items()}
+        reached = getattr(observed.waits, f"{which}_ms")[:, SHARES.index(p)].tolist()
+        longest = getattr(observed.waits, f"longest_{which}_ms").tolist()
+        *parts, whole = map(value, reached, longest)
+        return {"": whole} | dict(zip(observed.demand.categories, parts, strict=True))
 
     return wait
 
 
 def _first_response(p: float) -> Callable[[Observation], Values]:
-    return _wait("response_ms", p, MINUTE_MS)
+    return _wait("response", p, MINUTE_MS)
 
 
 def _resolution(p: float) -> Callable[[Observation], Values]:
-    return _wait("resolution_ms", p, HOUR_MS)
+    return _wait("resolution", p, HOUR_MS)
+
+
+def _tired(which: str) -> Callable[[Observation], Values]:
+    """Return a share of those who tire of waiting, within the longest time known of; None where nobody waited."""
+
+    def share(observed: Observation) -> Values:
+        *parts, whole = getattr(observed.waits, which).tolist()
+        found = {"": whole} | dict(zip(observed.demand.categories, parts, strict=True))
+        return {name: None if isnan(value) else value for name, value in found.items()}
+
+    return share
 
 
 def _occupancy(observed: Observation) -> Values:
@@ -257,16 +280,19 @@ METRICS: tuple[Metric, ...] = (
     Metric("resolution_p50", "h", -1, "median time to resolution (Kaplan-Meier)", _resolution(0.5), parts="category"),
     Metric("resolution_p90", "h", -1, "90 % quantile of the same", _resolution(0.9), parts="category"),
     Metric(
-        "within_target_share", "of human-handled tickets with a target", 1, "answered in time", _share(IN_TIME, DUE),
+        "within_target_share", "of human-handled tickets with a target", 1,
+        "answered in time, of those due before the end", _share(IN_TIME, DUE),
         parts="category",
     ),
     Metric(
-        "abandoned_share", "of human-handled tickets", -1, "customers who left, or left the chat for the inbox",
-        _share(ABANDONED, HUMAN), parts="category",
+        "abandoned_share", "of human-handled tickets", -1,
+        "customers who left, or left the chat for the inbox (Aalen-Johansen)",
+        _tired("abandoned_share"), parts="category",
     ),
     Metric(
-        "recontact_share", "of human-handled tickets", -1, "customers who asked again while they waited",
-        _share(ASKED_AGAIN, HUMAN), parts="category",
+        "recontact_share", "of human-handled tickets", -1,
+        "customers who asked again while they waited (Aalen-Johansen)",
+        _tired("recontact_share"), parts="category",
     ),
     Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy, parts="team"),
     Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT),

@@ -1,4 +1,4 @@
-"""Survival of censored times: the product-limit estimate of Kaplan and Meier."""
+"""Survival of censored times: the product-limit estimate of Kaplan and Meier, and Aalen and Johansen's of two ends."""
 
 from __future__ import annotations
 
@@ -88,3 +88,54 @@ def look_ahead(estimate: ProductLimit, g: int) -> None:
     if estimate.reached[g] < len(estimate.shares):
         least = 1.0 - estimate.shares[estimate.reached[g]] + 1e-10
         estimate.enough[g] = int(least / estimate.survival[g])
+
+
+@compiled
+def longest(keys: Ints, groups: int, bits: int) -> Ints:
+    """Return by group, and last for all, the longest duration among sorted keys, ended or not; NOT_REACHED for none.
+
+    A quantile that is not reached lies beyond it.
+    """
+    found, group_mask = np.full(groups + 1, NOT_REACHED, np.int64), (1 << bits) - 1
+    for key in keys:
+        found[key & group_mask] = key >> bits >> 1
+        found[groups] = key >> bits >> 1
+    return found
+
+
+EVENT, OTHER_END, CENSORED = range(3)
+"""How a duration ended: with what is asked for, with what rules that out, or with the end of what is known."""
+
+
+def incidence(keys: Ints, groups: int) -> Floats:
+    """Return the share for which the event comes within the longest duration: by group, last for all; NaN for none.
+
+    The estimate for competing risks: Aalen and Johansen 1978, Scand. J. Statist. 5:141-150. Without censored
+    durations it is the plain share. S and n_i are as in ``quantiles``, with both endings counted as events.
+
+        share = sum over event times t_i of S(t_i-) d_i / n_i
+
+    A key is (duration_ms << 2 | ending) << group_bits(groups) | group. ``keys`` is put in order.
+    """
+    keys.sort()
+    return cumulative_incidence(keys, groups, group_bits(groups))
+
+
+@compiled
+def cumulative_incidence(keys: Ints, groups: int, bits: int) -> Floats:
+    """Return ``incidence`` of sorted keys. Between two censored durations each at risk stands for as many heads."""
+    group_mask = (1 << bits) - 1
+    heads, events, at_risk = np.ones(groups + 1), np.zeros(groups + 1), np.zeros(groups + 1, np.int64)
+    for key in keys:
+        at_risk[key & group_mask] += 1
+    at_risk[groups] = len(keys)
+    whole = at_risk.copy()
+    for key in keys:
+        for g in (key & group_mask, groups):
+            at_risk[g] -= 1
+            ending = key >> bits & 3
+            if ending == EVENT:
+                events[g] += heads[g]
+            elif ending == CENSORED and at_risk[g] > 0:
+                heads[g] *= (at_risk[g] + 1) / at_risk[g]
+    return np.where(whole > 0, events / np.maximum(whole, 1), np.nan)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from sim.core import tables
+from sim.core.at_least import is_censored
 from sim.core.tables import ARRIVALS, REPLICATIONS, TICKETS
 from sim.experiment import hourly_table
 from sim.experiment.analysis.estimate import Estimate
@@ -124,5 +125,6 @@ def replication_table(replications: Sequence[Replication]) -> pl.DataFrame:
         "replication": np.repeat([one.number for one in replications], len(names)),
         "name": names * len(replications),
         "value": [one.metrics[name] for one in replications for name in names],
+        "censored": [is_censored(one.metrics[name]) for one in replications for name in names],
     }
     return pl.DataFrame(columns, schema=tables.dtypes(REPLICATIONS))

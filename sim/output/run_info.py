@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sim.core.at_least import is_censored
 from sim.experiment.analysis.expectations import Expectation
 from sim.experiment.results import RunResult
 from sim.scenario.loading.load import resolved
@@ -52,7 +53,9 @@ def versions() -> dict[str, str]:
 
 def _judged(one: Expectation, *, judged: bool) -> dict[str, Any]:
     verdict = ("passed" if one.passed else "failed") if judged else "not judged"
-    return {"metric": one.metric, "limit": one.limit, "mean": one.measured.mean, "verdict": verdict}
+    mean = one.measured.mean
+    known = None if is_censored(mean) else mean
+    return {"metric": one.metric, "limit": one.limit, "mean": known, "verdict": verdict}
 
 
 def _commit() -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from sim.core import tables
+from sim.core.at_least import AtLeast
 from sim.core.tables import REPLICATIONS
 from sim.experiment.analysis.estimate import Estimate
 from sim.scenario.faults import ScenarioFaults
@@ -32,7 +33,8 @@ class SavedRun:
     def samples(self, name: str) -> dict[int, float | None]:
         """Return a metric by replication; empty when the run has no such metric."""
         rows = self.values.filter(pl.col("name") == name)
-        return dict(zip(rows["replication"].to_list(), rows["value"].to_list(), strict=True))
+        each = zip(rows["replication"].to_list(), rows["value"].to_list(), rows["censored"].to_list(), strict=True)
+        return {number: AtLeast(value) if censored else value for number, value, censored in each}
 
     def verdicts(self) -> list[Path]:
         """Return the verdict files of the load tests made from this run, oldest first."""
@@ -48,7 +50,7 @@ def read_run(folder: Path) -> SavedRun:
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
         values = tables.read(folder / "replications.parquet", REPLICATIONS)
-        return SavedRun(folder, info, {name: Estimate(**one) for name, one in metrics.items()}, values)
+        return SavedRun(folder, info, {name: Estimate.from_json(one) for name, one in metrics.items()}, values)
     except FileNotFoundError as error:
         lacking = Path(error.filename).name if error.filename else "a file"
         raise ScenarioFaults([f"{folder}: RUN: got a folder without {lacking}; must be a run folder"]) from None

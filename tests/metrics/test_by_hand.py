@@ -20,11 +20,13 @@ from tests.metrics.test_desk import (
     HAND_BACKLOG,
     HAND_COUNTS,
     HAND_STAFF,
+    HAND_TIRED,
     HAND_WAITS,
     Table,
     backlog_world,
     counts_world,
     staff_world,
+    tired_world,
     waits_world,
 )
 from tests.metrics.test_levels import HAND_LEVELS, levels_world
@@ -41,6 +43,7 @@ CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "seven tickets": (test_metrics.by_hand, test_metrics.HAND_DESK),
     "counts": (counts_world, HAND_COUNTS),
     "waits": (waits_world, HAND_WAITS),
+    "tired": (tired_world, HAND_TIRED),
     "backlog": (backlog_world, HAND_BACKLOG),
     "staff": (staff_world, HAND_STAFF),
     "endpoints": (endpoints_world, HAND_ENDPOINTS),

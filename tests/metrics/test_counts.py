@@ -23,7 +23,7 @@ from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
 from tests.support.stories import rich
 from tests.support.twins.slow_observation import INFINITE, SlowFacts, random_facts
-from tests.support.twins.slow_survival import slow_kaplan_meier
+from tests.support.twins.slow_survival import slow_aalen_johansen, slow_kaplan_meier
 
 SWARM = 180
 seeds = pytest.mark.parametrize("first", range(0, SWARM, 30))
@@ -74,6 +74,31 @@ def test_waits_are_what_their_definition_says(first: int) -> None:
                 ]
                 wanted = [slow_kaplan_meier([d for d, _ in seen], [o for _, o in seen], p) for p in SHARES]
                 assert [None if ms == NOT_REACHED else ms for ms in found[group].tolist()] == wanted, seed
+
+
+@seeds
+def test_who_tires_of_waiting_is_what_its_definition_says(first: int) -> None:
+    for seed, observed, slow in swarm(first):
+        for found, ending in (
+            (observed.waits.abandoned_share, slow.abandoned),
+            (observed.waits.recontact_share, slow.asked_again),
+        ):
+            for group in range(4):
+                rows = [row for row in slow.humans() if group in (observed.demand.category[row], 3)]
+                endings = [ending(row) for row in rows]
+                wanted = slow_aalen_johansen(endings)
+                assert found[group] == pytest.approx(math.nan if wanted is None else wanted, nan_ok=True), seed
+
+
+@seeds
+def test_a_quantile_that_is_not_reached_lies_beyond_the_longest_wait(first: int) -> None:
+    for seed, observed, slow in swarm(first):
+        for group in range(4):
+            rows = [row for row in slow.humans() if group in (observed.demand.category[row], 3)]
+            starts = [slow.durations(row, slow.at(observed.outcome.first_start_ms, row))[0] for row in rows]
+            assert observed.waits.longest_response_ms[group] == max(starts, default=NOT_REACHED), seed
+            ends = [slow.durations(row, slow.resolved(row))[0] for row in rows]
+            assert observed.waits.longest_resolution_ms[group] == max(ends, default=NOT_REACHED), seed
 
 
 @seeds

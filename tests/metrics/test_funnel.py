@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sim.api import Run, run
+from sim.core.at_least import is_censored
 from sim.core.clock import DAY_MS, NEVER
 from sim.engine.outcome import OPEN
 from sim.experiment import calibration
@@ -63,7 +64,8 @@ def values(of: Run, metric: str, count: int = PAIRED) -> list[float]:
 
 def or_never(of: Run, metric: str) -> list[float]:
     """Return a metric by replication, infinite where it was not reached before the horizon."""
-    return [numbers(replication).get(metric, math.inf) for replication in of.replications]
+    found = [numbers(replication)[metric] for replication in of.replications]
+    return [math.inf if is_censored(value) else value for value in found]
 
 
 def assert_comes_out(metric: str, published: float, *, half_width_most: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sim.core.at_least import is_censored
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.core.tables import SERIES, check
 from sim.demand import Demand
@@ -183,7 +184,8 @@ def test_drain_days_from_the_peak_to_a_quarter_above_the_warm_up_s_highest() -> 
     calm = demand(*before, *crowd[:5], queues="pq", categories=("a", "b"), minutes=5760)
     assert measure(observed(calm, at, warmup_days=2, days=2))["drain_days"] == 0.0
     stuck = replace(at, shifts=np.array([[0, 0, 9], [0, 1, 1], [60 * H, 0, 0]]))
-    assert measure(observed(d, stuck, warmup_days=2, days=2))["drain_days"] is None
+    never = measure(observed(d, stuck, warmup_days=2, days=2))["drain_days"]
+    assert (never, is_censored(never)) == (36 / 24, True)  # from hour 60 to the end, and not drained
 
 
 def test_levels_by_hand() -> None:

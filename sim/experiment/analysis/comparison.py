@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from sim.core.at_least import is_censored
 from sim.core.digits import significant
 from sim.experiment.analysis.estimate import Estimate
 from sim.metrics.registry import metric_of
@@ -32,7 +33,8 @@ class Comparison:
     """The differences of a run to a base, metric by metric (other less base), and how they were made.
 
     ``differences`` has the metrics of which both runs have two or more values; ``left_out`` counts, by metric, the
-    values that found no partner, or did not exist.
+    values that found no partner, or did not exist. A metric with values of which only a lower bound is known, since
+    they lie beyond the horizon, has no difference: ``censored`` counts these.
     """
 
     base: Mapping[str, Estimate]
@@ -40,12 +42,16 @@ class Comparison:
     how: str
     differences: dict[str, Difference]
     left_out: dict[str, int]
+    censored: dict[str, int]
 
     def row(self, name: str) -> tuple[str, str, str, str, str]:
         """Return a metric as text: name, base, other, difference with its half-width and unit, verdict."""
-        one = self.differences[name]
         metric = metric_of(name)
         base, other = self.base[name], self.other[name]
+        if name in self.censored:
+            both = (significant(base.mean, base.half_width), significant(other.mean, other.half_width))
+            return name, *both, f"? {metric.unit}", f"not known: {self.censored[name]} values lie beyond the horizon"
+        one = self.differences[name]
         shown = significant(one.mean, one.half_width, plus_minus=True)
         sign = "+" if one.mean > 0 else ""
         verdict = "no clear difference"
@@ -65,8 +71,12 @@ def compare(base: Samples, other: Samples) -> Comparison:
     paired = base.seed == other.seed
     differences: dict[str, Difference] = {}
     left_out: dict[str, int] = {}
+    censored: dict[str, int] = {}
     for name in base.metrics:
         if name not in other.metrics:
+            continue
+        if beyond := sum(is_censored(v) for run in (base, other) for v in run.samples(name).values()):
+            censored[name] = beyond
             continue
         a, b = _known(base.samples(name)), _known(other.samples(name))
         if paired:
@@ -78,7 +88,7 @@ def compare(base: Samples, other: Samples) -> Comparison:
             differences[name] = paired_difference(y, x) if paired else welch_difference(y, x)
             left_out[name] = left
     how = "paired, the same customers met both" if paired else "not paired (other seeds), Welch"
-    return Comparison(base.metrics, other.metrics, how, differences, left_out)
+    return Comparison(base.metrics, other.metrics, how, differences, left_out, censored)
 
 
 def _known(samples: dict[int, float | None]) -> dict[int, float]:

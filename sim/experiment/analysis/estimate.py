@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from sim.core.arrays import Floats, Mask
+from sim.core.at_least import AtLeast, is_censored
 from sim.core.digits import quantiles_text, significant
 from sim.metrics.registry import metric_of
-from sim.numerics.statistics import half_width
+from sim.numerics.statistics import half_width, quantile
+
+_FIGURES = ("mean", "p05", "p50", "p95")
+_BEYOND = 1e300
+"""Stands for what lies beyond the horizon, where only the order counts."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +24,10 @@ class Estimate:
     """A metric over replications: mean with its 95 % half-width, and quantiles of the replications.
 
     ``summary`` is "mean", or "quantiles" for outcomes that a mean does not describe, such as those with two peaks.
-    ``replications`` counts those that have a value; ``undefined`` those that have none (such as a quantile of waits
-    that was not reached before the horizon), which the figures leave out. All figures are None without a value.
+    ``replications`` counts those that have a value; ``undefined`` those that have none (such as a share of nothing),
+    which the figures leave out. All figures are None without a value. ``censored`` counts, among the former, those of
+    which only a lower bound is known (such as a quantile of waits beyond the horizon): figures that rest on these are
+    ``AtLeast``, and the mean then has no half-width.
     """
 
     unit: str
@@ -30,6 +39,7 @@ class Estimate:
     replications: int
     undefined: int
     summary: str = "mean"
+    censored: int = 0
 
     def __str__(self) -> str:
         """Return the mean with its half-width (or the quantiles), at the digits that these leave, and the unit."""
@@ -39,7 +49,9 @@ class Estimate:
             text = f"{quantiles_text(self.p05, self.p50, self.p95)} {self.unit}"
         else:
             text = f"{significant(self.mean, self.half_width, plus_minus=True)} {self.unit}"
-        return text if not self.undefined else f"{text} (no value in {self.undefined} of {self.total} replications)"
+        lacking = [f"beyond the horizon in {self.censored}"] if self.censored else []
+        lacking += [f"no value in {self.undefined}"] if self.undefined else []
+        return f"{text} ({', '.join(lacking)} of {self.total} replications)" if lacking else text
 
     @property
     def total(self) -> int:
@@ -47,8 +59,23 @@ class Estimate:
         return self.replications + self.undefined
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry of ``metrics.json``; ``summary`` only where it is not the mean."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("summary", "mean")}
+        """Return the entry of ``metrics.json``; ``summary`` only where it is not the mean.
+
+        With censored values, ``censored`` counts them, a figure that rests on them is null, and ``at_least`` has its
+        lower bound.
+        """
+        entry = asdict(self)
+        bounds = {name: float(entry[name]) for name in _FIGURES if is_censored(entry[name])}
+        entry |= dict.fromkeys(bounds)
+        entry["at_least"] = bounds
+        usual = {"summary": "mean", "censored": 0, "at_least": {}}
+        return {name: value for name, value in entry.items() if name not in usual or value != usual[name]}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Estimate:
+        """Return the estimate of an entry of ``metrics.json``. Raises TypeError for one that is none."""
+        rest = {name: value for name, value in entry.items() if name != "at_least"}
+        return cls(**rest | {name: AtLeast(bound) for name, bound in entry.get("at_least", {}).items()})
 
 
 def estimate(name: str, values: list[float | None], summary: str = "mean") -> Estimate:
@@ -57,8 +84,18 @@ def estimate(name: str, values: list[float | None], summary: str = "mean") -> Es
     unit, missing = metric_of(name).unit, len(values) - len(known)
     if not len(known):
         return Estimate(unit, None, None, None, None, None, 0, missing, summary)
-    p05, p50, p95 = (float(q) for q in np.quantile(known, (0.05, 0.5, 0.95)))
-    return Estimate(unit, float(known.mean()), half_width(known), p05, p50, p95, len(known), missing, summary)
+    beyond = np.array([is_censored(value) for value in values if value is not None])
+    p05, p50, p95 = (_quantile(known, beyond, p) for p in (0.05, 0.5, 0.95))
+    mean, error = float(known.mean()), half_width(known)
+    if beyond.any():
+        mean, error = AtLeast(mean), None
+    return Estimate(unit, mean, error, p05, p50, p95, len(known), missing, summary, int(beyond.sum()))
+
+
+def _quantile(bounds: Floats, beyond: Mask, p: float) -> float:
+    """Return the p-quantile of values of which some lie anywhere beyond their bounds; at least so much if it moves."""
+    least = float(np.quantile(bounds, p))
+    return AtLeast(least) if quantile(np.where(beyond, _BEYOND, bounds), p) != quantile(bounds, p) else least
 
 
 def estimates(replications: list[dict[str, float | None]], summary: str = "mean") -> dict[str, Estimate]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
+from sim.core.at_least import is_censored
 from sim.experiment.analysis.estimate import Estimate
 from sim.scenario.schema.expectation import QUANTILE_SIGN, bounds
 
@@ -22,12 +24,19 @@ class Expectation:
 def judge(expect: Mapping[str, str], metrics: Mapping[str, Estimate]) -> list[Expectation]:
     """Return each expectation judged by the mean, or by a quantile: ``backlog_peak:p95``.
 
-    What has no value has not passed.
+    What has no value has not passed. What is only known to be at least something meets no upper bound, and a lower
+    one if that is above it.
     """
     judged = []
     for name, limit in expect.items():
-        low, high = bounds(limit)
         metric, _, quantile = name.partition(QUANTILE_SIGN)
         value = getattr(metrics[metric], quantile or "mean")
-        judged.append(Expectation(name, limit, metrics[metric], value is not None and low <= value <= high))
+        judged.append(Expectation(name, limit, metrics[metric], _met(value, limit)))
     return judged
+
+
+def _met(value: float | None, limit: str) -> bool:
+    low, high = bounds(limit)
+    if value is None:
+        return False
+    return low <= value and (high == inf if is_censored(value) else value <= high)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.core.arrays import Ints
-from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
+from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.core.jit import compiled, inlined
 from sim.demand import CANDIDATE, ROOT
 from sim.engine.outcome import LEFT
@@ -21,8 +21,8 @@ from sim.numerics.time_grid import whole
 Marks = NDArray[np.int16]
 Group = NDArray[np.int16]
 
-HUMAN, FIRST_CONTACT, ESCALATED, ASKED_AGAIN, ABANDONED, DUE, IN_TIME, COMPLAINT, UNLIMITED, REGULATOR, BOT = range(11)
-WHAT = 11
+HUMAN, FIRST_CONTACT, ESCALATED, DUE, IN_TIME, COMPLAINT, UNLIMITED, REGULATOR, BOT = range(9)
+WHAT = 9
 
 
 class Tickets(NamedTuple):
@@ -30,14 +30,11 @@ class Tickets(NamedTuple):
 
     category: Ints
     kind: Ints
-    chase: Ints
     target_ms: Ints
     legs_from: Ints
     opened_ms: Ints
     first_start_ms: Ints
     first_end_ms: Ints
-    moved_ms: Ints
-    outcome: Ints
     complaint_ms: Ints
     unlimited_ms: Ints
     regulator_ms: Ints
@@ -75,16 +72,10 @@ def count_tickets(tickets: Tickets, categories: int, from_ms: int, to_ms: int) -
             opened_by_minute[whole(opened, MINUTE_MS)] += 1
         if not note(tally, HUMAN, row, category, opened):
             continue
-        if tickets.chase[row] >= 0 and tickets.opened_ms[tickets.chase[row]] < NEVER:
-            note(tally, ASKED_AGAIN, row, category, opened)
-        if tickets.outcome[row] == LEFT or tickets.moved_ms[row] < NEVER:
-            note(tally, ABANDONED, row, category, opened)
-        if tickets.target_ms[row] < NEVER:
-            due = opened + tickets.target_ms[row]
-            answered = tickets.first_start_ms[row] <= due
-            if answered or due < to_ms:
-                note(tally, DUE, row, category, opened)
-            if answered:
+        # Of what is due later, those answered in time would be known and those not would not: it does not count.
+        if tickets.target_ms[row] < to_ms - opened:
+            note(tally, DUE, row, category, opened)
+            if tickets.first_start_ms[row] <= opened + tickets.target_ms[row]:
                 note(tally, IN_TIME, row, category, opened)
     return counted, tally.marks, opened_by_minute
 

@@ -115,14 +115,11 @@ class Observation:
         columns = Tickets(
             category=demand.category,
             kind=demand.kind,
-            chase=demand.chase,
             target_ms=demand.target_ms,
             legs_from=demand.legs_from,
             opened_ms=outcome.opened_ms,
             first_start_ms=outcome.first_start_ms,
             first_end_ms=outcome.first_end_ms,
-            moved_ms=outcome.moved_ms,
-            outcome=outcome.outcome,
             complaint_ms=self.complaint_ms,
             unlimited_ms=self.unlimited_ms,
             regulator_ms=self.regulator_ms,
@@ -209,6 +206,9 @@ class Observation:
             first_start_ms=outcome.first_start_ms,
             closed_ms=outcome.closed_ms,
             outcome=outcome.outcome,
+            patience_ms=demand.patience_ms,
+            moved_ms=outcome.moved_ms,
+            chase=demand.chase,
         )
         return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
 

@@ -1,4 +1,5 @@
-"""Waiting times: for the first response and for the resolution by category, and by queue and hour of opening."""
+"""Waiting times: for the first response and for the resolution by category, and by queue and hour of opening; and who
+tires of waiting."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import HOUR_MS, NEVER
-from sim.core.jit import compiled
+from sim.core.jit import compiled, inlined
 from sim.engine.outcome import LEFT, RESOLVED
 from sim.metrics.observation.counts import HUMAN, Marks
-from sim.numerics.survival import NOT_REACHED, group_bits, quantiles
+from sim.numerics.survival import CENSORED, EVENT, NOT_REACHED, OTHER_END, group_bits, incidence, longest, quantiles
 from sim.numerics.time_grid import whole
 
 SHARES = (0.5, 0.9)
@@ -30,20 +31,30 @@ class Waiting(NamedTuple):
     first_start_ms: Ints
     closed_ms: Ints
     outcome: Ints
+    patience_ms: Ints
+    moved_ms: Ints
+    chase: Ints
 
 
 @dataclass(frozen=True)
 class Waits:
     """Quantiles of the tickets that people handle; a column for each of the SHARES, NOT_REACHED where there is none.
 
-    ``response_ms`` and ``resolution_ms`` are Kaplan-Meier's: a row for each category and, last, one for all.
+    ``response_ms`` and ``resolution_ms`` are Kaplan-Meier's: a row for each category and, last, one for all. The
+    ``longest_`` of each are the longest times that are known of, ended or not, beyond which a quantile lies that is not
+    reached; NOT_REACHED where nobody waited.
     ``by_hour_ms`` has for each queue and measured hour the least wait for the first response with a share p of the
-    tickets at or below it: of those that started in the queue and were opened in the hour.
+    tickets at or below it: of those that started in the queue and were opened in the hour. ``abandoned_share`` and
+    ``recontact_share`` are Aalen and Johansen's, by category and, last, for all; NaN where nobody waited.
     """
 
     response_ms: Ints
     resolution_ms: Ints
+    longest_response_ms: Ints
+    longest_resolution_ms: Ints
     by_hour_ms: Ints
+    abandoned_share: Floats
+    recontact_share: Floats
 
 
 def waits_of(tickets: Waiting, categories: int, queues: int, from_ms: int, to_ms: int) -> Waits:
@@ -56,10 +67,15 @@ def waits_of(tickets: Waiting, categories: int, queues: int, from_ms: int, to_ms
         raise OverflowError(f"waits: got {queues} queues and {hours} hours; must be fewer, or a shorter run")
     response, resolution, by_hour = sortable(tickets, group_bits(categories), from_ms, to_ms)
     by_hour.sort()
+    abandoned, asked_again = endings(tickets, group_bits(categories), to_ms)
     return Waits(
         response_ms=quantiles(response, categories, SHARES),
         resolution_ms=quantiles(resolution, categories, SHARES),
+        longest_response_ms=longest(response, categories, group_bits(categories)),
+        longest_resolution_ms=longest(resolution, categories, group_bits(categories)),
         by_hour_ms=least(by_hour, queues * hours, to_ms + 1, np.array(SHARES)).reshape(queues, hours, len(SHARES)),
+        abandoned_share=incidence(abandoned, categories),
+        recontact_share=incidence(asked_again, categories),
     )
 
 
@@ -86,6 +102,40 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
         by_hour[n] = place * (to_ms + 1) + (start - opened if start < NEVER else to_ms)
         n += 1
     return response[:n], resolution[:n], by_hour[:n]
+
+
+@compiled
+def endings(tickets: Waiting, bits: int, to_ms: int) -> tuple[Ints, Ints]:
+    """Return as keys of ``survival.incidence`` how waiting ended in time: by abandonment, and by asking again.
+
+    An answer rules out that a customer leaves, or leaves for another queue, as does patience without end; a resolution
+    that he asks again, as does his nature. Who may still do so at the end is censored.
+    """
+    rows, n = len(tickets.marks), 0
+    abandoned, asked_again = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for row in range(rows):
+        if not tickets.marks[row] & (1 << HUMAN):
+            continue
+        opened, closed, outcome = tickets.opened_ms[row], tickets.closed_ms[row], tickets.outcome[row]
+        gone = min(closed if outcome == LEFT else NEVER, tickets.moved_ms[row])
+        answered = opened if tickets.patience_ms[row] == NEVER else tickets.first_start_ms[row]
+        abandoned[n] = ending_key(gone - opened, answered - opened, to_ms - opened) << bits | tickets.category[row]
+        chase = tickets.chase[row]
+        asked = tickets.opened_ms[chase] if chase >= 0 else NEVER
+        resolved = opened if chase < 0 else closed if outcome == RESOLVED else NEVER
+        asked_again[n] = ending_key(asked - opened, resolved - opened, to_ms - opened) << bits | tickets.category[row]
+        n += 1
+    return abandoned[:n], asked_again[:n]
+
+
+@inlined
+def ending_key(event_ms: int, other_ms: int, known_ms: int) -> int:
+    """Return duration and ending of a wait, as a key has them, from the durations to the event, another end, and the
+    end of what is known."""
+    ended = min(event_ms, other_ms)
+    if ended >= known_ms:
+        return known_ms << 2 | CENSORED
+    return ended << 2 | (EVENT if event_ms <= other_ms else OTHER_END)
 
 
 @compiled

@@ -105,8 +105,8 @@ def _main_numbers(view: View) -> list[tuple[str, str]]:
         found.append((estimate_text(peak), "open tickets at the peak"))
     drain = get("drain_days")
     if drain is not None and view.scenario.warmup_days >= 2:
-        never = f"; {drain.undefined} of {drain.total} replications do not" if drain.undefined else ""
-        days = "Not" if drain.mean is None else f"{estimate_text(drain)} days"
+        never = f"; {drain.censored} of {drain.total} replications do not" if drain.censored else ""
+        days = "Not" if drain.censored == drain.total else f"{estimate_text(drain)} days"
         found.append((days, f"to drain, from the peak{never}"))
     if (within := get("within_target_share")) is not None and within.mean is not None:
         found.append((humane(within), f"{within.unit} answered in time"))

@@ -186,14 +186,12 @@ def drained(view: View) -> str:
     drain = view.metrics.get("drain_days")
     if drain is None or view.scenario.warmup_days < 2:
         return ""
-    if drain.mean is None:
+    if drain.censored == drain.total:
         return "The backlog does not drain before the end in any replication"
     text = f"The backlog needs {estimate_text(drain)} days from its peak to drain"
-    return (
-        f"{text}; in {drain.undefined} of {drain.total} replications it has not drained by the end"
-        if drain.undefined
-        else text
-    )
+    if not drain.censored:
+        return text
+    return f"{text}; in {drain.censored} of {drain.total} replications it has not drained by the end"
 
 
 def headlines(view: View) -> list[str]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from sim.core.at_least import is_censored
 from sim.core.digits import quantiles_text, significant
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.hourly_table import Floats, Hourly
@@ -164,6 +165,8 @@ def figure_text(mean: float | None, error: float | None) -> str:
     """Return ``12,000 ± 3,000``: the digits that the error leaves; without an error three digits."""
     if mean is None:
         return "none"
+    if is_censored(mean):
+        return significant(mean, None)
     if error is not None and error <= 1e-9 * abs(mean):
         error = 0.0
     if error == 0 or (error is None and mean == round(mean) and abs(mean) < 1000):
@@ -172,9 +175,9 @@ def figure_text(mean: float | None, error: float | None) -> str:
 
 
 def estimate_text(estimate: Estimate | None) -> str:
-    """Return an estimate's mean with its half-width, or its quantiles, without its unit."""
+    """Return an estimate's mean with its half-width (``> 12,000`` beyond the horizon), or its quantiles, no unit."""
     if estimate is None or estimate.mean is None:
-        return "not reached"
+        return "none"
     if estimate.summary == "quantiles":
         return quantiles_text(estimate.p05, estimate.p50, estimate.p95)
     return figure_text(estimate.mean, estimate.half_width)
@@ -184,6 +187,8 @@ def quantile_text(value: float | None, error: float | None) -> str:
     """Return a quantile with the digits that the mean's error leaves."""
     if value is None:
         return "–"
+    if is_censored(value):
+        return significant(value, None)
     if error is not None and error <= 1e-9 * abs(value):
         error = 0.0
     return _exact(value) if error == 0 else significant(value, error)
@@ -203,7 +208,7 @@ def humane(estimate: Estimate) -> str:
     """Return an estimate for people, with its unit where it is not plain: minutes become h or days, shares per cent."""
     mean, unit = estimate.mean, estimate.unit
     if mean is None:
-        return "not reached"
+        return "none"
     if unit in {"min", "h"}:
         minutes = mean * (60 if unit == "h" else 1)
         name, size = ("days", 1440) if minutes >= 2 * 1440 else ("h", 60) if minutes >= 120 else ("min", 1)

@@ -160,6 +160,7 @@ def all_metrics(metrics: Mapping[str, Estimate]) -> list[dict[str, Any]]:
                 "quantiles": [quantile_text(q, estimate.half_width) for q in quantiles],
                 "replications": estimate.replications,
                 "undefined": estimate.undefined,
+                "censored": estimate.censored,
             }
         )
     return rows

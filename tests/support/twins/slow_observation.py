@@ -16,8 +16,6 @@ from sim.engine.reference import simulate
 from sim.feedback import FeedbackInputs
 from sim.feedback.columns import CLASSES
 from sim.metrics.observation.counts import (
-    ABANDONED,
-    ASKED_AGAIN,
     BOT,
     COMPLAINT,
     DUE,
@@ -186,15 +184,10 @@ class SlowFacts:
         solved = len(self.legs(row)) == 1
         opened, due = self.at(o.opened_ms, row), self.at(o.opened_ms, row) + self.at(d.target_ms, row)
         happened += [(FIRST_CONTACT if solved else ESCALATED, self.at(o.first_end_ms, row)), (HUMAN, opened)]
-        if d.chase[row] >= 0 and self.at(o.opened_ms, int(d.chase[row])) < INFINITE:
-            happened.append((ASKED_AGAIN, opened))
-        if o.outcome[row] == LEFT or self.at(o.moved_ms, row) < INFINITE:
-            happened.append((ABANDONED, opened))
-        in_time = self.at(o.first_start_ms, row) <= due < INFINITE
-        if in_time:
-            happened.append((IN_TIME, opened))
-        if in_time or due < self.to_ms:
+        if due < self.to_ms:
             happened.append((DUE, opened))
+            if self.at(o.first_start_ms, row) <= due:
+                happened.append((IN_TIME, opened))
         return happened
 
     # --- waits ----------------------------------------------------------------------------------------------------
@@ -203,6 +196,24 @@ class SlowFacts:
         """Return the rows of the root tickets that people handle and that were opened on the measured day."""
         roots = [row for row in self.rows if self.demand.kind[row] in (ROOT, CANDIDATE)]
         return [row for row in roots if self.from_ms <= self.at(self.outcome.opened_ms, row) < self.to_ms]
+
+    def abandoned(self, row: int) -> tuple[int, str]:
+        """Return how long it took until a customer left (or left the queue), was out of that, or was lost sight of."""
+        patient = int(self.demand.patience_ms[row]) == NEVER
+        opened = self.at(self.outcome.opened_ms, row)
+        left = min(self.gone(row), self.at(self.outcome.moved_ms, row))
+        return self._ending(opened, left, opened if patient else self.at(self.outcome.first_start_ms, row))
+
+    def asked_again(self, row: int) -> tuple[int, str]:
+        """Return the same of asking again."""
+        opened, chase = self.at(self.outcome.opened_ms, row), int(self.demand.chase[row])
+        if chase < 0:
+            return 0, "other"
+        return self._ending(opened, self.at(self.outcome.opened_ms, chase), self.resolved(row))
+
+    def _ending(self, opened: float, event: float, other: float) -> tuple[int, str]:
+        end = min(event, other, self.to_ms)
+        return int(end - opened), "lost" if end == self.to_ms else "event" if event == end else "other"
 
     def durations(self, row: int, end: float) -> tuple[int, bool]:
         """Return how long a ticket was seen to wait for ``end``, and whether it came."""

@@ -1,4 +1,4 @@
-"""Kaplan-Meier in exact fractions."""
+"""Kaplan-Meier, and Aalen-Johansen, in exact fractions."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ def slow_kaplan_meier(durations: list[int], observed: list[bool], p: float) -> f
         if events and 1 - survival >= Fraction(p) - Fraction(1, 10**10):
             return float(t)
     return None
+
+
+def slow_aalen_johansen(endings: list[tuple[int, str]]) -> float | None:
+    """The slow twin: the share whose duration ends with "event" rather than "other"; those "lost" are censored."""
+    survival, share = Fraction(1), Fraction(0)
+    for t in sorted({duration for duration, _ in endings}):
+        at_risk = sum(duration >= t for duration, _ in endings)
+        events, others = (sum(one == (t, how) for one in endings) for how in ("event", "other"))
+        share += survival * Fraction(events, at_risk)
+        survival *= 1 - Fraction(events + others, at_risk)
+    return float(share) if endings else None
