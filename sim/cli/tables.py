@@ -10,6 +10,7 @@ from typing import Any
 from sim.core.profiling import PER_REPLICATION, CpuProfile
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.precision import Precision
+from sim.numerics.statistics import adjusted
 
 HEADLINE = (
     "tickets_new_per_day",
@@ -67,16 +68,18 @@ def spread(one: Estimate) -> str:
 
     if one.p05 is None or one.p95 is None:
         return "-"
-    width = one.p95 - one.p05
-    return f"{significant(one.p05, width / 10)} .. {significant(one.p95, width / 10)}"
+    width = (one.p95 - one.p05) / 10
+    return f"{significant(one.p05, width)} .. {significant(one.p95, width)}"
 
 
 def precision_line(one: Precision) -> str:
     """Return the precision reached, in words."""
     n, wanted = one.replications, f"{100 * one.wanted:g} % wanted"
     if one.reached is None:
-        return f"precision: none for {one.metric} ({wanted}): of {n} replications some have no value, or the mean is 0"
-    words = f"precision: {one.metric} ± {100 * one.reached:.3g} % after {n} replications ({wanted})"
+        why = f"of {n} replications some have no value, or one beyond the horizon, or the mean is 0"
+        return f"precision: none for {one.metric} ({wanted}): {why}"
+    rule = f"{wanted}, so ± {100 * adjusted(one.wanted):.3g} % of the estimate"
+    words = f"precision: {one.metric} ± {100 * one.reached:.3g} % after {n} replications ({rule})"
     return words if one.met else f"{words}: NOT reached"
 
 

@@ -132,17 +132,20 @@ def precise_enough(samples: ArrayLike, relative_error: float, confidence: float 
     """Return whether replication may stop: t s / sqrt(n) / |mean| <= g / (1 + g), g the wanted relative error.
 
     g / (1 + g) and not g, because the error is relative to the true mean and the estimate stands in for it. Start
-    with at least 10 samples; the coverage of a rule that looks again and again is slightly low. Source: Law,
+    with enough samples; the coverage of a rule that looks again and again is slightly low. Source: Law,
     ch. 9 (adjusted relative error); Chow and Robbins 1965.
     """
     x = _finite(samples, "samples")
     if len(x) < 2:
         return False
-    return relative_precision(float(x.mean()), half_width(x, confidence)) <= _adjusted(relative_error)
+    return relative_precision(float(x.mean()), half_width(x, confidence)) <= adjusted(relative_error)
 
 
-def _adjusted(relative_error: float) -> float:
-    """Return g / (1 + g). Raises ValueError for a g that is not above 0."""
+def adjusted(relative_error: float) -> float:
+    """Return g / (1 + g), the largest half-width / |mean| with which the estimate is off by g of the true mean at most.
+
+    Raises ValueError for a g that is not above 0.
+    """
     if not 0 < relative_error < math.inf:
         raise ValueError(f"relative_error: got {relative_error}; must be a number above 0")
     return relative_error / (1 + relative_error)

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sim.numerics.statistics import half_width, relative_precision
+from sim.core.at_least import is_censored
+from sim.numerics.statistics import adjusted, half_width, precise_enough, relative_precision
 
-LEAST = 10
-"""Replications before the first look: with fewer, a deviation may be small by chance (Law, ch. 9)."""
+LEAST = 30
+"""Replications before the first look: with fewer, a deviation may be small by chance (Law, ch. 9), and the interval
+of a skewed metric holds its mean too seldom: with a lognormal distribution of cv 0.53, in 92 % at 10 replications, and
+in 93 % at 30, where it should in 95 %."""
 USUAL, MOST = 20, 1000
 """Default number of replications, and the maximum when a precision is asked for."""
 
@@ -29,8 +32,8 @@ class Precision:
 
     @property
     def met(self) -> bool:
-        """Whether the metric is as precise as was wanted."""
-        return self.reached is not None and self.reached <= self.wanted
+        """Whether the metric is as precise as was wanted, in relation to its true mean (``adjusted``)."""
+        return self.reached is not None and self.reached <= adjusted(self.wanted)
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of ``run.json``."""
@@ -43,17 +46,20 @@ def at_most(replications: int | None, wanted: float | None) -> int:
 
 
 def relative_half_width(values: list[float | None]) -> float | None:
-    """Return 95 % half-width / abs(mean); None where a replication has no value, for a mean of 0, and below 2."""
-    known = [value for value in values if value is not None]
-    if len(known) < len(values) or len(known) < 2:
+    """Return 95 % half-width / abs(mean); None below 2 replications, for a mean of 0, and with a value not known."""
+    if not _all_known(values) or len(values) < 2:
         return None
-    samples = np.array(known, dtype=np.float64)
+    samples = np.array(values, dtype=np.float64)
     mean = float(samples.mean())
     return relative_precision(mean, half_width(samples)) if mean else None
 
 
+def _all_known(values: list[float | None]) -> bool:
+    return all(value is not None and not is_censored(value) for value in values)
+
+
 class Goal:
-    """When to stop: after ``most`` replications, or with the first n >= 10 in which a metric is precise enough.
+    """When to stop: after ``most`` replications, or with the first n >= LEAST in which a metric is precise enough.
 
     Replications are judged in the order of their numbers, in whatever order they finish: the n is the same for any
     number of workers.
@@ -85,5 +91,5 @@ class Goal:
     def _precise(self) -> bool:
         if self.wanted is None or len(self.values) < LEAST:
             return False
-        reached = relative_half_width(self.values)
-        return reached is not None and reached <= self.wanted
+        samples = self.values if _all_known(self.values) and any(self.values) else []
+        return precise_enough(np.array(samples, dtype=np.float64), self.wanted)
