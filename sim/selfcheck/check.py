@@ -10,6 +10,7 @@ import math
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sim.scenario.loading.load import from_resolved
 Z_LIMIT = 4.0
 RELATIVE_SE_LIMIT = 0.02
 REPLICATIONS_LEAST = 20
+_SEED_BYTES = 6
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,22 @@ class Result:
 
 
 def run_check(check: Check, *, seed: int = 1) -> tuple[Result, ...]:
-    """Return every quantity of a check, estimated by the same demand and engine as any scenario's."""
-    replicate = check.replicate or _scenario(check)
+    """Return every quantity of a check, estimated by the same demand and engine as any scenario's.
+
+    Each check has a seed of its own, so that what chance does to one it does to no other.
+    """
+    replicate, own_seed = check.replicate or _scenario(check), seed_of(check.name, seed)
     samples: list[list[float]] = [[] for _ in check.quantities]
     for replication in range(check.replications):
-        made = replicate(seed, replication)
+        made = replicate(own_seed, replication)
         for values, quantity in zip(samples, check.quantities, strict=True):
             values.append(float(quantity.measure(made)))
     return tuple(result(check, q, values) for q, values in zip(check.quantities, samples, strict=True))
+
+
+def seed_of(name: str, seed: int) -> int:
+    """Return the seed of the check of that name, in a selfcheck from ``seed``."""
+    return seed ^ int.from_bytes(blake2b(name.encode(), digest_size=_SEED_BYTES).digest())
 
 
 def _scenario(check: Check) -> Callable[[int, int], Observation]:

@@ -122,7 +122,7 @@ def shocks_of(streams: Streams, *, count: int, posts: int, gap: int, ratio: floa
 def _posts(name: str, *, mu: float, alpha: float, beta: float) -> Check:
     """A minute is a tenth of the unit of time. Mean rate and clusters do not depend on it: a post brings alpha / beta
     others on average, Poisson, whenever they come. The index of dispersion follows from the clusters' two moments."""
-    units, per_unit, posts, gap, count = 1_000, 10, 300, 200, 260
+    units, per_unit, posts, gap, count = 1_000, 10, 300, 200, 360
     ratio, decay = alpha / beta, math.exp(-beta / per_unit)
     q = theory.hawkes(mu=mu, alpha=alpha, beta=beta)
 

@@ -82,7 +82,7 @@ def checks() -> Iterator[Check]:
     ):
         yield _mmn_g(name, patience, distribution, days)
     yield from _mg1()
-    yield _cobham("cobham-mmc-np-1", (1.0, 2.0, 3.0), service=4.0, agents=2, run=(220, 2))
+    yield _cobham("cobham-mmc-np-1", (1.0, 2.0, 3.0), service=4.0, agents=2, run=(300, 2))
     yield _cobham("cobham-mmc-np-2", (10.0, 20.0, 25.0), service=6.0, agents=10, run=(18, 2), rare=("Wq.2",))
 
 
