@@ -59,6 +59,7 @@ def replicate(
 
     ``tick`` is called as each is kept, in whatever order. An interrupt is raised once what is in flight is kept.
     """
+    _hear_interrupts()
     if not goal.reached(checkpoint.store.finished):
         # Kept on a thread of its own, so that no interrupt falls into the middle of what is being kept.
         with ThreadPoolExecutor(1) as keeper, _workers(plan, jobs) as submit:
@@ -71,6 +72,13 @@ def replicate(
             finally:
                 gathering.stop()
     return tuple(Replication(number, checkpoint.store.finished[number]) for number in range(goal.count))
+
+
+def _hear_interrupts() -> None:
+    """Put Python's own handling of an interrupt back in force: polars, from its import on, takes them for itself."""
+    heard = signal.getsignal(signal.SIGINT)
+    if heard is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, heard)
 
 
 class _Gathering:

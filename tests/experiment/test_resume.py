@@ -22,7 +22,7 @@ TABLES = ["series.parquet", "replications.parquet", "tickets.parquet", "arrivals
 
 # A command that says what it has kept, and then goes on, or waits for ever (so that it can be killed exactly there).
 CHILD = """
-import signal, sys, threading
+import sys, threading
 import sim.cli, sim.output.run_folder
 from sim.experiment.checkpoint import Checkpoint
 
@@ -40,7 +40,6 @@ def writing(*_):
     threading.Event().wait()
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     Checkpoint.add, sim.output.run_folder.arrivals = noted, writing
     sim.cli.main(sys.argv[2:])
 """
@@ -76,11 +75,23 @@ def assert_same(run: str | Path, other: Path) -> None:
 
 
 @contextmanager
+def started_from_a_terminal() -> Iterator[None]:
+    """Have new processes told of an interruption; they inherit that it is ignored, where these tests run with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def child(*arguments: str | int, most: int = 0) -> Iterator[subprocess.Popen[str]]:
     """Yield a command that waits for ever once it has kept ``most`` replications (0: once it begins to write)."""
     command = [sys.executable, "child.py", str(most), *map(str, [*TINY, "--out", "run", *arguments])]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]
+    with started_from_a_terminal():
+        process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload]
+    with process:
         try:
             yield process
         finally:
