@@ -28,23 +28,32 @@ Schema = tuple[Column, ...]
 
 _I64, _I32, _F64, _TEXT = pl.Int64(), pl.Int32(), pl.Float64(), pl.String()
 
+_UTC = pl.Datetime("ms", "UTC")
+TICKET_TIMES = {
+    "opened": "when the ticket was opened",
+    "first_start": "when a person first took it; null if no one did",
+    "first_end": "when the first handling ended; null if it did not",
+    "moved": "when impatience moved it to another queue; null if it did not",
+    "closed": "when it was resolved or the customer left; null while open (censored)",
+    "complaint": "when its customer complained in public; null if not",
+    "regulator": "when its customer complained to a regulator; null if not",
+}
+"""The instants of a ticket: in ms since the run's start (``_ms``), and in UTC (``_utc``)."""
+
 TICKETS: Schema = (
     Column("replication", _I32, "-", "replication number, from 0"),
     Column("ticket", _I64, "-", "row number in this replication; a child's parent points to it"),
     Column("category", _TEXT, "-", "ticket category"),
     Column("kind", _TEXT, "-", "root, candidate (admitted by a feedback level), reopen, chase or task (no ticket)"),
     Column("parent", _I64, "-", "row number of the parent ticket, -1 for a root"),
-    Column("opened_ms", _I64, "ms since start", "when the ticket was opened; NEVER (2^63-1) when it never was"),
     Column("bot", pl.Boolean(), "-", "whether the bot ended it"),
-    Column("first_start_ms", _I64, "ms since start", "when a person first took it; NEVER if no one did"),
-    Column("first_end_ms", _I64, "ms since start", "when the first handling ended; NEVER if it did not"),
-    Column(
-        "closed_ms", _I64, "ms since start", "when it was resolved or the customer left; NEVER while open (censored)"
-    ),
+    Column("queue", _TEXT, "-", "queue that it started in; null for the bot's"),
+    Column("team", _TEXT, "-", "team that first took it; null if no one did"),
     Column("outcome", _TEXT, "-", "open, resolved or left"),
-    Column("levels", _I32, "legs", "legs in its itinerary"),
-    Column("complaint_ms", _I64, "ms since start", "when its customer complained in public; NEVER if not"),
-    Column("regulator_ms", _I64, "ms since start", "when its customer complained to a regulator; NEVER if not"),
+    Column("legs", _I32, "legs", "legs in its itinerary; 0 for the bot's"),
+    Column("target_ms", _I64, "ms", "its first-response target, from its opening; null without one"),
+    *(Column(f"{name}_ms", _I64, "ms since start", meaning) for name, meaning in TICKET_TIMES.items()),
+    *(Column(f"{name}_utc", _UTC, "UTC", meaning) for name, meaning in TICKET_TIMES.items()),
 )
 
 SERIES: Schema = (

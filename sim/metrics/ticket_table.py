@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
+
 import numpy as np
 import polars as pl
 
 from sim.core.clock import NEVER
-from sim.core.tables import TICKETS
+from sim.core.tables import TICKET_TIMES, TICKETS
 from sim.demand import CANDIDATE, KINDS, ROOT
 from sim.demand.durations import draw_ms
 from sim.engine.outcome import OPEN, OUTCOMES, RESOLVED
@@ -17,28 +19,36 @@ _SCHEMA = {column.name: column.dtype for column in TICKETS}
 
 def ticket_table(observed: Observation) -> pl.DataFrame:
     """Return every ticket that was opened, the bot's included, in order of opening (``sim.core.tables.TICKETS``)."""
-    parts = [_people(observed), *_bot(observed)]
-    table = pl.concat(parts).with_columns(replication=pl.lit(observed.streams.replication, pl.Int32))
+    start = pl.lit(datetime.combine(observed.model.scenario.start, time(), UTC), pl.Datetime("ms", "UTC"))
+    table = pl.concat([_people(observed), *_bot(observed)], how="diagonal").with_columns(
+        replication=pl.lit(observed.streams.replication, pl.Int32),
+        **{f"{name}_utc": start + pl.duration(milliseconds=f"{name}_ms", time_unit="ms") for name in TICKET_TIMES},
+    )
     # The parts are in the order of their tickets. Polars' own sort would take twice the memory.
     return table.select(list(_SCHEMA))[np.argsort(table["opened_ms"].to_numpy(), kind="stable")]
 
 
 def _people(observed: Observation) -> pl.DataFrame:
     """Return the tickets that went through the engine."""
-    demand, outcome = observed.demand, observed.outcome
+    demand, outcome, desk = observed.demand, observed.outcome, observed.desk
+    first, nobody = demand.legs_from[:-1], ""
     opened = np.flatnonzero(outcome.opened_ms < observed.to_ms)
     columns = {
         "ticket": np.arange(demand.rows),
         "category": np.array(demand.categories)[demand.category],
         "kind": np.array(KINDS)[demand.kind],
         "parent": demand.parent,
+        "queue": np.array(desk.queues)[demand.leg_queue[first]],
+        "team": np.array([*desk.teams, nobody])[outcome.leg_team[first]],
+        "target_ms": demand.target_ms,
         "opened_ms": outcome.opened_ms,
+        "moved_ms": outcome.moved_ms,
         "bot": np.zeros(demand.rows, dtype=bool),
         "first_start_ms": outcome.first_start_ms,
         "first_end_ms": outcome.first_end_ms,
         "closed_ms": outcome.closed_ms,
         "outcome": np.array(OUTCOMES)[outcome.outcome],
-        "levels": np.diff(demand.legs_from),
+        "legs": np.diff(demand.legs_from),
         "complaint_ms": observed.complaint_ms,
         "regulator_ms": observed.regulator_ms,
     }
@@ -55,7 +65,6 @@ def _bot(observed: Observation) -> list[pl.DataFrame]:
             continue
         closed = opened + draw_ms(bot.handle, observed.streams.uniforms(stream, ":bot/handle", ordinals))
         ended = closed < observed.to_ms
-        never = np.full(len(opened), NEVER)
         columns = {
             "ticket": first + np.arange(len(opened)),
             "category": np.full(len(opened), names[number]),
@@ -63,13 +72,9 @@ def _bot(observed: Observation) -> list[pl.DataFrame]:
             "parent": np.full(len(opened), -1),
             "opened_ms": opened,
             "bot": np.full(len(opened), True),
-            "first_start_ms": never,
-            "first_end_ms": never,
             "closed_ms": np.where(ended, closed, NEVER),
             "outcome": np.where(ended, OUTCOMES[RESOLVED], OUTCOMES[OPEN]),
-            "levels": np.zeros(len(opened), dtype=np.int64),
-            "complaint_ms": never,
-            "regulator_ms": never,
+            "legs": np.zeros(len(opened), dtype=np.int64),
         }
         parts.append(_typed(pl.DataFrame(columns)))
         first += len(opened)
@@ -77,4 +82,9 @@ def _bot(observed: Observation) -> list[pl.DataFrame]:
 
 
 def _typed(table: pl.DataFrame) -> pl.DataFrame:
-    return table.cast({name: dtype for name, dtype in _SCHEMA.items() if name in table.columns})
+    """Return the columns in their types, with null for what never came and for nobody."""
+    typed = table.cast({name: dtype for name, dtype in _SCHEMA.items() if name in table.columns})
+    times = [name for name in table.columns if name.endswith("_ms")]
+    return typed.with_columns(pl.col(name).replace(NEVER, None) for name in times).with_columns(
+        *([pl.col("team").replace("", None)] if "team" in table.columns else [])
+    )

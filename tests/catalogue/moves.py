@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from sim.core.clock import NEVER
 from sim.core.tables import TICKETS
 from sim.experiment.replication import observe
 from sim.experiment.request_trace import arrivals, busiest_window
@@ -34,7 +33,7 @@ from sim.studies.checklist import Bound, Change, changes, is_text, plain, signed
 
 WORLD = Path(__file__).with_name("checklist_world.toml")
 SEED = 1
-TIMES = tuple(column.name for column in TICKETS if column.unit.startswith("ms") and column.name != "opened_ms")
+TIMES = tuple(column.name for column in TICKETS if column.unit == "ms since start" and column.name != "opened_ms")
 """Columns of tickets that count from a ticket's opening; a ticket that never came so far is left out of their means."""
 Number = float | Mapping[str, float]
 """What stands for an output: one number, or of a column of text the share of each value."""
@@ -133,7 +132,7 @@ def _of_tickets(table: pl.DataFrame, column: str) -> Number | None:
     """Return what stands for a column of the tickets: of a time, the mean from the opening on of those that have it."""
     if column not in TIMES:
         return _of_column(table[column])
-    reached = table.filter(pl.col(column) != NEVER)
+    reached = table.filter(pl.col(column).is_not_null())
     return _of_column(reached[column] - reached["opened_ms"])
 
 

@@ -7,7 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ import pytest
 
 from sim import run
 from sim.core import tables
-from sim.core.clock import DAY_MS, NEVER
-from sim.core.tables import ARRIVALS, REPLICATIONS, SERIES, TICKETS
+from sim.core.clock import DAY_MS
+from sim.core.tables import ARRIVALS, REPLICATIONS, SERIES, TICKET_TIMES, TICKETS
 from sim.metrics.registry import METRICS
 from sim.output.run_folder import add_verdicts
 from sim.scenario.loading.load import from_resolved
@@ -163,11 +163,14 @@ def test_the_tables_open_in_polars_and_pandas_alike(folder: Path, name: str) -> 
     assert list(theirs.columns) == ours.columns == [column.name for column in SCHEMAS[name]]
     assert len(theirs) == ours.height > 0
     for column in ours.columns:
-        mine, other = ours[column].to_numpy(), theirs[column].to_numpy()
+        assert (ours[column].is_null().to_numpy() == theirs[column].isna().to_numpy()).all(), column
+        known = theirs[column].notna().to_numpy()
+        mine, other = ours[column].to_numpy()[known], theirs[column].to_numpy()[known]
         if ours[column].dtype == pl.Float64:
             np.testing.assert_array_equal(mine.astype(float), other.astype(float))
         elif ours[column].dtype.is_temporal():
-            assert (ours[column].dt.epoch("ms").to_numpy() == pd.DatetimeIndex(theirs[column]).as_unit("ms").asi8).all()
+            asi8 = pd.DatetimeIndex(theirs[column][known]).as_unit("ms").asi8
+            assert (ours[column].drop_nulls().dt.epoch("ms").to_numpy() == asi8).all()
         else:
             assert list(mine) == list(other), column
 
@@ -176,16 +179,33 @@ def test_no_ticket_vanishes(folder: Path) -> None:
     every = tables.read(folder / "tickets.parquet", TICKETS)
     assert every["replication"].unique().sort().to_list() == [0, 1]
     assert every.height == sum((every["outcome"] == outcome).sum() for outcome in ("open", "resolved", "left"))
-    assert ((every["closed_ms"] == NEVER) == (every["outcome"] == "open")).all()
-    assert (every["opened_ms"] <= every["closed_ms"]).all()
+    assert (every["closed_ms"].is_null() == (every["outcome"] == "open")).all()
+    assert (every["opened_ms"] <= every["closed_ms"]).drop_nulls().all()
     end = 3 * DAY_MS  # a day of warm-up and two days
     assert (every["opened_ms"] < end).all()
-    assert ((every["closed_ms"] < end) | (every["closed_ms"] == NEVER)).all()
+    assert (every["closed_ms"].drop_nulls() < end).all()
     assert every.filter(pl.col("bot") & (pl.col("outcome") == "open")).height > 0, "the bot was not done with it"
     assert every.select("replication", "ticket").is_unique().all()
     parents = every.filter(pl.col("parent") >= 0).select("replication", ticket="parent")
     assert parents.height > 0
     assert parents.join(every, on=["replication", "ticket"], how="anti").height == 0, "a child's parent is there too"
+
+
+def test_a_ticket_says_where_it_was_and_when(folder: Path) -> None:
+    every = tables.read(folder / "tickets.parquet", TICKETS)
+    assert every.select(pl.selectors.numeric()).max().max_horizontal().item() < 10**12, "no time stands for never"
+    begin = datetime(2026, 1, 5, tzinfo=UTC)
+    for name in TICKET_TIMES:
+        assert (every[f"{name}_ms"].is_null() == every[f"{name}_utc"].is_null()).all(), name
+        since_ms = (every[f"{name}_utc"] - begin).dt.total_milliseconds()
+        assert since_ms.equals(every[f"{name}_ms"]), name
+    people = every.filter(~pl.col("bot"))
+    assert people["queue"].null_count() == 0
+    assert (people["legs"] >= 1).all()
+    assert (people["team"].is_null() == people["first_start_ms"].is_null()).all()
+    assert every.filter(pl.col("bot")).select(
+        "queue", "team", "first_start_ms"
+    ).null_count().sum_horizontal().item() == (3 * int(every["bot"].sum()))
 
 
 def test_tickets_and_metrics_count_the_same(folder: Path) -> None:
