@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sim.core.at_least import AtLeast
+from sim.experiment.analysis.estimate import estimate
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.output.plots import NAMES, figures, save
 from sim.output.report import __file__ as report_file
@@ -171,18 +173,21 @@ def test_expectations_are_shown_passed_and_failed(page: Page, plots: list[Path])
     assert "states no expectation" in Page(report(plots, expectations=[])).text
 
 
-def test_all_metrics_are_listed_with_quantiles_and_undefined_replications(plots: list[Path]) -> None:
-    numbers = metrics() | {"drain_days": metrics(2)["drain_days"]}
-    numbers["drain_days"] = type(numbers["drain_days"])("days", 4.0, 0.5, 3.6, 4.0, 4.4, 3, 2)
+def test_all_metrics_are_listed_with_quantiles_and_replications_undefined_or_beyond_the_horizon(
+    plots: list[Path],
+) -> None:
+    drain = [3.0, 4.0, AtLeast(9.0), AtLeast(9.0), None]
+    numbers = metrics() | {"drain_days": estimate("drain_days", drain)}
     missing: list[Expectation] = []
     text = Page(report(plots, metrics=numbers, expectations=missing)).text
     assert "in 2 of 5 replications it has not drained by the end" in text
-    assert re.search(r"drain_days .{20,120} days 4\.0 ± 0\.5 3\.6 4\.0 4\.4 3 2", text)
+    assert "needs > 6.25 days from its peak to drain" in text
+    assert re.search(r"drain_days .{20,120} days > 6\.25 3\.15 > 6\.50 > 9\.00 4 1 2", text)
 
 
-def test_a_metric_without_a_value_reads_not_reached(plots: list[Path]) -> None:
+def test_a_metric_without_a_value_reads_none(plots: list[Path]) -> None:
     text = Page(report(plots, metrics=metrics(first_response_p90=None))).text
-    assert "not reached" in text
+    assert re.search(r"first_response_p90 .{20,120} min none – – –", text)
     assert "None" not in text.replace("None : replications", "")
 
 
