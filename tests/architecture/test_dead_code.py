@@ -28,7 +28,6 @@ FROM_OUTSIDE = {
         )
     },
     "loadtests/transport/http1.py:AnswerParser.on_*": "httptools calls them",
-    "sim/numerics/statistics.py:precise_enough": "the rule by which a run may stop; a stop by precision is built on it",
 }
 """Files (``*``: all of a folder) and names that the product names nowhere, each with who calls it."""
 
