@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.core.arrays import Ints
+from sim.core.at_least import AtLeast
 from sim.core.clock import MINUTE_MS
 from sim.feedback import columns as level
 from sim.metrics.metric import Metric, Values
@@ -122,7 +123,7 @@ def _failed(observed: Observation) -> Values:
 def _final(p: float) -> Callable[[Observation], Values]:
     """Return the p-quantile of the minutes from acceptance to the final state, through review, hold and payout.
 
-    Those not final at the end count as longer than any; None where the quantile is one of them.
+    Those not final at the end count as longer than any.
     """
 
     def quantile(observed: Observation) -> Values:
@@ -139,12 +140,16 @@ def _final(p: float) -> Callable[[Observation], Values]:
 
 
 def _quantile(counts: Ints, p: float) -> float | None:
-    """Return the p-quantile of waits, given the counts of 0, 1, 2 ... minutes; None where the wait has no end."""
+    """Return the p-quantile of waits, given the counts of 0, 1, 2 ... minutes, and of those that had no end.
+
+    Where it is one of these, only that it is at least the longest known is known; None without any wait.
+    """
     sums = np.cumsum(counts)
     if not sums[-1]:
         return None
     at = int(np.searchsorted(sums, p * sums[-1]))
-    return None if at == len(counts) - 1 else float(at)
+    longest = len(counts) - 2
+    return AtLeast(longest) if at > longest else float(at)
 
 
 METRICS: tuple[Metric, ...] = (

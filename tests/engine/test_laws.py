@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -16,7 +15,7 @@ from sim.core.clock import NEVER
 from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
-from sim.feedback.columns import COMPLAINTS, NEXT
+from sim.feedback.columns import COMPLAINTS
 from sim.staffing.skills import AGE_QUEUE, LEAVE
 from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
@@ -28,17 +27,10 @@ shrinking = settings(few, phases=(Phase.generate, Phase.shrink))  # one test shr
 worlds = st.randoms(use_true_random=False).map(random_world)
 
 
-def unlinked(out: DeskOutcome) -> DeskOutcome:
-    """Return an outcome without the links between withdrawals, which are the kernel's own: a twin has lists."""
-    rows = out.withdrawal_rows.copy()
-    rows[NEXT] = 0
-    return replace(out, withdrawal_rows=rows)
-
-
 def compare(world: Small) -> list[str]:
     """Return what the engine and its slow twin disagree on, public complaints included."""
     fast, slow = world.run(), SlowEngine(world)
-    found = differences(unlinked(fast), unlinked(slow.run()))
+    found = differences(fast, slow.run())
     at = complaints_ms(world.demand, fast, at_opening=world.at_opening, horizon_ms=world.desk.horizon_ms)
     return found + (["complaints"] if at.tolist() != slow.complaint else [])
 

@@ -122,11 +122,7 @@ OTHERS = (
             "    if row > 1:\n        hot += lv.deposits[r, row - 2]",
             "    hot += lv.deposits[r, row - 1]",
         ),
-        (
-            "a stuck head counts what is in transit twice",
-            "rails[row, r, COLD_C] + rails[row, r, TRANSIT_C]\n",
-            "rails[row, r, COLD_C] + 2 * rails[row, r, TRANSIT_C]\n",
-        ),
+        ("no head is ever stuck", "lv.ints[row, STUCK] += need >", "lv.ints[row, STUCK] += 0 >"),
         ("a block confirms what is sent after it", "rails[row - 1, r, PAID]  # what", "rails[row, r, PAID]  # what"),
         ("one confirmation is as good as two", "lv.paid_at_block[r, block + 1 - needed]", "lv.paid_at_block[r, block]"),
         ("a row is final with the payment before it", "POSITION] <= final:", "POSITION] <= final + 1:"),
