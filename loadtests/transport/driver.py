@@ -32,7 +32,7 @@ from loadtests.dialect.contract import (
 )
 from loadtests.dialect.reads import shown_by
 from loadtests.transport.client import Client, NoAnswerError
-from loadtests.transport.echoes import bounded, failure
+from loadtests.transport.echoes import bounded, failure, showing
 from loadtests.transport.http1 import ForbiddenError
 from loadtests.transport.recorder import Journal, Recorder
 
@@ -297,12 +297,12 @@ class Driver:
         except NoAnswerError as error:
             return 0, Outcome(NOT_SENT if error.ours else UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
-            outcome = self._dialect.outcome(arrival, answer)
+            outcome = bounded(self._dialect.outcome(arrival, answer), request)
             if outcome.outcome == ACKNOWLEDGED and arrival.endpoint not in WRITES:
-                outcome = outcome._replace(server_id=shown_by(self._dialect, arrival, request, answer))
+                outcome = showing(outcome, shown_by(self._dialect, arrival, request, answer), request)
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
             outcome = Outcome(UNKNOWN, failure(error))
-        return answer.status, bounded(outcome, request), len(answer.body)
+        return answer.status, outcome, len(answer.body)
 
     def _learn(self, endpoint: str, key: str, outcome: Outcome) -> None:
         if outcome.outcome == ACKNOWLEDGED and endpoint == "withdrawal":

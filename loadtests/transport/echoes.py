@@ -14,7 +14,7 @@ from loadtests.core.escapes import base64_cores
 from loadtests.core.redact import MARK, REDACTOR
 from loadtests.dialect.contract import UNKNOWN, Outcome, Request
 
-LONGEST_REASON, LONGEST_ID = 200, 200
+LONGEST_REASON, LONGEST_ID, LONGEST_LINE = 200, 200, 4_000
 _SHORTEST, _HEAD = 16, 9
 _COMMON = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -60,6 +60,13 @@ def bounded(outcome: Outcome, request: Request) -> Outcome:
     if len(server_id) > LONGEST_ID:
         return Outcome(UNKNOWN, f"the answer's id has {len(server_id):,} characters, more than {LONGEST_ID}")
     return Outcome(outcome.outcome, reason, server_id)
+
+
+def showing(outcome: Outcome, line: str, request: Request) -> Outcome:
+    """Return the outcome of a read with the line of what it showed, without secrets of ours; one too long is none."""
+    if len(line) > LONGEST_LINE:
+        return Outcome(UNKNOWN, f"what was read has {len(line):,} characters, more than {LONGEST_LINE:,}")
+    return outcome._replace(server_id=without_echo(REDACTOR.clean(line), request))
 
 
 def failure(error: Exception) -> str:

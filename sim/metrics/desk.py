@@ -224,9 +224,9 @@ def _peak_per_s(*endpoints: str) -> Callable[[Observation], Values]:
 
 
 def _endpoint_peaks(observed: Observation) -> Values:
-    """Return the busiest minute of all endpoints together, and of each that gets requests."""
-    own = {name: int(observed.measured_requests[name].max()) / 60 for name in ENDPOINTS}
-    return _peak_per_s(*ENDPOINTS)(observed) | {name: peak for name, peak in own.items() if peak}
+    """Return the busiest minute of all endpoints together, and of each that customers may ask."""
+    own = {name: int(observed.measured_requests[name].max()) / 60 for name in observed.endpoints}
+    return _peak_per_s(*ENDPOINTS)(observed) | own
 
 
 def _state_peak(table: str, column: int) -> Callable[[Observation], Values]:
@@ -331,7 +331,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "requests_peak_per_s", "requests/s", 0, "busiest minute of all endpoints, and of each",
-        _endpoint_peaks,
+        _endpoint_peaks, parts="endpoint",
     ),
     Metric(
         "withdrawals_late_peak", "withdrawals", -1, "most withdrawals late at once",

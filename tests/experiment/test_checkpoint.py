@@ -14,7 +14,7 @@ from polars.exceptions import ComputeError
 
 import sim
 from sim.experiment import checkpoint as checkpoints
-from sim.experiment.checkpoint import Checkpoint, beside, identity, refusal_told
+from sim.experiment.checkpoint import Checkpoint, beside, identity, refusals_as_faults
 from sim.experiment.store import ReplicationStore
 from sim.scenario import Scenario, ScenarioFaults, load
 
@@ -242,8 +242,8 @@ def test_what_the_system_refuses_is_a_fault(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_polars_is_refused_is_a_fault_and_its_other_errors_are_not(tmp_path: Path) -> None:
     full = "parquet: File out of specification: underlying IO error: No space left on device (os error 28)"
-    with pytest.raises(ScenarioFaults) as told, refusal_told(tmp_path / "run"):
+    with pytest.raises(ScenarioFaults) as told, refusals_as_faults(tmp_path / "run"):
         raise ComputeError(full)
     assert "got No space left on device; must be" in told.value.faults[0]
-    with pytest.raises(ComputeError, match="odd"), refusal_told(tmp_path / "run"):
+    with pytest.raises(ComputeError, match="odd"), refusals_as_faults(tmp_path / "run"):
         raise ComputeError("odd")

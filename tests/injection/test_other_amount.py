@@ -16,6 +16,9 @@ def test_another_amount_of_a_key_that_was_refused_is_a_first_one() -> None:
     sent: list[str] = []
 
     class Client:
+        def encoded(self, request: Request) -> bytes:
+            return b""
+
         def send(self, request: Request, timeout_s: float) -> Answer:
             sent.append(request.key)
             return Answer(400 if sent.count(request.key) == 1 else 202, {}, b'{"id": "w1"}')

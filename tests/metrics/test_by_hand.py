@@ -12,6 +12,7 @@ from functools import cache
 
 import pytest
 
+from sim.core.at_least import is_censored
 from sim.metrics.metric import Metric
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import METRICS, metric_of
@@ -74,6 +75,7 @@ def test_each_metric_is_what_its_world_says_on_paper(case: str, name: str) -> No
     assert set(found) == set(by_hand)
     for entity, value in by_hand.items():
         assert found[entity] == (None if value is None else pytest.approx(value, rel=1e-12)), entity
+        assert is_censored(found[entity]) == is_censored(value), f"{entity}: at least, or exactly"
 
 
 def test_every_metric_has_a_number_worked_out_by_hand() -> None:

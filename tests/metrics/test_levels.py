@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.core.at_least import AtLeast
 from sim.core.clock import NEVER
 from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, OPEN, RESOLVED
@@ -224,7 +225,7 @@ HAND_LEVELS: Table = {
     "withdrawals_barred_per_day": {"": 34 / 2},
     "withdrawals_paid_per_day": {"": 110 / 2, "BTC": 40 / 2, "USDT": 50 / 2, "ETH": 20 / 2},
     "withdrawal_final_p50": {"": 5, "BTC": 8, "USDT": 12, "ETH": 2},
-    "withdrawal_final_p95": {"": 60, "BTC": 40, "USDT": 90, "ETH": None},
+    "withdrawal_final_p95": {"": 60, "BTC": 40, "USDT": 90, "ETH": AtLeast(2)},
     "outflow_usd_per_day": {"": 250, "BTC": 300 / 2, "USDT": 120 / 2, "ETH": 80 / 2},
     "assets_left_share": {"": (200_000 + 10_000 - 41_000) / 200_000},
     "wallet_low_share": {"": 0.25, "BTC": 2_000 / 8_000, "USDT": None, "ETH": 3_000 / 5_000},

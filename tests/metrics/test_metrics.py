@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.core.at_least import is_censored
+from sim.core.at_least import AtLeast, is_censored
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.core.tables import SERIES, check
 from sim.demand import Demand
@@ -85,10 +85,10 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "backlog_age_p90": {"": 0.95, "t0": 0.95, "t1": None},
     "drain_days": {"": None},
     "first_response_p50": {"": 0, "a": 30, "b": 0},
-    "first_response_p90": {"": None, "a": None, "b": None},
+    "first_response_p90": {"": AtLeast(30), "a": AtLeast(30), "b": AtLeast(30)},  # two left or wait after 30 min
     "resolution_p50": {"": 3, "a": 1, "b": 3},
     "resolution_p90": {"": 5.5, "a": 5.5, "b": 3},
-    "within_target_share": {"": 2 / 4, "a": 1 / 3, "b": 1},
+    "within_target_share": {"": 1 / 3, "a": 1 / 3, "b": None},  # the target of row 4 ends after the day
     "abandoned_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
     "recontact_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
     "occupancy": {"": 8.5 / 48, "t0": 6.5 / 24, "t1": 2 / 24},
@@ -104,7 +104,14 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "withdrawals_peak_per_s": {"": 3.0},
     "tickets_peak_per_s": {"": 2 / 60},
     "reads_peak_per_s": {"": 1.5},
-    "requests_peak_per_s": {"": 3.0, "withdrawal": 3.0, "ticket": 2 / 60, "login": 1.5},
+    "requests_peak_per_s": {
+        "": 3.0,
+        "withdrawal": 3.0,
+        "ticket": 2 / 60,
+        "login": 1.5,
+        "withdrawal_status": 0,
+        "ticket_view": 0,
+    },
     "candidates_refused": {"": 0},
     "agent_cost_per_day": {"": 656, "t0": 480, "t1": 176},
     "agents_on_duty": {"": 2, "t0": 1, "t1": 1},

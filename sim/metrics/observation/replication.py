@@ -29,13 +29,14 @@ from sim.metrics.observation.counts import (
     count_legs,
     count_tickets,
 )
-from sim.metrics.observation.requests import endpoints_of, requests_of
+from sim.metrics.observation.requests import requests_of
 from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, add_row_waits, line_waits, waits_of
 from sim.model.measurement import Measurement
 from sim.model.model import Model
 from sim.numerics.intervals import Intervals, Span, within
 from sim.numerics.streams import Streams
+from sim.scenario.rules.expectations import endpoints_of
 from sim.staffing.desk import Desk
 
 

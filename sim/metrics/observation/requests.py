@@ -13,17 +13,9 @@ from sim.core.tables import ENDPOINTS
 from sim.demand import logins, onboarding, per_minute
 from sim.feedback.columns import ADMITTED_SIGNUP, N_OPEN, REQUESTS
 from sim.numerics.poisson import poisson_count
-from sim.scenario.schema.scenario import Scenario
 
 if TYPE_CHECKING:
     from sim.metrics.observation.replication import Observation
-
-
-def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
-    """Return the endpoints that customers of a scenario may ask."""
-    idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
-    idle |= {"mfa"} if scenario.mfa is None else set()
-    return tuple(name for name in ENDPOINTS if name not in idle)
 
 
 def requests_of(observed: Observation) -> dict[str, Ints]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from sim.scenario.faults import Fault, closest
+from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import QUANTILE_SIGN, QUANTILES
 from sim.scenario.schema.metric_names import METRIC_PARTS, MetricName
 from sim.scenario.schema.scenario import Scenario
@@ -32,6 +33,13 @@ def expect_faults(scenario: Scenario) -> Iterator[Fault]:
             yield at, name, f"must end with a quantile ({ends}), or without", near and whole + QUANTILE_SIGN + near
 
 
+def endpoints_of(scenario: Scenario) -> tuple[str, ...]:
+    """Return the endpoints that customers of a scenario may ask."""
+    idle = {"signup", "kyc", "deposit"} if scenario.newcomers is None else set()
+    idle |= {"mfa"} if scenario.mfa is None else set()
+    return tuple(name for name in get_args(Endpoint) if name not in idle)
+
+
 def parts_of(scenario: Scenario, metric: str) -> list[str]:
     """Return the parts by which a scenario's metric is counted apart; none for one of the whole alone."""
     kind = next((kind for kind, metrics in METRIC_PARTS.items() if metric in metrics), None)
@@ -44,6 +52,7 @@ def parts_of(scenario: Scenario, metric: str) -> list[str]:
         "wallet": [name for name in assets if name in rails and rails[name].wallet],
         "mistake": [name for name in ("address", "network") if mistakes and getattr(mistakes, name)],
         "early warning": scenario.early_warnings,
+        "endpoint": endpoints_of(scenario),
     }
     return list(known.get(kind, ()))
 

@@ -36,6 +36,9 @@ METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
         "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "occupancy", "agent_cost_per_day",
         "agents_on_duty", "agents_lost", "surge_agent_hours",
     ),
+    "endpoint": (
+        "requests_peak_per_s",
+    ),
     "early warning": (
         "warnings_raised",
     ),

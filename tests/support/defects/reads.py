@@ -6,7 +6,7 @@ from typing import Any
 
 from loadtests.staging.errors import ApiError
 from loadtests.staging.exchange import tickets, withdrawals
-from loadtests.staging.http import auth, exchange_api
+from loadtests.staging.http import auth, gate_api
 from tests.support.defects import money
 from tests.support.defects.planting import EVERY, change, meets
 
@@ -19,7 +19,7 @@ def _answered_by(error: ApiError) -> None:
             raise error
         return answer(value, status, *more)
 
-    change(exchange_api, "answer", refuse)
+    change(gate_api, "answer", refuse)
 
 
 def limited_but_done() -> None:

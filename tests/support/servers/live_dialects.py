@@ -68,7 +68,8 @@ class Line:
             limits=SendLimits(4, 4, self._timeout_s),
             prefix=PREFIX,
         )
-        return driver._exchange(dialect.request(asked, known or Known(PREFIX)), asked)[1]
+        request = dialect.request(asked, known or Known(PREFIX))
+        return driver._exchange(request, self._client.encoded(request), asked)[1]
 
     def close(self) -> None:
         self._client.close()
