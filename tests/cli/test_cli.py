@@ -286,7 +286,13 @@ def test_quiet_says_nothing_and_a_run_says_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("wanted", "share", "most", "primary", "sentence"),
     [
-        ("30%", 0.3, "60", "backlog_peak", r"backlog_peak ± [\d.]+ % after \d\d replications \(30 % wanted\)"),
+        (
+            "30%",
+            0.3,
+            "60",
+            "backlog_peak",
+            r"backlog_peak ± [\d.]+ % after \d\d replications \(30 % wanted, so ± 23.1 % of the estimate\)",
+        ),
         ("0.001", 0.001, "11", "backlog_peak", r"backlog_peak ± [\d.]+ % after 11 replications .*: NOT reached"),
         ("2%", 0.02, "11", "drain_days", "none for drain_days .*: of 11 replications some have no value, or .*"),
         ("2%", 0.02, "11", "agent_cost_per_day", "none for agent_cost_per_day .* the mean is 0"),
