@@ -20,7 +20,7 @@ from loadtests.transport import guard
 from loadtests.transport.driver import WATCH_S, Driver
 from loadtests.transport.guard import Caps
 from loadtests.transport.recorder import Journal, Recorder
-from loadtests.verdict.junit import failure_lines
+from loadtests.verdict.cases import failure_lines
 
 RECOVERY_S = 60.0
 LONGEST_STEPS = 10

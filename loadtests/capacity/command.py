@@ -15,10 +15,10 @@ from typing import Any
 import polars as pl
 
 from loadtests.capacity.bench import Bench, BenchSettings
-from loadtests.capacity.search import FELL_SHORT, Found, Search, capacity_of
+from loadtests.capacity.search import Found, Search, capacity_of
 from loadtests.capacity.step import CapacityObjective
+from loadtests.capacity.told import exit_code, junit_xml
 from loadtests.capacity.usl import LEAST_STEPS, fit
-from loadtests.core.exits import FAILED, INVALID, PASSED
 from loadtests.core.faults import InputError, attempt
 from loadtests.core.folders import make_part, result_folder
 from loadtests.core.numbers import COUNT, DURATION, RATE, SHARE
@@ -31,13 +31,11 @@ from loadtests.plan.pool import pooled
 from loadtests.plan.target import narrow, samples_of
 from loadtests.transport import guard
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, caps_of
-from loadtests.verdict.files import write_json
-from loadtests.verdict.junit import failure_lines
+from loadtests.verdict.files import write_json, write_text
 from loadtests.verdict.measured import commonest
 from sim.core.tables import ENDPOINTS
 
 FORMAT = 1
-INTERRUPTED = "interrupted"
 INTERVAL = (
     "90 %: of the rate at which the objective is only just kept in steady state; from all steps together "
     "(profile quasi-likelihood)"
@@ -140,7 +138,7 @@ def make_order(options: argparse.Namespace, environ: Mapping[str, str]) -> Capac
 def measure(
     order: CapacityOrder, tell: Callable[[str], None], on_ready: Callable[[Callable[[str], None]], None]
 ) -> dict[str, Any]:
-    """Return the content of ``capacity.json``, which has been written with the steps and the plots.
+    """Return the content of ``capacity.json``, why each search ended, and the exit code; all has been written.
 
     ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early. Raises InputError when the
     target is no test system or the folder is taken; nothing has been measured then.
@@ -169,8 +167,11 @@ def measure(
         from loadtests.verdict.plots import capacity as pictures
 
         pictures.write(part, result)
+    told = {**result, "ended": {name: found.ended for name, found in searches.items()}}
+    told["exit_code"] = exit_code(told)
+    write_text(part / "junit.xml", junit_xml(told))
     part.rename(order.out_dir)
-    return {**result, "ended": {name: found.ended for name, found in searches.items()}}
+    return told
 
 
 def _search(bench: Bench, order: CapacityOrder, name: str) -> Found:
@@ -208,29 +209,6 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return dict(total)
-
-
-def exit_code(result: Mapping[str, Any]) -> int:
-    """Return 0; 1 when some endpoint held no rate, 3 when the generator fell short or the search was interrupted."""
-    if any(ended.startswith((FELL_SHORT, INTERRUPTED)) for ended in result["ended"].values()):
-        return INVALID
-    held_none = any(not one["capacity_per_s"]["value"] for one in result["endpoints"].values())
-    return FAILED if held_none else PASSED
-
-
-def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return the result in a line for each endpoint."""
-    objective = result["objective"]
-    lines = [f"objective: p99 {objective['p99_ms']:g} ms, errors {objective['error_share']:.2%}; {result['host']}"]
-    for name, one in result["endpoints"].items():
-        held = one["capacity_per_s"]
-        high = "no upper limit seen" if held["high"] is None else f"{held['high']:.4g}"
-        law = f"USL not fitted: {one['usl_refused']}" if one["usl"] is None else "USL: " + ", ".join(
-            f"{key} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for key, row in one["usl"].items()
-        )  # fmt: skip
-        lines.append(f"{name}: {held['value']:.4g}/s ({held['low']:.4g} to {high}); {result['ended'][name]}; {law}")
-        lines += [f"  not acknowledged: {line}" for line in failure_lines(one)]
-    return [*lines, f"results: {folder}"]
 
 
 def _check_target(order: CapacityOrder) -> None:

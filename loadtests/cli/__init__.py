@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from loadtests.cli import capacity, inject, known_options, reconcile, run, staging
 from loadtests.cli.parsers import program
-from loadtests.core.exits import keep_secrets, refuse
+from loadtests.core.exits import exit_code_of, keep_secrets, refuse
 
 COMMANDS = (run, capacity, staging, reconcile, inject, known_options)
 
@@ -30,4 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if unknown:
         see = f"see {program(options.command)} --help"
         refuse([f"command line: {one}: got an unknown argument; {see}" for one in unknown])
-    sys.exit(options.start(options))
+    try:
+        code = options.start(options)
+    except Exception as error:  # a crash must not look like something that the target failed (1)
+        code = exit_code_of(error)
+    sys.exit(code)

@@ -7,9 +7,9 @@ from argparse import Namespace
 from typing import Any
 
 from loadtests.capacity import command
-from loadtests.cli.parsers import add_quiet, command_parser
-from loadtests.core.exits import end_on_signals, exit_code_of, refuse, tell
-from loadtests.core.faults import InputError
+from loadtests.capacity.told import plain_lines
+from loadtests.cli.parsers import add_json, add_quiet, command_parser, show
+from loadtests.core.exits import end_on_signals, tell
 
 
 def add(commands: Any) -> None:
@@ -22,11 +22,13 @@ def add(commands: Any) -> None:
         example="--host http://127.0.0.1:8080 --endpoint withdrawal --p99 '800 ms'",
         more="Sends open load in steps, each at twice the rate of the last until the objective breaks, then at rates "
         "closer to the limit. capacity.json holds the capacity with its interval, the curve, and, if the steps fit, "
-        "Gunther's universal scalability law. Exit code 1 when not even the lowest rate was held, 3 when the "
-        "generator, not the target, set the limit.",
+        "Gunther's universal scalability law; junit.xml has a test case for each endpoint. Exit code 1 when not even "
+        "the lowest rate was held, 3 when the generator, not the target, set the limit. Ctrl-C ends the step, a "
+        "second one ends at once; both keep what was measured.",
     )
     command.add_arguments(parser.add_argument)
     add_quiet(parser)
+    add_json(parser, "the result")
 
 
 def start(options: Namespace) -> int:
@@ -36,13 +38,6 @@ def start(options: Namespace) -> int:
         if not options.quiet:
             tell([line])
 
-    try:
-        order = command.make_order(options, os.environ)
-        result = command.measure(order, tell_step, end_on_signals)
-    except InputError as error:
-        refuse(error.faults)
-    except Exception as error:  # a crash must not look like a rate that was not held (1)
-        return exit_code_of(error)
-    if not options.quiet:
-        print("\n".join(command.plain_lines(result, order.out_dir)))
-    return command.exit_code(result)
+    order = command.make_order(options, os.environ)
+    result = command.measure(order, tell_step, end_on_signals)
+    return show(options, result, plain_lines(result, order.out_dir))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from argparse import Namespace
 from typing import Any
 
-from loadtests.cli.parsers import add_json, command_parser
-from loadtests.core.exits import exit_code_of, refuse
-from loadtests.core.faults import InputError
-from loadtests.core.redact import REDACTOR
+from loadtests.cli.parsers import add_json, command_parser, show
 from loadtests.injection import command as injection
 from loadtests.reconciliation.command import lines
 
@@ -27,7 +23,7 @@ def add(commands: Any) -> None:
         "another amount, retried after a forced time-out, and an account spent to zero by requests that compete for "
         "it. It is a separate command because it measures no speed: run it before a load test, or on each "
         "pull request. No API documents whether a repeated key is rejected or replayed, so --repeat states what is "
-        "expected. Exit code 1 when a case or a check fails.",
+        "expected. Exit code 1 when a case or a check fails; inject.json and junit.xml lie in the folder.",
     )
     injection.add_arguments(parser.add_argument)
     add_json(parser, "the cases and the checks")
@@ -35,16 +31,7 @@ def add(commands: Any) -> None:
 
 def start(options: Namespace) -> int:
     """Send the cases, print the results, and return the exit code."""
-    try:
-        plan = injection.make_injection(options, os.environ)
-        result = injection.run(plan)
-    except InputError as error:
-        refuse(error.faults)
-    except Exception as error:  # a crash must not look like a failed case (1)
-        return exit_code_of(error)
-    if options.json:
-        print(REDACTOR.clean(json.dumps(result, indent=2, default=str)))
-    elif not options.quiet:
-        found = lines(result["reconciliation"])
-        print("\n".join([*injection.lines(result), *found, f"results: {plan.out_dir}"]))
-    return int(result["exit_code"])
+    plan = injection.make_injection(options, os.environ)
+    result = injection.run(plan)
+    found = result["reconciliation"]
+    return show(options, result, [*injection.lines(result), *lines(found), f"results: {plan.out_dir}"])

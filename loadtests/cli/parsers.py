@@ -1,11 +1,14 @@
-"""The parsers of the load test's commands, and what each command does alike: refuse, crash, print."""
+"""The parsers of the load test's commands, and what each command does alike: print its result."""
 
 from __future__ import annotations
 
+import json
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from loadtests.core.redact import REDACTOR
 
 Start = Callable[[Namespace], int]
 
@@ -33,3 +36,12 @@ def add_quiet(parser: ArgumentParser) -> None:
 def add_json(parser: ArgumentParser, what: str) -> None:
     """Add ``--json``; ``what`` is printed."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def show(options: Namespace, result: Mapping[str, Any], lines: Sequence[str]) -> int:
+    """Print a result as the options ask, as JSON or in lines, and return its ``exit_code``."""
+    if options.json:
+        print(REDACTOR.clean(json.dumps(result, indent=2, default=str)))
+    elif not options.quiet:
+        print("\n".join(lines))
+    return int(result["exit_code"])

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.cli.parsers import add_json, add_quiet, command_parser
+from loadtests.cli.parsers import add_json, add_quiet, command_parser, show
 from loadtests.cli.progress import SentBar
-from loadtests.core.exits import end_on_signals, exit_code_of, refuse
+from loadtests.core.exits import end_on_signals
 from loadtests.core.faults import InputError
 from loadtests.plan import dry_run
 from loadtests.plan.plan import Plan, add_arguments, check_target, make_plan
@@ -53,29 +53,23 @@ def add(commands: Any) -> None:
 
 def start(options: argparse.Namespace) -> int:
     """Replay the plan, or show it, and return the exit code."""
-    try:
-        workers = _workers(options.workers)
-        plan = make_plan(run=options.run, url=options.host, options=options, environ=os.environ)
-        if options.dry_run:
-            return _show_plan(plan, options)
-        plan = _with_costs(plan, options)
-        from loadtests import locustfile  # patches this process, so before anything opens a socket
+    workers = _workers(options.workers)
+    plan = make_plan(run=options.run, url=options.host, options=options, environ=os.environ)
+    if options.dry_run:
+        return _show_plan(plan, options)
+    plan = _with_costs(plan, options)
+    from loadtests import locustfile  # patches this process, so before anything opens a socket
 
-        check_target(plan)
-        if options.worker_of:
-            return locustfile.work(plan, options.worker_of)
-        with SentBar(len(plan.schedule.due_us), quiet=options.quiet or options.json) as bar:
-            if workers:
-                command = [sys.executable, "-m", "loadtests", *options.arguments, "--worker-of"]
-                verdict = locustfile.replay_by_workers(plan, [command] * workers, bar.show, end_on_signals)
-            else:
-                verdict = locustfile.replay(plan, bar.show, end_on_signals)
-    except InputError as error:
-        refuse(error.faults)
-    except Exception as error:  # a crash must not look like a failed threshold (1)
-        return exit_code_of(error)
-    _show_verdict(verdict, str(plan.out_dir), options)
-    return int(verdict["exit_code"])
+    check_target(plan)
+    if options.worker_of:
+        return locustfile.work(plan, options.worker_of)
+    with SentBar(len(plan.schedule.due_us), quiet=options.quiet or options.json) as bar:
+        if workers:
+            command = [sys.executable, "-m", "loadtests", *options.arguments, "--worker-of"]
+            verdict = locustfile.replay_by_workers(plan, [command] * workers, bar.show, end_on_signals)
+        else:
+            verdict = locustfile.replay(plan, bar.show, end_on_signals)
+    return show(options, verdict, plain_lines(verdict, str(plan.out_dir)))
 
 
 def _with_costs(plan: Plan, options: argparse.Namespace) -> Plan:
@@ -97,13 +91,6 @@ def _show_plan(plan: Plan, options: argparse.Namespace) -> int:
     planned = dry_run.describe(plan, workers=max(_workers(options.workers), 1))
     print(json.dumps(planned, indent=2) if options.json else "\n".join(dry_run.plain_lines(planned)))
     return 0
-
-
-def _show_verdict(verdict: dict[str, Any], folder: str, options: argparse.Namespace) -> None:
-    if options.json:
-        print(json.dumps(verdict, indent=2))
-    elif not options.quiet:
-        print("\n".join(plain_lines(verdict, folder)))
 
 
 def _workers(text: str) -> int:

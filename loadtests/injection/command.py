@@ -30,7 +30,8 @@ from loadtests.transport.client import Client
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.transport.reader import Reader
 from loadtests.transport.recorder import Journal
-from loadtests.verdict.files import write_json
+from loadtests.verdict.cases import Source, check_cases, document, reconciliation_cases
+from loadtests.verdict.files import write_json, write_text
 from sim.core.clock import DURATION_RULE, duration_ms
 
 RESULT = "inject.json"
@@ -145,6 +146,7 @@ def run(plan: Injection) -> dict[str, Any]:
     result["cleanup"] = cleaned
     write_json(part / evidence.RESULT, found)
     write_json(part / RESULT, result)
+    write_text(part / "junit.xml", junit_xml(result))
     part.rename(plan.out_dir)
     return result
 
@@ -215,6 +217,14 @@ def _watching(plan: Injection, part: Path) -> Iterator[None]:
     finally:
         watcher.stop()
         client.close()
+
+
+def junit_xml(result: Mapping[str, Any]) -> str:
+    """Return the XML document of an injection: its cases, then the checks of what the server holds."""
+    found = result["reconciliation"]
+    suites = {"injection": list(check_cases(result["cases"])), "reconciliation": list(reconciliation_cases(found))}
+    source = Source(f"injection of {result['scenario']}", result["host"], found["read_utc"])
+    return document(source, suites, {})
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:

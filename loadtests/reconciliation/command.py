@@ -15,9 +15,12 @@ from loadtests.reconciliation import evidence
 from loadtests.transport import guard
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.transport.reader import Reader
-from loadtests.verdict.files import write_json
+from loadtests.verdict.cases import Source, document, reconciliation_cases
+from loadtests.verdict.files import write_json, write_text
 
 _CONCURRENCY = 4
+JUNIT = "junit-reconcile.xml"
+"""Beside the load test's own ``junit.xml``, which stays as it is."""
 
 
 def add_arguments(add: Callable[..., Any]) -> None:
@@ -31,7 +34,7 @@ def add_arguments(add: Callable[..., Any]) -> None:
 
 
 def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the reconciliation, which has been written as ``reconcile.json`` into the folder.
+    """Return the reconciliation, which has been written into the folder, as JSON and as JUnit XML.
 
     Raises InputError when the folder, the host or the dialect is wrong, or the target is no test system.
     """
@@ -52,7 +55,14 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     finally:
         client.close()
     write_json(folder / evidence.RESULT, found)
+    write_text(folder / JUNIT, junit_xml(found, url))
     return found
+
+
+def junit_xml(found: Mapping[str, Any], host: str) -> str:
+    """Return the XML document of a reconciliation: a test case for each check."""
+    source = Source(f"reconciliation of {found['run']['scenario']}", host, found["read_utc"])
+    return document(source, {"reconciliation": list(reconciliation_cases(found))}, {})
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from loadtests.verdict.junit import ERROR, FAILURE, PASSED, SKIPPED, Case, cases_of, failure_lines, limit_of, shown
+from loadtests.verdict.cases import ERROR, FAILURE, PASSED, SKIPPED, Case, failure_lines
+from loadtests.verdict.junit import cases_of, limit_of, shown
 from sim.core.proven import proofs_of
 
 _WORDS = {0: "PASSED", 1: "FAILED", 3: "UNDECIDED"}

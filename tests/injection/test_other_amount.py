@@ -17,7 +17,7 @@ def test_another_amount_of_a_key_that_was_refused_is_a_first_one() -> None:
 
     class Client:
         def encoded(self, request: Request) -> bytes:
-            return b""
+            return request.body
 
         def send(self, request: Request, timeout_s: float) -> Answer:
             sent.append(request.key)

@@ -25,9 +25,9 @@ from tests.support.servers.loadtest_run import LateError, load_bare, repeated_wh
 from tests.support.servers.tiny_server import Reply, TinyServer, good
 from tests.support.trace_factory import make_run, steady
 from tests.support.verdict_rows import ended, judged, rows_of, unsent
+from tests.verdict.junit_rules import suites_of
 
 NASTY = 'a<b> & "c" | d\n`e` *f* [g](h) \x00\x1b]]> <!-- é'
-COUNTERS = ("tests", "failures", "errors")
 
 
 def whole(rows: pl.DataFrame, *, checks: list[dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:
@@ -77,37 +77,6 @@ VERDICTS = {
     "books wrong": (whole(rows_of(), checks=[check_of(False)]), 1),
     "books right": (whole(rows_of(), checks=[check_of(True), check_of(None)]), 0),
 }
-
-
-def suites_of(xml: str) -> dict[str, ElementTree.Element]:
-    """Return the test suites by name, after checking the document against the rules of the usual schema."""
-    root = ElementTree.fromstring(xml)
-    assert root.tag == "testsuites"
-    assert set(root.attrib) <= {"name", "time", "tests", "failures", "errors", "disabled"}
-    suites = {suite.attrib["name"]: suite for suite in root}
-    totals = dict.fromkeys(COUNTERS, 0)
-    for suite in suites.values():
-        assert suite.tag == "testsuite"
-        assert set(suite.attrib) == {*COUNTERS, "name", "skipped", "timestamp", "hostname", "time"}
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
-        float(suite.attrib["time"])
-        states = []
-        for case in suite:
-            assert case.tag == "testcase"
-            assert set(case.attrib) == {"name", "classname", "time"}
-            assert len(case) <= 1
-            states += [child.tag for child in case]
-            for child in case:
-                allowed = {"message"} if child.tag == "skipped" else {"message", "type"}
-                assert set(child.attrib) == allowed
-                assert child.attrib["message"]
-        counted = {"tests": len(suite), "failures": states.count("failure"), "errors": states.count("error")}
-        assert set(states) <= {"failure", "error", "skipped"}
-        assert {name: int(suite.attrib[name]) for name in COUNTERS} == counted
-        assert int(suite.attrib["skipped"]) == states.count("skipped")
-        totals = {name: totals[name] + counted[name] for name in COUNTERS}
-    assert {name: int(root.attrib[name]) for name in COUNTERS} == totals
-    return suites
 
 
 @pytest.mark.parametrize("name", VERDICTS)
