@@ -19,6 +19,7 @@ from loadtests.plan.plan import limits_of
 from loadtests.transport import guard
 from loadtests.transport.driver import WATCH_S, Driver
 from loadtests.transport.guard import Caps
+from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import Journal, Recorder
 from loadtests.verdict.cases import failure_lines
 
@@ -39,13 +40,14 @@ class BenchSettings:
     objective: CapacityObjective
 
 
-class Bench:
+class Bench(Interruptible):
     """Measures steps of one target. ``folder`` gets a journal for each; ``prefix`` begins every key that is sent."""
 
     def __init__(
         self, *, url: str, dialect: Dialect, settings: BenchSettings, folder: Path, prefix: str,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:  # fmt: skip
+        super().__init__()
         self._url, self._dialect, self._settings = url, dialect, settings
         self._folder, self._prefix, self._tell = folder, prefix, tell
         self._n_sent, self._number = 0, 0
@@ -53,11 +55,16 @@ class Bench:
         self._driver: Driver | None = None
         self._stopped = ""
 
-    def stop(self, reason: str) -> None:
-        """End the step that is under way, and measure no other."""
+    def abort(self, reason: str) -> None:
+        """Send nothing more of the step that is under way, and measure no other."""
         self._stopped = reason
         if self._driver is not None:
             self._driver.abort(reason)
+
+    def end_now(self) -> None:
+        """Wait for nothing more."""
+        if self._driver is not None:
+            self._driver.end_now()
 
     def measure(self, endpoint: str, rate_per_s: float, mix: pl.DataFrame | None = None) -> LoadStep:
         """Return the step of one endpoint at one rate, or of a mix. Raises Stop where the caps allow no more."""

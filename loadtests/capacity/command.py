@@ -140,7 +140,8 @@ def measure(
 ) -> dict[str, Any]:
     """Return the content of ``capacity.json``, why each search ended, and the exit code; all has been written.
 
-    ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early. Raises InputError when the
+    ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early, called a second
+    time at once. Raises InputError when the
     target is no test system or the folder is taken; nothing has been measured then.
     """
     _check_target(order)
@@ -149,7 +150,7 @@ def measure(
     bench = Bench(
         url=order.url, dialect=order.dialect, settings=order.settings, folder=part, prefix=prefix, tell=tell
     )  # fmt: skip
-    on_ready(bench.stop)
+    on_ready(bench.interrupt)
     measured_utc = datetime.now(UTC).isoformat()
     searches = {name: _search(bench, order, name) for name in order.endpoints}
     result = {
@@ -163,7 +164,7 @@ def measure(
     write_json(part / "capacity.json", result)
     steps = {name: {"ended": f.ended, "steps": [asdict(s) for s in f.steps]} for name, f in searches.items()}
     write_json(part / "steps.json", {"key_prefix": prefix, **steps})
-    if order.plots:
+    if order.plots and not bench.hurry.is_set():
         from loadtests.verdict.plots import capacity as pictures
 
         pictures.write(part, result)

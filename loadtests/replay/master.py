@@ -33,9 +33,10 @@ from loadtests.dialect.contract import (
 from loadtests.plan.plan import Plan
 from loadtests.replay import protocol
 from loadtests.replay.protocol import MergedRows, Offset
-from loadtests.replay.sender import JOURNAL, Interruptible, Sent
+from loadtests.replay.sender import JOURNAL, Sent
 from loadtests.replay.worker import LEASE_S
 from loadtests.transport.driver import WATCH_S, Hook, Poller, Progress
+from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import NEVER_US
 
 HELLO_LIMIT_S = 20.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from gevent.event import Event
 from loadtests.dialect.contract import NOT_SENT, UNKNOWN
 from loadtests.plan.plan import Plan
 from loadtests.transport.driver import Driver, Hook, Progress
+from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import NEVER_US, Journal, Recorder
 
 JOURNAL = "journal.jsonl"
@@ -96,30 +96,6 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Release the workers, if any: all that they know has been written."""
-
-
-class Interruptible(ABC):
-    """What a user ends: the first interrupt lets what is under way end, the second ends at once."""
-
-    def __init__(self) -> None:
-        self.hurry = Event()
-        self._interrupted = False
-
-    def interrupt(self, reason: str) -> None:
-        """See Sender."""
-        if self._interrupted:
-            self.hurry.set()
-            self.end_now()
-        self._interrupted = True
-        self.abort(reason)
-
-    @abstractmethod
-    def abort(self, reason: str) -> None:
-        """Send nothing more; what is under way may end."""
-
-    @abstractmethod
-    def end_now(self) -> None:
-        """Wait for nothing more."""
 
 
 class Alone(Interruptible):

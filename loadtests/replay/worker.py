@@ -21,8 +21,8 @@ from loadtests.core.faults import GeneratorError, InputError
 from loadtests.plan.plan import Plan
 from loadtests.replay import protocol
 from loadtests.replay.protocol import Feed, JournalFeed
-from loadtests.replay.sender import Interruptible
 from loadtests.transport.driver import Driver, Hook
+from loadtests.transport.interruptible import Interruptible
 
 LEASE_S = 3.0
 HELLO_S = 0.5
