@@ -27,6 +27,7 @@ def plain_lines(verdict: Mapping[str, Any], folder: str) -> list[str]:
         *_backlog_lines(verdict),
         _reconciliation_line(verdict["reconciliation"]),
         *_payment_lines(verdict),
+        *_not_compared_lines(verdict),
         *_proof_lines(verdict["headroom"]),
         *(_baseline_lines(verdict.get("baseline"))),
         *_account_lines(verdict),
@@ -41,7 +42,7 @@ def markdown(verdict: Mapping[str, Any]) -> str:
     parts += [_md(_what(verdict)) + ".", "", f"- {_md(_sent_line(verdict))}", f"- {_md(_generator_line(verdict))}"]
     more = (
         _latency_line(verdict), *_failure_lines(verdict), *_backlog_lines(verdict), *_payment_lines(verdict),
-        *_proof_lines(verdict["headroom"]), *_account_lines(verdict),
+        *_not_compared_lines(verdict), *_proof_lines(verdict["headroom"]), *_account_lines(verdict),
     )  # fmt: skip
     parts += [f"- {_md(line)}" for line in more]
     if verdict.get("manager"):
@@ -97,6 +98,13 @@ def _backlog_lines(verdict: Mapping[str, Any]) -> list[str]:
 def _payment_lines(verdict: Mapping[str, Any]) -> list[str]:
     payments = verdict.get("payments")
     return [f"pending: {payments['pending']:,} of {payments['total']:,} payments"] if payments else []
+
+
+def _not_compared_lines(verdict: Mapping[str, Any]) -> list[str]:
+    """Return what was sent and could not be compared, since the API does not return it."""
+    checks = verdict["reconciliation"]["checks"]
+    told = [f"{one['name']} {', '.join(one['not_compared'])}" for one in checks if one.get("not_compared")]
+    return [f"not compared: {'; '.join(told)}"] if told else []
 
 
 def _row(case: Case) -> str:

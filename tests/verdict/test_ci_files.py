@@ -143,6 +143,17 @@ def test_the_summary_says_the_same(name: str) -> None:
     assert page.count("| **not proven** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["errors"])
 
 
+def test_the_summary_says_what_is_pending_and_what_was_not_compared() -> None:
+    untold = {**check_of(True), "not_compared": ["chain", "memo"]}
+    verdict = whole(rows_of(), checks=[untold]) | {"payments": {"pending": 77, "total": 383}}
+    for text in (markdown(verdict), "\n".join(plain_lines(verdict, "folder"))):
+        assert "pending: 77 of 383 payments" in text
+        assert "not compared: W5 chain, memo" in text
+    for text in (markdown(VERDICTS["books right"][0]), "\n".join(plain_lines(VERDICTS["books right"][0], "folder"))):
+        assert "pending" not in text
+        assert "not compared" not in text
+
+
 # --- the baseline -------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,13 @@ def test_a_reconciliation_that_did_not_take_place_is_no_pass(passed: bool, state
     assert states_of(reconciliation.junit_xml(found, HOST)) == {"reconciliation": state}
 
 
+def test_a_reconciliation_says_what_is_pending_and_what_was_not_compared() -> None:
+    untold = checked("W1", "there once", 3, [], not_compared=["chain"])
+    lines = reconciliation.lines(found_of(untold))
+    assert "pending: 77 of 383 acknowledged withdrawals" in lines
+    assert "passed       W1  there once: 3 checked; not compared: chain" in lines
+
+
 # --- inject -------------------------------------------------------------------------------------------------------
 
 
