@@ -28,6 +28,7 @@ from loadtests.dialect.contract import Dialect, speaks
 from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import pooled
+from loadtests.plan.preparation import prepare_dialect
 from loadtests.plan.target import narrow, samples_of
 from loadtests.transport import guard
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, caps_of
@@ -144,9 +145,9 @@ def measure(
     time at once. Raises InputError when the
     target is no test system or the folder is taken; nothing has been measured then.
     """
-    _check_target(order)
-    part = make_part(order.out_dir)
     prefix = f"ws-{secrets.token_hex(5)}-"
+    _check_target(order, prefix)
+    part = make_part(order.out_dir)
     bench = Bench(
         url=order.url, dialect=order.dialect, settings=order.settings, folder=part, prefix=prefix, tell=tell
     )  # fmt: skip
@@ -212,10 +213,12 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _check_target(order: CapacityOrder) -> None:
+def _check_target(order: CapacityOrder, prefix: str) -> None:
+    """Check that the target may be loaded, and prepare: for no arrival, since the rates of the steps are not known."""
     client = guard.client_of(order.url, concurrency=1)
     try:
         guard.check_health(client, order.dialect, order.url)
+        prepare_dialect(order.dialect, client=client, url=order.url, arrivals=(), prefix=prefix)
     finally:
         client.close()
 

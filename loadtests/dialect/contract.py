@@ -270,7 +270,8 @@ class Preparing(Protocol):
         """Ask the server for what the requests of these arrivals will need, and keep it.
 
         Called once in each process that sends, before its first request; counted apart from the load, and a 429 is
-        asked again. Whatever it raises ends the run before its start.
+        asked again. Whatever it raises ends the run before its start. Only arrivals known beforehand are given: of
+        ``inject`` not the parts of the account that it spends, of ``capacity`` and ``reconcile`` none.
         """
 
 

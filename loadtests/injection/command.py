@@ -21,6 +21,7 @@ from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Arrival, Dialect, Glancing, Holdings, speaks
 from loadtests.injection import cases as inject
 from loadtests.plan import target
+from loadtests.plan.preparation import prepare_dialect
 from loadtests.reconciliation import checks, evidence
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.observations import Observations
@@ -125,10 +126,12 @@ def run(plan: Injection) -> dict[str, Any]:
     prefix = plan.start["key_prefix"]
     try:
         guard.check_health(client, plan.dialect, plan.url)
+        known = list(_known(plan))
+        prepare_dialect(plan.dialect, client=client, url=plan.url, arrivals=known, prefix=prefix)
         before = _before(plan, send)
         part = make_part(plan.out_dir)
         evidence.begin(part, start=plan.start, before=before, dialect=plan.dialect)
-        evidence.note_asked(part, plan.dialect, _known(plan), prefix)
+        evidence.note_asked(part, plan.dialect, known, prefix)
         with _watching(plan, part):
             cases = _send_all(plan, part, client, send)
             gevent.sleep(SETTLE_S)
@@ -136,7 +139,7 @@ def run(plan: Injection) -> dict[str, Any]:
         found, _ = evidence.settle(kept, plan.dialect, send, gevent.sleep)
         cleaned = None
         if plan.cleanup:
-            frame = pl.DataFrame(list(_known(plan)), schema=_TRACE_COLUMNS, orient="row")
+            frame = pl.DataFrame(known, schema=_TRACE_COLUMNS, orient="row")
             cleaned = clean_up(plan.dialect, send, gevent.sleep, prefix=prefix, requests=kept.requests, arrivals=frame)
     finally:
         client.close()

@@ -11,6 +11,7 @@ import gevent
 
 from loadtests.core.faults import InputError
 from loadtests.plan import target
+from loadtests.plan.preparation import prepare_dialect
 from loadtests.reconciliation import evidence
 from loadtests.transport import guard
 from loadtests.transport.guard import LOCAL_HOSTS
@@ -51,6 +52,8 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     client = guard.client_of(url, _CONCURRENCY)
     try:
         guard.check_health(client, dialect, url)
+        prefix = kept.start["key_prefix"]
+        prepare_dialect(dialect, client=client, url=url, arrivals=(), prefix=prefix)  # it may read by a session
         found, _ = evidence.settle(kept, dialect, Reader(client).send, gevent.sleep)
     finally:
         client.close()

@@ -85,12 +85,21 @@ class Desk:
         return Reply(200, {"found": self.asked[-1] in self.paid})
 
 
-def load(tmp_path: Path, url: str, *options: str) -> tuple[int, str]:
+def run_of(tmp_path: Path) -> Path:
+    """Return a run's folder, beside which the dialect lies."""
     (tmp_path / "steps.py").write_text(DIALECT, encoding="utf-8")
     rates = {"withdrawal": N_WITHDRAWALS / 2, "withdrawal_status": N_READS / 2}
-    run = make_run(tmp_path / "run", steady(rates, 2.0), window_ms=2000)
-    command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", url, "--window", "2 s", "--no-plots"]
-    command += ["--dialect", str(tmp_path / "steps.py"), *options]
+    return make_run(tmp_path / "run", steady(rates, 2.0), window_ms=2000)
+
+
+def load(tmp_path: Path, url: str, *options: str) -> tuple[int, str]:
+    run = run_of(tmp_path)
+    return called(tmp_path, "run", str(run), "--host", url, "--window", "2 s", "--no-plots", *options)
+
+
+def called(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    """Return the exit code and output of a command that speaks the dialect."""
+    command = [sys.executable, "-m", "loadtests", *arguments, "--dialect", str(tmp_path / "steps.py")]
     env = {"STEPS_KEY": KEY, "PATH": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=60, check=False)
     said = done.stdout + done.stderr
@@ -130,3 +139,38 @@ def test_a_dry_run_prepares_nothing(tmp_path: Path) -> None:
     with desk.server as server:
         assert load(tmp_path, server.url, "--dry-run")[0] == 0
     assert desk.n_sessions == 0
+
+
+def commands(tmp_path: Path, url: str) -> dict[str, list[str]]:
+    run = str(run_of(tmp_path))
+    short = ["--step", "1 s", "--step-requests", "10", "--max-requests", "30", "--max-rate", "20", "--no-plots"]
+    reads = ["--endpoint", "withdrawal_status", "--out", str(tmp_path / "capacity")]
+    return {"inject": ["inject", run, "--host", url], "capacity": ["capacity", "--host", url, *reads, *short]}
+
+
+@pytest.mark.parametrize("name", ["inject", "capacity"])
+def test_a_preparation_that_fails_ends_the_other_commands_too(tmp_path: Path, name: str) -> None:
+    desk = Desk(closed=True)
+    with desk.server as server:
+        code, said = called(tmp_path, *commands(tmp_path, server.url)[name])
+    assert code == 2, said
+    assert "must let the dialect prepare for the run (ReadError: /sessions answered 403" in said
+    assert (desk.paid, desk.asked, desk.quotes) == ({}, [], set())
+
+
+def test_an_injection_sends_what_it_prepared(tmp_path: Path) -> None:
+    desk = Desk()
+    with desk.server as server:
+        code, said = called(tmp_path, *commands(tmp_path, server.url)["inject"])
+    assert code in (0, 1), said  # this desk takes each quote once, whatever became of the first answer
+    assert desk.n_sessions == 1
+    assert len(desk.quotes) > 1
+    assert desk.paid, said
+
+
+def test_a_search_prepares_once_for_all_its_steps(tmp_path: Path) -> None:
+    desk = Desk()
+    with desk.server as server:
+        called(tmp_path, *commands(tmp_path, server.url)["capacity"])
+    assert (desk.n_sessions, desk.quotes) == (1, set())
+    assert desk.asked
