@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from tests.tools.planting import Change, Fault
 
-GATES, PAYOUT, SCREENING, ROWS, REQUESTS, STEPS = (
+GATES, PAYOUT, SCREENING, ROWS, REQUESTS, STEPS, LINES = (
     *(f"feedback/pipeline/{name}" for name in ("gates", "payout", "screening", "rows", "requests")),
     "feedback/withdrawals",
+    "feedback/mechanisms/lines",
 )
 
 
@@ -129,9 +130,18 @@ OTHERS = (
         ("a final row stays late", "        lv.places[LATE_ROWS] -= lv.rows[i, LATE]\n", ""),
     ),
     *in_file(
-        SCREENING,
+        LINES,
         ("every minute is a batch", "        if done * batch < minute:\n            return 0\n", ""),
         ("unused capacity is kept below one", "int((done + 1) * each) - int(done * each)", "int(each + 0.5)"),
+        (
+            "tickets beyond a minute's candidates are lost",
+            "lv.floats[row, pending] = asked - lv.floats[row, share]",
+            "lv.floats[row, pending] = 0.0",
+        ),
+        ("a closure admits candidates", "if not lv.exogenous[TICKETS_CLOSED, row - 1]:", "if True:"),
+    ),
+    *in_file(
+        SCREENING,
         ("what is held is paid", "if lv.drawn_rows[i, ROW_FLAGS] & HELD_ROW:", "if False:"),
         ("a hold ends a minute early", "numbers.hold_minutes, ON_HOLD", "max(numbers.hold_minutes - 1, 1), ON_HOLD"),
         ("nobody is reviewed", "if not lv.drawn_rows[i, ROW_FLAGS] & REVIEWED_ROW:", "if True:"),
@@ -188,13 +198,7 @@ OTHERS = (
             "if lv.drawn_rows[i, ROW_FLAGS] & NETWORK_ROW:",
             "if lv.drawn_rows[i, ROW_FLAGS] & ADDRESS_ROW:",
         ),
-        (
-            "tickets beyond a minute's candidates are lost",
-            "lv.floats[row, pending] = asked - lv.floats[row, share]",
-            "lv.floats[row, pending] = 0.0",
-        ),
         ("those barred write no tickets", "barred * lv.numbers[0].barred_admitted", "0.0"),
-        ("a closure admits candidates", "if not lv.exogenous[TICKETS_CLOSED, row - 1]:", "if True:"),
     ),
 )
 """Other faults of the pipeline."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.core.jit import inlined, outlined
-from sim.feedback.mechanisms.rumour import TICKETS_CLOSED
+from sim.feedback.mechanisms.lines import ask
 from sim.feedback.mechanisms.trust import ADMITTED_SIGNUP
 from sim.feedback.mechanisms.withdrawals import (
     ACCEPTED,
@@ -79,16 +79,6 @@ def pass_gates(lv, row, tickets, open_tickets):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _ask(lv, row, share, pending, wanted):  # type: ignore[no-untyped-def]
-    """Admit the candidates that this minute's events ask for, as far as they go; what is more is asked for later."""
-    asked = lv.floats[row - 1, pending] + wanted
-    if asked > 0.0:  # the columns are 0 where nothing is asked for
-        if not lv.exogenous[TICKETS_CLOSED, row - 1]:
-            lv.floats[row, share] = min(asked, 1.0)
-        lv.floats[row, pending] = asked - lv.floats[row, share]
-
-
-@inlined
 def _lose(lv, row, i, stage):  # type: ignore[no-untyped-def]
     """Let a row go for good, with its money."""
     lv.rows[i, STAGE] = stage
@@ -145,7 +135,7 @@ def _pass_gateway(lv, row, tickets, open_tickets):  # type: ignore[no-untyped-de
         gave_up = _fail_counted(lv, row, share) + _fail_rows(lv, row, share)
     lv.ints[row, GAVE_UP] += gave_up
     quiet = 1.0 - lv.exogenous[QUIET_FAULT, row - 1]
-    _ask(lv, row, ADMITTED_FAULT, FAULT_PENDING, gave_up * numbers.gateway_admitted_per_gave_up * quiet)
+    ask(lv, row, ADMITTED_FAULT, FAULT_PENDING, gave_up * numbers.gateway_admitted_per_gave_up * quiet)
 
 
 @outlined
@@ -204,7 +194,7 @@ def _obey_countries(lv, row):  # type: ignore[no-untyped-def]
         barred += lv.counted[r, FORBIDDEN, 0]
         lv.rails[row, r, LOST_C] += lv.counted[r, FORBIDDEN, 1]
     lv.ints[row, BARRED] += barred
-    _ask(lv, row, ADMITTED_BARRED, BARRED_PENDING, barred * lv.numbers[0].barred_admitted)
+    ask(lv, row, ADMITTED_BARRED, BARRED_PENDING, barred * lv.numbers[0].barred_admitted)
 
 
 @inlined
@@ -232,7 +222,7 @@ def _pass_limits(lv, row):  # type: ignore[no-untyped-def]
     lv.places[MOVING] = passed
     lv.ints[row, OVER_LIMIT] += refused
     quiet = 1.0 - lv.exogenous[QUIET_LIMITED, row - 1]
-    _ask(lv, row, ADMITTED_LIMITED, LIMITED_PENDING, refused * numbers.limits_admitted_per_refusal * quiet)
+    ask(lv, row, ADMITTED_LIMITED, LIMITED_PENDING, refused * numbers.limits_admitted_per_refusal * quiet)
 
 
 # --- acceptance -----------------------------------------------------------------------------------------------------
@@ -258,8 +248,8 @@ def _confirm(lv, row):  # type: ignore[no-untyped-def]
         passed += 1
     lv.places[MOVING] = passed
     address, network = lv.ints[row, WRONG_ADDRESS] - address, lv.ints[row, WRONG_NETWORK] - network
-    _ask(lv, row, ADMITTED_ADDRESS, ADDRESS_PENDING, address * numbers.wrong_address_admitted)
-    _ask(lv, row, ADMITTED_NETWORK, NETWORK_PENDING, network * numbers.wrong_network_admitted)
+    ask(lv, row, ADMITTED_ADDRESS, ADDRESS_PENDING, address * numbers.wrong_address_admitted)
+    ask(lv, row, ADMITTED_NETWORK, NETWORK_PENDING, network * numbers.wrong_network_admitted)
 
 
 @inlined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.core.jit import inlined, outlined
+from sim.feedback.mechanisms.lines import capacity
 from sim.feedback.mechanisms.withdrawals import (
     BATCH,
     BLOCK_AT,
@@ -49,7 +50,6 @@ from sim.feedback.mechanisms.withdrawals import (
     TRANSIT_C,
 )
 from sim.feedback.pipeline.rows import NOBODY, append, leave, portion, sort
-from sim.feedback.pipeline.screening import capacity
 
 
 @inlined

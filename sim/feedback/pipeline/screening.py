@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.core.jit import inlined
+from sim.feedback.mechanisms.lines import capacity
 from sim.feedback.mechanisms.withdrawals import (
     ENTERED,
     HELD,
@@ -24,22 +25,6 @@ from sim.feedback.mechanisms.withdrawals import (
     STAGE,
 )
 from sim.feedback.pipeline.rows import NOBODY, append, enter, leave, put_off
-
-
-@inlined
-def capacity(minute, batch, per_minute):  # type: ignore[no-untyped-def]
-    """Return how many the tick of a minute may serve: the whole ones of a rate, at the tick of a batch.
-
-    By the end of batch t, from 0, they are floor((t + 1) x rate x batch) in all, if there was always someone to serve;
-    what a batch does not use is lost.
-    """
-    done = minute
-    if batch > 1:  # a division takes longer than all the rest
-        done = minute // batch
-        if done * batch < minute:
-            return 0
-    each = per_minute * batch
-    return int((done + 1) * each) - int(done * each)
 
 
 @inlined
