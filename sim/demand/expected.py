@@ -22,17 +22,11 @@ from sim.demand.withdrawals import ExpectedWithdrawals, expected_withdrawals_of,
 from sim.drivers.market import MarketPath, profile_curve
 from sim.drivers.newcomers import NewcomerFlows, newcomer_flows_of
 from sim.drivers.policy import Policy, policy_of
-from sim.feedback import LATE_STREAM, RUMOUR_STREAM, STREAMS
-from sim.feedback.columns import (
-    ADDRESS_STREAM,
-    BARRED_STREAM,
-    FAULT_STREAM,
-    LIMITED_STREAM,
-    NETWORK_STREAM,
-    SIGNUP_STREAM,
-)
+from sim.feedback import STREAMS
+from sim.feedback.columns import SIGNUP_STREAM
 from sim.numerics.rate_curve import Curve
 from sim.numerics.streams import name_keys
+from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.public import Campaign
 from sim.scenario.schema.scenario import Scenario
 
@@ -175,21 +169,8 @@ def _campaign(scenario: Scenario, campaign: Campaign) -> Curve:
 
 def ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
     """Yield each candidate stream in use: its number, its category, and its ceiling in tickets per hour."""
-    money, mistakes = scenario.withdrawals, scenario.withdrawals and scenario.withdrawals.mistakes
-    if money:
-        yield LATE_STREAM, money.late_category, money.late_ceiling_per_hour
-    if scenario.rumour:
-        yield RUMOUR_STREAM, scenario.rumour.category, scenario.rumour.ceiling_per_hour
-    if money and scenario.gateway:
-        yield FAULT_STREAM, scenario.gateway.category, scenario.gateway.ceiling_per_hour
-    for stream, part in (
-        (LIMITED_STREAM, money and money.limits),
-        (ADDRESS_STREAM, mistakes and mistakes.address),
-        (NETWORK_STREAM, mistakes and mistakes.network),
-        (BARRED_STREAM, money and money.barred),
-    ):
-        if part:
-            yield stream, part.category, part.ceiling_per_hour
+    for asked in feedback_tickets(scenario):
+        yield STREAMS.index(asked.stream), asked.category, asked.ceiling_per_hour
 
 
 def candidates_name(stream: int, category: str) -> str:

@@ -132,14 +132,11 @@ def _other_faults(scenario: Scenario) -> Iterator[Fault]:
         missing, given = ("begin", "candles") if scenario.market.begin is None else ("candles", "begin")
         yield f"market.{missing}", "nothing", f"must be given together with {given}"
     if scenario.withdrawals:
-        yield from _unknown("withdrawals.late_category", scenario.withdrawals.late_category, categories, "a category")
         yield from _sum_fault("withdrawals.assets", scenario.withdrawals.assets, "assets")
         if scenario.population is None:
             yield "withdrawals", "no population", "must be given together with a table population, which makes them"
-        yield from withdrawal_faults(scenario, scenario.withdrawals)
+        yield from withdrawal_faults(scenario.withdrawals)
     yield from public_faults(scenario)
-    if scenario.rumour:
-        yield from _unknown("rumour.category", scenario.rumour.category, categories, "a category")
     if sum(scenario.profile.weights) == 0:
         yield "profile.weights", 0, "must have at least one weight above 0"
     minutes = 1440 if scenario.profile.period == "1 d" else 7 * 1440

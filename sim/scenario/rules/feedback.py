@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sim.scenario.faults import Fault
+from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
 
 
-def withdrawal_faults(scenario: Scenario, withdrawals: Withdrawals) -> Iterator[Fault]:
+def withdrawal_faults(withdrawals: Withdrawals) -> Iterator[Fault]:
     """Yield the faults of the withdrawal pipeline: (key path, value found, rule)."""
     at = "withdrawals"
     for name, rail in withdrawals.rails.items():
@@ -27,13 +28,6 @@ def withdrawal_faults(scenario: Scenario, withdrawals: Withdrawals) -> Iterator[
         yield f"{at}.limits.{keys[0]}", "nothing", f"must be given together with {keys[1]}"
     if limits and limits.stress_to is not None and limits.stress_to <= (limits.stress_from or 0):
         yield f"{at}.limits.stress_to", limits.stress_to, "must be above stress_from"
-    mistakes = withdrawals.mistakes
-    for key, part in (
-        ("mistakes.address", mistakes and mistakes.address), ("mistakes.network", mistakes and mistakes.network),
-        ("barred", withdrawals.barred), ("limits", limits),
-    ):  # fmt: skip
-        if part:
-            yield from _unknown(f"{at}.{key}.category", part.category, scenario.categories, "a category")
     yield from _country_faults(withdrawals)
 
 
@@ -58,7 +52,9 @@ def _jurisdiction_faults(at: str, one: Jurisdiction) -> Iterator[Fault]:
 
 
 def public_faults(scenario: Scenario) -> Iterator[Fault]:
-    """Yield the faults of the public and of the gateway."""
+    """Yield the faults of the public, of the gateway, and of the tickets that either opens."""
+    for asked in feedback_tickets(scenario):
+        yield from _unknown(asked.key, asked.category, scenario.categories, "a category")
     if scenario.gateway:
         yield from _gateway_faults(scenario, scenario.gateway)
     for i, name in enumerate(scenario.complaints.unanswerable):
@@ -74,7 +70,6 @@ def public_faults(scenario: Scenario) -> Iterator[Fault]:
 
 
 def _gateway_faults(scenario: Scenario, gateway: Gateway) -> Iterator[Fault]:
-    yield from _unknown("gateway.category", gateway.category, scenario.categories, "a category")
     if scenario.withdrawals is None:
         yield "gateway", "no withdrawals", "must be given together with a table withdrawals, which pass the gateway"
     if len(gateway.error_shares) != len(gateway.loads_per_s):

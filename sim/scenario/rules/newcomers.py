@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sim.scenario.faults import Fault
+from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Market, Scenario
 
 _JUMPS_MAX = 24.0
-_OPENED_BY_FEEDBACK = (
-    "withdrawals.late_category", "withdrawals.limits.category", "withdrawals.mistakes.address.category",
-    "withdrawals.mistakes.network.category", "withdrawals.barred.category", "gateway.category", "rumour.category",
-)  # fmt: skip
 
 
 def newcomer_faults(scenario: Scenario) -> list[Fault]:
@@ -82,12 +78,9 @@ def _task_faults(scenario: Scenario) -> Iterator[Fault]:
         for key in ("bot_resolve", "complaint_hazard_per_hour", "p_public_if_unresolved"):
             if getattr(category, key):
                 yield f"{at}.{key}", getattr(category, key), "must be 0 or absent for a task, which is no ticket"
-    for path in _OPENED_BY_FEEDBACK:
-        asked: Any = scenario
-        for key in path.split("."):
-            asked = getattr(asked, key, None)
-        if asked in scenario.categories and scenario.categories[asked].task:
-            yield path, asked, "must be a category of tickets, not a task"
+    for asked in feedback_tickets(scenario):
+        if asked.category in scenario.categories and scenario.categories[asked.category].task:
+            yield asked.key, asked.category, "must be a category of tickets, not a task"
 
 
 def _newcomer_faults(scenario: Scenario, newcomers: Newcomers) -> Iterator[Fault]:
