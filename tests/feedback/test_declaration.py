@@ -16,6 +16,7 @@ from sim.feedback.declaration import (
     EXOGENOUS,
     FLOATS,
     INTS,
+    PENDING_COLUMNS,
     PLACES,
     RAIL_NUMBERS,
     RAIL_PLACES,
@@ -75,7 +76,8 @@ def test_flags_of_a_row_are_bits_of_their_own() -> None:
 
 def test_an_event_stream_has_a_column_for_what_is_still_asked_for() -> None:
     found = {name: one for name, one in DECLARED_STREAMS.items() if f"pending_{name}" in FLOATS.names}
-    assert set(found) == {"fault", "limited", "address", "network", "barred"}
+    assert {one.number for one in found.values()} == set(PENDING_COLUMNS)
+    assert all(FLOATS.names[PENDING_COLUMNS[one.number]] == f"pending_{name}" for name, one in found.items())
     assert FLOATS.names[columns.LIMITED_PENDING] == "pending_limited"
 
 

@@ -19,14 +19,6 @@ from tests.support.worlds import MIN, Small
 
 FEATURES = tuple(
     """
-admitted: address
-admitted: barred
-admitted: fault
-admitted: late
-admitted: limited
-admitted: network
-admitted: rumour
-admitted: signup
 age due at the horizon
 ages at one time
 blocks that confirm
@@ -91,14 +83,6 @@ queue without a team
 refill of a wallet
 refused for a limit
 refused for the country
-refused: address
-refused: barred
-refused: fault
-refused: late
-refused: limited
-refused: network
-refused: rumour
-refused: signup
 reopening
 reopening due at the horizon
 requests made again
@@ -135,7 +119,7 @@ work that outlasts its shift
 wrong addresses
 wrong networks
 """.strip().splitlines()
-)
+) + tuple(f"{what}: {name}" for what in ("admitted", "refused") for name in STREAMS)
 """What random worlds must meet, each often enough."""
 
 

@@ -33,13 +33,12 @@ from tests.support.random_withdrawals import SCALES, random_flow, random_pipelin
 MIN = MINUTE_MS
 Leg = tuple[str, int] | tuple[str, int, int]
 
+_TIMES = {"late": 2, "rumour": 2, "fault": 5, "limited": 6, "address": 4, "network": 5, "barred": 3, "signup": 2}
 OFTEN = tuple(
     STREAMS.index(name)
-    for name, times in {
-        "late": 2, "rumour": 2, "fault": 5, "limited": 6, "address": 4, "network": 5, "barred": 3, "signup": 2,
-    }.items()
+    for name, times in (_TIMES | {name: 5 for name in STREAMS if name not in _TIMES}).items()
     for _ in range(times)
-)  # fmt: skip
+)
 """The streams of candidates, each as often as a swarm needs it to meet what it does."""
 
 

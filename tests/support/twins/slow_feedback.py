@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.core.clock import MINUTE_MS
 from sim.feedback import FeedbackInputs, FeedbackParameters
-from sim.feedback.columns import EXOGENOUS_NAMES, FLOAT_NAMES, INT_NAMES, STREAMS
+from sim.feedback.columns import EXOGENOUS_NAMES, FLOAT_NAMES, INT_NAMES
 from tests.support.twins.slow_withdrawals import Around, SlowWithdrawals
 
 
@@ -131,6 +131,3 @@ class SlowLevels:
         calmed = min(self.passed("calm", self.inputs.calm_times, panic.calm * spreaders), spreaders)
         self.ints["n_spreaders"], self.ints["cum_panicked"] = spreaders + new - calmed, panicked + new
         return list(range(first, first + new))
-
-
-assert len(STREAMS) == 8

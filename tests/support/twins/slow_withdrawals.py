@@ -17,6 +17,7 @@ from tests.support.twins.slow_log import Log, Part
 from tests.support.twins.slow_marks import cohort_mark, row_mark
 from tests.support.twins.slow_payout import Cohort, Counted, Row, SlowRail, capacity
 
+EVENT_STREAMS = [name for name in level.STREAMS if f"pending_{name}" in level.FLOAT_NAMES]
 OPEN_STAGES = (level.IN_REVIEW, level.ON_HOLD, level.IN_LINE, level.ON_CHAIN)
 
 
@@ -40,7 +41,7 @@ class SlowWithdrawals:
         self.later: list[Part] = []
         self.counted: list[Counted] = []
         self.log = Log()
-        self.pending: dict[str, float] = dict.fromkeys(("fault", "limited", "address", "network", "barred"), 0.0)
+        self.pending: dict[str, float] = dict.fromkeys(EVENT_STREAMS, 0.0)
         self.open = self.frightened = 0
 
     # --- a tick ---------------------------------------------------------------------------------------------------
@@ -262,6 +263,7 @@ class SlowWithdrawals:
             "network": happened["wrong_network"] * rules.wrong_network.admitted,
         }
         out = {}
+        assert sorted(wanted) == sorted(EVENT_STREAMS), "say here what each stream of events asks for"
         for name, more in wanted.items():
             asked = self.pending[name] + more
             out[f"admitted_{name}"] = 0.0 if exogenous["tickets_closed"] else min(asked, 1.0)
