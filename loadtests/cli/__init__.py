@@ -19,7 +19,7 @@ COMMANDS = (run, capacity, staging, reconcile, inject, known_options)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit: 0 passed, 1 failed, 2 bad input, 3 invalid run, 4 an internal law broke."""
+    """Run the command and exit: 0 passed, 1 failed, 2 bad input, 3 invalid, 4 a law broke, 130 interrupted."""
     keep_secrets()
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         refuse([f"command line: {one}: got an unknown argument; {see}" for one in unknown])
     try:
         code = options.start(options)
+    except KeyboardInterrupt:
+        code = 130  # as a shell says of what SIGINT ended
     except Exception as error:  # a crash must not look like something that the target failed (1)
         code = exit_code_of(error)
     sys.exit(code)

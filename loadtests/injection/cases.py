@@ -36,7 +36,7 @@ from loadtests.dialect.contract import (
 from loadtests.reconciliation.check import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
 from loadtests.transport.client import Client, NoAnswerError
-from loadtests.transport.echoes import failure
+from loadtests.transport.echoes import bounded, failure
 from loadtests.transport.recorder import Journal
 
 REPEATS = ("any", "rejected", "replayed")
@@ -101,7 +101,7 @@ class Injector:
 
     def _exchange(self, request: Request, arrival: Arrival, timeout_s: float) -> Outcome:
         try:
-            return self._dialect.outcome(arrival, self._client.send(request, timeout_s))
+            return bounded(self._dialect.outcome(arrival, self._client.send(request, timeout_s)), request)
         except NoAnswerError as error:
             return Outcome(UNKNOWN if error.taken else REJECTED, str(error))
         except Exception as error:  # as above; the request was answered, but its outcome is unknown

@@ -105,8 +105,8 @@ def reconcile(evidence: StoredEvidence) -> dict[str, Any]:
     }
 
 
-def not_done(reason: str, *, passed: bool) -> dict[str, Any]:
-    """Return the result of a reconciliation that did not take place, and why."""
+def not_done(reason: str, *, passed: bool | None) -> dict[str, Any]:
+    """Return the result of a reconciliation that did not take place, and why; None for what it would have decided."""
     return {"done": False, "passed": passed, "reason": reason, "checks": [], "unknown": {}, "pending": {}, "watch": {}}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 
 from loadtests.core.faults import InputError
+from loadtests.dialect.answers import patient
 from loadtests.plan import target
 from loadtests.plan.preparation import prepare_dialect
 from loadtests.reconciliation import evidence
@@ -54,7 +55,8 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
         guard.check_health(client, dialect, url)
         prefix = kept.start["key_prefix"]
         prepare_dialect(dialect, client=client, url=url, arrivals=(), prefix=prefix)  # it may read by a session
-        found, _ = evidence.settle(kept, dialect, Reader(client).send, gevent.sleep)
+        reader = Reader(client)
+        found, _ = evidence.settle(kept, dialect, patient(reader.send, reader.pause), gevent.sleep)
     finally:
         client.close()
     write_json(folder / evidence.RESULT, found)

@@ -16,7 +16,7 @@ from loadtests.transport.client import Client, NoAnswerError
 
 EVERY_S = 1.0
 TIMEOUT_S = 5.0
-UNREADABLE = (NoAnswerError, ReadError, LookupError, ValueError, TypeError, ArithmeticError)
+UNREADABLE = (NoAnswerError, ReadError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 """What a read may raise when the server does not answer, or answers in another form than its API documents."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 
-from loadtests.core.exits import FAILED
+from loadtests.core.exits import FAILED, INVALID
 from loadtests.core.faults import InputError
 from loadtests.core.folders import make_part
 from loadtests.core.schedule import SECOND_US
@@ -130,7 +130,7 @@ class Session:
             return checks.not_done("switched off by --no-reconcile", passed=True), None
         hurry = self._sender.hurry
         found, held = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
-        return (checks.not_done(ENDED, passed=True) if hurry.is_set() and not found["done"] else found), held
+        return (checks.not_done(ENDED, passed=None) if hurry.is_set() and not found["done"] else found), held
 
     def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan
@@ -159,7 +159,9 @@ class Session:
         verdict = judge(evidence)
         predicted = plan.schedule.trace.predicted
         verdict["predicted"] |= {name: predicted.get(name) for name in ("peak_per_s", "whole_run_peak_per_s")}
-        if not found["passed"]:
+        if found["passed"] is None and verdict["passed"]:
+            verdict |= {"passed": None, "exit_code": INVALID}  # the books were not read: nothing is decided
+        elif found["passed"] is False:
             verdict |= {"passed": False, "exit_code": FAILED}
         verdict["generator"] |= {
             "cpu_ms_per_request": round(sent.cpu_s * 1000 / max(recorder.n_sent, 1), 4),

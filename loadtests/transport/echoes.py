@@ -63,10 +63,12 @@ def bounded(outcome: Outcome, request: Request) -> Outcome:
 
 
 def showing(outcome: Outcome, line: str, request: Request) -> Outcome:
-    """Return the outcome of a read with the line of what it showed, without secrets of ours; one too long is none."""
-    if len(line) > LONGEST_LINE:
-        return Outcome(UNKNOWN, f"what was read has {len(line):,} characters, more than {LONGEST_LINE:,}")
-    return outcome._replace(server_id=without_echo(REDACTOR.clean(line), request))
+    """Return the outcome of a read with the line of what it showed, without secrets of ours.
+
+    It shows nothing where the line is too long, or echoes what its request proved itself by: neither is an error.
+    """
+    shown = "" if len(line) > LONGEST_LINE else without_echo(REDACTOR.clean(line), request)
+    return outcome._replace(server_id="" if shown == MARK else shown)
 
 
 def failure(error: Exception) -> str:

@@ -60,7 +60,7 @@ class EndpointGates:
     def _share(self, what: str, limit: float, k: int, n: int, *, valid: bool) -> dict[str, Any]:
         """Return the line of a share of which ``k`` of ``n`` were seen."""
         low, high = share_interval(k, n)
-        most = max(limit, NONE_AT_ALL) if k == 0 else limit
+        most = NONE_AT_ALL if limit == 0 and k == 0 else limit
         passed = False if low > limit else True if valid and high <= most else None
         line = self._line(what, limit, self._measured[what], passed)
         needs = needed_more(k / n, most, n) if passed is None and n else None

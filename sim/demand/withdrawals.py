@@ -73,9 +73,13 @@ def expected_withdrawals_of(
 
 def _request_ticks(policy: Policy, minutes: int) -> Ints:
     """Return by minute the tick at which is requested what would be at this one: in a closure the first after it."""
-    ticks = np.arange(minutes)
+    ticks, until = np.arange(minutes), -1
+    closed = np.zeros(minutes, np.bool_)
     for begin, end in policy.closed_minutes("withdrawals"):
-        ticks[min(begin + 1, minutes) : end + 1] = end + 1  # the tick of m takes the requests of minute m - 1
+        closed[begin:end] = True  # closures that touch are one
+    for minute in range(minutes - 1, 0, -1):  # the tick of a minute takes the requests of the one before
+        until = minute if not closed[minute - 1] else until if until >= 0 else minutes
+        ticks[minute] = until
     return ticks
 
 

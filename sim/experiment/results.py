@@ -30,8 +30,8 @@ _BOUNDS = {
         "draw (up to {most} tickets are missing): raise the ceiling"
     ),
     "wallet_stuck_hours": (
-        "in {share} a withdrawal larger than all of its asset's money blocked the payout line (for up to {most} h): "
-        "give the wallet more, or limit single withdrawals"
+        "in {share} the first in line asked for more than was left of its asset's money (for up to {most} h), and "
+        "nobody behind it was paid: give the wallets more, or limit single withdrawals"
     ),
 }
 """By metric, what to say where it is above 0 in some replications."""

@@ -108,9 +108,8 @@ def _assets_left(observed: Observation) -> Values:
     if not rails or parameters is None:
         return {"": None}
     before = sum(parameters.rails[rail].hot_cents + parameters.rails[rail].cold_cents for rail in rails)
-    deposits, paid = observed.demand.inputs.deposits, observed.outcome.feedback_rails[:, level.PAID_C, -1]
-    change = sum((int(deposits[rail].sum()) if deposits.size else 0) - int(paid[rail]) for rail in rails)
-    return {"": (before + change) / before if before else None}
+    last = observed.outcome.feedback_rails[rails, :, -1]
+    return {"": int(last[:, [level.HOT_C, level.COLD_C, level.TRANSIT_C]].sum()) / before if before else None}
 
 
 def _failed(observed: Observation) -> Values:
@@ -163,7 +162,8 @@ METRICS: tuple[Metric, ...] = (
         _daily(level.GAVE_UP),
     ),
     Metric(
-        "withdrawals_refused_per_day", "withdrawals/day", -1, "requests refused for a limit", _daily(level.OVER_LIMIT),
+        "withdrawals_refused_per_day", "withdrawals/day", -1, "requests refused for a limit, each time",
+        _daily(level.OVER_LIMIT),
     ),
     Metric(
         "withdrawals_dropped_per_day", "withdrawals/day", 0, "requests that customers did not confirm",
@@ -183,15 +183,16 @@ METRICS: tuple[Metric, ...] = (
         parts="wallet"),
     Metric("wallet_short_hours", "h", -1, "time in which a hot wallet could not pay what was due", _short),
     Metric(
-        "wallet_stuck_hours", "h", -1, "time in which one withdrawal asked for more than all of its asset's money",
-        _stuck,
+        "wallet_stuck_hours", "h", -1,
+        "time in which the first in line asked for more than is left of its asset's money", _stuck,
     ),
     Metric(
-        "withdrawals_deferred_per_day", "withdrawals/day", -1, "requests put off to the end of a closure",
+        "withdrawals_deferred_per_day", "withdrawals/day", -1,
+        "requests made again, and those of a run, put off to the end of a closure",
         _daily(level.DEFERRED),
     ),
     Metric(
-        "withdrawals_individual_share", "of the requests to withdraw, each once", 0,
+        "withdrawals_individual_share", "of the requests to withdraw, those of a run left out", 0,
         "withdrawals that their own draws treat differently, and that the model follows one by one", _row_share,
     ),
 )  # fmt: skip

@@ -71,10 +71,10 @@ def out_bn(observed: Observation, minute: int) -> float:
 
 
 def paid_after_h(observed: Observation, *, reviewed: bool) -> float:
-    """Return the hours until the last who asked in the ten hours is paid, or leaves the review."""
+    """Return the hours until the last who asked in the ten hours, taken by the tick after, is paid or leaves review."""
     rails, end = observed.outcome.feedback_rails, begins(observed) + TEN_HOURS
     into, out = (columns.REVIEW_IN, columns.REVIEWED) if reviewed else (columns.PAYOUT_IN, columns.PAID)
-    last = max(int(np.searchsorted(rail[out], rail[into, end - 1])) for rail in rails)
+    last = max(int(np.searchsorted(rail[out], rail[into, end])) for rail in rails)
     return (last - begins(observed)) / 60
 
 

@@ -26,11 +26,11 @@ from tests.tools.swarm import Simulate, differences, run
 SIM = Path(twin.__file__).parents[1]
 PARTS = (
     "engine/heap", "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
-    "feedback/mechanisms/trust", "feedback/mechanisms/withdrawals", "feedback/mechanisms/panic", "feedback/columns",
-    "feedback/inputs", "feedback/parameters", "feedback/state", "feedback/pipeline/rows", "feedback/pipeline/requests",
-    "feedback/pipeline/gates", "feedback/pipeline/screening", "feedback/pipeline/payout", "feedback/pipeline",
-    "feedback/withdrawals", "feedback/public",
-    "feedback/step", "feedback", "engine/arrays", "engine/due_complaints", "engine/compiled",
+    "feedback/mechanisms/trust", "feedback/mechanisms/lines", "feedback/mechanisms/withdrawals",
+    "feedback/mechanisms/panic", "feedback/columns", "feedback/inputs", "feedback/parameters", "feedback/state",
+    "feedback/pipeline/rows", "feedback/pipeline/requests", "feedback/pipeline/gates",
+    "feedback/pipeline/screening", "feedback/pipeline/payout", "feedback/pipeline", "feedback/withdrawals",
+    "feedback/public", "feedback/step", "feedback", "engine/arrays", "engine/due_complaints", "engine/compiled",
 )  # fmt: skip
 """The files that the compiled engine is made of, each after those that it imports."""
 
