@@ -397,7 +397,7 @@ def test_a_rate_near_the_cap_keeps_its_busiest_second_below_it() -> None:
 
 def measured(server: TinyServer, folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     arguments = [sys.executable, "-m", "loadtests", "capacity", "--host", server.url, "--out", str(folder)]
-    short = ["--step", "1 s", "--step-requests", "20", "--p99", "200 ms", "--timeout", "2 s", "--resolution", "25%"]
+    short = ["--step", "1 s", "--step-requests", "100", "--p99", "200 ms", "--timeout", "2 s", "--resolution", "25%"]
     env = {**ENVIRON, "PATH": "", "HOME": str(folder.parent), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*arguments, *short, *options], cwd=folder.parent, env=env, text=True, capture_output=True, timeout=120,

@@ -287,7 +287,8 @@ def test_a_staging_server_too_small_and_then_large_enough(tmp_path: Path) -> Non
     run, peak = simulated.save(tmp_path / "run"), simulated.metrics["requests_peak_per_s"].p95
     assert peak is not None
     capacity_per_s = ("--read-capacity-per-s", "20", "--withdrawal-capacity-per-s", "20")
-    small = (*capacity_per_s, "--service-slots", "2", "--queue-limit", "20")
+    # A short queue: a rate that is too high then shows in a step of a second, not only once a second of work waits.
+    small = (*capacity_per_s, "--service-slots", "2", "--queue-limit", "4")
     steps = {
         "small": ("--start-rate", "10", "--max-requests", "1500", "--step-requests", "40"),
         "large": ("--start-rate", "60", "--max-requests", "1500", "--step-requests", "400"),
