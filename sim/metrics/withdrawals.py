@@ -181,7 +181,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("wallet_low_share", "of what the hot wallet should hold", 1, "least money in a hot wallet", _wallet_low,
         parts="wallet"),
-    Metric("wallet_short_hours", "h", -1, "time in which a hot wallet could not pay what was due", _short),
+    Metric(
+        "wallet_short_hours", "h", -1, "time in which a hot wallet held less than the first in line asked for", _short,
+    ),
     Metric(
         "wallet_stuck_hours", "h", -1,
         "time in which the first in line asked for more than is left of its asset's money", _stuck,

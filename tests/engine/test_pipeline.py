@@ -110,8 +110,8 @@ def test_nobody_overtakes_the_head_of_a_line_that_the_wallet_cannot_pay() -> Non
     """A row of 6.00 stands before three of 1.00; the hot wallet has 5.00, and nothing is cold.
 
     1.00 comes in minute 3: tick 4 pays the row and has nothing for more. 2.50 come in minute 4: tick 5 pays two, as
-    many as the rate allows, so that the wallet is not short. Tick 6 has 0.50 for the last. A head of more than all
-    money is stuck: 6.00 at 5.00, then 1.00 at nothing, then at 0.50.
+    many as the rate allows, and has 0.50 for the last. The wallet is short at each tick that leaves a head of more than
+    it holds: 6.00 at 5.00, then 1.00 at nothing, then at 0.50. As that is all money, the head is stuck as well.
     """
     deposits = np.zeros((1, 8), np.int64)
     deposits[0, [3, 4]] = 100, 250
@@ -121,7 +121,7 @@ def test_nobody_overtakes_the_head_of_a_line_that_the_wallet_cannot_pay() -> Non
     )  # fmt: skip
     assert found.rail(level.PAID) == [0, 0, 0, 0, 1, 3, 3, 3]
     assert found.rail(level.HOT_C) == [500, 500, 500, 500, 0, 50, 50, 50]
-    assert found.whole(level.SHORT) == [0, 1, 1, 1, 1, 0, 1, 1]
+    assert found.whole(level.SHORT) == [0, 1, 1, 1, 1, 1, 1, 1]
     assert found.whole(level.STUCK) == [0, 1, 1, 1, 1, 1, 1, 1]
 
 
@@ -133,6 +133,30 @@ def test_counted_ones_are_paid_as_far_as_their_part_of_the_money_goes() -> None:
     assert found.rail(level.PAID) == [0, 1, 1]
     assert found.rail(level.HOT_C) == [65, 32, 32]
     assert found.whole(level.SHORT) == [0, 1, 1]
+
+
+def test_a_wallet_is_short_at_every_tick_of_an_open_rail_not_at_those_of_a_batch_alone() -> None:
+    """Batches at ticks 0, 5 and 10. 6.00 stands from tick 1 before a wallet of 5.00, into which 1.00 comes in minute 7:
+    it is short from tick 1 to 7, but for the closed tick 4, and pays at the next batch."""
+    deposits, closed = np.zeros((1, 12), np.int64), np.zeros((1, 12), np.int64)
+    deposits[0, 7], closed[0, 4] = 100, 1
+    found = Timeline(
+        rail(hot_cents=500, target_cents=500, batch_minutes=5), 12, rows=[(0, 0, 600, 0)], deposits=deposits,
+        closed=closed, refill_minutes=np.array([[1]]),
+    )  # fmt: skip
+    assert found.whole(level.SHORT) == [0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0]
+    assert found.rail(level.PAID) == [0] * 10 + [1, 1]
+
+
+def test_a_payment_of_a_cent_less_than_its_part_does_not_make_a_wallet_short() -> None:
+    """Five share 0.07, so that two cost floor(14 / 5) = 2 cents and three 4, of which the wallet has 3. Of the 5 cents
+    of the three who are left one more costs 1, which is there."""
+    found = Timeline(
+        rail(9.0, hot_cents=3, target_cents=3), 3, passing={0: (5, 7)}, refill_minutes=np.array([[1]])
+    )  # fmt: skip
+    assert found.rail(level.PAID) == [0, 2, 3]
+    assert found.rail(level.HOT_C) == [3, 1, 0]
+    assert found.whole(level.SHORT) == [0, 0, 1]
 
 
 def test_an_order_as_large_as_the_head_needs_frees_the_rail_and_what_is_over_goes_back() -> None:

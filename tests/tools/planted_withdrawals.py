@@ -27,6 +27,11 @@ MIXTURES = (
             "able, short = capacity(row - 1, lv.rail_ints[r, BATCH], lv.payouts[r]), False",
             "able, short = int(row * lv.payouts[r]) - rails[row, r, PAID], False",
         ),
+        (
+            "a wallet is short at the ticks of a batch alone",
+            "need > hot and not lv.closed[r, row - 1]",
+            "need > hot and not lv.closed[r, row - 1] and (row - 1) % lv.rail_ints[r, BATCH] == 0",
+        ),
     ),
     *in_file(
         GATES,
@@ -123,6 +128,7 @@ OTHERS = (
             "    if row > 1:\n        hot += lv.deposits[r, row - 2]",
             "    hot += lv.deposits[r, row - 1]",
         ),
+        ("a closed rail is short", "need > hot and not lv.closed[r, row - 1]", "need > hot"),
         ("no head is ever stuck", "lv.ints[row, STUCK] += need >", "lv.ints[row, STUCK] += 0 >"),
         ("a block confirms what is sent after it", "rails[row - 1, r, PAID]  # what", "rails[row, r, PAID]  # what"),
         ("one confirmation is as good as two", "lv.paid_at_block[r, block + 1 - needed]", "lv.paid_at_block[r, block]"),

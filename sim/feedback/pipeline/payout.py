@@ -90,7 +90,6 @@ def pay(lv, row, r):  # type: ignore[no-untyped-def]
             rails[row, r, PAID_C] += cents
             hot -= cents
             able -= paid
-        lv.ints[row, SHORT] += short
     if lv.rail_ints[r, HAS_WALLET]:
         _move_cold(lv, row, r, hot)
 
@@ -157,7 +156,7 @@ def _need(lv, row, r):  # type: ignore[no-untyped-def]
 @outlined
 def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
     """Give the cold wallet what is over; order money from it, unless some is on its way, when the hot one runs low or
-    cannot pay the first in line."""
+    cannot pay the first in line; count that it cannot, unless the rail is closed."""
     rails, limits, places, need = lv.rails, lv.rail_ints[r], lv.rail_places[r], _need(lv, row, r)
     enough = max(limits[TARGET_C], need)
     if hot > max(limits[HIGH_C], need):
@@ -172,6 +171,7 @@ def _move_cold(lv, row, r, hot):  # type: ignore[no-untyped-def]
         rails[row, r, TRANSIT_C] += order
         places[ORDERED_FOR], places[ORDERS] = at, places[ORDERS] + 1
     rails[row, r, HOT_C] = hot
+    lv.ints[row, SHORT] += need > hot and not lv.closed[r, row - 1]
     lv.ints[row, STUCK] += need > hot + rails[row, r, COLD_C] + rails[row, r, TRANSIT_C]
 
 

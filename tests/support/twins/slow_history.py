@@ -91,6 +91,7 @@ sweep down to the need of the head
 views and codes
 wallet short at a row
 wallet short at the first of a cohort
+wallet short between two batches
 wallet short within a cohort
 """.strip().splitlines()
 )

@@ -91,17 +91,17 @@ class SlowRail:
         ]
         return [place[3] for place in sorted(places, key=lambda place: place[:3])]
 
-    def pay(self, tick: int, rows: list[Row]) -> bool:
-        """Pay what line, rate and wallet allow; return whether the wallet could not pay what was due."""
+    def pay(self, tick: int, rows: list[Row]) -> None:
+        """Pay what line, rate and wallet allow."""
         self.tick = tick
         if self.has_wallet:
             if tick and self.inputs.deposits.size:
                 self.hot += int(self.inputs.deposits[self.number, tick - 1])
             self.hot += sum(order.cents for order in self.orders if order.arrives == tick)
         able = capacity(self.rules.payouts_per_minute, self.rules.batch_minutes, tick)
-        if self.inputs.closed.size and self.inputs.closed[self.number, tick]:
+        if self.closed(tick):
             self.meet("rate lost in a closure", able > 0 and self.line(rows))
-            return False
+            return
         for head in self.line(rows):
             n = min(able, 1 if isinstance(head, Row) else len(head.waiting))
             done = max(k for k in range(n + 1) if not self.has_wallet or _cents(head, k) <= self.hot)
@@ -113,9 +113,12 @@ class SlowRail:
                 self.meet("wallet short within a cohort", done > 0)
                 self.meet("wallet short at the first of a cohort", done == 0 and isinstance(head, Cohort))
                 self.meet("rate of a longer batch lost to a dry wallet", self.rules.batch_minutes > 1)
-                return True
+                return
         self.meet("rate of a longer batch lost to an empty line", able > 0 and self.rules.batch_minutes > 1)
-        return False
+
+    def closed(self, tick: int) -> bool:
+        """Return whether nothing is paid at a tick."""
+        return bool(self.inputs.closed.size and self.inputs.closed[self.number, tick])
 
     def meet(self, what: str, happened: object) -> None:
         """Note that something was met, for whoever asks what the worlds have proved."""
@@ -140,15 +143,29 @@ class SlowRail:
             self.chain.append(one)
         head.waiting = head.waiting[n:]
 
-    def move_cold(self, tick: int, rows: list[Row]) -> bool:
-        """Sweep to the cold wallet and order from it; return whether the head asks for more than all money."""
+    def need(self, rows: list[Row]) -> int:
+        """Return what the first in line takes."""
+        line = self.line(rows)
+        return _cents(line[0], 1) if line else 0
+
+    def is_short(self, tick: int, rows: list[Row]) -> bool:
+        """Return whether the hot wallet of an open rail cannot pay the first in line."""
+        short = self.has_wallet and not self.closed(tick) and self.hot < self.need(rows)
+        self.meet("wallet short between two batches", short and tick % self.rules.batch_minutes > 0)
+        return short
+
+    def is_stuck(self, tick: int, rows: list[Row]) -> bool:
+        """Return whether the first in line takes more than all money."""
+        stuck = self.has_wallet and self.need(rows) > self.hot + self.cold + self.transit(tick)
+        self.meet("stuck head", stuck)
+        self.meet("stuck head within a cohort", stuck and isinstance(self.line(rows)[0], Cohort))
+        return stuck
+
+    def move_cold(self, tick: int, rows: list[Row]) -> None:
+        """Sweep to the cold wallet and order from it."""
         if not self.has_wallet:
-            return False
-        rail, line = self.rules, self.line(rows)
-        need = 0
-        if line:
-            head = line[0]
-            need = head.cents if isinstance(head, Row) else head.cents // len(head.waiting)
+            return
+        rail, need = self.rules, self.need(rows)
         if self.hot > max(rail.high_cents, need):
             self.meet("sweep down to the need of the head", need > rail.target_cents)
             self.cold += self.hot - max(rail.target_cents, need)
@@ -165,10 +182,6 @@ class SlowRail:
             times = self.inputs.refill_minutes[self.number].tolist()
             self.orders.append(Order(tick + times[len(self.orders) % len(times)], cents))
             self.cold -= cents
-        stuck = need > self.hot + self.cold + self.transit(tick)
-        self.meet("stuck head", stuck)
-        self.meet("stuck head within a cohort", stuck and isinstance(line[0], Cohort))
-        return stuck
 
     def transit(self, tick: int) -> int:
         """Return the money on its way."""

@@ -62,8 +62,11 @@ class SlowWithdrawals:
         self.country(parts)
         rows = self.limits(tick, rows, out["tightness"])
         self.accept(tick, parts, rows)
-        out["new_short"] = sum([rail.pay(tick, self.rows) for rail in self.rails])
-        out["new_stuck"] = sum([rail.move_cold(tick, self.rows) for rail in self.rails])
+        for rail in self.rails:
+            rail.pay(tick, self.rows)
+            rail.move_cold(tick, self.rows)
+        out["new_short"] = sum(rail.is_short(tick, self.rows) for rail in self.rails)
+        out["new_stuck"] = sum(rail.is_stuck(tick, self.rows) for rail in self.rails)
         for rail in self.rails:
             rail.settle(tick, self.rows)
         return out | self.count(tick, exogenous) | self.events(tick, exogenous)
