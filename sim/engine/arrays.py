@@ -189,7 +189,7 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
     """Return the tables at the end, copied, so that the arrays and all else in them can go."""
     rows, legs = arrays.rows, arrays.legs
     levels = arrays.levels if arrays.n[LEVELS] else None
-    ints, floats, rails, withdrawals = tables_of(levels)
+    ints, floats, rails, withdrawals, classes = tables_of(levels)
     first: Any = rows[FIRST_LEG]
     return DeskOutcome(
         opened_ms=rows[OPENED].copy(),
@@ -207,5 +207,6 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
         feedback_floats=floats,
         feedback_rails=rails,
         withdrawal_rows=withdrawals,
+        withdrawal_classes=classes,
         exhausted=exhausted(levels),
     )

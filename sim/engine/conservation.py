@@ -12,6 +12,8 @@ from sim.core.clock import NEVER
 from sim.engine.outcome import LEFT, RESOLVED, DeskOutcome
 from sim.feedback import FeedbackInputs, FeedbackParameters, columns
 
+_LOST_ROWS = (columns.LOST_AT_GATEWAY, columns.LOST_AT_LIMIT, columns.UNCONFIRMED)
+
 
 class ConservationError(ArithmeticError):
     """An account does not balance: a fault of the program, whatever the scenario says."""
@@ -59,6 +61,7 @@ def accounts(
     yield from _withdrawals(ints[:, at], rails.sum(axis=1), came, attempts)
     yield _requested(rails, cents)
     yield _wallets(rails, parameters, _before(inputs.deposits, at) if inputs.deposits.size else 0)
+    yield from _classes(outcome, inputs)
     yield from _rows(outcome, inputs)
 
 
@@ -115,6 +118,33 @@ def _requests(inputs: FeedbackInputs, ints: Ints, at: slice) -> tuple[Ints, Ints
     return _before(inputs.withdrawals, at) + ints[columns.PANICKED], _before(cents, at) + frightened
 
 
+def _classes(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
+    """Counted requests and their cents at the end, by rail and class: who asked, and who passed the gateway."""
+    kinds, rails, last = outcome.withdrawal_classes, outcome.feedback_rails[:, :, -1], outcome.feedback_ints[:, -1]
+    frightened, came = slice(last[columns.PANICKED]), inputs.requests[..., :-1].sum(axis=-1)
+    if inputs.panic_row.size:
+        counted = inputs.panic_row[frightened] < 0
+        rail, kind = inputs.panic_rail[frightened][counted], inputs.panic_class[frightened][counted]
+        np.add.at(came, (rail, kind, 0), 1)
+        np.add.at(came, (rail, kind, 1), inputs.panic_cents[frightened][counted])
+    names = {"given up": columns.GIVEN_UP, "let through": columns.LET_THROUGH, "to come again": columns.COMING}
+    for what, cents in (("counted requests", 0), ("cents of counted requests", 1)):
+        yield Balance(what, came[..., cents], {name: kinds[..., one + cents] for name, one in names.items()})
+    through, cents = kinds[..., columns.LET_THROUGH], kinds[..., columns.LET_THROUGH_C]
+    for name, there, some in (
+        ("that a country bars", last[columns.BARRED], through[:, columns.FORBIDDEN].sum()),
+        ("not confirmed", last[columns.DROPPED] - _n(outcome, columns.UNCONFIRMED), through[:, columns.DROPPING].sum()),
+        ("into the payout lines", rails[:, columns.COUNTED_IN], through[:, columns.PASSING]),
+        ("into the payout lines, in cents", rails[:, columns.COUNTED_IN_C], cents[:, columns.PASSING]),
+    ):
+        yield Balance(f"counted requests {name}", np.atleast_1d(there), {"of the class": np.atleast_1d(some)})
+
+
+def _n(outcome: DeskOutcome, *stages: int) -> int:
+    """Return how many rows are at one of these stages at the end."""
+    return int(np.isin(outcome.withdrawal_rows[columns.STAGE], stages).sum())
+
+
 def _rows(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
     """Rows by where each is at the end, each in one place, against what was counted of them on the way."""
     stage, ints, rails = outcome.withdrawal_rows[columns.STAGE], outcome.feedback_ints, outcome.feedback_rails
@@ -139,12 +169,17 @@ def _rows(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
     ):
         n = np.bincount(inputs.rows.drawn[stage == one, columns.ROW_RAIL], minlength=len(last))
         yield Balance(f"rows {name}", there, {"of each of them": n})
-    for name, one, there in (
-        ("in review", columns.IN_REVIEW, last[:, columns.REVIEW_IN_C] - last[:, columns.REVIEWED_C]),
-        ("held", columns.ON_HOLD, last[:, columns.HELD_C]),
-        ("waiting to be paid", columns.IN_LINE, _rows_waiting(last)),
+    kinds, gone = outcome.withdrawal_classes, (columns.FORBIDDEN, columns.DROPPING)
+    lost = kinds[..., columns.GIVEN_UP_C].sum(axis=1) + kinds[:, gone, columns.LET_THROUGH_C].sum(axis=1)
+    for name, stages, there in (
+        ("in review", (columns.IN_REVIEW,), last[:, columns.REVIEW_IN_C] - last[:, columns.REVIEWED_C]),
+        ("held", (columns.ON_HOLD,), last[:, columns.HELD_C]),
+        ("waiting to be paid", (columns.IN_LINE,), _rows_waiting(last)),
+        ("paid", (columns.ON_CHAIN, columns.DONE), last[:, columns.PAID_C] - last[:, columns.COUNTED_PAID_C]),
+        ("to come again", (columns.RETURNING,), last[:, columns.AGAIN_C] - kinds[..., columns.COMING_C].sum(axis=1)),
+        ("given up, turned away or dropped", _LOST_ROWS, last[:, columns.LOST_C] - lost),
     ):
-        mine = inputs.rows.drawn[stage == one]
+        mine = inputs.rows.drawn[np.isin(stage, stages)]
         cents = np.zeros(len(last), np.int64)
         np.add.at(cents, mine[:, columns.ROW_RAIL], mine[:, columns.ROW_CENTS])
         yield Balance(f"cents of rows {name}", there, {"of each of them": cents})

@@ -23,7 +23,8 @@ class DeskOutcome:
 
     Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
     another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one.
-    ``withdrawal_rows`` has the columns of ``sim.feedback.columns.ROW_NAMES`` for each withdrawal with an identity.
+    ``withdrawal_rows`` has the columns of ``sim.feedback.columns.ROW_NAMES`` for each withdrawal with an identity,
+    ``withdrawal_classes`` those of ``CLASS_NAMES`` for the others, by rail and class.
     With ``exhausted`` the levels used up a process's drawn times; it then has to be done again, with more of them.
     """
 
@@ -42,6 +43,7 @@ class DeskOutcome:
     feedback_floats: NDArray[np.float64]
     feedback_rails: Ints
     withdrawal_rows: Ints
+    withdrawal_classes: Ints
     exhausted: bool = False
 
     @property

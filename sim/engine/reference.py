@@ -384,7 +384,7 @@ class DeskState:
         moved = np.full(self.demand.rows, NEVER)
         moved[list(self.moved)] = list(self.moved.values())
         levels = self.minute.levels if self.minute else None
-        ints, floats, rails, withdrawals = tables_of(levels)
+        ints, floats, rails, withdrawals, classes = tables_of(levels)
         return DeskOutcome(
             opened_ms=_column(self.opened),
             first_start_ms=self._of_first_leg(start),
@@ -401,6 +401,7 @@ class DeskState:
             feedback_floats=floats,
             feedback_rails=rails,
             withdrawal_rows=withdrawals,
+            withdrawal_classes=classes,
             exhausted=exhausted(levels),
         )
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import MINUTE_MS
-from sim.feedback.columns import FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
+from sim.feedback.columns import CLASS_NAMES, FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
 from sim.feedback.declaration import (
+    BY_CLASS,
     DUE,
     EXOGENOUS,
     FLOATS,
@@ -26,7 +27,7 @@ from sim.feedback.declaration import (
 from sim.feedback.inputs import FeedbackInputs
 from sim.feedback.mechanisms.copies import COPY_AT
 from sim.feedback.mechanisms.panic import CALM_AT, FRIGHT_AT
-from sim.feedback.mechanisms.withdrawals import CLASSES, COLD_C, HOT_C, ROW_MINUTE
+from sim.feedback.mechanisms.withdrawals import AGAIN, CLASSES, COLD_C, COMING, HOT_C, ROW_MINUTE
 from sim.feedback.parameters import FeedbackParameters, RailParameters
 
 
@@ -36,8 +37,9 @@ class FeedbackState(NamedTuple):
     ``ints`` and ``floats`` have a row for each minute, ``rails`` one for each minute and rail, so that what a step
     touches lies together. ``due`` holds, by minute and rail, what was put off to it, and ``due_rows`` the first of a
     chain of rows; ``counted`` has what is on its way in this minute by rail and class, ``moving`` the rows that are,
-    ``entering`` those that enter a line, and ``accepted`` all that were accepted, in order. The first ``new_rows`` of
-    the rows come at drawn minutes, the others in a run.
+    ``entering`` those that enter a line, and ``accepted`` all that were accepted, in order. ``by_class`` has what
+    became of the counted, by rail and class, so far. The first ``new_rows`` of the rows come at drawn minutes, the
+    others in a run.
     """
 
     numbers: NDArray[np.void]
@@ -47,6 +49,7 @@ class FeedbackState(NamedTuple):
     due: Ints
     due_rows: Ints
     counted: Ints
+    by_class: Ints
     rows: Ints
     moving: Ints
     entering: Ints
@@ -101,6 +104,7 @@ def state_of(parameters: FeedbackParameters, inputs: FeedbackInputs, minutes: in
         due=DUE.rows(minutes + 2, rails, kind=np.int64),  # the last stands for after the end
         due_rows=np.full(minutes + 2, -1),
         counted=np.zeros((rails, CLASSES, 2), np.int64),
+        by_class=BY_CLASS.rows(rails, CLASSES, kind=np.int64),
         rows=ROWS.rows(len(drawn), kind=np.int64),
         moving=np.empty(len(drawn), np.int64),
         entering=np.empty(len(drawn), np.int64),
@@ -165,17 +169,22 @@ def exhausted(levels: FeedbackState | None) -> bool:
     )
 
 
-def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints, Ints]:
-    """Return the columns that were written, by the minute: whole numbers, numbers, and by rail; and those of the rows.
+def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints, Ints, Ints]:
+    """Return the columns that were written, by the minute: whole numbers, numbers, and by rail; then those of the rows,
+    and those of the counted by rail and class.
 
     They are empty for no levels.
     """
     if levels is None:
         none, no_rows = np.empty((0, len(RAIL_NAMES), 0), np.int64), np.empty((len(ROW_NAMES), 0), np.int64)
-        return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none, no_rows
+        no_classes = np.empty((0, CLASSES, len(CLASS_NAMES)), np.int64)
+        return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none, no_rows, no_classes
+    by_class = levels.by_class.copy()
+    by_class[..., COMING:] = levels.due[-1, :, AGAIN : AGAIN + 2 * CLASSES].reshape(-1, CLASSES, 2)
     return (
         levels.ints[1:].T,
         levels.floats[1:].T,
         levels.rails[1:].transpose(1, 2, 0),
         levels.rows[:, : len(ROW_NAMES)].T,
+        by_class,
     )

@@ -16,6 +16,7 @@ from sim.engine.outcome import DeskOutcome
 from sim.experiment import replication as one_replication
 from sim.experiment.replication import observe
 from sim.feedback import INT_NAMES, RAIL_NAMES
+from sim.feedback.columns import CLASS_NAMES
 from sim.model.model import build
 from sim.scenario import load
 from sim.scenario.loading.catalogue import names
@@ -40,7 +41,7 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
     for seed in range(WORLDS):
         world = random_world(Random(seed))
         used |= places_used(world, run(compiled.simulate, world))
-    assert len(used) == 3 + 10 + 9 + 6 + 4 + 9 + 4 + 3  # every place of every account, those of rows last
+    assert len(used) == 3 + 10 + 9 + 6 + 4 + 2 * 3 + 4 + 9 + 4 + 6  # every place of every account, those of rows last
 
 
 @pytest.mark.parametrize("name", names())
@@ -85,6 +86,16 @@ def test_a_cent_that_is_counted_wrongly_is_noticed(column: str) -> None:
         check_conservation(replace(outcome, feedback_rails=rails), world.demand.inputs, world.parameters)
 
 
+@pytest.mark.parametrize("column", CLASS_NAMES)
+def test_a_counted_request_that_is_put_into_another_class_is_noticed(column: str) -> None:
+    """One more in a class and one fewer in the next: no sum over the classes changes."""
+    world, outcome = busy()
+    classes, number = outcome.withdrawal_classes.copy(), CLASS_NAMES.index(column)
+    classes[0, [0, 1], number] += [1, -1]
+    with pytest.raises(ConservationError, match="counted requests"):
+        check_conservation(replace(outcome, withdrawal_classes=classes), world.demand.inputs, world.parameters)
+
+
 def test_more_final_payments_than_payments_are_noticed() -> None:
     world, outcome = busy()
     rails = outcome.feedback_rails.copy()
@@ -107,37 +118,52 @@ def test_a_ticket_that_is_lost_is_noticed(field: str) -> None:
 
 
 LEAKS = {
-    "refills come from nowhere": ("payout", "rails[row, r, COLD_C] -= order", "pass"),
-    "what was reviewed is in review as well": ("screening", "lv.rails[row, r, REVIEWED_C] += cents", "pass"),
+    "refills come from nowhere": ("pipeline/payout", "rails[row, r, COLD_C] -= order", "pass"),
+    "what was reviewed is in review as well": ("pipeline/screening", "lv.rails[row, r, REVIEWED_C] += cents", "pass"),
     "what is released is held as well": (
-        "rows",
+        "pipeline/rows",
         "lv.rails[row, lv.drawn_rows[i, ROW_RAIL], HELD_C] -= lv.drawn_rows[i, ROW_CENTS]",
         "pass",
     ),
-    "who gives up comes again": ("gates", "gave_up += failed - back", "gave_up += 0"),
+    "who gives up comes again": ("pipeline/gates", "gave_up += failed - back", "gave_up += 0"),
     "a repeated request is a new one": (
-        "requests",
+        "pipeline/requests",
         "lv.ints[row, N_AGAIN] -= again + _requested_again(lv, row)",
         "lv.ints[row, N_AGAIN] -= _requested_again(lv, row)",
     ),
     "a row that is put off by a closure leaves its money behind": (
-        "requests",
+        "pipeline/requests",
         "lv.rails[row, lv.drawn_rows[i, ROW_RAIL], AGAIN_C] += lv.drawn_rows[i, ROW_CENTS]",
         "pass",
     ),
-    "a payment costs the wallet nothing": ("payout", "            hot -= cents\n", ""),
-    "whom a country bars is gone": ("gates", "lv.ints[row, BARRED] += barred", "lv.ints[row, BARRED] -= 0"),
+    "a payment costs the wallet nothing": ("pipeline/payout", "            hot -= cents\n", ""),
+    "whom a country bars is gone": ("pipeline/gates", "lv.ints[row, BARRED] += barred", "lv.ints[row, BARRED] -= 0"),
     "the money of those barred vanishes": (
-        "gates",
+        "pipeline/gates",
         "lv.rails[row, r, LOST_C] += lv.counted[r, FORBIDDEN, 1]",
         "pass",
     ),
     "a final row is still on the chain": (
-        "payout",
+        "pipeline/payout",
         "lv.rows[i, STAGE], lv.rows[i, FINAL_AT] = DONE, row - 1",
         "lv.rows[i, FINAL_AT] = row - 1",
     ),
-    "a counted payment is that of a row": ("payout", "    rails[row, r, COUNTED_PAID] += paid\n", ""),
+    "a row is paid with the money of a counted one": (
+        "pipeline/payout",
+        "    rails[row, r, COUNTED_PAID_C] += cost\n",
+        "    rails[row, r, COUNTED_PAID_C] += cost - 1\n",
+    ),
+    "a failure that is made again is one of another class": (
+        "pipeline/gates",
+        "            lv.due[at, r, AGAIN + 2 * kind] += back\n",
+        "            lv.due[at, r, AGAIN + 2 * (kind + 1) % 6] += back\n",
+    ),
+    "the frightened are all of one class": (
+        "mechanisms/panic",
+        "lv.counted[lv.panic_rail[i], lv.panic_class[i], 0] += 1",
+        "lv.counted[lv.panic_rail[i], 0, 0] += 1",
+    ),
+    "a counted payment is that of a row": ("pipeline/payout", "    rails[row, r, COUNTED_PAID] += paid\n", ""),
 }
 
 
@@ -151,7 +177,7 @@ def simulate_all(simulate: Simulate) -> None:
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_in_the_pipeline_breaks_the_law(leak: str) -> None:
     file, old, new = LEAKS[leak]
-    leaky = interpreted(Change(f"feedback/pipeline/{file}", old, new)).simulate
+    leaky = interpreted(Change(f"feedback/{file}", old, new)).simulate
     with pytest.raises(ConservationError, match="came, of which there are"):
         simulate_all(leaky)
 

@@ -52,7 +52,7 @@ class Timeline:
         identities = WithdrawalRows(
             drawn=drawn, keys=np.arange(len(drawn), dtype=np.uint64), account=np.full(len(drawn), account)
         )
-        self.ints, self.floats, self.rails, self.rows = tables_of(
+        self.ints, self.floats, self.rails, self.rows, self.classes = tables_of(
             living.run(rules, FeedbackInputs(requests=requests, rows=identities, exogenous=table, **inputs))
         )
 
@@ -266,6 +266,21 @@ def test_the_load_of_a_tick_and_the_share_that_fails_at_it() -> None:
     )
     # Beyond the last point no more gets through than there: at 4 a minute 0.5 of them, so 1 - 0.5 / 4 fail.
     assert Timeline(all_fail, 2, passing={0: (4, 400)}).share(level.ERROR_SHARE) == [0.5, 1 - 0.5 / 4]
+
+
+def test_what_became_of_the_counted_is_kept_by_rail_and_class() -> None:
+    """Where all fail and come back after 3 ticks, 2.00 of tick 1 and again of tick 4, and 5.00 of tick 3 come after the
+    end; where none comes back, 2.00 are given up; and without a gateway they are let through."""
+    gateway = GatewayParameters(loads_per_minute=(0.0,), error_shares=(1.0,), retry_share=1.0, retry_minutes=3)
+    rules = FeedbackParameters(rails=(RailParameters(payouts_per_minute=9.0),), gateway=gateway)
+    found = Timeline(rules, 5, passing={0: (2, 200), 2: (5, 500)})
+    none = [0] * len(level.CLASS_NAMES)
+    assert found.classes.tolist() == [[[0, 0, 0, 0, 7, 700], none, none]]
+    without = GatewayParameters(loads_per_minute=(0.0,), error_shares=(1.0,))
+    lost = Timeline(FeedbackParameters(rails=(RailParameters(),), gateway=without), 5, passing={0: (2, 200)})
+    assert lost.classes.tolist() == [[[2, 200, 0, 0, 0, 0], none, none]]
+    paid = Timeline(rail(), 5, passing={0: (2, 200)})
+    assert paid.classes.tolist() == [[[0, 0, 2, 200, 0, 0], none, none]]
 
 
 def test_tickets_that_a_minute_s_candidates_do_not_provide_are_asked_for_later() -> None:

@@ -61,7 +61,7 @@ def lines(auto: np.ndarray, hand: np.ndarray, rules: FeedbackParameters) -> tupl
     drawn[:, ROW_MINUTE], drawn[:, ROW_CENTS] = np.repeat(np.arange(len(hand)), hand), 100
     drawn[:, ROW_FLAGS] = REVIEWED_ROW
     rows = WithdrawalRows(drawn=drawn, keys=np.zeros(len(drawn), np.uint64), account=np.zeros(len(drawn)))
-    ints, _, rails, _ = tables_of(living.run(rules, FeedbackInputs(requests=requests, rows=rows)))
+    ints, _, rails, *_ = tables_of(living.run(rules, FeedbackInputs(requests=requests, rows=rows)))
     return ints, rails[0]
 
 

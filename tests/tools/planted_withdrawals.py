@@ -51,9 +51,21 @@ MIXTURES = (
             "<= numbers.limits_cents or lv.rows[i, ATTEMPT] > 1 or",
         ),
         (
-            "a refused one returns with the mean amount of the failed",
+            "the failed of a cohort take its mean amount, rounded down",
             "lost = portion(cents, failed, n)",
             "lost = cents // n * failed",
+        ),
+        (
+            "money is silently clipped at limits, min(some, all)",
+            "            _lose(lv, row, i, LOST_AT_LIMIT)\n",
+            "            _lose(lv, row, i, LOST_AT_LIMIT)\n"
+            "            r = lv.drawn_rows[i, ROW_RAIL]\n"
+            "            lv.rails[row, r, LOST_C] -= max(lv.drawn_rows[i, ROW_CENTS] - lv.counted[r, :, 1].sum(), 0)\n",
+        ),
+        (
+            "money is silently clipped at bans, min(some, all)",
+            "lv.rails[row, r, LOST_C] += lv.counted[r, FORBIDDEN, 1]",
+            "lv.rails[row, r, LOST_C] += min(lv.counted[r, FORBIDDEN, 1], lv.counted[r, :FORBIDDEN, 1].sum())",
         ),
         ("codes do not load the gateway", "(1.0 + numbers.gateway_codes_per_request)", "1.0"),
         ("tickets do not load the gateway", "+ tickets + open_tickets", "+ open_tickets"),
@@ -184,6 +196,11 @@ OTHERS = (
     ),
     *in_file(
         GATES,
+        (
+            "who gives up is one of another class",
+            "lv.by_class[r, kind, GIVEN_UP] += failed - back",
+            "lv.by_class[r, 0, GIVEN_UP] += failed - back",
+        ),
         ("all who failed give up", "            lv.due[at, r, AGAIN + 2 * kind] += back\n", ""),
         ("a full gateway still lets more through", "* loads[last] / load", ""),
         ("who fails comes back at once", "row + numbers.gateway_retry_minutes, lv", "row + 1, lv"),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sim.feedback import FeedbackInputs, FeedbackParameters, RumourParameters, exhausted, state_of, step, tables_of
-from sim.feedback.columns import FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
+from sim.feedback.columns import CLASS_NAMES, FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
 from tests.support.random_withdrawals import random_flow
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.twins.slow_history import FEATURES, features
@@ -63,7 +63,7 @@ def random_world(rng: Random) -> World:
     return World(rules, random_flow(rng, rules, minutes), posted)
 
 
-def run_kernel(world: World) -> tuple[Any, Any, Any, Any, bool]:
+def run_kernel(world: World) -> tuple[Any, Any, Any, Any, Any, bool]:
     """Return the kernel's tables after the last tick, and whether drawn times were used up."""
     state = state_of(world.rules, world.inputs, len(world.posted))
     for minute, posted in enumerate(world.posted):
@@ -81,7 +81,7 @@ def run_twin(world: World) -> SlowLevels:
 
 def differences(world: World) -> tuple[list[Difference], SlowLevels]:
     """Return where kernel and twin differ, each column's first place, the earliest first."""
-    twin, (ints, floats, rails, rows, used_up) = run_twin(world), run_kernel(world)
+    twin, (ints, floats, rails, rows, classes, used_up) = run_twin(world), run_kernel(world)
     minutes = len(world.posted)
     found: list[Difference] = []
     if used_up != twin.exhausted:
@@ -95,6 +95,10 @@ def differences(world: World) -> tuple[list[Difference], SlowLevels]:
         for name, kernel in zip(RAIL_NAMES, of_rail, strict=True):
             found += _first(name, rail, kernel, [by_rail[rail][name] for _, by_rail in twin.rows])
     found.sort(key=lambda one: one.at)
+    kinds = twin.class_table()
+    for rail, of_rail in enumerate(classes):
+        for column, name in enumerate(CLASS_NAMES):
+            found += _first(f"class: {name}", rail, of_rail[:, column], kinds[rail, :, column].tolist())
     table = twin.row_table()
     for column, name in enumerate(ROW_NAMES):
         if name != LINK:

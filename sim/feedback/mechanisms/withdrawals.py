@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.feedback.declaration import (
+    BY_CLASS,
     DRAWN_ROWS,
     DUE,
     EXOGENOUS,
@@ -119,6 +120,14 @@ DUE.column("again_forbidden", "requests", "counted ones made again: forbidden")
 DUE.column("again_forbidden_cents", "cents", "counted ones made again: forbidden")
 REFILL_C = DUE.column("refill_cents", "cents", "arriving from the cold wallet")
 """What was put off to a minute, by rail; counted requests made again have two lines a class from AGAIN on."""
+
+GIVEN_UP = BY_CLASS.column("given_up", "requests", "that the gateway failed and that are not made again")
+GIVEN_UP_C = BY_CLASS.column("given_up_cents", "cents", "of these")
+LET_THROUGH = BY_CLASS.column("let_through", "requests", "that the gateway let through")
+LET_THROUGH_C = BY_CLASS.column("let_through_cents", "cents", "of these")
+COMING = BY_CLASS.column("coming", "requests", "that will be made again after the end")
+COMING_C = BY_CLASS.column("coming_cents", "cents", "of these")
+"""What became of all counted requests, by rail and class; those coming again are read off ``DUE`` at the end."""
 
 BATCH = RAIL_NUMBERS.column("batch_minutes", "minutes", "from one batch of payments to the next")
 CONFIRMATIONS = RAIL_NUMBERS.column("confirmations", "blocks", "after which a payment is final; 0 for a fixed delay")

@@ -32,8 +32,12 @@ from sim.feedback.mechanisms.withdrawals import (
     FAULT_PENDING,
     FORBIDDEN,
     GAVE_UP,
+    GIVEN_UP,
+    GIVEN_UP_C,
     HAS_WALLET,
     HOT_C,
+    LET_THROUGH,
+    LET_THROUGH_C,
     LIMITED_PENDING,
     LOAD,
     LOST_AT_GATEWAY,
@@ -133,6 +137,10 @@ def _pass_gateway(lv, row, tickets, open_tickets):  # type: ignore[no-untyped-de
     lv.floats[row, LOAD], lv.floats[row, ERROR_SHARE] = load, share
     if share > 0.0:
         gave_up = _fail_counted(lv, row, share) + _fail_rows(lv, row, share)
+    for r in range(lv.counted.shape[0]):
+        for kind in range(CLASSES):
+            lv.by_class[r, kind, LET_THROUGH] += lv.counted[r, kind, 0]
+            lv.by_class[r, kind, LET_THROUGH_C] += lv.counted[r, kind, 1]
     lv.ints[row, GAVE_UP] += gave_up
     quiet = 1.0 - lv.exogenous[QUIET_FAULT, row - 1]
     ask(lv, row, ADMITTED_FAULT, FAULT_PENDING, gave_up * numbers.gateway_admitted_per_gave_up * quiet)
@@ -157,6 +165,8 @@ def _fail_counted(lv, row, share):  # type: ignore[no-untyped-def]
             lv.due[at, r, AGAIN + 2 * kind + 1] += back_cents
             lv.rails[row, r, AGAIN_C] += back_cents
             lv.rails[row, r, LOST_C] += lost - back_cents
+            lv.by_class[r, kind, GIVEN_UP] += failed - back
+            lv.by_class[r, kind, GIVEN_UP_C] += lost - back_cents
             lv.ints[row, N_AGAIN] += back
             lv.ints[row, FAILED] += failed
             gave_up += failed - back

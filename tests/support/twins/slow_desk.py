@@ -15,7 +15,7 @@ from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE, ROOT, TASK
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.feedback import ADMISSION_COLUMNS, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
-from sim.feedback.columns import ROW_NAMES
+from sim.feedback.columns import CLASS_NAMES, CLASSES, ROW_NAMES
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
@@ -23,6 +23,7 @@ from tests.support.worlds import Small
 DONE, SHIFT, LEVELS, COMPLAINT, OPENING = range(1, 6)
 PATIENCE = 9  # after the decision
 NO_ROWS = np.empty((len(ROW_NAMES), 0), np.int64)
+NO_CLASSES = np.empty((0, CLASSES, len(CLASS_NAMES)), np.int64)
 
 
 class SlowEngine:
@@ -255,5 +256,6 @@ class SlowEngine:
             feedback_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
             feedback_rails=self.rails_table(),
             withdrawal_rows=self.slow_levels.row_table().T if self.world.parameters else NO_ROWS,
+            withdrawal_classes=self.slow_levels.class_table() if self.world.parameters else NO_CLASSES,
             exhausted=bool(self.world.parameters and self.slow_levels.exhausted),
         )

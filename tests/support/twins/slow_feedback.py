@@ -54,6 +54,10 @@ class SlowLevels:
         """Return the table of the withdrawals with an identity, as they are now."""
         return self.withdrawals.row_table()
 
+    def class_table(self) -> np.ndarray:
+        """Return what became of the counted ones, by rail and class."""
+        return self.withdrawals.class_table()
+
     @property
     def exhausted(self) -> bool:
         """Whether drawn times were used up that could have been more."""

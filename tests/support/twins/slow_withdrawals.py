@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.feedback import FeedbackInputs, FeedbackParameters
 from sim.feedback import columns as level
-from tests.support.twins.slow_log import Log, Part
+from tests.support.twins.slow_log import Entry, Log, Part
 from tests.support.twins.slow_marks import cohort_mark, row_mark
 from tests.support.twins.slow_payout import Cohort, Counted, Row, SlowRail, capacity
 
@@ -162,6 +162,7 @@ class SlowWithdrawals:
             back.tick = tick + gate.retry_minutes
             self.later += [back] if back.n else []
             self.lose("gave_up", failed)
+            self.log.note("let_through", part)
         for row in rows:
             row.attempt += 1
         failing = [row for row in rows if row_mark(row.key, row.attempt, "gateway") < share]
@@ -286,6 +287,18 @@ class SlowWithdrawals:
             here["again_cents"] += sum(part.cents for part in self.later if part.rail == rail.number)
             out.append(here)
         return out
+
+    def class_table(self) -> np.ndarray:
+        """Return what became of the counted ones, by rail and class, as ``level.CLASS_NAMES`` says."""
+        table: Counter[tuple[int, int, str]] = Counter()
+        names = {"gave_up": "given_up", "let_through": "let_through", "coming": "coming"}
+        coming = [Entry(-1, "coming", part.rail, part.n, part.cents, kind=part.kind) for part in self.later]
+        for one in [*self.log.entries, *coming]:
+            if one.row < 0 and one.what in names:
+                table[one.rail, one.kind, names[one.what]] += one.n
+                table[one.rail, one.kind, f"{names[one.what]}_cents"] += one.cents
+        places = [[(rail.number, kind) for kind in range(level.CLASSES)] for rail in self.rails]
+        return np.array([[[table[*at, name] for name in level.CLASS_NAMES] for at in kinds] for kinds in places])
 
     def row_table(self) -> np.ndarray:
         """Return the rows as they are; the link to the next one is the kernel's own and is left 0."""
