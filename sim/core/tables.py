@@ -79,7 +79,13 @@ ARRIVALS: Schema = (
     ),
     Column("kind", _TEXT, "-", "ticket category (spam: a campaign's), or asset of a withdrawal, or empty"),
     Column("customer", _I64, "-", "customer number"),
-    Column("amount", _I64, "cents", "amount of a withdrawal in hundredths of a dollar, else 0"),
+    Column(
+        "amount",
+        _I64,
+        "cents",
+        "amount of a withdrawal in hundredths of a dollar, else 0; drawn anew "
+        "from the law of all requests where one is made again or in a bank run",
+    ),
     Column("payload_seed", _I64, "-", "seed of everything else in the request's body; not negative"),
 )
 ENDPOINTS = ("withdrawal", "withdrawal_status", "ticket", "ticket_view", "login", "signup", "kyc", "deposit", "mfa")

@@ -122,11 +122,12 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
     people = scenario.population
     active = people.registered * people.mau_share / 24 if people else 0.0
     withdrawals = active * people.withdrawals_per_mau_day if people and scenario.withdrawals else 0.0
-    withdrawn, logins = (
-        policy.requests(driven, ordinary.times(market.factor(driven)).expected(MINUTE_MS))
-        for driven in ("withdrawals", "logins")
+    wanted, logged_in = (
+        ordinary.times(market.factor(driven)).expected(MINUTE_MS) for driven in ("withdrawals", "logins")
     )
-    withdrawn *= withdrawals
+    withdrawn, logins = policy.requests("withdrawals", wanted), policy.requests("logins", logged_in)
+    deferred = np.divide(withdrawn - wanted, withdrawn, out=np.zeros_like(wanted), where=withdrawn > wanted)
+    withdrawn = withdrawn * withdrawals
     if scenario.withdrawals:
         withdrawn *= feared(scenario.withdrawals, scenario.warmup_days, len(withdrawn))
     return ExpectedDemand(
@@ -146,6 +147,7 @@ def expected_demand_of(scenario: Scenario, market: MarketPath, paths: Paths | No
             usual=ordinary.expected(MINUTE_MS) * withdrawals,
             per_minute=withdrawn,
             review=_reviewed(scenario, market, len(withdrawn)),
+            deferred=deferred,
             exogenous=exogenous_of(scenario, market, policy),
         ),
         logins=logins * (active * people.logins_per_mau_day if people else 0),

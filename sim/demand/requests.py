@@ -143,7 +143,8 @@ class Frights(NamedTuple):
 
 
 def draw_frights(law: RequestLaw, streams: Streams, n: int, *, review: float, first_row: int) -> Frights:
-    """Return what the first ``n`` depositors ask for, a share ``review`` reviewed; their first row is ``first_row``."""
+    """Return what the first ``n`` depositors ask for, a share ``review`` reviewed, which is
+    that of the minute with the most reviews; their first row is ``first_row``."""
     drawn, keys, account = _rooms(n)
     asked = np.empty((4, n), np.int64)
     rows = _draw_frights(asked, review, streams.root, name_keys("fright"), law, (drawn, keys, account), first_row)

@@ -15,7 +15,7 @@ from sim.demand.public import depositors_of, draw_public, unit_times
 from sim.demand.requests import Drawn, RequestLaw, draw_frights, draw_requests, request_law_of
 from sim.drivers.policy import Policy
 from sim.feedback import FeedbackInputs
-from sim.feedback.columns import NEWCOMERS, OTHERS
+from sim.feedback.columns import LET_OFF, NEWCOMERS, OTHERS
 from sim.numerics.streams import Streams, name_keys, stream_keys
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Withdrawals
@@ -37,14 +37,16 @@ class ExpectedWithdrawals:
     """What all replications' flows have in common: rails and their amounts, minutes in which nothing is paid, deposits.
 
     ``per_minute`` are the requests expected by the minute, before a day's busyness, and ``review`` the share of them
-    that people review. ``frights`` is the law of those who run, where some may. ``exogenous`` has the lines of
-    ``sim.feedback.columns.EXOGENOUS_NAMES``, but for the requests to other endpoints.
+    that people review; of those of a minute the share ``deferred`` makes up for a closure. ``frights`` is the law of
+    those who run, where some may. ``exogenous`` has the lines of ``sim.feedback.columns.EXOGENOUS_NAMES``, but for
+    the requests to other endpoints.
     """
 
     law: RequestLaw
     frights: RequestLaw | None
     per_minute: Floats
     review: Floats
+    deferred: Floats
     request_tick: Ints
     closed: Ints
     deposits: Ints
@@ -53,16 +55,26 @@ class ExpectedWithdrawals:
 
 
 def expected_withdrawals_of(
-    scenario: Scenario, policy: Policy, *, usual: Floats, per_minute: Floats, review: Floats, exogenous: Floats
+    scenario: Scenario,
+    policy: Policy,
+    *,
+    usual: Floats,
+    per_minute: Floats,
+    review: Floats,
+    deferred: Floats,
+    exogenous: Floats,
 ) -> ExpectedWithdrawals:
     """Return the withdrawals expected of a scenario; ``usual`` are the requests of each minute on ordinary days."""
     withdrawals, run, minutes, none = scenario.withdrawals, scenario.run, len(usual), np.empty(0, np.int64)
+    if run and review.any():
+        exogenous[LET_OFF] = 1.0 - review / review.max()
     mean_usd, cv = (withdrawals.amount_mean_usd, withdrawals.amount_cv) if withdrawals else (1.0, 1.0)
     return ExpectedWithdrawals(
         law=request_law_of(scenario, mean_usd=mean_usd, cv=cv),
         frights=request_law_of(scenario, mean_usd=run.amount_mean_usd, cv=run.amount_cv) if run else None,
         per_minute=per_minute,
         review=review,
+        deferred=deferred,
         request_tick=_request_ticks(policy, minutes),
         closed=_closed(scenario, withdrawals, minutes) if withdrawals else none,
         deposits=_deposits(withdrawals, usual) if withdrawals else none,
@@ -210,7 +222,7 @@ def _run(
     if scenario.run is None or scenario.population is None or expected.frights is None:
         return {"rows": drawn.rows}
     n = min(most, depositors_of(scenario))
-    review = scenario.withdrawals.review_share if scenario.withdrawals else 0.0
+    review = float(expected.review.max(initial=0.0))
     asked = draw_frights(expected.frights, streams, n, review=review, first_row=len(drawn.rows.keys))
     return {
         "rows": drawn.rows.and_then(asked.rows),

@@ -125,17 +125,17 @@ def _classes(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
     if inputs.panic_row.size:
         counted = inputs.panic_row[frightened] < 0
         rail, kind = inputs.panic_rail[frightened][counted], inputs.panic_class[frightened][counted]
-        np.add.at(came, (rail, kind, 0), 1)
-        np.add.at(came, (rail, kind, 1), inputs.panic_cents[frightened][counted])
+        np.add.at(came[..., 0], (rail, kind), 1)
+        np.add.at(came[..., 1], (rail, kind), inputs.panic_cents[frightened][counted])
     names = {"given up": columns.GIVEN_UP, "let through": columns.LET_THROUGH, "to come again": columns.COMING}
     for what, cents in (("counted requests", 0), ("cents of counted requests", 1)):
         yield Balance(what, came[..., cents], {name: kinds[..., one + cents] for name, one in names.items()})
-    through, cents = kinds[..., columns.LET_THROUGH], kinds[..., columns.LET_THROUGH_C]
+    through, money = kinds[..., columns.LET_THROUGH], kinds[..., columns.LET_THROUGH_C]
     for name, there, some in (
         ("that a country bars", last[columns.BARRED], through[:, columns.FORBIDDEN].sum()),
         ("not confirmed", last[columns.DROPPED] - _n(outcome, columns.UNCONFIRMED), through[:, columns.DROPPING].sum()),
         ("into the payout lines", rails[:, columns.COUNTED_IN], through[:, columns.PASSING]),
-        ("into the payout lines, in cents", rails[:, columns.COUNTED_IN_C], cents[:, columns.PASSING]),
+        ("into the payout lines, in cents", rails[:, columns.COUNTED_IN_C], money[:, columns.PASSING]),
     ):
         yield Balance(f"counted requests {name}", np.atleast_1d(there), {"of the class": np.atleast_1d(some)})
 

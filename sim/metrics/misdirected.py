@@ -37,7 +37,16 @@ def _misdirected(observed: Observation) -> Values:
     """Return the money of both kinds together, and of each that the scenario has."""
     kinds = {"address": columns.WRONG_ADDRESS_C, "network": columns.WRONG_NETWORK_C}
     usd = {kind: _grown(observed, kinds[kind]) / 100 for kind in kinds if getattr(_mistakes(observed), kind)}
-    return {"": sum(usd.values()) if usd else None} | usd
+    return {"": sum(usd.values()) - (_twice(observed) if len(usd) > 1 else 0.0) if usd else None} | usd
+
+
+def _twice(observed: Observation) -> float:
+    """Return the US dollars a day to a wrong address and over a wrong network, which both kinds count."""
+    drawn, rows = observed.demand.inputs.rows.drawn, observed.outcome.withdrawal_rows
+    both = columns.ADDRESS_ROW | columns.NETWORK_ROW
+    twice = (drawn[:, columns.ROW_FLAGS] & both == both) & (rows[columns.STAGE] != columns.UNCONFIRMED)
+    twice &= rows[columns.ACCEPTED] >= observed.from_ms // MINUTE_MS
+    return int(drawn[twice, columns.ROW_CENTS].sum()) / 100 / observed.days
 
 
 def _recovered(observed: Observation) -> Values:

@@ -12,6 +12,7 @@ from sim.core.clock import MINUTE_MS
 from sim.feedback import columns as level
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.replication import Observation
+from sim.metrics.observation.requests import made_up
 
 
 def _first(observed: Observation) -> int:
@@ -43,7 +44,15 @@ def _daily(*columns: int) -> Callable[[Observation], Values]:
 def _requests(observed: Observation) -> Values:
     if not _known(observed):
         return {"": None}
-    return {"": int(observed.outcome.feedback_ints[level.REQUESTS, _first(observed) :].sum()) / observed.days}
+    return {"": int(observed.measured_requests["withdrawal"].sum()) / observed.days}
+
+
+def _deferred(observed: Observation) -> Values:
+    """Return who asked within a closure, and of those drawn after it who would have."""
+    if not _known(observed):
+        return {"": None}
+    put_off = int(_grown(observed, observed.outcome.feedback_ints[level.DEFERRED]))
+    return {"": (put_off + int(made_up(observed)[_first(observed) :].sum())) / observed.days}
 
 
 def _by_asset(observed: Observation, values: list[float | None], whole: float | None) -> Values:
@@ -190,8 +199,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "withdrawals_deferred_per_day", "withdrawals/day", -1,
-        "requests made again, and those of a run, put off to the end of a closure",
-        _daily(level.DEFERRED),
+        "requests that a closure put off, those that customers then make up for counted as they come", _deferred,
     ),
     Metric(
         "withdrawals_individual_share", "of the requests to withdraw, those of a run left out", 0,

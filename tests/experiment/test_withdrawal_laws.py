@@ -177,6 +177,29 @@ def test_what_is_held_beyond_the_promise_is_late_and_its_wait_runs_from_acceptan
     assert metric_of("withdrawals_late_peak").of(found)[""] == late.max()
 
 
+def test_a_run_is_reviewed_as_much_as_all_others_in_the_same_minutes() -> None:
+    """A tenth is reviewed, three tenths while a shock lasts; some 2,000 of the 10,000 run at 2 h and at 10 h each."""
+    wave = {"length": "1 h", "frightened": 2_000}
+    found = observed(
+        {"review_share": 0.1, "reviews_per_hour": 1e-3},
+        days=1,
+        run={
+            "depositors_share": 1.0, "contacts": 0, "fright": "1 h", "frightened_per_hour": 0, "amount_mean_usd": 1000,
+            "amount_cv": 1, "shocks": {"first": {"at": "2 h", **wave}, "second": {"at": "10 h", **wave}},
+        },
+        shocks={"alerts": {"at": "9 h", "length": "4 h", "reviews": 3}},
+    )  # fmt: skip
+    rows, drawn = found.outcome.withdrawal_rows, found.demand.inputs.rows.drawn
+    reviewed = (drawn[:, level.ROW_MINUTE] < 0) & (rows[level.STAGE] == level.IN_REVIEW)
+    ran = ints(found, level.PANICKED)
+    for begin, share in ((2 * 60, 0.1), (10 * 60, 0.3)):
+        end = begin + 120
+        n = ran[end] - ran[begin - 1]
+        there = (rows[level.ACCEPTED] >= begin) & (rows[level.ACCEPTED] <= end)
+        assert n > 1_000
+        assert near((reviewed & there).sum() / n, share, n)
+
+
 # --- the gateway ----------------------------------------------------------------------------------------------------
 
 GATEWAY = {
@@ -287,6 +310,16 @@ def test_no_withdrawal_is_requested_in_a_closure_and_what_is_put_off_comes_at_it
     assert asked[END + 1] == deferred[-1] + found.demand.inputs.withdrawals[END]
     money = rails(found, level.AGAIN_C)
     assert money[:, BEGIN].tolist() == money[:, END].tolist()
+
+
+def test_all_that_a_closure_puts_off_is_counted_once() -> None:
+    """Beside those who ask again, the 6 h x 5 a minute whom it shut out, all of whom make up for it with a half-life of
+    1 h: within the 6 h to the end but 2^-6 of them."""
+    found = closed()
+    drawn = metric_of("withdrawals_deferred_per_day").of(found)[""] * found.days - ints(found, level.DEFERRED)[-1]
+    expected = (END - BEGIN) * 5 * (1 - 2**-6)
+    assert abs(drawn - expected) < 4 * np.sqrt(expected)
+    assert drawn == round(drawn)
 
 
 def test_no_ticket_opens_in_a_closure_and_reopenings_wait_for_its_end() -> None:

@@ -138,7 +138,7 @@ def by_hand() -> Observation:
 # Tick 51: a load of 10, at which all fail.
 # Tick 101: of the two above the limit the account with the mark 0.25 is under it. 2 counted ones are paid, final at
 # 104; hot wallet 3.00, below 5.00: 7.00 are ordered, which come 60 minutes later. The row of 6.00 is first in line and
-# has to wait: the wallet is short at ticks 102 to 160. It is paid at 161 and final at 164, 63 minutes after 101. Hot
+# has to wait: the wallet is short at ticks 101 to 160. It is paid at 161 and final at 164, 63 minutes after 101. Hot
 # wallet 10.00 - 6.00, 6.00 ordered for tick 221.
 # Tick 200: one in fright takes 3.00, final 3 minutes later; hot wallet 1.00, the least. The copy of the first post
 # comes in the minute of the campaign's.
@@ -156,7 +156,7 @@ HAND_WITHDRAWALS: dict[str, dict[str, float | None]] = {
     "outflow_usd_per_day": {"": 4.0 + 1.0 + 2.0 + 6.0 + 3.0, "BTC": 16.0},
     "assets_left_share": {"": (30 - 16) / 30},
     "wallet_low_share": {"": 0.1, "BTC": 0.1},
-    "wallet_short_hours": {"": 59 / 60},
+    "wallet_short_hours": {"": 60 / 60},
     "wallet_stuck_hours": {"": 0},  # the money that the row of 6.00 waits for is cold, or on its way
     "withdrawals_deferred_per_day": {"": 0},
     "withdrawals_individual_share": {"": 3 / 20},  # the one in fright is not among those drawn by the minute

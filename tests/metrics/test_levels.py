@@ -63,7 +63,7 @@ SUMS = {  # running sums: at the end of the warm-up, for most of the measured ti
     level.DEFERRED: (101, 102, 613), level.REQUESTED_ROWS: (103, 104, 715),
 }  # fmt: skip
 BY_MINUTE = {  # by minute of the run, of which the first 1440 are the warm-up; 0 in all others
-    level.REQUESTS: {7: 500, 1500: 70, 4000: 50}, level.COPIES: {5: 100, 2000: 14, 3500: 8},
+    level.REQUESTS: {7: 500, DAY: 30, 1500: 70, 4000: 50}, level.COPIES: {5: 100, 2000: 14, 3500: 8},
     level.COPIES_UNANSWERABLE: {6: 33, 2001: 13, 3501: 7}, level.N_LATE: {100: 99, 2000: 17, 3000: 11},
     level.N_OPEN: {101: 97, 2000: 51, 3000: 52}, level.N_AGAIN: {102: 96, 2000: 53},
     level.COMPLAINTS: {103: 95, 2000: 54}, level.SPREADERS: {104: 94, 2000: 55},
@@ -204,10 +204,12 @@ def levels_world() -> Observation:
     return found
 
 
-# Requests in the measured days: 70 + 50. Minutes until final, of those accepted then: BTC 8 with 5, 7 with 8, 2 rows
-# with 40 (the 9th of 17, and the 17th for 95 %); USDT 4 with 12, then 60 and 90 (the 3rd and the 6th of 6); ETH 17 with
-# 2 and a row that is held at the end (the 9th and the 18th). Of all 41 the 21st has 5, the 39th 60. Rows that were
-# accepted in the warm-up, that a limit turned away or that were not confirmed count for nothing.
+# Requests in the measured days: 70 + 50; the 30 of the first measured tick were made in the warm-up's last minute,
+# and are among those that may have failed at a measured tick. Minutes until final, of those accepted then: BTC 8 with
+# 5, 7 with 8, 2 rows with 40 (the 9th of 17, and the 17th for 95 %); USDT 4 with 12, then 60 and 90 (the 3rd and the
+# 6th of 6); ETH 17 with 2 and a row that is held at the end (the 9th and the 18th). Of all 41 the 21st has 5, the
+# 39th 60. Rows that were accepted in the warm-up, that a limit turned away or that were not confirmed count for
+# nothing.
 # Wallets began with 150,000 and 50,000 cents; 6,000 and 4,000 came and 31,000 and 10,000 went.
 # Levels above 1 ask for more than their ceilings, per minute: late 1.5 x 2 in two minutes, rumour 0.25 x 3 in four,
 # fault 1 x 4, limited 2 x 5, address 0.5 x 6, network 0.5 x 7 in two, barred 3 x 8. Sign-ups have no ceiling.
@@ -217,7 +219,7 @@ def levels_world() -> Observation:
 # Public posts: complaints 6 and 4, others 3 and 9, copies 14 and 8 on the two days, so 23 and 21.
 HAND_LEVELS: Table = {
     "withdrawals_requests_per_day": {"": 120 / 2},
-    "withdrawals_failed_share": {"": 30 / 120},
+    "withdrawals_failed_share": {"": 30 / 150},
     "withdrawals_given_up_per_day": {"": 14 / 2},
     "withdrawals_refused_per_day": {"": 22 / 2},
     "withdrawals_dropped_per_day": {"": 18 / 2},

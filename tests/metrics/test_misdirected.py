@@ -134,20 +134,21 @@ def by_hand() -> Observation:
 # The tick of a minute takes the requests of the minute before; a ticket opens in the minute of the tick.
 # Tick 101, in the warm-up: one of 1.00 over a wrong network, and its ticket: the level is 1 x 0.5. Its last tick, DAY
 # - 1, pays one of 1.00.
-# Tick DAY, the first that is measured: 1 request of 1.00, which is paid.
+# Tick DAY, the first that is measured: 1 request of 1.00, made in the warm-up's last minute, which is paid.
 # Tick DAY + 1: 2 + 5 + 4 requests. 2 are barred: a level of 2 x 0.2. One breach costs 50.00. A wrong address of 0.90:
 # 1 x 0.5; two wrong networks of 1.10 and 0.65: 2 x 0.5. Paid are 5.00 + 1.00 + 0.90 + 1.10; 0.65 goes to review.
 # Tick DAY + 2: 1 + 3 requests. 1 is barred. The breach of 7.00 is accepted before its customer does not confirm it; the
-# wrong address that is not confirmed goes nowhere. The other row errs both ways, with 0.75: levels of 0.5 and 0.5.
+# wrong address that is not confirmed goes nowhere. The other row errs both ways, with 0.75: levels of 0.5 and 0.5,
+# and 0.75 that went astray but once.
 # Paid are 0.75, and the reviewed 0.65.
 # Of the day's two tickets about networks one is resolved: half of the mean of 1.00, 1.10, 0.65 and 0.75 comes back.
 HAND_ASTRAY: dict[str, dict[str, float | None]] = {
-    "withdrawals_requests_per_day": {"": 1 + 11 + 4},
+    "withdrawals_requests_per_day": {"": 11 + 4},
     "withdrawals_barred_per_day": {"": 2 + 1},
     "compliance_breaches_per_day": {"": 2},
     "compliance_cost_per_day": {"": 57.0},
     "withdrawals_dropped_per_day": {"": 2},
-    "astray_usd_per_day": {"": 4.15, "address": 0.9 + 0.75, "network": 1.1 + 0.65 + 0.75},
+    "astray_usd_per_day": {"": 4.15 - 0.75, "address": 0.9 + 0.75, "network": 1.1 + 0.65 + 0.75},
     "recovered_usd_per_day": {"": 1 * 0.5 * 3.5 / 4},
     "tickets_new_per_day": {"": 4, "a": 4},
     "outflow_usd_per_day": {"": 10.4, "BTC": 10.4},

@@ -41,6 +41,7 @@ EXOGENOUS_GRID = {
     "other_requests": (0.0, 0.0, 2.0, 5.0),
     "newcomer_requests": (0.0, 0.0, 1.0, 4.0),
     "tickets_closed": (0.0, 0.0, 0.0, 1.0),
+    "let_off": (0.0, 0.5, 1.0),
 }
 SCALES = (1.0, 1.0, 0.7)
 """Numbers that are halves and quarters tie; those that no float holds show in which order they are added."""

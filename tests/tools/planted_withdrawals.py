@@ -162,7 +162,9 @@ OTHERS = (
         SCREENING,
         ("what is held is paid", "if lv.drawn_rows[i, ROW_FLAGS] & HELD_ROW:", "if False:"),
         ("a hold ends a minute early", "numbers.hold_minutes, ON_HOLD", "max(numbers.hold_minutes - 1, 1), ON_HOLD"),
-        ("nobody is reviewed", "if not lv.drawn_rows[i, ROW_FLAGS] & REVIEWED_ROW:", "if True:"),
+        ("nobody is reviewed", "if not lv.drawn_rows[i, ROW_FLAGS] & REVIEWED_ROW or", "if True or"),
+        ("everybody is let off as a run is", "lv.drawn_rows[i, ROW_MINUTE] < 0 and mark_of", "mark_of"),
+        ("a run is reviewed like any other day", "return share > 0.0 and", "return False and"),
     ),
     *in_file(
         ROWS,

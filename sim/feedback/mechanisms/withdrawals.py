@@ -83,6 +83,9 @@ QUIET_LATE = EXOGENOUS.column(
 QUIET_FAULT = EXOGENOUS.column("quiet_fault", "share of tickets", "prevented likewise: failed ones")
 QUIET_LIMITED = EXOGENOUS.column("quiet_limited", "share of tickets", "prevented likewise: limited ones")
 MARKET_TIGHTNESS = EXOGENOUS.column("tightness", "share of accounts", "under the limits for the market's sake alone")
+LET_OFF = EXOGENOUS.column(
+    "let_off", "share of rows", "of a run, drawn for a review, that need none as they are screened in the minute"
+)
 OTHERS = EXOGENOUS.column("other_requests", "requests", "to other endpoints, which the gateway carries too")
 NEWCOMERS = EXOGENOUS.column(
     "newcomer_requests", "requests", "of newcomers (sign-ups, documents, deposits), if distrust keeps nobody away"

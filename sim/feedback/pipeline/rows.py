@@ -25,7 +25,7 @@ from sim.numerics.streams import nth_uniform, purpose_key, uniform_of_attempt
 NOBODY = -1
 MARK_STRIDE = 1 << 24
 """Ordinals of one cohort's marks start at its number times MARK_STRIDE."""
-AT_GATEWAY, AT_RETRY, AT_RETURN = purpose_key("gateway"), purpose_key("retry"), purpose_key("return")
+AT_GATEWAY, AT_RETRY, AT_RETURN, AT_REVIEW = (purpose_key(name) for name in ("gateway", "retry", "return", "let off"))
 
 
 @inlined

@@ -10,6 +10,7 @@ from sim.feedback.mechanisms.withdrawals import (
     HELD_C,
     HELD_ROW,
     IN_REVIEW,
+    LET_OFF,
     MOVING,
     ON_HOLD,
     REVIEW_HEAD,
@@ -21,10 +22,11 @@ from sim.feedback.mechanisms.withdrawals import (
     REVIEWED_ROW,
     ROW_CENTS,
     ROW_FLAGS,
+    ROW_MINUTE,
     ROW_RAIL,
     STAGE,
 )
-from sim.feedback.pipeline.rows import NOBODY, append, enter, leave, put_off
+from sim.feedback.pipeline.rows import AT_REVIEW, NOBODY, append, enter, leave, mark_of, put_off
 
 
 @inlined
@@ -47,11 +49,18 @@ def review(lv, row):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _let_off(lv, row, i):  # type: ignore[no-untyped-def]
+    """Return whether a row of a run, drawn as for the minute with the most reviews, needs none in this one."""
+    share = lv.exogenous[LET_OFF, row - 1]
+    return share > 0.0 and lv.drawn_rows[i, ROW_MINUTE] < 0 and mark_of(lv, i, AT_REVIEW) < share
+
+
+@inlined
 def screen(lv, row):  # type: ignore[no-untyped-def]
     """Put the rows that need a review at the end of its line; let the others enter their payout line."""
     for place in range(lv.places[MOVING]):
         i = lv.moving[place]
-        if not lv.drawn_rows[i, ROW_FLAGS] & REVIEWED_ROW:
+        if not lv.drawn_rows[i, ROW_FLAGS] & REVIEWED_ROW or _let_off(lv, row, i):
             enter(lv, i)
             continue
         lv.rows[i, STAGE], lv.rows[i, ENTERED] = IN_REVIEW, row

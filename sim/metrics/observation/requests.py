@@ -11,6 +11,7 @@ from sim.core.arrays import Ints
 from sim.core.clock import DAY_MS, MINUTE_MS
 from sim.core.tables import ENDPOINTS
 from sim.demand import logins, onboarding, per_minute
+from sim.demand.requests import MINUTE_STRIDE
 from sim.feedback.columns import ADMITTED_SIGNUP, N_OPEN, REQUESTS
 from sim.numerics.poisson import poisson_count
 
@@ -40,6 +41,16 @@ def requests_of(observed: Observation) -> dict[str, Ints]:
             polls = state[N_OPEN] * (readers.poll_share * MINUTE_MS / readers.poll_every)
             out["withdrawal_status"] = _counts(observed, polls, "polls")
     return out
+
+
+def made_up(observed: Observation) -> Ints:
+    """Return by the minute the requests to withdraw that a closure had shut out: of those drawn, whose mark says so."""
+    share, drawn = observed.expected_demand.withdrawals.deferred, observed.demand.inputs.withdrawals
+    minute = np.flatnonzero(share)
+    counts = drawn[minute]
+    position = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    marks = observed.streams.uniforms("withdrawal", "deferred", np.repeat(minute, counts) * MINUTE_STRIDE + position)
+    return np.bincount(np.repeat(minute, counts)[marks < np.repeat(share[minute], counts)], minlength=len(drawn))
 
 
 def _withdrawal_requests(observed: Observation) -> Ints:

@@ -65,6 +65,7 @@ row failed twice
 row flagged held without a review
 row frightened
 row frightened in a closure
+row frightened and let off
 row held
 row held beyond the end
 row late in line
@@ -191,6 +192,10 @@ def _of_row(pipeline: SlowWithdrawals, row: Row, past: list[Entry]) -> Iterator[
         and row.flags & level.HELD_ROW
         and not row.flags & level.REVIEWED_ROW,
         "row frightened": "rows" in what and row.minute < 0,
+        "row frightened and let off": row.minute < 0
+        and row.flags & level.REVIEWED_ROW
+        and "payout_in" in what
+        and "review_in" not in what,
         "row frightened in a closure": what[:2] == ["rows", "deferred"] and row.minute < 0,
         "row held": "held" in what,
         "row held beyond the end": row.stage == level.ON_HOLD and row.due > end,

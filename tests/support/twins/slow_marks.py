@@ -6,7 +6,7 @@ from sim.numerics.streams import purpose_key
 
 WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
-PURPOSES = {name: int(purpose_key(name)) for name in ("gateway", "retry", "return")}
+PURPOSES = {name: int(purpose_key(name)) for name in ("gateway", "retry", "return", "let off")}
 
 
 def mix(x: int) -> int:

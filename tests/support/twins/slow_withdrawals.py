@@ -61,7 +61,7 @@ class SlowWithdrawals:
         rows = self.gateway(tick, parts, rows, out["error_share"])
         self.country(parts)
         rows = self.limits(tick, rows, out["tightness"])
-        self.accept(tick, parts, rows)
+        self.accept(tick, parts, rows, exogenous["let_off"])
         for rail in self.rails:
             rail.pay(tick, self.rows)
             rail.move_cold(tick, self.rows)
@@ -200,7 +200,7 @@ class SlowWithdrawals:
                 self.lose_row("turned_away", row)
         return [row for row in rows if row not in refused]
 
-    def accept(self, tick: int, parts: list[Part], rows: list[Row]) -> None:
+    def accept(self, tick: int, parts: list[Part], rows: list[Row], let_off: float) -> None:
         """Accept what is left: some is never confirmed, some goes astray; it is reviewed, or enters the payout line."""
         for part in parts:
             if part.kind == level.DROPPING:
@@ -222,7 +222,8 @@ class SlowWithdrawals:
             for flag, what in ((level.ADDRESS_ROW, "wrong_address"), (level.NETWORK_ROW, "wrong_network")):
                 if row.flags & flag:
                     self.log.of_row(what, row)
-            if row.flags & level.REVIEWED_ROW:
+            of_run = row.minute < 0 and row_mark(row.key, row.attempt, "let off") < let_off
+            if row.flags & level.REVIEWED_ROW and not of_run:
                 row.stage, row.reached, row.entered = level.IN_REVIEW, tick, tick + 1
                 self.log.of_row("review_in", row)
             else:
