@@ -64,6 +64,12 @@ def assets_bn(observed: Observation, minute: int) -> float:
     )
 
 
+def paid_in(observed: Observation, minute: int, minutes: int) -> int:
+    """Return the withdrawals paid within so many minutes."""
+    paid = observed.outcome.feedback_rails[:, columns.PAID].sum(axis=0)
+    return int(paid[minute + minutes] - paid[minute])
+
+
 def out_bn(observed: Observation, minute: int) -> float:
     """Return the money paid within a day."""
     paid = observed.outcome.feedback_rails[:, columns.PAID_C].sum(axis=0)
@@ -86,7 +92,7 @@ def table(replications: int = REPLICATIONS, sets: Sequence[str] = ()) -> list[Pu
     at = begins(all_of_it[0])
     asked = [float(f.demand.inputs.withdrawals[at : at + TEN_HOURS].sum()) for f in all_of_it]
     remain = [float(left(f)[at + TEN_HOURS]) for f in all_of_it]
-    paid = [a - r for a, r in zip(asked, remain, strict=True)]
+    paid = [float(paid_in(f, at, TEN_HOURS)) for f in all_of_it]
     lines, reviews = ([paid_after_h(f, reviewed=one) for f in all_of_it] for one in (False, True))
     peak, complaints = (_values(done.samples(name)) for name in ("withdrawals_peak_per_s", DIRECT))
     return [
