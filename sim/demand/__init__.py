@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sim.demand.ceilings import ceilings
 from sim.demand.demand import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
-from sim.demand.expected import ExpectedDemand, ceilings, expected_demand_of
+from sim.demand.expected import ExpectedDemand, expected_demand_of
 from sim.demand.sampling import draw, logins, onboarding, per_minute
 
 __all__ = [

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.core.lazy import lazy_property
+from sim.demand.ceilings import ceilings
 from sim.demand.exogenous import exogenous_of
 from sim.demand.itineraries import Paths, paths_of
 from sim.demand.withdrawals import ExpectedWithdrawals, expected_withdrawals_of, feared
@@ -26,7 +27,6 @@ from sim.feedback import STREAMS
 from sim.feedback.columns import SIGNUP_STREAM
 from sim.numerics.rate_curve import Curve
 from sim.numerics.streams import name_keys
-from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.public import Campaign
 from sim.scenario.schema.scenario import Scenario
 
@@ -167,12 +167,6 @@ def _campaign(scenario: Scenario, campaign: Campaign) -> Curve:
     edges, rates = np.array([0, begin, min(begin + campaign.length, horizon_ms), horizon_ms]), np.array([0.0, 1.0, 0.0])
     keep = np.diff(edges) > 0
     return Curve(np.append(edges[:-1][keep], horizon_ms), rates[keep])
-
-
-def ceilings(scenario: Scenario) -> Iterator[tuple[int, str, float]]:
-    """Yield each candidate stream in use: its number, its category, and its ceiling in tickets per hour."""
-    for asked in feedback_tickets(scenario):
-        yield STREAMS.index(asked.stream), asked.category, asked.ceiling_per_hour
 
 
 def candidates_name(stream: int, category: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sim.core.clock import HOUR_MS, MINUTE_MS
+from sim.demand.ceilings import ceilings
 from sim.demand.public import depositors_of
 from sim.feedback import (
+    STREAMS,
     CopiesParameters,
     FeedbackParameters,
     GatewayParameters,
@@ -16,7 +18,7 @@ from sim.feedback import (
     TrustParameters,
 )
 from sim.scenario.schema.scenario import Scenario
-from sim.scenario.schema.withdrawals import Withdrawals, WrongAddress
+from sim.scenario.schema.withdrawals import Withdrawals
 
 _MINUTES_PER_HOUR = HOUR_MS // MINUTE_MS
 
@@ -37,6 +39,7 @@ def feedback_parameters_of(scenario: Scenario) -> FeedbackParameters | None:
 
 
 def _withdrawals(scenario: Scenario, withdrawals: Withdrawals) -> dict[str, object]:
+    ceiling = {STREAMS[number]: per_hour for number, _, per_hour in ceilings(scenario)}
     mistakes, barred = withdrawals.mistakes, withdrawals.barred
     return {
         "rails": tuple(_rail(withdrawals, name) for name in withdrawals.assets),
@@ -44,11 +47,11 @@ def _withdrawals(scenario: Scenario, withdrawals: Withdrawals) -> dict[str, obje
         "promise_minutes": _minutes(withdrawals.promise),
         "hold_minutes": _minutes(withdrawals.hold),
         "late_admitted_per_withdrawal": withdrawals.late_tickets_per_hour / withdrawals.late_ceiling_per_hour,
-        "gateway": _gateway(scenario),
-        "limits": _limits(withdrawals),
-        "barred": _tickets(barred.tickets_per_refusal, barred.ceiling_per_hour) if barred else TicketsPerEvent(),
-        "wrong_address": _mistake(mistakes.address if mistakes else None),
-        "wrong_network": _mistake(mistakes.network if mistakes else None),
+        "gateway": _gateway(scenario, ceiling.get("fault", 1.0)),
+        "limits": _limits(withdrawals, ceiling.get("limited", 1.0)),
+        "barred": _tickets(barred.tickets_per_refusal, ceiling["barred"]) if barred else TicketsPerEvent(),
+        "wrong_address": _tickets(1.0, ceiling["address"]) if mistakes and mistakes.address else TicketsPerEvent(),
+        "wrong_network": _tickets(1.0, ceiling["network"]) if mistakes and mistakes.network else TicketsPerEvent(),
     }
 
 
@@ -80,7 +83,7 @@ def _rail(withdrawals: Withdrawals, name: str) -> RailParameters:
     )
 
 
-def _gateway(scenario: Scenario) -> GatewayParameters:
+def _gateway(scenario: Scenario, ceiling_per_hour: float) -> GatewayParameters:
     gateway, readers, mfa = scenario.gateway, scenario.readers, scenario.mfa
     if gateway is None:
         return GatewayParameters()
@@ -92,7 +95,7 @@ def _gateway(scenario: Scenario) -> GatewayParameters:
         codes_per_request=1.0 / (1.0 - mfa.failure_share) if mfa else 0.0,
         polls_per_open=readers.poll_share * MINUTE_MS / readers.poll_every if readers else 0.0,
         views_per_open=MINUTE_MS / readers.view_every if readers else 0.0,
-        admitted_per_gave_up=_tickets(gateway.tickets_per_failure, gateway.ceiling_per_hour).admitted,
+        admitted_per_gave_up=_tickets(gateway.tickets_per_failure, ceiling_per_hour).admitted,
     )
 
 
@@ -101,11 +104,7 @@ def _tickets(per_event: float, ceiling_per_hour: float) -> TicketsPerEvent:
     return TicketsPerEvent(admitted=per_event * _MINUTES_PER_HOUR / ceiling_per_hour)
 
 
-def _mistake(one: WrongAddress | None) -> TicketsPerEvent:
-    return _tickets(1.0, one.ceiling_per_hour) if one else TicketsPerEvent()
-
-
-def _limits(withdrawals: Withdrawals) -> LimitParameters:
+def _limits(withdrawals: Withdrawals, ceiling_per_hour: float) -> LimitParameters:
     limits = withdrawals.limits
     if limits is None:
         return LimitParameters()
@@ -114,7 +113,7 @@ def _limits(withdrawals: Withdrawals) -> LimitParameters:
         hot_share=limits.hot_share,
         back_share=limits.back_share,
         back_minutes=_minutes(limits.back_after),
-        admitted_per_refusal=_tickets(limits.tickets_per_refusal, limits.ceiling_per_hour).admitted,
+        admitted_per_refusal=_tickets(limits.tickets_per_refusal, ceiling_per_hour).admitted,
     )
 
 

@@ -9,12 +9,15 @@ from sim.scenario.schema.scenario import Scenario
 
 
 class FeedbackTickets(NamedTuple):
-    """A stream of candidates in use, the key of its category, the category, and the most that are drawn per hour."""
+    """A stream of candidates in use, the key of its category, the category, and the most that are drawn per hour.
+
+    The last is None where it follows from what else the scenario says (``sim.demand.ceilings``).
+    """
 
     stream: str
     key: str
     category: str
-    ceiling_per_hour: float
+    ceiling_per_hour: float | None
 
 
 def feedback_tickets(scenario: Scenario) -> Iterator[FeedbackTickets]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from math import exp, log, sqrt
+from statistics import NormalDist
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -17,8 +18,7 @@ from pydantic import BaseModel
 
 from sim.core.clock import MINUTE_MS
 from sim.core.lazy import lazy_property
-from sim.demand import Demand, ExpectedDemand, draw
-from sim.demand.expected import ceilings
+from sim.demand import Demand, ExpectedDemand, ceilings, draw
 from sim.feedback import FeedbackParameters
 from sim.feedback.columns import (
     BOOST,
@@ -37,6 +37,8 @@ from tests.support.stories import category, fixed
 
 DAY = 1440
 """Minutes of the warm-up, from whose end a scenario's times count."""
+ABOVE_100 = NormalDist().cdf((log(500) - log(2) / 2 - log(100)) / sqrt(log(2)))
+"""The share of lognormal amounts of mean 500 and variation 1 above 100."""
 BASE: dict[str, Any] = {
     "title": "round numbers",
     "days": 1,
@@ -313,6 +315,14 @@ ROWS: list[tuple[str, Any, Callable[[Kernel], Any], Any]] = [
     ("readers.poll_share", 0.3, parameter("gateway.polls_per_open"), 0.3),
     ("readers.view_every", "4 h", parameter("gateway.views_per_open"), 1 / 240),
     ("mfa.failure_share", 0.2, parameter("gateway.codes_per_request"), 1.25),  # 1 / (1 - 0.2)
+    # --- ceilings that are left out: of 60 requests an hour, trebled by the shock
+    ("gateway.ceiling_per_hour", None, lambda k: k.ceiling("fault"), [("money", 180)]),
+    ("gateway.ceiling_per_hour", None, parameter("gateway.admitted_per_gave_up"), 60 / 180),
+    (f"{W}.mistakes.address.ceiling_per_hour", None, lambda k: k.ceiling("address"), [("money", 18)]),
+    (f"{W}.mistakes.network.ceiling_per_hour", None, parameter("wrong_network.admitted"), 60 / 18),
+    # Refused ones come back 1 / (1 - 0.1) times; a fifth may not have more than 100 US dollars, a tenth nothing.
+    (f"{L}.ceiling_per_hour", None, lambda k: k.ceiling("limited")[0][1], 180 * ABOVE_100 / 0.9),
+    (f"{W}.barred.ceiling_per_hour", None, lambda k: k.ceiling("barred")[0][1], 180 * (0.2 * ABOVE_100 + 0.1)),
     # --- rumour and copies
     ("rumour.half_life", "6 h", after(360, "rumour.decay"), 0.5),
     ("rumour.threshold", 5, parameter("rumour.threshold"), 5),

@@ -34,7 +34,9 @@ class Rumour(Part):
     threshold: NonNegative = Field(description="level, in complaints, below which no customer asks")
     tickets_per_hour: NonNegative = Field(description="tickets per hour for each complaint above the threshold")
     category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+    ceiling_per_hour: Positive = Field(
+        description="most such tickets that are drawn per hour; nothing else bounds them, since posts breed posts"
+    )
     background_weight: NonNegative = Field(0.0, description="weight of a post that names no ticket, in complaints")
     campaign_weight: NonNegative = Field(0.0, description="weight of a campaign's post, in complaints")
     copy_weight: NonNegative = Field(0.0, description="weight of a copy of a post, in complaints")

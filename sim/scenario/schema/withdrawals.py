@@ -9,6 +9,12 @@ from pydantic import Field
 from sim.scenario.schema.durations import Distribution
 from sim.scenario.schema.quantities import Duration, DurationOrZero, NonNegative, Number, Part, Positive, Share, Whole
 
+CEILING = Field(
+    None,
+    description="most such tickets that are drawn per hour; as many as the busiest hour under all shocks may ask for "
+    "when left out; what is more opens later",
+)
+
 
 class Wallet(Part):
     """The hot wallet of a rail, from which it pays, and the cold one behind it."""
@@ -50,7 +56,7 @@ class Limits(Part):
     back_after: Duration = Field(description="time after which they do")
     tickets_per_refusal: NonNegative = Field(description="tickets per refused withdrawal")
     category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+    ceiling_per_hour: Positive | None = CEILING
 
 
 class WrongAddress(Part):
@@ -58,7 +64,7 @@ class WrongAddress(Part):
 
     share: Share = Field(description="share of the withdrawals confirmed by the customer")
     category: str = Field(description="category of the tickets that they open, one each")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+    ceiling_per_hour: Positive | None = CEILING
 
 
 class WrongNetwork(WrongAddress):
@@ -93,7 +99,7 @@ class Barred(Part):
 
     tickets_per_refusal: NonNegative = Field(description="tickets per request so refused")
     category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+    ceiling_per_hour: Positive | None = CEILING
 
 
 class Gateway(Part):
@@ -105,7 +111,7 @@ class Gateway(Part):
     retry_after: Duration = Field(description="time after which they do")
     tickets_per_failure: NonNegative = Field(description="tickets per customer who gives up after a failure")
     category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(description="most such tickets that are drawn per hour")
+    ceiling_per_hour: Positive | None = CEILING
 
 
 class Pause(Part):
@@ -142,7 +148,10 @@ class Withdrawals(Part):
     promise: Duration = Field(description="time from acceptance to final state after which a withdrawal is late")
     late_tickets_per_hour: NonNegative = Field(description="tickets per late withdrawal and hour")
     late_category: str = Field(description="category of the tickets about late withdrawals")
-    late_ceiling_per_hour: Positive = Field(description="most tickets about late withdrawals that are drawn per hour")
+    late_ceiling_per_hour: Positive = Field(
+        description="most tickets about late withdrawals that are drawn per hour; nothing else bounds them, since all "
+        "that wait may be late together"
+    )
     amount_mean_usd: Positive = Field(description="mean amount, US dollars")
     amount_cv: Positive = Field(description="coefficient of variation of the amount (lognormal)")
     assets: dict[str, Share] = Field(min_length=1, description="share of each asset (they sum to 1)")
