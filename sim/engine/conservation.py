@@ -120,7 +120,7 @@ def _requests(inputs: FeedbackInputs, ints: Ints, at: slice) -> tuple[Ints, Ints
 
 def _classes(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
     """Counted requests and their cents at the end, by rail and class: who asked, and who passed the gateway."""
-    kinds, rails, last = outcome.withdrawal_classes, outcome.feedback_rails[:, :, -1], outcome.feedback_ints[:, -1]
+    kinds, last = outcome.withdrawal_classes, outcome.feedback_ints[:, -1]
     frightened, came = slice(last[columns.PANICKED]), inputs.requests[..., :-1].sum(axis=-1)
     if inputs.panic_row.size:
         counted = inputs.panic_row[frightened] < 0
@@ -130,12 +130,10 @@ def _classes(outcome: DeskOutcome, inputs: FeedbackInputs) -> Iterator[Balance]:
     names = {"given up": columns.GIVEN_UP, "let through": columns.LET_THROUGH, "to come again": columns.COMING}
     for what, cents in (("counted requests", 0), ("cents of counted requests", 1)):
         yield Balance(what, came[..., cents], {name: kinds[..., one + cents] for name, one in names.items()})
-    through, money = kinds[..., columns.LET_THROUGH], kinds[..., columns.LET_THROUGH_C]
+    through = kinds[..., columns.LET_THROUGH]
     for name, there, some in (
         ("that a country bars", last[columns.BARRED], through[:, columns.FORBIDDEN].sum()),
         ("not confirmed", last[columns.DROPPED] - _n(outcome, columns.UNCONFIRMED), through[:, columns.DROPPING].sum()),
-        ("into the payout lines", rails[:, columns.COUNTED_IN], through[:, columns.PASSING]),
-        ("into the payout lines, in cents", rails[:, columns.COUNTED_IN_C], money[:, columns.PASSING]),
     ):
         yield Balance(f"counted requests {name}", np.atleast_1d(there), {"of the class": np.atleast_1d(some)})
 

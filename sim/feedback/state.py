@@ -27,7 +27,19 @@ from sim.feedback.declaration import (
 from sim.feedback.inputs import FeedbackInputs
 from sim.feedback.mechanisms.copies import COPY_AT
 from sim.feedback.mechanisms.panic import CALM_AT, FRIGHT_AT
-from sim.feedback.mechanisms.withdrawals import AGAIN, CLASSES, COLD_C, COMING, HOT_C, ROW_MINUTE
+from sim.feedback.mechanisms.withdrawals import (
+    AGAIN,
+    CLASSES,
+    COLD_C,
+    COMING,
+    COUNTED_IN,
+    COUNTED_IN_C,
+    HOT_C,
+    LET_THROUGH,
+    LET_THROUGH_C,
+    PASSING,
+    ROW_MINUTE,
+)
 from sim.feedback.parameters import FeedbackParameters, RailParameters
 
 
@@ -180,6 +192,7 @@ def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints, Ints, I
         no_classes = np.empty((0, CLASSES, len(CLASS_NAMES)), np.int64)
         return np.empty((len(INT_NAMES), 0), np.int64), np.empty((len(FLOAT_NAMES), 0)), none, no_rows, no_classes
     by_class = levels.by_class.copy()
+    by_class[:, PASSING, [LET_THROUGH, LET_THROUGH_C]] = levels.rails[-1][:, [COUNTED_IN, COUNTED_IN_C]]
     by_class[..., COMING:] = levels.due[-1, :, AGAIN : AGAIN + 2 * CLASSES].reshape(-1, CLASSES, 2)
     return (
         levels.ints[1:].T,

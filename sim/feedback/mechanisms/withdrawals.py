@@ -130,7 +130,8 @@ LET_THROUGH = BY_CLASS.column("let_through", "requests", "that the gateway let t
 LET_THROUGH_C = BY_CLASS.column("let_through_cents", "cents", "of these")
 COMING = BY_CLASS.column("coming", "requests", "that will be made again after the end")
 COMING_C = BY_CLASS.column("coming_cents", "cents", "of these")
-"""What became of all counted requests, by rail and class; those coming again are read off ``DUE`` at the end."""
+"""What became of all counted requests, by rail and class; those coming again are read off ``DUE`` at the end, and
+the passing ones let through off their payout lines."""
 
 BATCH = RAIL_NUMBERS.column("batch_minutes", "minutes", "from one batch of payments to the next")
 CONFIRMATIONS = RAIL_NUMBERS.column("confirmations", "blocks", "after which a payment is final; 0 for a fixed delay")

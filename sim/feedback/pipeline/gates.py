@@ -90,6 +90,13 @@ def _lose(lv, row, i, stage):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _end(lv, r, kind):  # type: ignore[no-untyped-def]
+    """Note the counted ones of a class for whom the way ends behind the gateway."""
+    lv.by_class[r, kind, LET_THROUGH] += lv.counted[r, kind, 0]
+    lv.by_class[r, kind, LET_THROUGH_C] += lv.counted[r, kind, 1]
+
+
+@inlined
 def _come_again(lv, row, i, minutes):  # type: ignore[no-untyped-def]
     """Let a row come again, as itself, after some minutes."""
     lv.rails[row, lv.drawn_rows[i, ROW_RAIL], AGAIN_C] += lv.drawn_rows[i, ROW_CENTS]
@@ -137,10 +144,6 @@ def _pass_gateway(lv, row, tickets, open_tickets):  # type: ignore[no-untyped-de
     lv.floats[row, LOAD], lv.floats[row, ERROR_SHARE] = load, share
     if share > 0.0:
         gave_up = _fail_counted(lv, row, share) + _fail_rows(lv, row, share)
-    for r in range(lv.counted.shape[0]):
-        for kind in range(CLASSES):
-            lv.by_class[r, kind, LET_THROUGH] += lv.counted[r, kind, 0]
-            lv.by_class[r, kind, LET_THROUGH_C] += lv.counted[r, kind, 1]
     lv.ints[row, GAVE_UP] += gave_up
     quiet = 1.0 - lv.exogenous[QUIET_FAULT, row - 1]
     ask(lv, row, ADMITTED_FAULT, FAULT_PENDING, gave_up * numbers.gateway_admitted_per_gave_up * quiet)
@@ -201,8 +204,10 @@ def _obey_countries(lv, row):  # type: ignore[no-untyped-def]
     """Refuse for good what a country forbids."""
     barred = 0
     for r in range(lv.counted.shape[0]):
-        barred += lv.counted[r, FORBIDDEN, 0]
-        lv.rails[row, r, LOST_C] += lv.counted[r, FORBIDDEN, 1]
+        if lv.counted[r, FORBIDDEN, 0] > 0:
+            barred += lv.counted[r, FORBIDDEN, 0]
+            lv.rails[row, r, LOST_C] += lv.counted[r, FORBIDDEN, 1]
+            _end(lv, r, FORBIDDEN)
     lv.ints[row, BARRED] += barred
     ask(lv, row, ADMITTED_BARRED, BARRED_PENDING, barred * lv.numbers[0].barred_admitted)
 
@@ -244,8 +249,10 @@ def _confirm(lv, row):  # type: ignore[no-untyped-def]
     numbers, passed = lv.numbers[0], 0
     address, network = lv.ints[row, WRONG_ADDRESS], lv.ints[row, WRONG_NETWORK]
     for r in range(lv.counted.shape[0]):
-        lv.ints[row, DROPPED] += lv.counted[r, DROPPING, 0]
-        lv.rails[row, r, LOST_C] += lv.counted[r, DROPPING, 1]
+        if lv.counted[r, DROPPING, 0] > 0:
+            lv.ints[row, DROPPED] += lv.counted[r, DROPPING, 0]
+            lv.rails[row, r, LOST_C] += lv.counted[r, DROPPING, 1]
+            _end(lv, r, DROPPING)
     for place in range(lv.places[MOVING]):
         i = lv.moving[place]
         _accept(lv, row, i)
