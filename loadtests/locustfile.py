@@ -23,7 +23,15 @@ from locust.event import Events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from loadtests.core.exits import end_by, end_on_signals, exit_code_of, keep_secrets, refuse
+from loadtests.core.exits import (
+    INTERRUPTED,
+    end_by,
+    end_on_signals,
+    exit_code_of,
+    interrupt_main_alone,
+    keep_secrets,
+    refuse,
+)
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED
 from loadtests.plan.plan import Plan, add_arguments, check_target, make_plan
@@ -87,12 +95,17 @@ class Replay:
         self._environment, self._plan, self._sender, self._progress = environment, plan, sender, progress
         self._tells = environment.parsed_options is not None
         self._greenlet: gevent.Greenlet | None = None
+        self._ending = False
         self.verdict: dict[str, Any] | None = None
         self.error: Exception | None = None
         environment.events.test_start.add_listener(self._on_start)
         environment.events.test_stopping.add_listener(self._on_stopping)
         environment.events.test_stop.add_listener(partial(self._on_stop, reason="stopped"))
-        environment.events.quitting.add_listener(partial(self._on_stop, reason="interrupted"))
+        environment.events.quitting.add_listener(partial(self._on_stop, reason=INTERRUPTED))
+
+    def ending(self) -> Callable[[str], None] | None:
+        """Return who takes a further interrupt; None as long as Locust takes it, and begins to end."""
+        return self._sender.interrupt if self._ending else None
 
     def _on_start(self, **_: Any) -> None:
         self._greenlet = gevent.spawn(self._run)
@@ -103,9 +116,8 @@ class Replay:
 
     def _on_stop(self, reason: str, **_: Any) -> None:
         if self._greenlet is not None and not self._greenlet.dead and gevent.getcurrent() is not self._greenlet:
+            self._ending = self._ending or reason == INTERRUPTED or self._environment.web_ui is None
             self._sender.interrupt(reason)
-            if self._environment.web_ui is None:
-                end_on_signals(self._sender.interrupt)  # Locust's own would print where it waited, and lose the rows
             self._greenlet.join()
 
     def _run(self) -> None:
@@ -169,7 +181,8 @@ class Share:
         self._worker = Worker(plan, self._tell, hook_of(environment), forbidden=guard_of(environment, plan))
         runner.register_message(MESSAGE, self._listen)
         environment.events.test_stopping.add_listener(partial(self._on_stop, reason="stopped"))
-        environment.events.quitting.add_listener(partial(self._on_quit, reason="interrupted"))
+        environment.events.quitting.add_listener(self._on_quit)
+        self._ending = False
         self._greenlet = gevent.spawn(self._run)
 
     def wait(self) -> None:
@@ -203,8 +216,13 @@ class Share:
     def _on_stop(self, reason: str, **_: Any) -> None:
         self._worker.abort(reason)
 
-    def _on_quit(self, reason: str, **_: Any) -> None:
-        self._worker.abort(reason)
+    def ending(self) -> Callable[[str], None] | None:
+        """See Replay."""
+        return self.interrupt if self._ending else None
+
+    def _on_quit(self, **_: Any) -> None:
+        self._ending = True
+        self.interrupt(INTERRUPTED)
         self._greenlet.join(self._plan.limits.timeout_s + END_S)
 
 
@@ -311,9 +329,11 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
         refuse(error.faults)
     except Exception as error:  # Locust would log it and go on
         end_by(error)
+    part: Share | Replay
     if isinstance(runner, WorkerRunner):
-        Share(environment, plan, runner)
+        part = Share(environment, plan, runner)
     elif isinstance(runner, MasterRunner):
-        Replay(environment, plan, master_of(plan, runner))
+        part = Replay(environment, plan, master_of(plan, runner))
     else:
-        Replay(environment, plan, Alone(plan, forbidden=guard_of(environment, plan)))
+        part = Replay(environment, plan, Alone(plan, forbidden=guard_of(environment, plan)))
+    interrupt_main_alone(part.ending)

@@ -13,6 +13,8 @@ from loadtests.core.faults import GeneratorError, InputError
 from loadtests.core.redact import REDACTOR, CleanStream
 
 PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN = 0, 1, 2, 3, 4
+INTERRUPTED = "interrupted"
+"""Why a run ended that its user ended."""
 
 
 def refuse(faults: Sequence[str]) -> NoReturn:
@@ -60,4 +62,23 @@ def end_on_signals(abort: Callable[[str], None]) -> None:
     import gevent
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, abort, "interrupted")
+        gevent.signal_handler(number, abort, INTERRUPTED)
+
+
+def interrupt_main_alone(ending: Callable[[], Callable[[str], None] | None]) -> None:
+    """Have SIGINT raise KeyboardInterrupt in the main greenlet, or call what ``ending`` returns once there is that.
+
+    Python itself raises it in whichever greenlet runs: a request's would end there, and its row be lost.
+    """
+    import gevent
+
+    hub = gevent.get_hub()
+
+    def take() -> None:
+        end = ending()
+        if end is None:
+            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+        else:
+            end(INTERRUPTED)
+
+    gevent.signal_handler(signal.SIGINT, take)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
 from tests.support.servers.loadtest_run import (
@@ -230,7 +231,7 @@ def test_a_second_interrupt_ends_at_once_with_what_is_there(tmp_path: Path, prog
         with begun(run, server.url, *options, "--no-reconcile") as process:
             wait_until(lambda: server.n_requests > 50, "50 requests")
             process.send_signal(signal.SIGINT)
-            wait_until(lambda: quiet(server), "no more requests")
+            wait_until(lambda: quiet(server, process), "no more requests")
             assert process.poll() is None, "what is under way is waited for"
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=LONGEST_S)
@@ -242,11 +243,12 @@ def test_a_second_interrupt_ends_at_once_with_what_is_there(tmp_path: Path, prog
     assert set(rows.filter(pl.col("outcome") == "unknown")["reason"]) == {"still under way when the run ended"}
 
 
-def quiet(server: TinyServer) -> bool:
-    """Return whether no request has come for a while."""
-    before = server.n_requests
+def quiet(server: TinyServer, process: subprocess.Popen[str]) -> bool:
+    """Return whether no request has come for a while in which the process did run: it has taken its signal then."""
+    child = psutil.Process(process.pid)
+    before, waited = server.n_requests, child.num_ctx_switches().voluntary
     threading.Event().wait(0.3)
-    return server.n_requests == before
+    return server.n_requests == before and child.num_ctx_switches().voluntary > waited + 1
 
 
 def test_a_target_that_hangs_at_the_end_is_left_at_once_when_asked(tmp_path: Path) -> None:
@@ -268,6 +270,40 @@ def test_a_target_that_hangs_at_the_end_is_left_at_once_when_asked(tmp_path: Pat
         wait_until(lambda: interrupted(process), "the end")
         out, err = process.communicate(timeout=LONGEST_S)
     assert "not reconciled: ended at once, as asked" in out, out + err
+
+
+INTERRUPTED_WITHIN = """
+import os, signal
+from loadtests.dialects import reference
+SECRETS = reference.SECRETS
+
+class Interrupted(reference.Reference):
+    n_answers = 0
+
+    def outcome(self, arrival, answer):
+        self.n_answers += 1
+        if self.n_answers == 50:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().outcome(arrival, answer)
+
+create = Interrupted
+"""
+
+
+@pytest.mark.parametrize("program", ["ours", "locust"])
+def test_an_interrupt_in_the_middle_of_a_request_costs_no_row(tmp_path: Path, program: str) -> None:
+    run, dialect = run_of(tmp_path, READS, 30.0), tmp_path / "interrupted.py"
+    dialect.write_text(INTERRUPTED_WITHIN)
+    with TinyServer() as server:
+        begun = start if program == "ours" else start_locust
+        options = ("--window", "30 s", "--no-plots", "--no-reconcile", "--dialect", str(dialect))
+        with begun(run, server.url, *options) as process:
+            _, err = process.communicate(timeout=LONGEST_S)
+        assert process.returncode == 3, err
+        assert "Traceback" not in err
+    verdict, _ = results(run)
+    assert verdict["counts"]["acknowledged"] == server.n_requests
+    assert verdict["counts"]["unknown"] == 0
 
 
 SLOW_DIALECT = """
