@@ -35,7 +35,6 @@ from loadtests.core.exits import (
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.dialect.contract import ACKNOWLEDGED, RATE_LIMITED
 from loadtests.plan.plan import Plan, add_arguments, check_target, make_plan
-from loadtests.plan.preparation import prepare
 from loadtests.replay.master import Master
 from loadtests.replay.sender import Alone, Sender
 from loadtests.replay.session import Session
@@ -125,7 +124,6 @@ class Replay:
             if guard_of(self._environment, self._plan)():
                 raise InputError(["--host: got another host than at the start; must stay the same"])
             check_target(self._plan)
-            prepare(self._plan)
             session = Session(self._plan, self._sender)
             self.verdict = session.run(hook_of(self._environment), self._progress)
             self._environment.process_exit_code = self.verdict["exit_code"]
@@ -206,7 +204,6 @@ class Share:
     def _run(self) -> None:
         alone = self._environment.parsed_options is None
         try:
-            prepare(self._plan)
             self._worker.run(CONNECT_S if alone else float("inf"))
             self._environment.process_exit_code = 0
         except Exception as error:

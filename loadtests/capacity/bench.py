@@ -13,11 +13,14 @@ import polars as pl
 from loadtests.capacity.search import Stop
 from loadtests.capacity.step import CapacityObjective, LoadStep, judge_step
 from loadtests.capacity.step_load import step_schedule
+from loadtests.core.faults import GeneratorError, InputError
 from loadtests.core.schedule import SECOND_US, Schedule
 from loadtests.dialect.contract import Dialect
 from loadtests.plan.plan import limits_of
+from loadtests.plan.preparation import prepare_dialect
 from loadtests.transport import guard
-from loadtests.transport.driver import WATCH_S, Driver
+from loadtests.transport.client import Client
+from loadtests.transport.driver import WATCH_S, Driver, arrivals_of
 from loadtests.transport.guard import Caps
 from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import Journal, Recorder
@@ -54,6 +57,7 @@ class Bench(Interruptible):
         self._begin_s = time.monotonic()
         self._driver: Driver | None = None
         self._stopped = ""
+        self._to_recover: tuple[str, pl.DataFrame | None] | None = None
 
     def abort(self, reason: str) -> None:
         """Send nothing more of the step that is under way, and measure no other."""
@@ -66,15 +70,31 @@ class Bench(Interruptible):
         if self._driver is not None:
             self._driver.end_now()
 
+    @property
+    def n_sent(self) -> int:
+        """How many requests were sent so far."""
+        return self._n_sent
+
     def measure(self, endpoint: str, rate_per_s: float, mix: pl.DataFrame | None = None) -> LoadStep:
-        """Return the step of one endpoint at one rate, or of a mix. Raises Stop where the caps allow no more."""
+        """Return the step of one endpoint at one rate, or of a mix.
+
+        Raises Stop where the caps allow no more, where the dialect cannot prepare, and after an interrupt, which a step
+        under way does not outlast: its part that was sent is no fair sample. Raises InputError and GeneratorError as
+        ``prepare_dialect`` does before anything was sent.
+        """
+        if self._stopped:
+            raise Stop(self._stopped)
+        self._recover_for(endpoint)
         shortest_s = self._settings.step_s
         length_s = min(max(shortest_s, self._settings.step_requests / rate_per_s), LONGEST_STEPS * shortest_s)
         self._number += 1
         schedule = step_schedule(endpoint, rate_per_s, round(length_s * SECOND_US), self._number, mix)
         rows, ended_early = self._send(schedule)
         if self._stopped:
-            raise Stop(self._stopped)
+            n_sent, n = rows.filter(pl.col("sent_us") >= 0).height, len(rows)
+            told = f"{endpoint} at {rate_per_s:.4g}/s: {self._stopped} after {n_sent:,} of {n:,} requests; not judged"
+            self._tell(told)
+            raise Stop(f"{self._stopped} in the middle of a step, which is not judged")
         of_it = rows if mix is not None else rows.filter(pl.col("endpoint") == endpoint)
         step = judge_step(
             of_it,
@@ -85,9 +105,19 @@ class Bench(Interruptible):
             ended_early=ended_early,
         )
         self._tell(_told(endpoint, step))
-        if not step.passed:
-            self._recover(endpoint, mix)
+        self._to_recover = None if step.passed else (endpoint, mix)  # before the next step: this one is kept either way
         return step
+
+    def _recover_for(self, endpoint: str) -> None:
+        """Wait until the target has recovered from the last step. Raises Stop if not, and it was of this endpoint."""
+        last, self._to_recover = self._to_recover, None
+        if last is None:
+            return
+        try:
+            self._recover(*last)
+        except Stop:
+            if self._stopped or last[0] == endpoint:
+                raise
 
     def _recover(self, endpoint: str, mix: pl.DataFrame | None) -> None:
         """Wait until a few requests keep the objective again. Raises Stop when they do not within a minute."""
@@ -114,6 +144,7 @@ class Bench(Interruptible):
         asked = {"in_flight": 0, "timeout": settings.timeout_s, "abort_failure_share": 0.5, "max_rate": rate}
         limits = limits_of(asked, schedule)
         client = guard.client_of(self._url, limits.in_flight)
+        self._prepare(client, schedule)
         recorder = Recorder(schedule)
         journal = Journal(self._folder / f"journal-{self._number}.jsonl")
         driver = self._driver = Driver(
@@ -123,7 +154,7 @@ class Bench(Interruptible):
             recorder=recorder,
             journal=journal,
             limits=limits,
-            prefix=f"{self._prefix}{self._number}-",
+            prefix=self._prefix_now,
         )
         if self._stopped:
             driver.abort(self._stopped)
@@ -136,6 +167,23 @@ class Bench(Interruptible):
             client.close()
             self._n_sent += recorder.n_sent
         return recorder.frame(), driver.aborted
+
+    def _prepare(self, client: Client, schedule: Schedule) -> None:
+        """Have the dialect prepare for a step: sessions, and what its very requests need."""
+        mine, prefix = arrivals_of(schedule.arrivals), self._prefix_now
+        try:
+            prepare_dialect(
+                self._dialect, client=client, url=self._url, arrivals=mine, prefix=prefix, hurry=self.hurry
+            )  # fmt: skip
+        except (InputError, GeneratorError) as error:
+            client.close()
+            if not self._n_sent:
+                raise
+            raise Stop(self._stopped or str(error)) from None
+
+    @property
+    def _prefix_now(self) -> str:
+        return f"{self._prefix}{self._number}-"
 
     def _end_when_lost(self, driver: Driver, recorder: Recorder, schedule: Schedule) -> None:
         """End a step that is certain to fail before its backlog floods the target: twice what the objective allows."""

@@ -20,7 +20,7 @@ from loadtests.capacity.step import CapacityObjective
 from loadtests.capacity.told import exit_code, junit_xml
 from loadtests.capacity.usl import LEAST_STEPS, fit
 from loadtests.core.faults import InputError, attempt
-from loadtests.core.folders import make_part, result_folder
+from loadtests.core.folders import begun, make_part, result_folder
 from loadtests.core.numbers import COUNT, DURATION, RATE, SHARE
 from loadtests.core.numbers import numbers as read_numbers
 from loadtests.core.schedule import ALL, read_trace
@@ -28,7 +28,6 @@ from loadtests.dialect.contract import Dialect, speaks
 from loadtests.dialects import load
 from loadtests.plan import accounts
 from loadtests.plan.pool import pooled
-from loadtests.plan.preparation import prepare_dialect
 from loadtests.plan.target import narrow, samples_of
 from loadtests.transport import guard
 from loadtests.transport.guard import CAP_RULES, LOCAL_HOSTS, caps_of
@@ -141,19 +140,20 @@ def measure(
 ) -> dict[str, Any]:
     """Return the content of ``capacity.json``, why each search ended, and the exit code; all has been written.
 
-    ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early, called a second
-    time at once. Raises InputError when the
-    target is no test system or the folder is taken; nothing has been measured then.
+    ``tell`` gets a line for each step, ``on_ready`` the function that ends it all early, called a second time at once.
+    Raises InputError when the target is no test system, the folder is taken or the dialect cannot prepare for the first
+    step, GeneratorError when the user did not wait for that; nothing has been sent or kept then.
     """
     prefix = f"ws-{secrets.token_hex(5)}-"
-    _check_target(order, prefix)
+    _check_target(order)
     part = make_part(order.out_dir)
     bench = Bench(
         url=order.url, dialect=order.dialect, settings=order.settings, folder=part, prefix=prefix, tell=tell
     )  # fmt: skip
     on_ready(bench.interrupt)
     measured_utc = datetime.now(UTC).isoformat()
-    searches = {name: _search(bench, order, name) for name in order.endpoints}
+    with begun(part, lambda: bench.n_sent > 0):
+        searches = {name: _search(bench, order, name) for name in order.endpoints}
     result = {
         "format": FORMAT,
         "host": order.url,
@@ -213,12 +213,10 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _check_target(order: CapacityOrder, prefix: str) -> None:
-    """Check that the target may be loaded, and prepare: for no arrival, since the rates of the steps are not known."""
+def _check_target(order: CapacityOrder) -> None:
     client = guard.client_of(order.url, concurrency=1)
     try:
         guard.check_health(client, order.dialect, order.url)
-        prepare_dialect(order.dialect, client=client, url=order.url, arrivals=(), prefix=prefix)
     finally:
         client.close()
 

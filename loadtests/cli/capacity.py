@@ -23,8 +23,9 @@ def add(commands: Any) -> None:
         more="Sends open load in steps, each at twice the rate of the last until the objective breaks, then at rates "
         "closer to the limit. capacity.json holds the capacity with its interval, the curve, and, if the steps fit, "
         "Gunther's universal scalability law; junit.xml has a test case for each endpoint. Exit code 1 when not even "
-        "the lowest rate was held, 3 when the generator, not the target, set the limit. Ctrl-C ends the step, a "
-        "second one ends at once; both keep what was measured.",
+        "the lowest rate was held, 3 when the generator, not the target, set the limit. Ctrl-C ends the "
+        "step, whose part that was sent is told but not judged, and a second one ends at once; the steps before are "
+        "kept, and the exit code is 3.",
     )
     command.add_arguments(parser.add_argument)
     add_quiet(parser)

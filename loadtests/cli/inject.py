@@ -7,6 +7,7 @@ from argparse import Namespace
 from typing import Any
 
 from loadtests.cli.parsers import add_json, command_parser, show
+from loadtests.core.exits import end_on_signals
 from loadtests.injection import command as injection
 from loadtests.reconciliation.command import lines
 
@@ -23,7 +24,9 @@ def add(commands: Any) -> None:
         "another amount, retried after a forced time-out, and an account spent to zero by requests that compete for "
         "it. It is a separate command because it measures no speed: run it before a load test, or on each "
         "pull request. No API documents whether a repeated key is rejected or replayed, so --repeat states what is "
-        "expected. Exit code 1 when a case or a check fails; inject.json and junit.xml lie in the folder.",
+        "expected. Exit code 1 when a case or a check fails; inject.json and junit.xml lie in the folder. Ctrl-C lets "
+        "the case under way end and judges what there is, a second one waits for nothing more (3, or 1 if something "
+        "failed); what was killed leaves TIME-inject.part, which reconcile reads.",
     )
     injection.add_arguments(parser.add_argument)
     add_json(parser, "the cases and the checks")
@@ -32,6 +35,6 @@ def add(commands: Any) -> None:
 def start(options: Namespace) -> int:
     """Send the cases, print the results, and return the exit code."""
     plan = injection.make_injection(options, os.environ)
-    result = injection.run(plan)
+    result = injection.run(plan, end_on_signals)
     found = result["reconciliation"]
     return show(options, result, [*injection.lines(result), *lines(found), f"results: {plan.out_dir}"])

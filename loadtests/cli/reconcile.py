@@ -7,6 +7,7 @@ from argparse import Namespace
 from typing import Any
 
 from loadtests.cli.parsers import add_json, command_parser, show
+from loadtests.core.exits import end_on_signals
 from loadtests.reconciliation.command import add_arguments, lines, reconcile_again
 
 
@@ -20,7 +21,7 @@ def add(commands: Any) -> None:
         example="results/quiet_week/20260112T140500-1/loadtest/* --host http://127.0.0.1:8080",
         more="Compares the answers that a load test got with what the server holds, once more: after its payments have "
         "completed, or after it crashed. Exit code 1 when a check fails; reconcile.json and junit-reconcile.xml are "
-        "written into the folder.",
+        "written into the folder. Ctrl-C ends it at once (3), and leaves the folder as it was.",
     )
     add_arguments(parser.add_argument)
     add_json(parser, "the result")
@@ -28,5 +29,5 @@ def add(commands: Any) -> None:
 
 def start(options: Namespace) -> int:
     """Reconcile, print what was found, and return the exit code."""
-    found = reconcile_again(options, os.environ)
+    found = reconcile_again(options, os.environ, end_on_signals)
     return show(options, found, [*lines(found), f"results: {options.folder}"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,3 +30,14 @@ def make_part(out_dir: Path) -> Path:
     except OSError as error:
         raise InputError([f"--out: got {part}; must be a new folder that can be created ({error.strerror})"]) from None
     return part
+
+
+@contextmanager
+def begun(part: Path, sent: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Remove the folder of unfinished results again if what begins it fails, unless something was sent by then."""
+    try:
+        yield
+    except BaseException:
+        if not sent():
+            shutil.rmtree(part)
+        raise

@@ -271,8 +271,17 @@ class Preparing(Protocol):
 
         Called once in each process that sends, before its first request; counted apart from the load, and a 429 is
         asked again. Whatever it raises ends the run before its start. Only arrivals known beforehand are given: of
-        ``inject`` not the parts of the account that it spends, of ``capacity`` and ``reconcile`` none.
+        ``inject`` not the parts of the account that it spends, of ``reconcile`` none. ``capacity`` calls it before
+        each step.
         """
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A dialect that keeps ids for its later requests."""
+
+    def learn(self, arrival: Arrival, outcome: Outcome) -> None:
+        """Take the outcome that stands in the request's row: ``outcome`` may have given an id that is none."""
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import WRITES, Answer, Arrival, Dialect, Request, Shown, Ticket, Withdrawal
 from loadtests.dialect.payload import plain
 
@@ -68,7 +69,7 @@ def brief(said: Mapping[str, str]) -> dict[str, str]:
 
 
 def _marked(text: str) -> str:
-    return f"{text[:_KEPT]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{REDACTOR.cut(text, _KEPT)}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def differences(asked: Mapping[str, str], held: Mapping[str, str]) -> list[str]:
@@ -83,5 +84,5 @@ def differences(asked: Mapping[str, str], held: Mapping[str, str]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    flat = " ".join(REDACTOR.clean(text).split())
     return flat if len(flat) <= 60 else f"{flat[:57]}..."

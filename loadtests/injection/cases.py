@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 import gevent
@@ -36,7 +37,9 @@ from loadtests.dialect.contract import (
 from loadtests.reconciliation.check import checked
 from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
 from loadtests.transport.client import Client, NoAnswerError
-from loadtests.transport.echoes import bounded, failure
+from loadtests.transport.echoes import failure, outcome_of
+from loadtests.transport.interruptible import Ending
+from loadtests.transport.reader import ENDED, unless_hurried
 from loadtests.transport.recorder import Journal
 
 REPEATS = ("any", "rejected", "replayed")
@@ -68,10 +71,12 @@ class Injector:
         journal: Journal,
         prefix: str,
         timeout_s: float,
+        ending: Ending,
         announce: Callable[[Sequence[Arrival]], object],
     ) -> None:
         self._dialect, self._client, self._journal = dialect, client, journal
         self._known, self._timeout_s, self._announce = Known(prefix), timeout_s, announce
+        self._ending = ending
         self._repeat = "any"
 
     def repeat(self, arrivals: Sequence[Arrival], repeat: str, send: Send) -> list[dict[str, Any]]:
@@ -82,13 +87,28 @@ class Injector:
         """
         self._repeat = repeat
         kind, rest = arrivals[0].endpoint, iter(arrivals)
-        cases = [self._sequence(f"I1 {kind}", next(rest)), self._at_once(f"I2 {kind}", next(rest))]
+        cases = [self._case("I1", self._sequence, next(rest)), self._case("I2", self._at_once, next(rest))]
         if kind == "withdrawal":
-            cases.append(self._other_amount(f"I3 {kind}", next(rest)))
-        cases.append(self._impatient(f"I4 {kind}", [next(rest) for _ in GIVE_UP_S]))
-        return cases if kind == "withdrawal" else [*cases, self._closed(f"I6 {kind}", next(rest), send)]
+            cases.append(self._case("I3", self._other_amount, next(rest)))
+        cases.append(self._case("I4", self._impatient, *(next(rest) for _ in GIVE_UP_S)))
+        return cases if kind == "withdrawal" else [*cases, self._case("I6", partial(self._closed, send), next(rest))]
+
+    def spend(self, arrival: Arrival, send: Send) -> dict[str, Any]:
+        """Return the case I5: an account spent by twice the requests that its balance covers. ``send`` reads."""
+        return self._case("I5", partial(self._spend, send), arrival)
+
+    def _case(self, number: str, send_it: Callable[..., dict[str, Any]], *arrivals: Arrival) -> dict[str, Any]:
+        """Return a case; after an interrupt none is begun, and one that was cut short decides nothing."""
+        name = f"{number} {arrivals[0].endpoint}"
+        if self._ending.reason:
+            return _case(name, "not sent", [], [], self._ending.reason)
+        found = send_it(name, *arrivals)
+        cut: dict[str, Any] = {"passed": None, "reason": ENDED, "n_wrong": 0, "examples": []}
+        return found | cut if self._ending.hurry.is_set() else found
 
     def _shoot(self, arrival: Arrival, timeout_s: float | None = None) -> Shot:
+        if self._ending.hurry.is_set():
+            return Shot(arrival, "", Outcome(NOT_SENT, ENDED))
         try:
             request = self._dialect.request(arrival, self._known)
             self._client.encoded(request)  # before it counts as sent
@@ -101,7 +121,8 @@ class Injector:
 
     def _exchange(self, request: Request, arrival: Arrival, timeout_s: float) -> Outcome:
         try:
-            return bounded(self._dialect.outcome(arrival, self._client.send(request, timeout_s)), request)
+            answer = unless_hurried(self._ending.hurry, lambda: self._client.send(request, timeout_s))
+            return outcome_of(self._dialect, arrival, request, answer)
         except NoAnswerError as error:
             return Outcome(UNKNOWN if error.taken else REJECTED, str(error))
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
@@ -153,7 +174,7 @@ class Injector:
             return len(one) != len(two)
         return any(a != b for a, b, c in zip(one, two, again, strict=True) if a == c)
 
-    def _impatient(self, name: str, arrivals: Sequence[Arrival]) -> dict[str, Any]:
+    def _impatient(self, name: str, *arrivals: Arrival) -> dict[str, Any]:
         shots, wrong, n_given_up = [], [], 0
         for arrival, timeout_s in zip(arrivals, GIVE_UP_S, strict=True):
             first = self._shoot(arrival, timeout_s)
@@ -165,7 +186,7 @@ class Injector:
         reason = "" if n_given_up else "the server answered even before the shortest time-out"
         return _case(name, what, shots, wrong, reason)
 
-    def _closed(self, name: str, arrival: Arrival, send: Send) -> dict[str, Any]:
+    def _closed(self, send: Send, name: str, arrival: Arrival) -> dict[str, Any]:
         what = f"a ticket that was closed is sent again: {self._rule()}, and it stays closed (see T4)"
         first = self._shoot(arrival)
         if not isinstance(self._dialect, Closing):
@@ -174,13 +195,11 @@ class Injector:
             told = self._dialect.close(send, Ticket(first.key, first.outcome.server_id))
         except UNREADABLE as error:
             told = f"the ticket could not be closed: {error}"
-        gevent.sleep(2 * EVERY_S)  # time to be seen closed
+        self._ending.hurry.wait(2 * EVERY_S)  # time to be seen closed
         again = self._shoot(arrival)
         return _case(name, what, [first, again], self._repeated([first, again]), told)
 
-    def spend(self, arrival: Arrival, send: Send) -> dict[str, Any]:
-        """Return the case I5: an account spent by twice the requests that its balance covers. ``send`` reads."""
-        name = "I5 withdrawal"
+    def _spend(self, send: Send, name: str, arrival: Arrival) -> dict[str, Any]:
         what = "concurrent spending to zero: no more is acknowledged than the balance covers, nothing falls below zero"
         if not isinstance(self._dialect, Spending):
             return _case(name, what, [], [], "this dialect cannot read what one account may spend")

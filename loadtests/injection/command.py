@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gevent
 import polars as pl
 
-from loadtests.core.exits import FAILED, PASSED
-from loadtests.core.faults import InputError, attempt
-from loadtests.core.folders import make_part, result_folder
+from loadtests.core.exits import FAILED, INVALID, PASSED
+from loadtests.core.faults import GeneratorError, InputError, attempt
+from loadtests.core.folders import begun, make_part, result_folder
 from loadtests.core.schedule import Trace, read_trace
 from loadtests.dialect.answers import patient
 from loadtests.dialect.contract import Arrival, Dialect, Glancing, Holdings, speaks
 from loadtests.injection import cases as inject
 from loadtests.plan import target
-from loadtests.plan.preparation import prepare_dialect
+from loadtests.plan.preparation import NOTHING_SENT, prepare_dialect
 from loadtests.reconciliation import checks, evidence
 from loadtests.reconciliation.cleanup import clean_up
+from loadtests.reconciliation.command import settle
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.transport import guard
 from loadtests.transport.client import Client
 from loadtests.transport.guard import LOCAL_HOSTS
+from loadtests.transport.interruptible import Ending
 from loadtests.transport.reader import Reader
 from loadtests.transport.recorder import Journal
-from loadtests.verdict.cases import Source, check_cases, document, reconciliation_cases
+from loadtests.verdict.cases import ERROR, Case, Source, check_cases, document, reconciliation_cases
 from loadtests.verdict.files import write_json, write_text
 from sim.core.clock import DURATION_RULE, duration_ms
 
@@ -115,43 +116,53 @@ def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> I
     )
 
 
-def run(plan: Injection) -> dict[str, Any]:
-    """Return ``cases``, ``reconciliation`` and ``exit_code``, which have been written to the injection's folder.
+def run(plan: Injection, on_ready: Callable[[Callable[[str], None]], None] = lambda interrupt: None) -> dict[str, Any]:
+    """Return ``cases``, ``reconciliation``, ``ended`` and ``exit_code``, which have been written to its folder.
 
-    Raises InputError when the target is no test system or cannot be read, before anything is sent.
+    ``on_ready`` gets the function that ends it: after the case under way, called a second time at once; ``ended`` says
+    so. Raises InputError when the target is no test system or cannot be read, GeneratorError when the user did not wait
+    for that; nothing has been sent or kept then.
     """
-    client = plan.client()
-    reader = Reader(client)
+    ending, client = Ending(), plan.client()
+    on_ready(ending.interrupt)
+    reader = Reader(client, hurry=ending.hurry)
     send = patient(reader.send, reader.pause)
-    prefix = plan.start["key_prefix"]
+    prefix, wait = plan.start["key_prefix"], ending.hurry.wait
     try:
         guard.check_health(client, plan.dialect, plan.url)
         known = list(_known(plan))
-        prepare_dialect(plan.dialect, client=client, url=plan.url, arrivals=known, prefix=prefix)
-        before = _before(plan, send)
+        prepare_dialect(
+            plan.dialect, client=client, url=plan.url, arrivals=known, prefix=prefix, hurry=ending.hurry
+        )  # fmt: skip
+        before = _before(plan, send, ending)
         part = make_part(plan.out_dir)
-        evidence.begin(part, start=plan.start, before=before, dialect=plan.dialect)
-        evidence.note_asked(part, plan.dialect, known, prefix)
+        with begun(part):
+            evidence.begin(part, start=plan.start, before=before, dialect=plan.dialect)
+            evidence.note_asked(part, plan.dialect, known, prefix)
         with _watching(plan, part):
-            cases = _send_all(plan, part, client, send)
-            gevent.sleep(SETTLE_S)
+            cases = _send_all(plan, part, client, send, ending)
+            wait(SETTLE_S)
         kept = evidence.read_books(part)
-        found, _ = evidence.settle(kept, plan.dialect, send, gevent.sleep)
+        found, _ = settle(kept, plan.dialect, send, ending.hurry)
         cleaned = None
         if plan.cleanup:
             frame = pl.DataFrame(known, schema=_TRACE_COLUMNS, orient="row")
-            cleaned = clean_up(plan.dialect, send, gevent.sleep, prefix=prefix, requests=kept.requests, arrivals=frame)
+            cleaned = clean_up(plan.dialect, send, wait, prefix=prefix, requests=kept.requests, arrivals=frame)
     finally:
         client.close()
-    passed = found["passed"] and not any(case["passed"] is False for case in cases)
-    code = PASSED if passed else FAILED
-    result = {**plan.start, "exit_code": code, "repeats": plan.repeats, "cases": cases, "reconciliation": found}
-    result["cleanup"] = cleaned
+    result = {**plan.start, "repeats": plan.repeats, "cases": cases, "reconciliation": found, "cleanup": cleaned}
+    result |= {"ended": ending.reason, "exit_code": _exit_code(cases, found, ending.reason)}
     write_json(part / evidence.RESULT, found)
     write_json(part / RESULT, result)
     write_text(part / "junit.xml", junit_xml(result))
     part.rename(plan.out_dir)
     return result
+
+
+def _exit_code(cases: Iterable[Mapping[str, Any]], found: Mapping[str, Any], ended: str) -> int:
+    if found["passed"] is False or any(case["passed"] is False for case in cases):
+        return FAILED
+    return INVALID if ended or found["passed"] is None else PASSED
 
 
 def _arrivals(trace: Trace, dialect: Dialect) -> dict[str, list[Arrival]]:
@@ -176,7 +187,7 @@ def _known(plan: Injection) -> Iterator[Arrival]:
         yield plan.spender
 
 
-def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[dict[str, Any]]:
+def _send_all(plan: Injection, part: Path, client: Client, send: Any, ending: Ending) -> list[dict[str, Any]]:
     prefix, journal = plan.start["key_prefix"], Journal(part / "journal.jsonl")
     injector = inject.Injector(
         dialect=plan.dialect,
@@ -184,6 +195,7 @@ def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[di
         journal=journal,
         prefix=prefix,
         timeout_s=plan.timeout_s,
+        ending=ending,
         announce=lambda arrivals: evidence.note_asked(part, plan.dialect, arrivals, prefix),
     )
     try:
@@ -199,10 +211,12 @@ def _send_all(plan: Injection, part: Path, client: Client, send: Any) -> list[di
     return cases
 
 
-def _before(plan: Injection, send: Any) -> Holdings | None:
+def _before(plan: Injection, send: Any, ending: Ending) -> Holdings | None:
     try:
-        return checks.read_holdings(plan.dialect, send, plan.start["key_prefix"], gevent.sleep)
+        return checks.read_holdings(plan.dialect, send, plan.start["key_prefix"], ending.hurry.wait)
     except UNREADABLE as error:
+        if ending.hurry.is_set():
+            raise GeneratorError(NOTHING_SENT) from None
         raise InputError([f"--host: got {plan.url}, which cannot be read ({error}); must be readable"]) from None
 
 
@@ -224,8 +238,10 @@ def _watching(plan: Injection, part: Path) -> Iterator[None]:
 
 def junit_xml(result: Mapping[str, Any]) -> str:
     """Return the XML document of an injection: its cases, then the checks of what the server holds."""
-    found = result["reconciliation"]
-    suites = {"injection": list(check_cases(result["cases"])), "reconciliation": list(reconciliation_cases(found))}
+    found, cases = result["reconciliation"], list(check_cases(result["cases"]))
+    if result["ended"]:
+        cases.append(Case("all cases were sent", ERROR, f"not all cases were sent: {result['ended']}"))
+    suites = {"injection": cases, "reconciliation": list(reconciliation_cases(found))}
     source = Source(f"injection of {result['scenario']}", result["host"], found["read_utc"])
     return document(source, suites, {})
 

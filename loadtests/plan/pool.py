@@ -18,6 +18,7 @@ from loadtests.dialect.contract import (
     Holdings,
     InOrder,
     Known,
+    Learning,
     Outcome,
     Preparing,
     Request,
@@ -101,9 +102,14 @@ class PooledDialect:
 
     def outcome(self, arrival: Arrival, answer: Answer) -> Outcome:
         """See Dialect."""
+        return self.member(arrival.customer).outcome(arrival, answer)
+
+    def learn(self, arrival: Arrival, outcome: Outcome) -> None:
+        """See Learning."""
         place = self.pool.place_of(arrival.customer)
         member, mine = self.members[place], self._known[place]
-        outcome = member.outcome(arrival, answer)
+        if isinstance(member, Learning):
+            member.learn(arrival, outcome)
         if outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "withdrawal":
             key = member.withdrawal(arrival, mine.prefix).key
             mine.withdrawal_keys.append(key)
@@ -112,7 +118,6 @@ class PooledDialect:
         elif outcome.outcome == ACKNOWLEDGED and arrival.endpoint == "ticket":
             mine.ticket_ids.append(outcome.server_id)
             self._owner[outcome.server_id] = member
-        return outcome
 
     def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
         """See Dialect."""

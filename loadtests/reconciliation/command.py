@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import gevent
+from gevent.event import Event
 
-from loadtests.core.faults import InputError
+from loadtests.core.exits import INVALID
+from loadtests.core.faults import GeneratorError, InputError
 from loadtests.dialect.answers import patient
+from loadtests.dialect.contract import Dialect, Holdings, Send
 from loadtests.plan import target
 from loadtests.plan.preparation import prepare_dialect
-from loadtests.reconciliation import evidence
+from loadtests.reconciliation import checks, evidence
 from loadtests.transport import guard
 from loadtests.transport.guard import LOCAL_HOSTS
-from loadtests.transport.reader import Reader
+from loadtests.transport.reader import ENDED, Reader
 from loadtests.verdict.cases import Source, document, reconciliation_cases
 from loadtests.verdict.files import write_json, write_text
 
@@ -35,10 +37,23 @@ def add_arguments(add: Callable[..., Any]) -> None:
     add("--quiet", action="store_true", help="print only faults")
 
 
-def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
+def settle(
+    books: evidence.Books, dialect: Dialect, send: Send, hurry: Event, *, patience_s: float = 0.0
+) -> tuple[dict[str, Any], Holdings | None]:
+    """Return what ``evidence.settle`` does; what was not read because of a hurry decides nothing."""
+    found, held = evidence.settle(books, dialect, send, hurry.wait, patience_s=patience_s)
+    if hurry.is_set() and not found["done"]:
+        found |= {**checks.not_done(ENDED, passed=None), "exit_code": INVALID}
+    return found, held
+
+
+def reconcile_again(
+    options: argparse.Namespace, environ: Mapping[str, str], on_ready: Callable[[Callable[[str], None]], None]
+) -> dict[str, Any]:
     """Return the reconciliation, which has been written into the folder, as JSON and as JUnit XML.
 
-    Raises InputError when the folder, the host or the dialect is wrong, or the target is no test system.
+    ``on_ready`` gets the function that ends it at once. Raises InputError when the folder, the host or the dialect is
+    wrong, or the target is no test system, GeneratorError when it was ended: the folder is as it was then.
     """
     folder = Path(options.folder)
     kept = evidence.read_books(folder)
@@ -49,16 +64,21 @@ def reconcile_again(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     faults = guard.check_url(options.host, {*LOCAL_HOSTS, *options.allow_host})
     if faults:
         raise InputError(faults)
+    hurry = Event()
+    on_ready(lambda reason: hurry.set())
     dialect, url = target.choose(choice, folder, environ), options.host.rstrip("/")
     client = guard.client_of(url, _CONCURRENCY)
     try:
         guard.check_health(client, dialect, url)
         prefix = kept.start["key_prefix"]
-        prepare_dialect(dialect, client=client, url=url, arrivals=(), prefix=prefix)  # it may read by a session
-        reader = Reader(client)
-        found, _ = evidence.settle(kept, dialect, patient(reader.send, reader.pause), gevent.sleep)
+        # It may read by a session.
+        prepare_dialect(dialect, client=client, url=url, arrivals=(), prefix=prefix, hurry=hurry)
+        reader = Reader(client, hurry=hurry)
+        found, _ = settle(kept, dialect, patient(reader.send, reader.pause), hurry)
     finally:
         client.close()
+    if found["exit_code"] == INVALID:
+        raise GeneratorError(f"interrupted; {folder} is as it was")
     write_json(folder / evidence.RESULT, found)
     write_text(folder / JUNIT, junit_xml(found, url))
     return found

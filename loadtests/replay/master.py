@@ -31,16 +31,16 @@ from loadtests.dialect.contract import (
     Known,
 )
 from loadtests.plan.plan import Plan
+from loadtests.plan.preparation import prepare
 from loadtests.replay import protocol
 from loadtests.replay.protocol import MergedRows, Offset
 from loadtests.replay.sender import JOURNAL, Sent
-from loadtests.replay.worker import LEASE_S
+from loadtests.replay.worker import LEASE_S, READY_LIMIT_S
 from loadtests.transport.driver import WATCH_S, Hook, Poller, Progress
 from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import NEVER_US
 
 HELLO_LIMIT_S = 20.0
-READY_LIMIT_S = 120.0
 LATE_END_S = 15.0
 """How much longer than schedule and time-out a worker may take to report that it is done."""
 SYNC_PINGS = 20
@@ -170,8 +170,10 @@ class Master(Interruptible):
     def prepare(self) -> None:
         """Check the workers, measure their clocks and deal the rows.
 
-        Raises InputError when a worker has another plan, GeneratorError when one cannot take part.
+        The dialect prepares here only to read: each worker prepares for what it sends. Raises InputError when a worker
+        has another plan, GeneratorError when one cannot take part.
         """
+        prepare(self._plan, (), prefix=self._plan.prefix, hurry=self.hurry)
         team = self._team = self._announced()
         faults = [fault for peer in team for fault in self._mismatches(peer)]
         try:

@@ -15,7 +15,8 @@ from gevent.event import Event
 
 from loadtests.dialect.contract import NOT_SENT, UNKNOWN
 from loadtests.plan.plan import Plan
-from loadtests.transport.driver import Driver, Hook, Progress
+from loadtests.plan.preparation import prepare
+from loadtests.transport.driver import Driver, Hook, Progress, arrivals_of
 from loadtests.transport.interruptible import Interruptible
 from loadtests.transport.recorder import NEVER_US, Journal, Recorder
 
@@ -80,7 +81,10 @@ class Sender(Protocol):
     hurry: Event
 
     def prepare(self) -> None:
-        """Make sure that the sending can begin. Raises InputError when it cannot; nothing has been sent then."""
+        """Make sure that the sending can begin.
+
+        Raises InputError when it cannot, GeneratorError when the user did not wait for it; nothing has been sent then.
+        """
 
     def send(self, folder: Path, hook: Hook, progress: Progress) -> Sent:
         """Send everything, wait until what is under way has ended, and return what is left; the journal is in folder.
@@ -108,7 +112,9 @@ class Alone(Interruptible):
         self._aborted = ""
 
     def prepare(self) -> None:
-        """Do nothing: one process is always ready."""
+        """See Sender: have the dialect prepare for all that is sent."""
+        plan = self._plan
+        prepare(plan, arrivals_of(plan.schedule.arrivals), prefix=plan.prefix, hurry=self.hurry)
 
     def close(self) -> None:
         """Do nothing: there are no workers."""

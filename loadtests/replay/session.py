@@ -10,24 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gevent
-
 from loadtests.core.exits import FAILED, INVALID
-from loadtests.core.faults import InputError
-from loadtests.core.folders import make_part
+from loadtests.core.faults import GeneratorError, InputError
+from loadtests.core.folders import begun, make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Arrival, Glancing, Holdings, Send
+from loadtests.dialect.contract import Glancing, Holdings, Send
 from loadtests.plan.plan import Plan
+from loadtests.plan.preparation import NOTHING_SENT
 from loadtests.plan.target import promise_ms
 from loadtests.reconciliation import checks
 from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
+from loadtests.reconciliation.command import settle
 from loadtests.reconciliation.observations import Observations
 from loadtests.reconciliation.poller import UNREADABLE, Watcher
 from loadtests.replay.sender import Alone, Sender, Sent, clock
-from loadtests.transport.driver import Hook, Progress
-from loadtests.transport.reader import ENDED, Reader
+from loadtests.transport.driver import Hook, Progress, arrivals_of
+from loadtests.transport.reader import Reader
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
@@ -51,7 +51,8 @@ class Session:
     def run(self, hook: Hook, progress: Progress = lambda sent, planned: None) -> dict[str, Any]:
         """Return the verdict, which has been written to the plan's folder with the rows and the plots.
 
-        Raises InputError when the folder is taken or the server cannot be read, before anything is sent.
+        Raises InputError when the folder is taken or the server cannot be read, GeneratorError when the user did not
+        wait for that; nothing has been sent or kept then.
         """
         plan = self.plan
         self._sender.prepare()
@@ -61,7 +62,8 @@ class Session:
             read = patient(reader.send, reader.pause)
             before = self._before(read)
             part = make_part(plan.out_dir)
-            start, asked = self._begin(part, before)
+            with begun(part):
+                start, asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
             rows = sent.to_reconcile()
@@ -89,8 +91,10 @@ class Session:
         if not self.plan.reconcile:
             return None
         try:
-            return checks.read_holdings(self.plan.dialect, read, self.plan.prefix, gevent.sleep)
+            return checks.read_holdings(self.plan.dialect, read, self.plan.prefix, self._sender.hurry.wait)
         except UNREADABLE as error:
+            if self._sender.hurry.is_set():
+                raise GeneratorError(NOTHING_SENT) from None
             fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
 
@@ -104,9 +108,7 @@ class Session:
             promise_ms=promise_ms(plan.run_dir),
             by_workers=not isinstance(self._sender, Alone),
         )
-        rows = plan.schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
-        asked = (Arrival(*row) for row in rows.iter_rows())
-        return start, books.note_asked(part, plan.dialect, asked, plan.prefix)
+        return start, books.note_asked(part, plan.dialect, arrivals_of(plan.schedule.arrivals), plan.prefix)
 
     @contextmanager
     def _watching(self, part: Path, before: Holdings | None) -> Iterator[Observations]:
@@ -128,9 +130,7 @@ class Session:
     def _reconcile(self, read: Send, own: books.Books) -> tuple[dict[str, Any], Holdings | None]:
         if not self.plan.reconcile:
             return checks.not_done("switched off by --no-reconcile", passed=True), None
-        hurry = self._sender.hurry
-        found, held = books.settle(own, self.plan.dialect, read, hurry.wait, patience_s=PATIENCE_S)
-        return (checks.not_done(ENDED, passed=None) if hurry.is_set() and not found["done"] else found), held
+        return settle(own, self.plan.dialect, read, self._sender.hurry, patience_s=PATIENCE_S)
 
     def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:
         plan = self.plan

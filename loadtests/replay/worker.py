@@ -19,14 +19,18 @@ from gevent.event import Event
 
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.plan.plan import Plan
+from loadtests.plan.preparation import prepare
 from loadtests.replay import protocol
 from loadtests.replay.protocol import Feed, JournalFeed
-from loadtests.transport.driver import Driver, Hook
+from loadtests.transport.driver import Driver, Hook, arrivals_of
 from loadtests.transport.interruptible import Interruptible
 
 LEASE_S = 3.0
 HELLO_S = 0.5
 MASTER_LOST = "the master was lost"
+READY_LIMIT_S = 120.0
+"""How long all workers may take to get ready, what their dialects prepare included."""
+_PREPARED_S = READY_LIMIT_S - 5
 PATIENCE_S = 30.0
 """How long a worker waits for its master's next message after the first one."""
 
@@ -58,6 +62,7 @@ class Worker(Interruptible):
         if kind == "abort":
             self.abort(data["reason"])
         if kind == "hurry":
+            self.hurry.set()
             self.end_now()
         self._orders[kind] = data
         self._changed.set()
@@ -94,6 +99,7 @@ class Worker(Interruptible):
         shards = protocol.deal(self._plan.schedule, order["n_workers"], self._plan.dialect)
         own = np.flatnonzero(shards == order["worker"])
         feed = Feed(protocol.part_of(self._plan.schedule, own), own)
+        self._prepare(feed, order["prefix"])
         name = f"{order['prefix']}{order['worker']}.jsonl"
         journal = JournalFeed(self._plan.run_dir / "loadtest-workers" / name)
         client = self._plan.client()
@@ -110,6 +116,15 @@ class Worker(Interruptible):
             raise GeneratorError(MASTER_LOST)
         self._order("bye", even_aborted=True)
         journal.remove()
+
+    def _prepare(self, feed: Feed, prefix: str) -> None:
+        """Have the dialect prepare for this worker's share. Raises GeneratorError when the master would not wait."""
+        mine = arrivals_of(self._plan.schedule.arrivals[feed.own])
+        try:
+            with gevent.Timeout(_PREPARED_S):
+                prepare(self._plan, mine, prefix=prefix, hurry=self.hurry)
+        except gevent.Timeout:
+            raise GeneratorError(f"its dialect's preparation took more than {_PREPARED_S:g} s") from None
 
     def _announce(self, announce_s: float) -> None:
         end_s = time.perf_counter() + announce_s

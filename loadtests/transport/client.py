@@ -1,12 +1,14 @@
 """One HTTP request, once: no retry, no redirect, no absolute URL, TLS verified, one deadline for all of it.
 
-A retry would send what is not scheduled. What became of a request without an answer depends on one thing: whether its
-first byte had left.
+A retry would send what is not scheduled. A request without an answer was certainly not taken where its connection could
+not be opened, and is of unknown fate once its first byte had left. So it is after a time-out, even before that, for its
+wait is a latency like any other, which that of a refusal is not.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import ssl
 from dataclasses import dataclass
 
@@ -85,7 +87,6 @@ class Client:
             if fired is not deadline:
                 raise
             where = "" if attempt.left else ", before the connection was open"
-            # Taken or not, it waited: as unknown its wait counts into the latency, which a refusal's does not.
             raise NoAnswerError(f"time-out after {timeout_s:g} s{where}") from None
         except BrokenAnswerError as error:
             raise NoAnswerError(str(error)) from None
@@ -128,4 +129,15 @@ def _clean(parser: AnswerParser) -> Answer:
     together = "\n".join(headers.values())
     if REDACTOR.clean(together) != together:
         headers = {name: REDACTOR.clean(value) for name, value in headers.items()}
-    return Answer(parser.status, headers, REDACTOR.clean_bytes(bytes(parser.body)))
+    return Answer(parser.status, headers, REDACTOR.clean_bytes(_in_utf8(bytes(parser.body))))
+
+
+def _in_utf8(body: bytes) -> bytes:
+    """Return JSON in the encoding that secrets are looked for in: a server may answer in UTF-16 as well."""
+    encoding = json.detect_encoding(body)
+    if encoding.startswith("utf-8"):
+        return body
+    try:
+        return body.decode(encoding).encode()
+    except UnicodeError:
+        return body

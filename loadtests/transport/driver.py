@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import gevent
+import polars as pl
 from gevent.event import Event
 
 from loadtests.core.schedule import Schedule
@@ -32,7 +33,7 @@ from loadtests.dialect.contract import (
 )
 from loadtests.dialect.reads import shown_by
 from loadtests.transport.client import Client, NoAnswerError
-from loadtests.transport.echoes import bounded, failure, showing
+from loadtests.transport.echoes import failure, outcome_of, showing
 from loadtests.transport.http1 import ForbiddenError
 from loadtests.transport.recorder import Journal, Recorder
 
@@ -210,7 +211,7 @@ class Driver:
     def _pace(self) -> None:
         start_s, cap = self._start_s, self._limits.in_flight
         left_s: deque[float] = deque(maxlen=self._limits.rate_per_s)
-        for i, arrival in enumerate(_arrivals(self._schedule)):
+        for i, arrival in enumerate(arrivals_of(self._schedule.arrivals)):
             due_us = int(self._schedule.due_us[i])
             wait_s = start_s + due_us / 1e6 - time.perf_counter()
             if wait_s > 0:
@@ -297,7 +298,7 @@ class Driver:
         except NoAnswerError as error:
             return 0, Outcome(NOT_SENT if error.ours else UNKNOWN if error.taken else REJECTED, str(error)), 0
         try:
-            outcome = bounded(self._dialect.outcome(arrival, answer), request)
+            outcome = outcome_of(self._dialect, arrival, request, answer)
             if outcome.outcome == ACKNOWLEDGED and arrival.endpoint not in WRITES:
                 outcome = showing(outcome, shown_by(self._dialect, arrival, request, answer), request)
         except Exception as error:  # as above; the request was answered, but its outcome is unknown
@@ -336,7 +337,7 @@ class Driver:
                 self.abort(reason)
 
 
-def _arrivals(schedule: Schedule) -> Iterator[Arrival]:
-    """Yield the arrivals as they are needed: a million at once are 300 MB."""
-    rows = schedule.arrivals.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
+def arrivals_of(table: pl.DataFrame) -> Iterator[Arrival]:
+    """Yield the arrivals of a table as they are needed: a million at once are 300 MB."""
+    rows = table.select("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
     return (Arrival(*row) for row in rows.iter_rows())

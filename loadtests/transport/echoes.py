@@ -6,18 +6,23 @@ Secrets that stay the same are known to the redactor. A signature, or the passwo
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
 from loadtests.core.escapes import base64_cores
 from loadtests.core.redact import MARK, REDACTOR
-from loadtests.dialect.contract import UNKNOWN, Outcome, Request
+from loadtests.dialect.contract import UNKNOWN, Answer, Arrival, Dialect, Outcome, Request
 
 LONGEST_REASON, LONGEST_ID, LONGEST_LINE = 200, 200, 4_000
 _SHORTEST, _HEAD = 16, 9
 _COMMON = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_SECRETIVE = re.compile("auth|sign|token|secret|pass|key|session|cookie|hmac|digest", re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/_-]{24,}={0,2}")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _IN_TEXT = re.compile(r"(?:password|signature|sign|token|secret)[\"'=: ]+([^\"'&\s]{16,})", re.IGNORECASE)
 
 
@@ -46,9 +51,50 @@ def without_echo(text: str, request: Request) -> str:
     return text
 
 
+def without_proofs(answer: Answer, request: Request) -> Answer:
+    """Return the answer to a read of what a server holds, without the texts that echo a proof of its request.
+
+    Here only what looks like a proof is one: the address or account that a header names may stand in the records.
+    """
+    own = Request(request.method, request.path, dict(_secretive(request)), request.body)
+    body = answer.body.decode("utf-8", "replace")
+    headers = {name: without_echo(value, own) for name, value in answer.headers.items()}
+    if without_echo(body, own) == body:
+        return answer._replace(headers=headers)
+    body = _STRING.sub(lambda found: _without_echo_in(found[0], own), body)
+    return answer._replace(headers=headers, body=without_echo(body, own).encode())
+
+
+def _secretive(request: Request) -> Iterator[tuple[str, str]]:
+    for name, value in request.headers.items():
+        if _SECRETIVE.search(name) or (_RANDOM.fullmatch(value) and not _UUID.fullmatch(value)):
+            yield name, value
+
+
+def _without_echo_in(literal: str, request: Request) -> str:
+    """Return a string of JSON, or one that holds only a mark if it echoes a proof."""
+    try:
+        text = json.loads(literal, strict=False)
+    except ValueError:
+        text = literal
+    return literal if without_echo(text, request) == text else f'"{MARK}"'
+
+
 def _views(text: str) -> list[str]:
     """Return a text as it is, and with the escapes of a URL, of HTML and of JSON undone."""
     return [text, unquote(text), html.unescape(text), _UNICODE.sub(lambda one: chr(int(one[1], 16)), text)]
+
+
+def outcome_of(dialect: Dialect, arrival: Arrival, request: Request, answer: Answer) -> Outcome:
+    """Return the outcome that a dialect reads from an answer, bounded; a dialect that learns gets it so, too.
+
+    Raises what the dialect raises.
+    """
+    outcome = bounded(dialect.outcome(arrival, answer), request)
+    learn = getattr(dialect, "learn", None)  # asked for each request: isinstance of a protocol is slow
+    if learn is not None:
+        learn(arrival, outcome)
+    return outcome
 
 
 def bounded(outcome: Outcome, request: Request) -> Outcome:

@@ -6,6 +6,7 @@ import re
 
 import httptools
 
+from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import Request
 
 MAX_ANSWER_BYTES = 8_000_000
@@ -45,9 +46,11 @@ def encode(request: Request, host_lines: str, base: str = "") -> bytes:
     lines = [f"{request.method} {base}{request.path} HTTP/1.1\r\n", host_lines]
     for name, value in request.headers.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
-            raise ForbiddenError(f"request refused: {name[:60]!r} is no header that a dialect may set")
+            raise ForbiddenError(f"request refused: {REDACTOR.cut(name, 60)!r} is no header that a dialect may set")
         if _CONTROL.search(value):
-            raise ForbiddenError(f"request refused: the header {name[:60]} holds a line break or another control")
+            raise ForbiddenError(
+                f"request refused: the header {REDACTOR.cut(name, 60)} holds a line break or another control"
+            )
         lines.append(f"{name}: {value}\r\n")
     if request.body or request.method != "GET":
         lines.append(f"Content-Length: {len(request.body)}\r\n")

@@ -32,3 +32,18 @@ class Interruptible(ABC):
     @abstractmethod
     def end_now(self) -> None:
         """Wait for nothing more."""
+
+
+class Ending(Interruptible):
+    """Interrupts for those who look at them: ``reason`` is empty until the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+
+    def abort(self, reason: str) -> None:
+        """See Interruptible."""
+        self.reason = reason
+
+    def end_now(self) -> None:
+        """Do nothing more than set ``hurry``."""

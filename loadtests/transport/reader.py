@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
 
 from loadtests.dialect.contract import Answer, Request
 from loadtests.transport.client import READ_TIMEOUT_S, Client, NoAnswerError
+from loadtests.transport.echoes import without_proofs
 
 LONGEST_PAUSES_S = 300.0
 ENDED = "ended at once, as asked"
@@ -26,6 +28,10 @@ class Reader:
         self._waited_s = self._paused_s = 0.0
 
     def send(self, request: Request) -> Answer:
+        """Return what ``ask`` does, without what the request proved itself by."""
+        return without_proofs(self.ask(request), request)
+
+    def ask(self, request: Request) -> Answer:
         """Return the answer to a request. Raises NoAnswerError when none came, or none is waited for any more."""
         if self._hurry.is_set():
             raise NoAnswerError(ENDED, taken=False)
@@ -35,15 +41,11 @@ class Reader:
         if self._paused_s > LONGEST_PAUSES_S:
             raise NoAnswerError(f"not asked again: it had deferred for {self._paused_s:.0f} s", taken=False)
         begin_s = time.perf_counter()
-        asking = gevent.spawn(self._asked, request, left_s)
-        gevent.wait([asking, self._hurry], count=1)
-        if not asking.ready():
-            asking.kill()
-            raise NoAnswerError(ENDED)
-        answer = asking.get()
-        if isinstance(answer, Exception):
+        try:
+            answer = unless_hurried(self._hurry, lambda: self._client.send(request, left_s))
+        except Exception:
             self._waited_s += time.perf_counter() - begin_s
-            raise answer
+            raise
         self._waited_s = 0.0
         if answer.status != 429:
             self._paused_s = 0.0
@@ -54,9 +56,24 @@ class Reader:
         self._paused_s += length_s
         self._hurry.wait(length_s)
 
-    def _asked(self, request: Request, timeout_s: float) -> Answer | Exception:
-        """Return the answer, or what went wrong: gevent prints what a greenlet raises."""
+
+def unless_hurried(hurry: Event, ask: Callable[[], Answer]) -> Answer:
+    """Return what ``ask`` returns, or raise what it raises. Raises NoAnswerError as soon as ``hurry`` is set."""
+
+    def asked() -> Answer | Exception:
         try:
-            return self._client.send(request, timeout_s)
-        except Exception as error:
+            return ask()
+        except Exception as error:  # gevent prints what a greenlet raises
             return error
+
+    asking = gevent.spawn(asked)
+    try:
+        gevent.wait([asking, hurry], count=1)
+        if not asking.ready():
+            raise NoAnswerError(ENDED)
+    finally:
+        asking.kill()
+    answer = asking.get()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

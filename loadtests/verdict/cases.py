@@ -64,7 +64,8 @@ def check_cases(checks: Iterable[Mapping[str, Any]]) -> Iterator[Case]:
 def reconciliation_cases(found: Mapping[str, Any]) -> Iterator[Case]:
     """Yield the cases of a reconciliation, also of one that did not take place."""
     if not found["done"]:
-        yield Case("reconciliation", SKIPPED if found["passed"] else FAILURE, f"not reconciled: {found['reason']}")
+        states = {True: SKIPPED, False: FAILURE, None: ERROR}  # None: nobody waited for it, so nothing is decided
+        yield Case("reconciliation", states[found["passed"]], f"not reconciled: {found['reason']}")
     yield from check_cases(found["checks"])
 
 

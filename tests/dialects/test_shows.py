@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from loadtests import dialects
+from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import Answer, Arrival, Known, Request, Showing, Shown, Submitting, speaks
-from loadtests.dialect.reads import contents, differences, shown_by
+from loadtests.dialect.reads import brief, contents, differences, shown_by
 from loadtests.plan.accounts import Account, Pool
 from loadtests.plan.pool import PooledDialect
 from tests.dialects.test_readback import MINE, OTHERS, STATUSES, Api, row
@@ -202,3 +203,13 @@ def test_a_pool_reads_each_history_from_where_it_is_told_to() -> None:
     pool = pool_of("gate", 2)
     pool.since_ms = 1_699_990_000_123
     assert {member.since_ms for member in pool.members} == {pool.since_ms}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("before", [15, 20, 50, 56])
+def test_no_part_of_a_secret_stays_where_what_was_shown_is_cut(before: int) -> None:
+    secret = REDACTOR.derive("a secret of the tests that is cut, 0815")
+    held = {"text": f"{'x' * before}{secret}{'y' * 60}"}
+    (told,) = differences({"text": "else"}, held)
+    for kept in (told, *brief(held).values()):
+        assert "a secret" not in kept
+        assert len(kept) < 140

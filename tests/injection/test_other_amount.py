@@ -7,6 +7,7 @@ import pytest
 from loadtests import dialects
 from loadtests.dialect.contract import Answer, Arrival, Known, Request
 from loadtests.injection.cases import Injector
+from loadtests.transport.interruptible import Ending
 from tests.support.servers.staging_client import ENVIRON
 from tests.tools.dialect_contract import spoken
 
@@ -30,7 +31,7 @@ def test_another_amount_of_a_key_that_was_refused_is_a_first_one() -> None:
 
     injector = Injector(
         dialect=dialects.load("reference", ENVIRON), client=Client(), journal=Journal(), prefix="ws-1-", timeout_s=1,
-        announce=lambda arrivals: None,
+        ending=Ending(), announce=lambda arrivals: None,
     )  # type: ignore[arg-type]  # fmt: skip
     case = injector._other_amount("I3 withdrawal", Arrival(2, "withdrawal", "USDT", 7, 12_345, 7))
     assert sent == ["ws-1-2"]

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from loadtests.core.faults import InputError
+from loadtests.core.redact import MARK
 from loadtests.core.schedule import Schedule, Window, cut, read_trace
 from loadtests.dialect.contract import (
     Answer,
@@ -36,6 +37,7 @@ from loadtests.plan.accounts import Pool, exceeded, rate_faults, read_pool
 from loadtests.plan.pool import pooled
 from loadtests.reconciliation import cleanup
 from loadtests.transport.client import NoAnswerError
+from loadtests.transport.echoes import outcome_of
 from loadtests.verdict.summary import plain_lines
 from sim.core.tables import REQUESTS
 from sim.scenario import load as scenario
@@ -186,6 +188,20 @@ def test_a_pool_can_do_what_its_accounts_can(tmp_path: Path) -> None:
     sent = {json.loads(reference.request(Arrival(1, "withdrawal", "BTC", n, 1, 1), Known("p-")).body)["account"]
             for n in range(50)}  # fmt: skip
     assert sent == {5, 6}
+
+
+@pytest.mark.parametrize("server_id", ["i" * 5000, "sign: {sign}", "w-17"])
+def test_an_id_that_is_none_is_kept_by_no_account(tmp_path: Path, server_id: str) -> None:
+    gate, known = pooled(pool_of(tmp_path), "gate", {}), Known(PREFIX)
+    write, read = (Arrival(n, name, "USDT", 7, 12_345, 7) for n, name in enumerate(("withdrawal", "withdrawal_status")))
+    request = gate.request(write, known)
+    body = json.dumps({"id": server_id.format(sign=request.headers["SIGN"])}).encode()
+    outcome = outcome_of(gate, write, request, Answer(202, {}, body))
+    mine = gate._known[gate.pool.place_of(7)]
+    kept = [server_id] if server_id == "w-17" else [MARK] if "sign" in server_id else []
+    assert [*mine.withdrawal_ids.values()] == kept == ([outcome.server_id] if outcome.server_id else [])
+    assert set(gate._owner) == set(kept)
+    assert len(gate.request(read, known).path) < 200
 
 
 def test_accounts_are_read_together_and_a_server_that_shows_all_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gevent.event import Event
 
 from loadtests import dialects
 from loadtests.capacity import command as capacity
@@ -58,7 +59,7 @@ def reference() -> Dialect:
 def test_a_dialect_gets_what_is_known_and_its_failure_names_the_host() -> None:
     dialect, client = Closed(reference()), Client()
     with pytest.raises(InputError) as caught:
-        prepare_dialect(dialect, client=client, url=URL, arrivals=[ARRIVAL], prefix="ws-1-")  # type: ignore[arg-type]
+        prepare_dialect(dialect, client=client, url=URL, arrivals=[ARRIVAL], prefix="ws-1-", hurry=Event())  # type: ignore[arg-type]
     told = "must let the dialect prepare for the run (ValueError: session: 403)"
     assert caught.value.faults == [f"--host: got {URL}; {told}"]
     assert (dialect.given, client.n_sent) == ([([ARRIVAL], "ws-1-")], 1)
@@ -66,7 +67,7 @@ def test_a_dialect_gets_what_is_known_and_its_failure_names_the_host() -> None:
 
 def test_a_dialect_that_needs_no_preparation_is_left_alone() -> None:
     client = Client()
-    prepare_dialect(reference(), client=client, url=URL, arrivals=[ARRIVAL], prefix="ws-1-")  # type: ignore[arg-type]
+    prepare_dialect(reference(), client=client, url=URL, arrivals=[ARRIVAL], prefix="ws-1-", hurry=Event())  # type: ignore[arg-type]
     assert client.n_sent == 0
 
 
@@ -93,7 +94,9 @@ def test_a_search_whose_preparation_fails_sends_and_writes_nothing(
     order = capacity.make_order(options, ENVIRON)
     with pytest.raises(InputError, match="must let the dialect prepare"):
         capacity.measure(order, print, lambda abort: None)
-    assert [len(arrivals) for arrivals, _ in dialect.given] == [0]
+    ((arrivals, _),) = dialect.given
+    assert {one.endpoint for one in arrivals} == {"login"}
+    assert len(arrivals) > 100
     assert client.n_sent == 1
     assert list(tmp_path.iterdir()) == []
 

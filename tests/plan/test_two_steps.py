@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.servers.staging_client import ROOT
+from tests.support.servers.loadtest_run import LONGEST_S, interrupt
+from tests.support.servers.staging_client import ROOT, wait_until
 from tests.support.servers.tiny_server import Reply, TinyServer
 from tests.support.trace_factory import make_run, steady
 
@@ -36,14 +39,15 @@ class Steps(Api):
         self.session = {"X-Session": fetch(send, asked, dict)["session"]}
         mine = [one for one in arrivals if one.endpoint == "withdrawal"]
         made = [send(Request("POST", "/quotes", self.session, json_bytes({"n": one.idx}))) for one in mine]
-        self.quotes = {one.idx: json_object(answer.body)["quote"] for one, answer in zip(mine, made)}
+        keys = [self.withdrawal(one, prefix).key for one in mine]
+        self.quotes = {key: json_object(answer.body)["quote"] for key, answer in zip(keys, made)}
 
     def request(self, arrival, known):
         if arrival.endpoint == "withdrawal_status":
             ids = list(known.withdrawal_ids.values())
             return Request("GET", f"/payouts/{ids[arrival.payload_seed % len(ids)] if ids else 'none'}", self.session)
         key = self.withdrawal(arrival, known.prefix).key
-        return Request("POST", "/payouts", self.session, json_bytes({"quote": self.quotes[arrival.idx]}), key)
+        return Request("POST", "/payouts", self.session, json_bytes({"quote": self.quotes[key]}), key)
 
     def outcome(self, arrival, answer):
         value = json_object(answer.body)
@@ -60,16 +64,22 @@ create = Steps
 
 
 class Desk:
-    """Hands out sessions and quotes, and takes each quote once. ``closed``: it opens no session."""
+    """Hands out sessions and quotes, and takes each quote once.
 
-    def __init__(self, *, closed: bool = False) -> None:
-        self.closed = closed
+    ``closed``: it opens no session. ``hangs``: it does not answer who asks for one.
+    """
+
+    def __init__(self, *, closed: bool = False, hangs: bool = False) -> None:
+        self.closed, self.hangs, self.was_asked = closed, hangs, threading.Event()
         self.quotes, self.paid, self.asked = set[str](), dict[str, str](), list[str]()
         self.n_sessions = 0
         self.server = TinyServer(self.reply)
 
     def reply(self, path: str, number: int) -> Reply:
         if path == "/sessions":
+            self.was_asked.set()
+            if self.hangs:
+                return Reply(delay_s=600.0)
             self.n_sessions += not self.closed
             return Reply(403, {"error": KEY}) if self.closed else Reply(200, {"session": f"s{number}"})
         if path == "/quotes":
@@ -118,8 +128,8 @@ def test_both_steps_are_taken_and_reads_go_by_the_server_s_ids(tmp_path: Path, o
     counts: dict[str, Any] = json.loads((folder / "verdict.json").read_text())["counts"]
     assert counts["acknowledged"] == counts["planned"] == N_WITHDRAWALS + N_READS, said
     assert len(desk.paid) == N_WITHDRAWALS
-    n_processes = 3 if options else 1  # the master prepares as well: it may have to read
-    assert (desk.n_sessions, len(desk.quotes)) == (n_processes, n_processes * N_WITHDRAWALS)
+    n_processes = 3 if options else 1  # the master prepares as well, but only to read
+    assert (desk.n_sessions, len(desk.quotes)) == (n_processes, N_WITHDRAWALS)
     known = [name for name in desk.asked if re.fullmatch(r"p\d+", name)]
     assert set(known) <= set(desk.paid)
     assert len(known) >= N_READS - 4  # all but those before the first acknowledgement
@@ -142,10 +152,16 @@ def test_a_dry_run_prepares_nothing(tmp_path: Path) -> None:
 
 
 def commands(tmp_path: Path, url: str) -> dict[str, list[str]]:
+    """Return commands that speak the dialect, by name."""
     run = str(run_of(tmp_path))
     short = ["--step", "1 s", "--step-requests", "10", "--max-requests", "30", "--max-rate", "20", "--no-plots"]
     reads = ["--endpoint", "withdrawal_status", "--out", str(tmp_path / "capacity")]
-    return {"inject": ["inject", run, "--host", url], "capacity": ["capacity", "--host", url, *reads, *short]}
+    return {
+        "run": ["run", run, "--host", url, "--window", "2 s", "--no-plots"],
+        "workers": ["run", run, "--host", url, "--window", "2 s", "--no-plots", "--workers", "2"],
+        "inject": ["inject", run, "--host", url],
+        "capacity": ["capacity", "--host", url, *reads, *short],
+    }
 
 
 @pytest.mark.parametrize("name", ["inject", "capacity"])
@@ -168,9 +184,30 @@ def test_an_injection_sends_what_it_prepared(tmp_path: Path) -> None:
     assert desk.paid, said
 
 
-def test_a_search_prepares_once_for_all_its_steps(tmp_path: Path) -> None:
+def test_a_search_prepares_for_each_step_what_its_requests_need(tmp_path: Path) -> None:
     desk = Desk()
     with desk.server as server:
-        called(tmp_path, *commands(tmp_path, server.url)["capacity"])
-    assert (desk.n_sessions, desk.quotes) == (1, set())
+        _, said = called(tmp_path, *commands(tmp_path, server.url)["capacity"])
+    assert desk.n_sessions >= 1
+    assert len(desk.paid) == len(desk.quotes) == 5 * desk.n_sessions, said  # the writes that begin a step of reads
     assert desk.asked
+
+
+@pytest.mark.parametrize("name", ["run", "workers", "inject", "capacity"])
+def test_a_preparation_that_hangs_is_left_at_the_second_interrupt(tmp_path: Path, name: str) -> None:
+    desk = Desk(hangs=True)
+    with desk.server as server:
+        command = [sys.executable, "-m", "loadtests", *commands(tmp_path, server.url)[name]]
+        before = sorted(path.name for path in tmp_path.rglob("*"))
+        with subprocess.Popen(
+            [*command, "--dialect", str(tmp_path / "steps.py")], cwd=ROOT, text=True, stderr=subprocess.PIPE,
+            env={"STEPS_KEY": KEY, "PATH": "", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        ) as process:  # fmt: skip
+            wait_until(desk.was_asked.is_set, "the preparation")
+            interrupt(process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == 3, err
+    assert "no verdict: interrupted before the first request; nothing was sent" in err
+    assert (desk.paid, desk.asked, desk.quotes) == ({}, [], set())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ from loadtests.dialect.contract import ACKNOWLEDGED, UNKNOWN
 from loadtests.reconciliation.evidence import read_books
 from tests.support.servers.loadtest_run import LONGEST_S, load, run_of, start
 from tests.support.servers.staging_client import ENVIRON, ROOT, staging, wait_until
-from tests.support.servers.tiny_server import Reply, TinyServer
+from tests.support.servers.tiny_server import Reply, TinyServer, forgetful
 
 pytestmark = pytest.mark.servers
 
@@ -149,3 +150,29 @@ def test_what_is_no_load_test_or_no_test_system_is_refused(finished: Path, tmp_p
     code, _, err = again(tmp_path / "copy", "http://127.0.0.1:1")
     assert (code, "there is no journal" in err) == (2, True)
     assert not (finished / "reconcile.json").exists()
+
+
+def test_an_interrupt_ends_it_at_once_and_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    run, asked = run_of(tmp_path, WRITES, 1.0), threading.Event()
+
+    def reply(path: str, number: int) -> Reply:
+        if path.startswith("/admin/") and asked.is_set():
+            hung.set()
+            return Reply(delay_s=600.0)
+        return forgetful(path, number)
+
+    hung = threading.Event()
+    with TinyServer(reply) as server:
+        load(run, server.url, "--window", "1 s")
+        folder = folder_of(run)
+        before = {path: path.read_bytes() for path in folder.iterdir()}
+        asked.set()
+        command = [sys.executable, "-m", "loadtests", "reconcile", str(folder), "--host", server.url]
+        env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, cwd=ROOT, env=env, text=True, stderr=subprocess.PIPE) as process:
+            wait_until(hung.is_set, "the reads")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == 3, err
+    assert err == f"no verdict: interrupted; {folder} is as it was\n"
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before

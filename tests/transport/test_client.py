@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import resource
 import select
 import socket
@@ -22,6 +23,7 @@ from loadtests.core.faults import InputError
 from loadtests.core.redact import MARK
 from loadtests.core.schedule import Window, cut, read_trace
 from loadtests.dialect.contract import Answer, Request
+from loadtests.dialect.payload import json_object
 from loadtests.transport import guard
 from loadtests.transport.client import Client, NoAnswerError
 from loadtests.transport.driver import Driver, SendLimits
@@ -336,3 +338,14 @@ def test_a_health_check_may_carry_a_key(tmp_path: Path, word: str, refused: str)
             guard.check_health(client, made, "http://x")
         client.close()
     assert len(heads) == (0 if "cannot" in refused else 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_secret_goes_whatever_encoding_the_answer_has(encoding: str) -> None:
+    dialects.load("reference", ENVIRON)  # which registers its secrets
+    told = json.dumps({"label": f"for {ENVIRON['WITHSTAND_ADMIN_TOKEN']}"})
+    with HostileServer(says(answer(told.encode(encoding)))) as server:
+        client = client_to(server.port)
+        body = client.send(GET, 5.0).body
+        client.close()
+    assert json_object(body) == {"label": f"for {MARK}"}

@@ -72,7 +72,13 @@ def test_an_injection_has_its_cases_and_its_checks() -> None:
         {**checked("I2 withdrawal", "at once", 16, ["ws-1: taken twice"]), **case},
         {**checked("I3 withdrawal", "another amount", 0, [], "the body has no amount"), **case},
     ]
-    result = {"scenario": "test", "host": HOST, "cases": cases, "reconciliation": found_of(RIGHT, UNCHECKED)}
+    result = {
+        "scenario": "test",
+        "ended": "",
+        "host": HOST,
+        "cases": cases,
+        "reconciliation": found_of(RIGHT, UNCHECKED),
+    }
     xml = injection.junit_xml(result)
     assert list(suites_of(xml)) == ["injection", "reconciliation"]
     assert states_of(xml) == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 
 from sim.core.tables import REQUESTS, read
-from tests.support.servers.staging_client import ENVIRON, ROOT
+from tests.support.servers.staging_client import ENVIRON, ROOT, wait_until
 from tests.support.trace_factory import make_run, steady
 
 MIXED = {"withdrawal": 20.0, "withdrawal_status": 40.0, "ticket": 10.0, "ticket_view": 20.0, "login": 10.0}
@@ -116,6 +118,14 @@ def load_bare(run: Path, url: str, *options: str) -> tuple[int, str]:
         check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Interrupt a process, and return when it has taken that and waits again: two interrupts that wait are one."""
+    child = psutil.Process(process.pid)
+    before = child.num_ctx_switches().voluntary
+    process.send_signal(signal.SIGINT)
+    wait_until(lambda: child.num_ctx_switches().voluntary > before, "the interrupt to be taken")
 
 
 def start_locust(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
