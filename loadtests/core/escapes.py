@@ -54,8 +54,8 @@ def _ways(char: str) -> Iterator[str]:
     """Yield patterns of one character: plain, in a URL, in JSON or Python, in XML or HTML."""
     yield re.escape(char)
     yield "(?i:{})".format("".join(f"%{byte:02x}" for byte in char.encode()))
-    yield "(?i:{})".format("".join(rf"\\u{unit:04x}" for unit in _units(char)))
-    yield rf"(?i:\\x{ord(char):02x})" if ord(char) < 256 else rf"(?i:\\U{ord(char):08x})"
+    yield "(?i:{})".format("".join(rf"\\+u{unit:04x}" for unit in _units(char)))  # an escape may be escaped again
+    yield rf"(?i:\\+x{ord(char):02x})" if ord(char) < 256 else rf"(?i:\\+U{ord(char):08x})"
     yield f"&#0*{ord(char)};"
     yield f"(?i:&#x0*{ord(char):x};)"
     if char in _ENTITIES:

@@ -18,7 +18,7 @@ from loadtests.dialect.contract import UNKNOWN, Answer, Arrival, Dialect, Outcom
 LONGEST_REASON, LONGEST_ID, LONGEST_LINE = 200, 200, 4_000
 _SHORTEST, _HEAD = 16, 9
 _COMMON = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
-_UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_UNICODE = re.compile(r"\\+u([0-9a-fA-F]{4})")  # several: what was escaped stands in a text that is escaped
 _SECRETIVE = re.compile("auth|sign|token|secret|pass|key|session|cookie|hmac|digest", re.IGNORECASE)
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/_-]{24,}={0,2}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")

@@ -94,10 +94,11 @@ def replies(text: str) -> list[bytes]:
 def traces(told: str, secret: str) -> int:
     """Return how many pieces of a secret stand in a text, decoded in every way that is tried here."""
     pieces = {secret[i : i + PIECE] for i in range(max(len(secret) - PIECE, 0) + 1)}
-    return sum(piece in view for view in set(_views(told)) for piece in pieces)
+    return sum(piece in view for view in set(views(told)) for piece in pieces)
 
 
-def _views(told: str) -> Iterator[str]:
+def views(told: str) -> Iterator[str]:
+    """Yield a text decoded in every way that is tried here."""
     yield from (told, unquote(told), html.unescape(told))
     yield re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), told).replace('\\"', '"')
     yield told.replace("\\\\", "\\").replace('\\"', '"')

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from loadtests import dialects
 from loadtests.core.redact import MARK
-from loadtests.dialect.contract import Outcome, Request
-from loadtests.transport.echoes import LONGEST_ID, LONGEST_REASON, bounded
+from loadtests.dialect.contract import Answer, Outcome, Request
+from loadtests.transport.echoes import LONGEST_ID, LONGEST_REASON, bounded, without_proofs
+from tests.tools.echo_books import WAYS, left_by
 from tests.tools.echo_leaks import ENCODINGS, ENVIRONS_HERE, kept_of, traces
 
 
@@ -45,3 +47,26 @@ def test_what_is_no_proof_of_the_request_stays() -> None:
     asked = Request("POST", "/x", {"Idempotency-Key": "ws-0a1b2c3d4e-17", "Accept": "application/json"}, b"{}")
     outcome = Outcome("acknowledged", "", "for ws-0a1b2c3d4e-17 as application/json")
     assert bounded(outcome, asked) == outcome
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", WAYS)
+def test_no_trace_of_a_secret_is_in_what_a_command_leaves(tmp_path: Path, name: str) -> None:
+    left = left_by(WAYS[name], tmp_path)
+    assert {"reconcile.json", "start.json", "journal.jsonl", "junit.xml"} <= left.files
+    assert left.n_out > 5, "little was echoed, so little was shown"
+    assert left.traces == set()
+
+
+def test_a_history_loses_the_texts_that_echo_a_proof_and_no_others() -> None:
+    sign, account = "5f2c" * 16, "sub-account-000017"
+    asked = Request("GET", "/history", {"X-Sign": sign, "X-Account": account})
+    rows = [{"id": "w1", "account": account, "amount": 1.10}, {"id": f"w2 {sign[:12]}", "memo": "\\u0035f2c" * 16}]
+    body = json.dumps(rows).replace("\\\\u", "\\u")
+    told = without_proofs(Answer(200, {"x-echo": sign}, body.encode()), asked)
+    assert json.loads(told.body) == [rows[0], {"id": MARK, "memo": MARK}]
+    assert b"1.1" in told.body
+    assert told.headers == {"x-echo": MARK}
+    whole = Answer(200, {}, json.dumps(rows[:1]).encode())
+    assert without_proofs(whole, asked) == whole
+    assert without_proofs(Answer(500, {}, f"<p>{sign}</p>".encode()), asked).body == MARK.encode()
