@@ -1,13 +1,21 @@
-"""``python -m tests.bench [NAME]...``: engine, living, replications, size, loadtest, coverage; without a name all."""
+"""``python -m tests.bench [NAME]...``: engine, living, replications, size, loadtest, memory, coverage; or all."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from tests.bench import bench_coverage, bench_engine, bench_living, bench_loadtest, bench_replications, bench_size
+from tests.bench import (
+    bench_coverage,
+    bench_engine,
+    bench_living,
+    bench_loadtest,
+    bench_memory,
+    bench_replications,
+    bench_size,
+)
 
 parser = ArgumentParser("python -m tests.bench", description="Benchmarks, all of them without a name.")
-parser.add_argument("names", nargs="*", metavar="NAME", help="engine, living, replications, size, loadtest or coverage")
+parser.add_argument("names", nargs="*", metavar="NAME", help="one of the benches (default: all)")
 parser.add_argument("--replications", type=int, default=1000, metavar="N", help="how many for replications")
 options = parser.parse_args()
 benches = {
@@ -16,6 +24,7 @@ benches = {
     "replications": lambda: bench_replications.main(options.replications),
     "size": bench_size.main,
     "loadtest": bench_loadtest.main,
+    "memory": bench_memory.main,
     "coverage": bench_coverage.main,
 }
 if unknown := [name for name in options.names if name not in benches]:

@@ -51,7 +51,8 @@ def stall_at(number: int, seconds: float) -> Callable[[str, int], Reply]:
 @repeated_when_late
 def test_a_stall_of_two_seconds_yields_the_quantiles_that_arithmetic_says(tmp_path: Path) -> None:
     # 600 requests, one each 10 ms. Number 100 is answered after 2 s; each one due meanwhile waits 10 ms less than the
-    # one before. So the k-th largest latency is 2 s - (k - 1) 10 ms; p99 is the 7th largest of 600, p95 the 31st.
+    # one before. So the k-th largest latency is 2 s - (k - 1) 10 ms; p99 is the 7th largest of 600, p95 the 31st. A
+    # busy machine wakes the server later than after 2 s: how long it really stood still is measured there.
     run = run_of(tmp_path, READS, 6.0, WITHIN_1_S)
     server = TinyServer(stall_at(100, 2.0))
     code, out = replay(run, server, "--window", "6 s")
@@ -59,8 +60,10 @@ def test_a_stall_of_two_seconds_yields_the_quantiles_that_arithmetic_says(tmp_pa
     verdict, rows = results(run)
     latency = verdict["measured"]["endpoints"]["withdrawal_status"]["latency_ms"]
     assert verdict["valid"], verdict["reasons"]
-    assert latency["p99"]["value"] == pytest.approx(1940, rel=0.05)
-    assert latency["p95"]["value"] == pytest.approx(1700, rel=0.05)
+    stall_ms = 1000 * server.blocked_s
+    assert stall_ms >= 2000
+    assert latency["p99"]["value"] == pytest.approx(stall_ms - 60, rel=0.05)
+    assert latency["p95"]["value"] == pytest.approx(stall_ms - 300, rel=0.05)
     assert code == 1
     assert "broken: withdrawal_status.p99_ms" in out
     assert server.n_requests == len(rows) == 600

@@ -73,6 +73,7 @@ class TinyServer:
         self._reply, self._health, self._host = reply, health or Reply(body=HEALTH), host
         self._one_at_a_time_s = one_at_a_time_s
         self.n_connections = 0
+        self.blocked_s = 0.0
         self.n_requests = 0
         self.targets: list[str] = []
         self.body = b""
@@ -131,7 +132,9 @@ class TinyServer:
         self.body = await reader.readexactly(int(sizes[0])) if sizes else b""
         reply = self._health if path == "/health" else self._counted(path)
         if reply.block_s:
+            begin_s = time.monotonic()
             time.sleep(reply.block_s)
+            self.blocked_s += time.monotonic() - begin_s
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
         if self._one_at_a_time_s and path != "/health":
