@@ -45,6 +45,11 @@ class Proof:
         """Whether the predicted peak is proven to be held."""
         return self.factor >= 1
 
+    @property
+    def too_little(self) -> bool:
+        """Whether it broke at the predicted peak or below."""
+        return bool(self.peak_per_s) and self.broken_per_s is not None and self.broken_per_s <= (self.peak_per_s or 0.0)
+
     def words(self) -> str:
         """Return the proof in words, such as "withdrawals proven to 7.1/s, broken at 9.4/s, peak 8/s: not proven"."""
         name = PLURALS.get(self.endpoint, self.endpoint)
@@ -55,8 +60,7 @@ class Proof:
         found = f"{name} {proven}{broken}, peak {shown(self.peak_per_s)}/s"
         if self.enough:
             return f"{found}: {self.factor:.1f} times the peak"
-        short = self.broken_per_s is not None and self.broken_per_s <= self.peak_per_s
-        return f"{found}: {'too little' if short else 'not proven'}"
+        return f"{found}: {'too little' if self.too_little else 'not proven'}"
 
 
 def proofs_of(headrooms: Sequence[Mapping[str, Any]]) -> list[Proof]:
@@ -87,7 +91,10 @@ def unsent(headrooms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def conclusion(headrooms: Sequence[Mapping[str, Any]]) -> str:
-    """Return what load tests of one target proved, in a sentence: the tightest endpoint decides. Empty of nothing."""
+    """Return what load tests of one target proved, in a sentence: the tightest endpoint decides. Empty of nothing.
+
+    Where an endpoint will get requests and none was sent to it, "enough" is said of what was sent alone.
+    """
     proofs = [proof for proof in proofs_of(headrooms) if proof.peak_per_s]
     if not proofs:
         return ""
@@ -95,7 +102,8 @@ def conclusion(headrooms: Sequence[Mapping[str, Any]]) -> str:
     left_out = unsent(headrooms)
     lacking = f"; not sent, so not proven: {', '.join(PLURALS.get(n, n) for n in left_out)}" if left_out else ""
     if tightest.enough:
-        return f"enough, with {tightest.factor - 1:.0%} to spare at the tightest: {tightest.words()}{lacking}"
+        whole = "enough for what was sent" if left_out else "enough"
+        return f"{whole}, with {tightest.factor - 1:.0%} to spare at the tightest: {tightest.words()}{lacking}"
     why = f" ({tightest.why})" if tightest.why and tightest.proven_per_s is None else ""
     others = [PLURALS.get(p.endpoint, p.endpoint) for p in proofs[1:] if not p.enough]
     more = f"; nor are {', '.join(others)}" if others else ""
