@@ -12,6 +12,7 @@ first answer once more, with its id), or ``any`` (either). In no setting may a r
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -77,7 +78,7 @@ class Injector:
         self._dialect, self._client, self._journal = dialect, client, journal
         self._known, self._timeout_s, self._announce = Known(prefix), timeout_s, announce
         self._ending = ending
-        self._repeat = "any"
+        self._repeat, self._began_s = "any", time.monotonic()
 
     def repeat(self, arrivals: Sequence[Arrival], repeat: str, send: Send) -> list[dict[str, Any]]:
         """Return the cases I1 to I4 and I6 (name, what, passed, reason, count, n_wrong, examples, outcomes).
@@ -114,10 +115,14 @@ class Injector:
             self._client.encoded(request)  # before it counts as sent
         except Exception as error:  # a dialect may be a user's file
             return Shot(arrival, "", Outcome(NOT_SENT, failure(error)))
-        self._journal.sent(arrival.idx, request.key, request.body, 0)
+        sent_us = self._now_us()
+        self._journal.sent(arrival.idx, request.key, request.body, sent_us)
         outcome = self._exchange(request, arrival, self._timeout_s if timeout_s is None else timeout_s)
-        self._journal.done(arrival.idx, 0, 0, outcome)
+        self._journal.done(arrival.idx, sent_us, self._now_us(), outcome)
         return Shot(arrival, request.key, outcome)
+
+    def _now_us(self) -> int:
+        return round((time.monotonic() - self._began_s) * 1e6)
 
     def _exchange(self, request: Request, arrival: Arrival, timeout_s: float) -> Outcome:
         try:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Injection:
     timeout_s: float
     cleanup: bool
     start: Mapping[str, Any]
+    promise_ms: int | None = None
 
     def client(self) -> Client:
         """Return a client of the target. Raises InputError when its name cannot be resolved."""
@@ -113,6 +115,7 @@ def make_injection(options: argparse.Namespace, environ: Mapping[str, str]) -> I
         timeout_s=timeout_ms / 1000,
         cleanup=options.cleanup,
         start=start,
+        promise_ms=target.promise_ms(run_dir),
     )
 
 
@@ -137,13 +140,16 @@ def run(plan: Injection, on_ready: Callable[[Callable[[str], None]], None] = lam
         before = _before(plan, send, ending)
         part = make_part(plan.out_dir)
         with begun(part):
-            evidence.begin(part, start=plan.start, before=before, dialect=plan.dialect)
+            promised = evidence.begin(
+                part, start=plan.start, before=before, dialect=plan.dialect, promise_ms=plan.promise_ms
+            )  # fmt: skip
             evidence.note_asked(part, plan.dialect, known, prefix)
+            evidence.note_sent(part, promised, sending=datetime.now(UTC), requests=pl.DataFrame(), lost=None)
         with _watching(plan, part):
             cases = _send_all(plan, part, client, send, ending)
             wait(SETTLE_S)
         kept = evidence.read_books(part)
-        found, _ = settle(kept, plan.dialect, send, ending.hurry)
+        found = settle(kept, plan.dialect, send, ending.hurry)
         cleaned = None
         if plan.cleanup:
             frame = pl.DataFrame(known, schema=_TRACE_COLUMNS, orient="row")

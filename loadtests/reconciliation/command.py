@@ -12,14 +12,14 @@ from gevent.event import Event
 from loadtests.core.exits import INVALID
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Dialect, Holdings, Send
+from loadtests.dialect.contract import Dialect, Send
 from loadtests.plan import target
 from loadtests.plan.preparation import prepare_dialect
 from loadtests.reconciliation import checks, evidence
 from loadtests.transport import guard
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.transport.reader import ENDED, Reader
-from loadtests.verdict.cases import Source, document, reconciliation_cases
+from loadtests.verdict.cases import Source, document, pending_words, reconciliation_cases
 from loadtests.verdict.files import write_json, write_text
 
 _CONCURRENCY = 4
@@ -39,12 +39,12 @@ def add_arguments(add: Callable[..., Any]) -> None:
 
 def settle(
     books: evidence.Books, dialect: Dialect, send: Send, hurry: Event, *, patience_s: float = 0.0
-) -> tuple[dict[str, Any], Holdings | None]:
+) -> dict[str, Any]:
     """Return what ``evidence.settle`` does; what was not read because of a hurry decides nothing."""
-    found, held = evidence.settle(books, dialect, send, hurry.wait, patience_s=patience_s)
+    found = evidence.settle(books, dialect, send, hurry.wait, patience_s=patience_s)
     if hurry.is_set() and not found["done"]:
         found |= {**checks.not_done(ENDED, passed=None), "exit_code": INVALID}
-    return found, held
+    return found
 
 
 def reconcile_again(
@@ -74,7 +74,7 @@ def reconcile_again(
         # It may read by a session.
         prepare_dialect(dialect, client=client, url=url, arrivals=(), prefix=prefix, hurry=hurry)
         reader = Reader(client, hurry=hurry)
-        found, _ = settle(kept, dialect, patient(reader.send, reader.pause), hurry)
+        found = settle(kept, dialect, patient(reader.send, reader.pause), hurry)
     finally:
         client.close()
     if found["exit_code"] == INVALID:
@@ -105,7 +105,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             told.append(f"FAILED       {what}: {check['n_wrong']:,} of {check['count']:,} wrong{_untold(check)}")
             told += [f"             {example}" for example in check["examples"]]
     fates = [f"{n:,} {kind}s {fate}" for kind, both in found["unknown"].items() for fate, n in both.items() if n]
-    told.append(f"pending: {found['pending']['withdrawals']:,} of {found['pending']['of']:,} acknowledged withdrawals")
+    told += [f"pending: {pending_words(found['pending'])}"] if found["pending"] else []
     return [*told, f"of unknown fate: {', '.join(fates) or 'nothing'}"]
 
 

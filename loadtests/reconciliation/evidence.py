@@ -108,31 +108,29 @@ def note_sent(
 
 
 def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], prefix: str) -> Asked:
-    """Write one more ``asked*.parquet``, and return what each write's key asks for.
+    """Write one more ``asked*.parquet``, and return what each write's key asks for, as it was written.
 
-    Raises InputError when the dialect cannot say it.
+    Secrets are taken out of both, as they are taken out of every answer, so that what is compared is alike. Raises
+    InputError when the dialect cannot say it.
     """
-    asked, table = Asked({}, {}), []
+    table = []
     try:
         for arrival in arrivals:
             if arrival.endpoint == "withdrawal":
                 one = dialect.withdrawal(arrival, prefix)
-                asked.withdrawals[one.key] = one
                 sent = (one.key, one.currency, one.address, str(one.amount), json.dumps(dict(one.fields)))
                 table.append((arrival.idx, arrival.endpoint, *sent))
             elif arrival.endpoint in WRITES:
                 ticket = dialect.ticket(arrival, prefix) if isinstance(dialect, Submitting) else Ticket("", "")
-                if ticket.key:
-                    asked.tickets[ticket.key] = ticket
                 table.append((arrival.idx, arrival.endpoint, ticket.key, "", "", "", json.dumps(dict(ticket.fields))))
     except Exception as error:  # a dialect may be a user's file
         fault = f"--dialect: got one whose withdrawal() or ticket() failed ({type(error).__name__}: {error})"
         raise InputError([f"{fault}; must say what each write asks for"]) from None
     n = len(list(folder.glob(ASKED)))
     path = folder / ASKED.replace("*", f"-{n}" if n else "")
-    frame = pl.DataFrame(table, schema={"idx": pl.Int64, **_ASKED_COLUMNS}, orient="row")
-    without_secrets(frame).write_parquet(path)
-    return asked
+    frame = without_secrets(pl.DataFrame(table, schema={"idx": pl.Int64, **_ASKED_COLUMNS}, orient="row"))
+    frame.write_parquet(path)
+    return _asked(frame)
 
 
 def read_books(folder: Path) -> Books:
@@ -166,8 +164,8 @@ def _asked(table: pl.DataFrame) -> Asked:
 
 def settle(
     books: Books, dialect: Dialect, send: Send, pause: Callable[[float], None], *, patience_s: float = 0.0
-) -> tuple[dict[str, Any], Holdings | None]:
-    """Return the reconciliation of a run with what the server holds now, and that, None where it cannot be read.
+) -> dict[str, Any]:
+    """Return the reconciliation of a run with what the server holds now.
 
     A server that cannot be read is asked again every second for ``patience_s``: it may be coming back.
     """
@@ -184,19 +182,19 @@ def settle(
         except UNREADABLE as error:
             if waited_s >= patience_s:
                 told = f"the server could not be read after the run: {error}"
-                return _signed(checks.not_done(told, passed=False), start), None
+                return _signed(checks.not_done(told, passed=False), start)
         pause(1.0)
         waited_s += 1.0
     if held is None:
         told = "this dialect cannot read what the server holds"
-        return _signed(checks.not_done(told, passed=True), start), None
+        return _signed(checks.not_done(told, passed=True), start)
     promise_us = None if start.get("promise_ms") is None else round(start["promise_ms"]) * 1000
     evidence = StoredEvidence(
         *(books.requests, books.asked, held, books.before, books.seen),
         promise_us=promise_us,
         read_us=round((now - _sending(start)) / timedelta(microseconds=1)),
     )
-    return _signed(checks.reconcile(evidence), start), held
+    return _signed(checks.reconcile(evidence), start)
 
 
 def _sending(start: Mapping[str, Any]) -> datetime:

@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from loadtests.dialect.contract import ACKNOWLEDGED, Holdings, spent
+from loadtests.dialect.contract import ACKNOWLEDGED, Holdings, Withdrawal, spent
 from loadtests.reconciliation.check import EXAMPLES, Rows, StoredEvidence, checked, compare, keys_of, with_outcome
 from loadtests.reconciliation.observations import Observations
 
@@ -75,25 +75,35 @@ def promise_check(money: Rows, evidence: StoredEvidence) -> dict[str, Any]:
     if evidence.promise_us is None:
         return checked("W10", what, 0, [], "the scenario promises no time (withdrawals.promise)")
     held = {one.key: one for one in evidence.held.withdrawals}
-    ranked = [key for key in with_outcome(money, ACKNOWLEDGED) if key in held and _says_when(held[key])]
+    mine = [key for key in with_outcome(money, ACKNOWLEDGED) if key in held]
+    ranked = [key for key in mine if _says_when(held[key])]
     late_us = evidence.promise_us + SLACK_US
     due = [key for key in ranked if evidence.read_us - money[key].done_us > late_us]
-    overdue = [key for key in due if not held[key].final]
+    overdue = [key for key in due if not (held[key].final or held[key].failed)]
     promised_s = f"{evidence.promise_us / 1e6:g} s"
     wrong = [f"{key}: is {held[key].status}, more than {promised_s} after it was acknowledged" for key in overdue]
     none = "" if due else f"none was acknowledged more than {promised_s} before it was read"
     if not ranked:
         none = "the API reports no status that ends" if held else "the server holds none"
-    return checked("W10", what, len(due), wrong, none)
+    unknown = Counter(held[key].status for key in mine if held[key].status and not _says_when(held[key]))
+    untold = [f"{n:,} in the unknown state {word}" for word, n in unknown.most_common(EXAMPLES)]
+    return checked("W10", what, len(due), wrong, none, not_compared=untold)
 
 
 def pending(money: Rows, held: Holdings) -> dict[str, int]:
-    """Return how many of the acknowledged withdrawals that the server holds had not ended when it was read."""
+    """Return how many of the acknowledged withdrawals that the server holds had not ended when it was read.
+
+    ``untold``: how many of them are in a state that the dialect does not know. Empty where no state tells anything.
+    """
     by_key = {one.key: one for one in held.withdrawals}
     mine = [by_key[key] for key in with_outcome(money, ACKNOWLEDGED) if key in by_key]
-    return {"withdrawals": sum(not one.final for one in mine if _says_when(one)), "of": len(mine)}
+    telling = [one for one in mine if _says_when(one)]
+    if not any(one.status for one in mine) and not telling:
+        return {}
+    untold = len(mine) - len(telling)
+    return {"withdrawals": sum(not (one.final or one.failed) for one in telling), "of": len(mine), "untold": untold}
 
 
-def _says_when(one: Any) -> bool:
+def _says_when(one: Withdrawal) -> bool:
     """Return whether a status can tell that a withdrawal has ended: an unknown word says nothing."""
-    return bool(one.final or one.stage >= 0)
+    return one.final or one.failed or one.stage >= 0

@@ -31,7 +31,7 @@ from loadtests.transport.reader import Reader
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
-from loadtests.verdict.measured import Measured, payments_of
+from loadtests.verdict.measured import Measured
 from loadtests.verdict.verdict import judge
 
 PATIENCE_S = 10.0
@@ -68,7 +68,7 @@ class Session:
                 sent = self._sender.send(part, hook, progress)
             rows = sent.to_reconcile()
             start = books.note_sent(part, start, sending=sent.started_utc, requests=rows, lost=sent.lost)
-            found, held = self._reconcile(read, books.Books(start, rows, asked, before, seen))
+            found = self._reconcile(read, books.Books(start, rows, asked, before, seen))
             cleaned = self._clean_up(read, sent)
         finally:
             client.close()
@@ -78,7 +78,7 @@ class Session:
         verdict = write_results(
             part,
             requests=requests,
-            verdict={**self._verdict(sent, found), "payments": payments_of(held), "cleanup": cleaned},
+            verdict={**self._verdict(sent, found), "cleanup": cleaned},
             histograms=sent.histograms,
             plots=plan.plots and not self._sender.hurry.is_set(),
         )
@@ -127,9 +127,9 @@ class Session:
             watcher.stop()
             client.close()
 
-    def _reconcile(self, read: Send, own: books.Books) -> tuple[dict[str, Any], Holdings | None]:
+    def _reconcile(self, read: Send, own: books.Books) -> dict[str, Any]:
         if not self.plan.reconcile:
-            return checks.not_done("switched off by --no-reconcile", passed=True), None
+            return checks.not_done("switched off by --no-reconcile", passed=True)
         return settle(own, self.plan.dialect, read, self._sender.hurry, patience_s=PATIENCE_S)
 
     def _clean_up(self, read: Send, sent: Sent) -> dict[str, Any] | None:

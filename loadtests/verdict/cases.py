@@ -69,6 +69,12 @@ def reconciliation_cases(found: Mapping[str, Any]) -> Iterator[Case]:
     yield from check_cases(found["checks"])
 
 
+def pending_words(pending: Mapping[str, int]) -> str:
+    """Return how many acknowledged withdrawals had not ended when the server was read, as reconciliation counts it."""
+    untold = f", and {pending['untold']:,} in states that the dialect does not know" if pending["untold"] else ""
+    return f"{pending['withdrawals']:,} of {pending['of']:,} acknowledged withdrawals{untold}"
+
+
 def failure_lines(measured: Mapping[str, Any]) -> list[str]:
     """Return why requests of an endpoint failed, the commonest reasons with their counts."""
     return [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from loadtests.verdict.cases import ERROR, FAILURE, PASSED, SKIPPED, Case, failure_lines
+from loadtests.verdict.cases import ERROR, FAILURE, PASSED, SKIPPED, Case, failure_lines, pending_words
 from loadtests.verdict.junit import cases_of, limit_of, shown
 from sim.core.proven import proofs_of
 
@@ -96,8 +96,8 @@ def _backlog_lines(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def _payment_lines(verdict: Mapping[str, Any]) -> list[str]:
-    payments = verdict.get("payments")
-    return [f"pending: {payments['pending']:,} of {payments['total']:,} payments"] if payments else []
+    pending = verdict["reconciliation"]["pending"]
+    return [f"pending: {pending_words(pending)}"] if pending else []
 
 
 def _not_compared_lines(verdict: Mapping[str, Any]) -> list[str]:

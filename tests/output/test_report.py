@@ -295,11 +295,16 @@ def test_an_undecided_load_test_says_so_and_what_it_needs(plots: list[Path]) -> 
         "kind": "target",
         "why": "needs 9 more",
     }
-    undecided = verdict(passed=None, exit_code=3, thresholds=[few], payments={"pending": 77, "total": 383})
+    undecided = verdict(
+        passed=None,
+        exit_code=3,
+        thresholds=[few],
+        reconciliation={"checks": [], "pending": {"withdrawals": 77, "of": 383, "untold": 0}},
+    )
     text = Page(report(plots, verdicts=[undecided])).text
     assert "? undecided Nothing failed, but this test has too few requests to decide every objective." in text
     assert "login.p99_ms 300 20 needs 9 more" in text
-    assert "Payments still open when the books were read: 77 of 383." in text
+    assert "Acknowledged withdrawals still open when the books were read: 77 of 383." in text
 
 
 def test_every_load_test_is_shown_the_failed_ones_first_and_what_they_prove_together(plots: list[Path]) -> None:

@@ -108,7 +108,7 @@ def test_a_withdrawal_that_never_ends_is_a_finding_once_the_promise_is_over() ->
     late = [held("w0", **PENDING), *WITHDRAWALS[1:]]
     found = promised(MINUTE_US, 2 * MINUTE_US, *late)
     assert failed(found) == {"W10": ["w0: is PEND, more than 60 s after it was acknowledged"]}
-    assert found["pending"] == {"withdrawals": 1, "of": 2}
+    assert found["pending"] == {"withdrawals": 1, "of": 2, "untold": 0}
     assert "pending: 1 of 2 acknowledged withdrawals" in "\n".join(lines({**found, "run": {"scenario": "test"}}))
 
 
@@ -129,9 +129,23 @@ def test_what_is_not_due_or_cannot_be_told_is_no_finding(
     assert unchecked(found).get("W10") == reason
 
 
+def test_a_state_that_nobody_knows_is_no_pass_in_silence() -> None:
+    strange = {**PENDING, "stage": -1, "status": "TELEPORTED"}
+    found = promised(MINUTE_US, 9 * MINUTE_US, held("w0", **strange), *WITHDRAWALS[1:])
+    (w10,) = [check for check in found["checks"] if check["name"] == "W10"]
+    assert (w10["passed"], w10["count"]) == (True, 1)
+    assert w10["not_compared"] == ["1 in the unknown state TELEPORTED"]
+    assert found["pending"] == {"withdrawals": 0, "of": 2, "untold": 1}
+    nothing_known = promised(MINUTE_US, 9 * MINUTE_US, *(held(key, **strange) for key in ("w0", "w1")))
+    (w10,) = [check for check in nothing_known["checks"] if check["name"] == "W10"]
+    assert (w10["passed"], w10["not_compared"]) == (None, ["2 in the unknown state TELEPORTED"])
+
+
 def test_an_api_without_statuses_says_nothing_of_the_end() -> None:
     bare = [one._replace(status="", stage=-1, final=False, chain_id=None) for one in WITHDRAWALS]
-    assert unchecked(promised(1, 9 * MINUTE_US, *bare))["W10"] == "the API reports no status that ends"
+    found = promised(1, 9 * MINUTE_US, *bare)
+    assert unchecked(found)["W10"] == "the API reports no status that ends"
+    assert found["pending"] == {}
 
 
 # --- W11: what a rate limit let through ---

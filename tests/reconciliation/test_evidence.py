@@ -12,10 +12,12 @@ import polars as pl
 import pytest
 
 from loadtests import dialects
+from loadtests.core.redact import Redactor
 from loadtests.dialect.contract import ACKNOWLEDGED, UNKNOWN, Arrival, Holdings, Outcome, Shown, Withdrawal
 from loadtests.dialect.reads import line_of
 from loadtests.reconciliation import evidence
 from loadtests.transport.recorder import Journal
+from loadtests.verdict import files
 from sim.core.tables import REQUESTS, dtypes
 from tests.support.servers.staging_client import ENVIRON
 from tests.tools.dialect_contract import ENVIRONS
@@ -55,8 +57,7 @@ class Keeper:
 
 def settled(folder: Path, keeper: Any) -> dict[str, Any]:
     books = evidence.read_books(folder)
-    found, _ = evidence.settle(books, keeper, lambda request: pytest.fail(str(request)), lambda wait_s: None)
-    return found
+    return evidence.settle(books, keeper, lambda request: pytest.fail(str(request)), lambda wait_s: None)
 
 
 def judged(found: dict[str, Any]) -> dict[str, bool | None]:
@@ -75,6 +76,19 @@ def test_what_was_asked_for_is_read_back_whole(tmp_path: Path) -> None:
     assert asked.withdrawals == {one.key: one for one in (dialect.withdrawal(a, PREFIX) for a in ARRIVALS[:3])}
     assert asked.tickets == {f"{PREFIX}3": dialect.ticket(ARRIVALS[3], PREFIX)}
     assert asked.tickets[f"{PREFIX}3"].fields["requester"] == "1"
+
+
+def test_what_was_asked_for_is_without_secrets_as_every_answer_is(tmp_path: Path, monkeypatch: Any) -> None:
+    secret = ENVIRON["WITHSTAND_TICKET_TOKEN"]
+    monkeypatch.setattr(files, "REDACTOR", redactor := Redactor())
+    redactor.derive(secret)
+    dialect: Any = dialects.load("reference", ENVIRON, {"kyc": [f"My token is {secret}, and it does not work."]})
+    asked = evidence.note_asked(tmp_path, dialect, ARRIVALS, PREFIX)
+    (text,) = [one.fields["text"] for one in asked.tickets.values()]
+    assert "My token is [redacted], and it does not work." in text
+    evidence.begin(tmp_path, start=START, before=None, dialect=dialect)
+    (tmp_path / "journal.jsonl").touch()
+    assert evidence.read_books(tmp_path).asked == asked
 
 
 def test_a_dialect_that_does_not_say_what_its_tickets_are_is_not_compared(tmp_path: Path) -> None:
@@ -158,4 +172,4 @@ def test_what_never_ends_is_overdue_by_the_runs_own_clock(
         path.write_text(json.dumps({**json.loads(path.read_text()), "started_utc": then.isoformat()}))
     found = settled(tmp_path, Keeper([kept(0)]))
     assert judged(found)["W10"] is passed
-    assert found["pending"] == {"withdrawals": 1, "of": 1}
+    assert found["pending"] == {"withdrawals": 1, "of": 1, "untold": 0}

@@ -32,7 +32,7 @@ def states_of(xml: str) -> dict[str, str]:
 def found_of(*checks: dict[str, Any]) -> dict[str, Any]:
     whose = {"exit_code": 0, "run": {"scenario": "test"}, "read_utc": "2026-01-12T14:00:00.123+00:00"}
     done = {"done": True, "passed": not any(one["passed"] is False for one in checks), "checks": list(checks)}
-    return {**whose, **done, "unknown": {}, "pending": {"withdrawals": 77, "of": 383}}
+    return {**whose, **done, "unknown": {}, "pending": {"withdrawals": 77, "of": 383, "untold": 0}}
 
 
 RIGHT, WRONG = checked("W1", "there once", 3, []), checked("W1", "there once", 3, ["k-1: is there 0 times"])

@@ -39,7 +39,8 @@ def all_in_words(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None
 def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sentences of a verdict, its reasons, rates, endpoints, open thresholds, failures, reconciliation."""
     thresholds = list(verdict.get("thresholds") or ())
-    payments = verdict.get("payments")
+    books = verdict.get("reconciliation") or {}
+    pending = books.get("pending")
     return {
         "passed": verdict.get("passed"),
         "valid": bool(verdict.get("valid")),
@@ -53,8 +54,8 @@ def in_words(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "broken": [_row(row) for row in thresholds if row["passed"] is False],
         "undecided": [_row(row) for row in thresholds if row["passed"] is None],
         "failures": _failures(verdict),
-        "pending": f"{payments['pending']:,} of {payments['total']:,}" if payments else "",
-        "checks": list((verdict.get("reconciliation") or {}).get("checks") or ()),
+        "pending": f"{pending['withdrawals']:,} of {pending['of']:,}" if pending else "",
+        "checks": list(books.get("checks") or ()),
     }
 
 
