@@ -28,7 +28,7 @@ PAIRS = 20
 def falls_short(plan: Plan) -> bool:
     """Return whether the capacity that a plan was given is less than what is predicted."""
     found = shortage(plan.capacity, plan.schedule.trace.predicted) if plan.capacity else None
-    return found is not None and found.short_per_s > 0
+    return found is not None and (found.surely_short or found.mix is not None)
 
 
 def of_pair(without: Path, limited: Path) -> Mapping[str, Amount]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 PASSED, FAILURE, ERROR, SKIPPED = "passed", "failure", "error", "skipped"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -28,10 +30,16 @@ class Source(NamedTuple):
     started_utc: str
 
 
-def document(source: Source, suites: Mapping[str, Sequence[Case]], elapsed_s: Mapping[str, float]) -> str:
+def document(
+    source: Source,
+    suites: Mapping[str, Sequence[Case]],
+    elapsed_s: Mapping[str, float],
+    said: Mapping[str, str] = _NONE,
+) -> str:
     """Return the XML document of test suites by name; ``elapsed_s`` is how long a suite took, where that is known.
 
-    Characters that XML does not know are shown as U+FFFD. A suite without cases is left out.
+    ``said``: what a suite says as a whole, its output. Characters that XML does not know are shown as U+FFFD. A suite
+    without cases is left out.
     """
     suites = {name: cases for name, cases in suites.items() if cases}
     counts = _counts([case for cases in suites.values() for case in cases])
@@ -44,6 +52,8 @@ def document(source: Source, suites: Mapping[str, Sequence[Case]], elapsed_s: Ma
         suite.set("time", f"{elapsed_s.get(name, 0):.3f}")
         for case in cases:
             _add(suite, name, case)
+        if said.get(name):
+            ElementTree.SubElement(suite, "system-out").text = _xml(said[name])
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -27,7 +27,8 @@ def junit_xml(verdict: Mapping[str, Any]) -> str:
     """Return the XML document of a verdict, a test suite of each: generator, target, server's books, baseline."""
     clock = verdict.get("clock") or {}
     source = Source(verdict["scenario"], str(verdict["host"]), str(clock.get("started_utc", "")))
-    return document(source, cases_of(verdict), {"target": clock.get("elapsed_s", 0)})
+    said = {"target": (verdict.get("manager") or {}).get("sentence", "")}
+    return document(source, cases_of(verdict), {"target": clock.get("elapsed_s", 0)}, said)
 
 
 def cases_of(verdict: Mapping[str, Any]) -> dict[str, list[Case]]:

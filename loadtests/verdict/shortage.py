@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loadtests.core.faults import InputError
-from loadtests.core.schedule import ALL, ON_REQUEST
+from loadtests.core.schedule import ALL
 from sim.core.proven import PLURALS, conclusion, proofs_of
 from sim.core.tables import ENDPOINTS
 
@@ -61,7 +61,8 @@ class Shortage:
     """What is held against what comes, in requests a second; ``minutes`` above what is held, in the run's trace.
 
     ``endpoint`` is the one that is shortest of capacity, or "all". ``open_ended``: the trace began or ended above.
-    ``missing``: the endpoints that will get requests and whose capacity was not measured.
+    ``missing``: the endpoints that will get requests and whose capacity was not measured. ``mix``: the mix of all
+    endpoints, where that is short and only as much is known of this one as the mix proves.
     """
 
     endpoint: str
@@ -70,6 +71,7 @@ class Shortage:
     minutes: Amount
     open_ended: bool
     missing: tuple[str, ...] = ()
+    mix: Shortage | None = None
 
     @property
     def short_per_s(self) -> float:
@@ -131,11 +133,12 @@ def shortage(capacity: Mapping[str, Amount], predicted: Mapping[str, Any]) -> Sh
     ``predicted``: as in a trace's header. None where nothing is predicted for what was measured.
     """
     found = [s for name, holds in capacity.items() if (s := _against(name, holds, predicted)) is not None]
-    tightest = min(found, key=lambda one: (not one.surely_short, one.holds.value / one.peak_per_s), default=None)
-    if tightest is None or ALL in capacity:
+    tightest = min(found, key=lambda one: one.holds.value / one.peak_per_s, default=None)
+    if tightest is None or list(capacity) == [ALL]:  # of what the mix consists is not known
         return tightest
-    missing = tuple(name for name in peaks_of(predicted) if name not in (ALL, *ON_REQUEST, *capacity))
-    return replace(tightest, missing=missing)
+    missing = tuple(name for name in peaks_of(predicted) if name not in (ALL, *capacity))
+    mix = next((one for one in found if one.endpoint == ALL and one.surely_short), None)
+    return replace(tightest, missing=missing, mix=None if tightest.endpoint == ALL else mix)
 
 
 def peaks_of(predicted: Mapping[str, Any]) -> dict[str, float]:
@@ -206,18 +209,22 @@ def told(
 
 
 def sentence(found: Shortage, costs: Mapping[str, Amount] | None) -> str:
-    """Return the sentence of a measured capacity: its tightest endpoint, and what a shortage costs."""
+    """Return the sentence of a measured capacity: its tightest endpoint, a mix that is short, and what that costs."""
     what = "requests/s of the run's mix" if found.endpoint == ALL else f"{PLURALS[found.endpoint]}/s"
+    if found.mix is not None:
+        what += " in the run's mix"
     least = "at least " if found.holds.high is None else ""
     begin = f"staging holds {least}{_shown(found.holds)} {what}, their p95 peak is {_number(found.peak_per_s)}"
     tightest = "" if found.endpoint == ALL else " at the tightest"
     missing = f"; not measured: {', '.join(PLURALS[name] for name in found.missing)}" if found.missing else ""
+    if found.mix is not None:
+        return f"{begin}: not proven{missing}; {sentence(found.mix, costs)}"
     low = found.holds.value if found.holds.low is None else found.holds.low
     if not found.surely_short:
         if low < found.peak_per_s:
             return f"{begin}: not proven, for the interval begins below it{missing}"
-        spare = low / found.peak_per_s - 1
-        return f"{begin}: enough, with {spare:.0%} to spare{tightest}{missing}"
+        whole = "enough for what was measured" if found.missing else "enough"
+        return f"{begin}: {whole}, with {low / found.peak_per_s - 1:.0%} to spare{tightest}{missing}"
     more = " or more, for the trace begins or ends above it" if found.open_ended else ""
     minutes = "minute" if found.minutes == Amount(1, 1, 1) else "minutes"
     short = f"{begin}; short by {_number(found.short_per_s)} for {_shown(found.minutes)} {minutes}{more}{missing}"

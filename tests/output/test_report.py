@@ -18,6 +18,7 @@ from sim.experiment.analysis.expectations import Expectation, judge
 from sim.output.plots import NAMES, figures, save
 from sim.output.report import __file__ as report_file
 from sim.output.report import report_html
+from sim.output.report.loadtest import all_in_words
 from sim.scenario.reference.provenance import Provenance
 from tests.support.run_factory import hourly, metrics, scenario, values
 
@@ -286,6 +287,23 @@ def test_a_load_test_that_passes_or_is_not_valid_is_not_mistaken(plots: list[Pat
     assert "every objective" not in text
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"reconciliation": {"done": True, "passed": False}}, "missed no objective. Their records do not match the"),
+        ({"reconciliation": {"done": False, "passed": False}}, "missed no objective. Their records could not be read."),
+        ({"baseline": {"verdict": "regress"}}, "missed no objective. They are slower than in the earlier load test by"),
+        ({"valid": False, "reconciliation": {"done": True, "passed": False}}, "good about them. Their records do not"),
+        ({"passed": None, "baseline": {"verdict": "undecided"}}, "Nothing failed, but the comparison with the earlier"),
+        ({"passed": None, "reconciliation": {"passed": None}}, "Nothing failed, but their records were not read."),
+    ],
+)
+def test_a_load_test_says_why_it_did_not_pass(more: dict[str, Any], said: str) -> None:
+    (found,) = all_in_words([verdict(thresholds=[], **more)])["tests"]  # type: ignore[index]
+    assert said in found["sentence"]
+    assert ("records" in found["sentence"]) == ("reconciliation" in more)
+
+
 def test_an_undecided_load_test_says_so_and_what_it_needs(plots: list[Path]) -> None:
     few = {
         "name": "login.p99_ms",
@@ -333,9 +351,9 @@ def test_what_a_manager_needs_and_a_least_are_said(plots: list[Path]) -> None:
 
 
 def test_wrong_books_after_a_fast_load_test_are_said(plots: list[Path]) -> None:
-    wrong = {"checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
+    wrong = {"passed": False, "checks": [{"what": "acknowledged once", "passed": False, "count": 80, "n_wrong": 3}]}
     text = Page(report(plots, verdicts=[verdict(thresholds=[], reconciliation=wrong)])).text
-    assert "their records do not match the requests that they acknowledged" in text
+    assert "missed no objective. Their records do not match the requests that they acknowledged" in text
     assert "acknowledged once 80 3 ✗ failed" in text
 
 

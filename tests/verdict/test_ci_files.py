@@ -19,12 +19,13 @@ from loadtests.reconciliation.checks import not_done
 from loadtests.verdict.baseline import Baseline, compare, difference
 from loadtests.verdict.baseline import judged as equivalence
 from loadtests.verdict.junit import junit_xml
+from loadtests.verdict.shortage import told
 from loadtests.verdict.summary import markdown, plain_lines
 from tests.support.plans import faults, planned
 from tests.support.servers.loadtest_run import LateError, load_bare, repeated_when_late
 from tests.support.servers.tiny_server import Reply, TinyServer, good
 from tests.support.trace_factory import make_run, steady
-from tests.support.verdict_rows import ended, judged, rows_of, unsent
+from tests.support.verdict_rows import ended, judged, lasting_30_s, rows_of, unsent
 from tests.verdict.junit_rules import suites_of
 
 NASTY = 'a<b> & "c" | d\n`e` *f* [g](h) \x00\x1b]]> <!-- é'
@@ -141,6 +142,20 @@ def test_the_summary_says_the_same(name: str) -> None:
     assert lines[0].startswith(word.upper())
     assert page.count("| **failed** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["failures"])
     assert page.count("| **not proven** |") == int(ElementTree.fromstring(junit_xml(verdict)).attrib["errors"])
+
+
+def test_each_file_says_what_staging_proved_in_the_same_words() -> None:
+    rows, peaks = lasting_30_s(), {"login": 20.0, "ticket": 1.0}
+    verdict = whole(rows, duration_us=30_000_000, peaks_per_s=peaks)
+    verdict["manager"] = told(verdict, {}, None, None)
+    said = verdict["manager"]["sentence"]
+    assert said == (
+        "staging: enough for what was sent, with 67% to spare at the tightest: logins proven to 33.3/s, peak 20/s: 1.7 "
+        "times the peak; not sent, so not proven: new tickets"
+    )
+    assert said in plain_lines(verdict, "folder")
+    assert f"\n> {said}\n" in markdown(verdict)
+    assert [one.text for one in suites_of(junit_xml(verdict))["target"] if one.tag == "system-out"] == [said]
 
 
 def test_the_summary_says_what_is_pending_and_what_was_not_compared() -> None:

@@ -92,6 +92,30 @@ def test_the_tightest_endpoint_speaks_where_the_mix_was_not_measured() -> None:
     assert shortage({"ticket": Amount(1, 1, 1)}, PREDICTED) is None
 
 
+def test_the_tightest_endpoint_decides_in_a_mix_that_is_short_too(tmp_path: Path) -> None:
+    # 45/s are held of the mix: 30 logins, half of their peak, and 15 withdrawals, a little less than half of theirs.
+    mix = {"capacity_per_s": held(45, 40, 50), "shares": {"withdrawal": 1 / 3, "login": 2 / 3}}
+    path = tmp_path / "capacity.json"
+    path.write_text(json.dumps({"format": 1, "endpoints": {"all": mix}}))
+    found = shortage(read_capacity(path), PREDICTED)
+    assert found is not None
+    assert (found.endpoint, found.holds.high, found.missing) == ("withdrawal", None, ())
+    assert found.mix == shortage({"all": Amount(45, 40, 50)}, PREDICTED)
+    assert sentence(found, COSTS) == (
+        "staging holds at least 15 withdrawals/s in the run's mix, their p95 peak is 33: not proven; "
+        f"{sentence(found.mix, COSTS)}"
+    )
+    assert ": short by 50 " not in sentence(found, None)
+    # With room for the mix, the endpoint alone is told, and what was not sent is not counted as proven.
+    more = {**PREDICTED, "per_minute": {**PREDICTED["per_minute"], "deposit": [6, 6, 6, 6, 6]}}
+    large = shortage({"all": Amount(300, 270, 330), "withdrawal": Amount(100, 90, None)}, more)
+    assert large is not None
+    assert sentence(large, None) == (
+        "staging holds at least 100 withdrawals/s, their p95 peak is 33: enough for what was measured, with 173% to "
+        "spare at the tightest; not measured: logins, first deposits"
+    )
+
+
 COSTS = {"failed withdrawals": Amount(1234, 1000, 1468), "tickets": Amount(310.4, 290.2, 330.6)}
 
 
@@ -118,8 +142,8 @@ def test_the_tightest_endpoint_is_named_and_so_is_what_was_not_measured() -> Non
     found = shortage({"withdrawal": Amount(50, 40, 55)}, PREDICTED)
     assert found is not None
     assert sentence(found, None) == (
-        "staging holds 50 (40 to 55) withdrawals/s, their p95 peak is 33: enough, with 21% to spare at the tightest; "
-        "not measured: logins"
+        "staging holds 50 (40 to 55) withdrawals/s, their p95 peak is 33: enough for what was measured, with 21% to "
+        "spare at the tightest; not measured: logins"
     )
     close = shortage({"withdrawal": Amount(50, 30, 55)}, PREDICTED)
     assert close is not None
@@ -307,12 +331,14 @@ def test_a_staging_server_too_small_and_then_large_enough(tmp_path: Path) -> Non
         (said[name],) = [line for line in out.splitlines() if line.startswith("staging holds ")] or [measured + out]
     costs_found = json.loads((tmp_path / "small-test" / "verdict.json").read_text())["manager"]["costs"]
     assert re.fullmatch(
+        r"staging holds at least \S+ [a-z ]+/s in the run's mix, their p95 peak is \S+: not proven; "
+        r"not measured: [^;]*; "
         rf"staging holds [^;]* requests/s of the run's mix, their p95 peak is {peak:.3g}; short by \S+ for .* "
         r"minutes.*; that costs about [\d,]+ \([\d,]+ to [\d,]+\) failed withdrawals, .* tickets, .* public complaints",
         said["small"],
     ), said["small"]
     assert costs_found["failed withdrawals"]["value"] > 0
     assert re.fullmatch(
-        r"staging holds (at least )?\S+ .*/s.*, their p95 peak is \S+: enough, with [\d,]+% .*",
+        r"staging holds (at least )?\S+ .*/s.*, their p95 peak is \S+: enough for what was measured, with [\d,]+% .*",
         said["large"],
     ), said["large"]

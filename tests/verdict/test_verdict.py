@@ -139,8 +139,8 @@ def test_a_rate_limit_may_have_a_limit_of_its_own() -> None:
 
 @pytest.mark.parametrize(("n_lost", "code"), [(99, 0), (100, 3), (101, 1)])
 def test_a_throughput_is_the_least_that_a_run_must_have_proven(n_lost: int, code: int) -> None:
-    # 1,000 requests in 10 s, of which 99 to 101 are refused. The last is answered just after the window, 900 to 898 within
-    # it: where that one would decide, nothing is decided.
+    # 1,000 requests in 10 s, of which 99 to 101 are refused. The last is answered just after the window, 900 to 898
+    # within it: where that one would decide, nothing is decided.
     verdict = judged(
         rows_of(**ended(n_lost, "rejected", answered=True)), objectives={"login": {"throughput_per_s": 90}}
     )

@@ -76,16 +76,42 @@ def _failures(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _sentence(verdict: Mapping[str, Any]) -> str:
     targets = [row for row in verdict.get("thresholds") or () if row.get("kind") == "target"]
     broken = any(row["passed"] is False for row in targets)
+    wrong = _wrong(verdict)
     if not verdict.get("valid"):
-        rest = " The requests sent broke a threshold all the same." if verdict.get("exit_code") == 1 else ""
-        return f"The load generator, not the endpoints, fell short, so the test proves nothing good about them.{rest}"
+        fell = "The load generator, not the endpoints, fell short, so the test proves nothing good about them."
+        rest = ["The requests sent broke a threshold all the same."] if broken else []
+        return " ".join([fell, *rest, *wrong])
     if verdict.get("passed"):
         return "The endpoints met every objective under this load."
     if verdict.get("passed") is None:
-        return "Nothing failed, but this test has too few requests to decide every objective."
-    if not broken:
-        return "The endpoints were fast enough, but their records do not match the requests that they acknowledged."
-    return "The endpoints did not meet every objective under this load."
+        return f"Nothing failed, but {' and '.join(_open(verdict, targets))}."
+    missed = "did not meet every objective under this load" if broken else "missed no objective"
+    return " ".join([f"The endpoints {missed}.", *wrong])
+
+
+def _wrong(verdict: Mapping[str, Any]) -> list[str]:
+    """Return what failed other than an objective."""
+    books, found = verdict.get("reconciliation") or {}, []
+    if books.get("passed") is False:
+        read = "do not match the requests that they acknowledged" if books.get("done", True) else "could not be read"
+        found.append(f"Their records {read}.")
+    if (verdict.get("baseline") or {}).get("verdict") == "regress":
+        found.append("They are slower than in the earlier load test by more than the margin.")
+    return found
+
+
+def _open(verdict: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what leaves a load test undecided."""
+    required = [row for row in targets if row["passed"] is None and row.get("required", True)]
+    skipped = [row for row in required if row.get("state") == "skipped"]
+    found = {
+        "this test has too few requests to decide every objective": len(required) > len(skipped),
+        "an endpoint got no request in this window": bool(skipped),
+        "the comparison with the earlier load test is undecided":
+            (verdict.get("baseline") or {}).get("verdict") == "undecided",
+        "their records were not read": (verdict.get("reconciliation") or {}).get("passed", True) is None,
+    }  # fmt: skip
+    return [words for words, holds in found.items() if holds] or ["not everything was decided"]
 
 
 def _how(verdict: Mapping[str, Any]) -> str:
