@@ -209,16 +209,18 @@ def told(
 
 
 def sentence(found: Shortage, costs: Mapping[str, Amount] | None) -> str:
-    """Return the sentence of a measured capacity: its tightest endpoint, a mix that is short, and what that costs."""
-    what = "requests/s of the run's mix" if found.endpoint == ALL else f"{PLURALS[found.endpoint]}/s"
+    """Return the sentence of a measured capacity: its tightest endpoint, what a shortage costs, what is not measured.
+
+    Where the mix is short, it comes first, and then the endpoint of which it proves least.
+    """
     if found.mix is not None:
-        what += " in the run's mix"
+        least = f"at least {_shown(found.holds)}/s, their p95 peak is {_number(found.peak_per_s)}{_missing(found)}"
+        return f"{sentence(found.mix, costs)}; least is proven of {PLURALS[found.endpoint]}: {least}"
+    what = "requests/s of the run's mix" if found.endpoint == ALL else f"{PLURALS[found.endpoint]}/s"
     least = "at least " if found.holds.high is None else ""
     begin = f"staging holds {least}{_shown(found.holds)} {what}, their p95 peak is {_number(found.peak_per_s)}"
     tightest = "" if found.endpoint == ALL else " at the tightest"
-    missing = f"; not measured: {', '.join(PLURALS[name] for name in found.missing)}" if found.missing else ""
-    if found.mix is not None:
-        return f"{begin}: not proven{missing}; {sentence(found.mix, costs)}"
+    missing = _missing(found)
     low = found.holds.value if found.holds.low is None else found.holds.low
     if not found.surely_short:
         if low < found.peak_per_s:
@@ -229,6 +231,10 @@ def sentence(found: Shortage, costs: Mapping[str, Amount] | None) -> str:
     minutes = "minute" if found.minutes == Amount(1, 1, 1) else "minutes"
     short = f"{begin}; short by {_number(found.short_per_s)} for {_shown(found.minutes)} {minutes}{more}{missing}"
     return f"{short}; {_cost_words(costs)}"
+
+
+def _missing(found: Shortage) -> str:
+    return f"; not measured: {', '.join(PLURALS[name] for name in found.missing)}" if found.missing else ""
 
 
 def _cost_words(costs: Mapping[str, Amount] | None) -> str:
