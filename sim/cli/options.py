@@ -19,6 +19,9 @@ _CODES = """exit codes: 0 passed; 1 an expectation, threshold or check failed; 2
             3 the load test is invalid (the generator fell short); 4 an internal law broke;
             130 interrupted, 143 terminated: finished work is kept, and the same command resumes it"""
 
+_DEMO_CODES = """exit codes: 0 each endpoint that it sends to held its predicted peak, whatever broke above that;
+            1 one broke at or below its peak, or records are wrong; 3 a peak was not proven either way"""
+
 
 def parser() -> ArgumentParser:
     """Return the parser of every command; ``options.start`` names the module and function that runs it."""
@@ -36,6 +39,7 @@ def parser() -> ArgumentParser:
         return one
 
     demo = command("demo", "demo:demo", "the whole workflow in one command: predict, replay, judge", "withstand demo")
+    demo.epilog = f"{demo.epilog}\n{_DEMO_CODES}"
     _add_repetition(demo)
     _add_jobs(demo)
     demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
