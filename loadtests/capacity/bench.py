@@ -42,6 +42,10 @@ class BenchSettings:
     caps: Caps
     objective: CapacityObjective
 
+    def lasts_s(self, rate_per_s: float) -> float:
+        """Return how long a step at a rate lasts."""
+        return min(max(self.step_s, self.step_requests / rate_per_s), LONGEST_STEPS * self.step_s)
+
 
 class Bench(Interruptible):
     """Measures steps of one target. ``folder`` gets a journal for each; ``prefix`` begins every key that is sent."""
@@ -85,8 +89,7 @@ class Bench(Interruptible):
         if self._stopped:
             raise Stop(self._stopped)
         self._recover_for(endpoint)
-        shortest_s = self._settings.step_s
-        length_s = min(max(shortest_s, self._settings.step_requests / rate_per_s), LONGEST_STEPS * shortest_s)
+        length_s = self._settings.lasts_s(rate_per_s)
         self._number += 1
         schedule = step_schedule(endpoint, rate_per_s, round(length_s * SECOND_US), self._number, mix)
         rows, ended_early = self._send(schedule)

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from loadtests.capacity.bench import Bench, BenchSettings
-from loadtests.capacity.search import Found, Search, capacity_of
+from loadtests.capacity.search import Found, Search, capacity_of, settles_in_s
 from loadtests.capacity.step import CapacityObjective
 from loadtests.capacity.told import exit_code, junit_xml
 from loadtests.capacity.usl import LEAST_STEPS, fit
@@ -41,6 +41,8 @@ INTERVAL = (
     "(profile quasi-likelihood)"
 )
 """What an interval in capacity.json covers."""
+SETTLED = 8.0
+"""How many relaxation times a step should last: shorter ones see too little of what a queue at its limit may do."""
 _NUMBERS = {
     "p99": DURATION,
     "error_share": SHARE,
@@ -160,7 +162,7 @@ def measure(
         "measured_utc": measured_utc,
         "objective": asdict(order.settings.objective),
         "interval": INTERVAL,
-        "endpoints": {name: _endpoint(found) for name, found in searches.items()},
+        "endpoints": {name: _endpoint(found, order.settings) for name, found in searches.items()},
     }
     write_json(part / "capacity.json", result)
     steps = {name: {"ended": f.ended, "steps": [asdict(s) for s in f.steps]} for name, f in searches.items()}
@@ -191,19 +193,34 @@ def _most_per_s(cap: int) -> float:
     return max((sqrt(cap + 6.25) - 2.5) ** 2, 1.0)
 
 
-def _endpoint(found: Found) -> dict[str, Any]:
+def _endpoint(found: Found, settings: BenchSettings) -> dict[str, Any]:
     laws, refused = fit(found.steps)
     curve = sorted((step for step in found.steps if not step.flaws), key=lambda step: step.offered_per_s)
-    held = asdict(capacity_of(found.steps))
+    held = capacity_of(found.steps)
     parts = _sum(step.parts for step in curve)
     return {
-        "capacity_per_s": held,
+        "capacity_per_s": asdict(held),
+        "short_steps": "" if held.high is None else short_steps(held.value, settings),
         "shares": {name: n / sum(parts.values()) for name, n in parts.items()},
         "curve": [step.curve_point() for step in curve],
         "failures": commonest(one for step in curve for one in step.failures),
         "usl": laws,
         "usl_refused": refused,
     }
+
+
+def short_steps(held_per_s: float, settings: BenchSettings) -> str:
+    """Return the warning that the steps end before a queue at its limit has settled; empty where they do not."""
+    if not held_per_s:
+        return ""
+    lasts_s, settles_s = settings.lasts_s(held_per_s), settles_in_s(held_per_s, settings.objective.p99_ms)
+    if lasts_s >= SETTLED * settles_s:
+        return ""
+    return (
+        f"steps of {lasts_s:.3g} s are short for a p99 of {settings.objective.p99_ms:g} ms at {held_per_s:.4g}/s, where "
+        f"a queue may take {settles_s:.3g} s to settle: the limit may lie lower than this interval; "
+        f'--step "{SETTLED * settles_s:.0f} s" is long enough'
+    )
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

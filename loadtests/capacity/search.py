@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import sqrt
+from math import log, sqrt
 
 from loadtests.capacity.edge import edge_of
 from loadtests.capacity.step import LoadStep
@@ -121,6 +121,16 @@ class Search:
             if not self._step(sqrt(low * high)).passed:
                 break
         return f"{len(self.steps)} steps were measured; about the edge they lie {self.resolution:.0%} apart"
+
+
+def settles_in_s(rate_per_s: float, p99_ms: float) -> float:
+    """Return how long a queue takes to settle that only just keeps a p99 at a rate: the relaxation time of M/M/1.
+
+    It is 1 / (sqrt(mu) - sqrt(lambda))^2, about 4 mu / (mu - lambda)^2 near the limit (Abate and Whitt 1987, "Transient
+    behavior of the M/M/1 queue: starting at the origin", Queueing Systems 2), where p99 = ln(100) / (mu - lambda).
+    """
+    spare_per_s = log(100) / (p99_ms / 1000)
+    return 4 * (rate_per_s + spare_per_s) / spare_per_s**2
 
 
 def capacity_of(steps: Sequence[LoadStep]) -> Capacity:

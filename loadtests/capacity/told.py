@@ -34,6 +34,7 @@ def plain_lines(result: Mapping[str, Any], folder: Path) -> list[str]:
             f"{key} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for key, row in one["usl"].items()
         )  # fmt: skip
         lines.append(f"{name}: {_held(one)}; {result['ended'][name]}; {law}")
+        lines += [f"  {one['short_steps']}"] if one["short_steps"] else []
         lines += [f"  not acknowledged: {line}" for line in failure_lines(one)]
     return [*lines, f"results: {folder}"]
 

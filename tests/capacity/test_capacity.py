@@ -16,12 +16,15 @@ import polars as pl
 import pytest
 
 from loadtests.capacity import command, usl
+from loadtests.capacity.bench import BenchSettings
+from loadtests.capacity.command import short_steps
 from loadtests.capacity.edge import Edge, Share, edge_of
-from loadtests.capacity.search import MOST_STEPS, STAIRS, Capacity, Search, Stop, capacity_of
+from loadtests.capacity.search import MOST_STEPS, STAIRS, Capacity, Search, Stop, capacity_of, settles_in_s
 from loadtests.capacity.step import CapacityObjective, LoadStep, judge_step
 from loadtests.capacity.step_load import step_schedule
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import ALL
+from loadtests.transport.guard import Caps
 from loadtests.verdict.plots.capacity import draw_capacity, plt
 from tests.support.servers.staging_client import ENVIRON, ROOT
 from tests.support.servers.tiny_server import HEALTH, Reply, TinyServer
@@ -419,7 +422,7 @@ def test_a_server_of_60_a_second_is_measured_as_such(tmp_path: Path) -> None:
     assert list(result) == ["format", "host", "measured_utc", "objective", "interval", "endpoints"]
     assert result["objective"] == {"p99_ms": 200.0, "error_share": 0.01}
     one = result["endpoints"]["login"]
-    assert list(one) == ["capacity_per_s", "shares", "curve", "failures", "usl", "usl_refused"]
+    assert list(one) == ["capacity_per_s", "short_steps", "shares", "curve", "failures", "usl", "usl_refused"]
     held = one["capacity_per_s"]
     assert held["low"] <= held["value"] < held["high"]
     assert 30 < held["value"] < 70, out
@@ -444,6 +447,26 @@ def test_what_is_no_test_system_is_not_measured(tmp_path: Path) -> None:
         assert (code, server.n_requests) == (2, 0)
     assert "does not say that it is a test system" in out
     assert not (tmp_path / "out").exists()
+
+
+def test_steps_that_end_before_a_queue_has_settled_are_said_to_be_short() -> None:
+    # M/M/1 with mu = 100/s: its p99 is 1 s at 100 - ln(100) = 95.4/s, and there it takes 4 mu / ln(100)^2 = 18.9 s.
+    assert settles_in_s(95.395, 1000.0) == pytest.approx(400 / np.log(100) ** 2, rel=1e-3)
+
+    def settings(step_s: float, objective: CapacityObjective) -> BenchSettings:
+        return BenchSettings(step_s, 1000, 10.0, Caps(5000, 500_000, 3600.0), objective)
+
+    slow = CapacityObjective(p99_ms=1000.0, error_share=0.01)
+    told_so = short_steps(95.395, settings(30.0, slow))
+    assert told_so.startswith(
+        "steps of 30 s are short for a p99 of 1000 ms at 95.39/s, where a queue may take 18.9 s to"
+    )
+    assert told_so.endswith('--step "151 s" is long enough')
+    assert short_steps(95.395, settings(151.0, slow)) == ""
+    assert short_steps(15.4, settings(30.0, slow)) == ""  # 1,000 requests take 65 s
+    quick = CapacityObjective(p99_ms=200.0, error_share=0.01)
+    assert short_steps(77.0, settings(30.0, quick)) == ""
+    assert short_steps(0.0, settings(30.0, slow)) == ""
 
 
 def test_the_mix_of_a_run_is_one_endpoint_called_all(tmp_path: Path) -> None:

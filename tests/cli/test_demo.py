@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from sim.cli import demo
 from sim.cli.demo import DemoReplay, _exit_code, _measured, _steps
 from sim.core.proven import BROKEN, HELD, UNPROVEN, Proof, conclusion
 from sim.core.replay_window import ReplayLoad
@@ -91,3 +93,20 @@ def test_steps_go_up_from_what_is_proven_until_it_breaks() -> None:
     # So rare that each step would be the same one: it is sent once.
     rare = pl.DataFrame({"due_us": due_us * 20, "endpoint": ["ticket"] * len(due_us)})
     assert [one.of_peak for one in _steps(rare, [Proof("ticket", 1.0, None, 1.0)])] == [9.375]
+
+
+def test_a_load_that_the_generator_fell_short_of_is_replayed_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pl.DataFrame({"due_us": [0], "endpoint": ["login"]}).write_parquet(tmp_path / "arrivals.parquet")
+    sent: list[str] = []
+
+    def replay(folder: Path, url: str, environment: object, load: ReplayLoad, *, quiet: bool) -> DemoReplay:
+        sent.append(load.name)
+        late = load.name in ("x1", "x2", "x2-again")
+        return replayed(load.name, 3 if late else 0, valid=not late, login=proved(150.0, UNPROVEN if late else HELD))
+
+    monkeypatch.setattr(demo, "_replay", replay)
+    found = demo._replays(tmp_path, "http://127.0.0.1:1", {}, quiet=True)
+    assert sent == ["x1", "x1-again", "x2", "x2-again"]
+    assert _exit_code(found) == 0

@@ -95,7 +95,13 @@ def measured(**endpoints: tuple[float, str]) -> dict[str, Any]:
 
     def one(value: float) -> dict[str, Any]:
         held = {"value": value, "low": value, "high": None}
-        return {"capacity_per_s": held, "failures": FAILED, "usl": None, "usl_refused": "too few steps"}
+        return {
+            "capacity_per_s": held,
+            "failures": FAILED,
+            "short_steps": "",
+            "usl": None,
+            "usl_refused": "too few steps",
+        }
 
     return {
         "host": HOST, "measured_utc": "2026-01-12T14:00:00.123+00:00",
