@@ -224,7 +224,8 @@ def sentence(found: Shortage, costs: Mapping[str, Amount] | None) -> str:
     low = found.holds.value if found.holds.low is None else found.holds.low
     if not found.surely_short:
         if low < found.peak_per_s:
-            return f"{begin}: not proven, for the interval begins below it{missing}"
+            why = "no higher rate was measured" if found.holds.high is None else "the interval begins below it"
+            return f"{begin}: not proven, for {why}{missing}"
         whole = "enough for what was measured" if found.missing else "enough"
         return f"{begin}: {whole}, with {low / found.peak_per_s - 1:.0%} to spare{tightest}{missing}"
     more = " or more, for the trace begins or ends above it" if found.open_ended else ""

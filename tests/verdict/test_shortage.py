@@ -104,6 +104,9 @@ def test_the_tightest_endpoint_decides_in_a_mix_that_is_short_too(tmp_path: Path
     assert sentence(found, COSTS) == (
         f"{sentence(found.mix, COSTS)}; least is proven of withdrawals: at least 15/s, their p95 peak is 33"
     )
+    little = shortage({"login": Amount(40, 40, None)}, PREDICTED)
+    assert little is not None
+    assert "their p95 peak is 60: not proven, for no higher rate was measured" in sentence(little, None)
     # With room for the mix, the endpoint alone is told, and what was not sent is not counted as proven.
     more = {**PREDICTED, "per_minute": {**PREDICTED["per_minute"], "deposit": [6, 6, 6, 6, 6]}}
     large = shortage({"all": Amount(300, 270, 330), "withdrawal": Amount(100, 90, None)}, more)
