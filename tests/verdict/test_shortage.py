@@ -160,9 +160,12 @@ def test_what_only_chance_can_make_is_no_cost() -> None:
 
 
 def test_the_readme_shows_the_sentence_as_it_is_told() -> None:
-    found = Shortage("all", Amount(36.0, 34.4, 39.9), 68.4, Amount(60, 60, 60), open_ended=True)
-    costs = {"failed withdrawals": Amount(7060, 1876, 12244), "tickets": Amount(141, 36, 245)}
-    told_so = sentence(found, {**costs, "public complaints": Amount(-0.2, -1, 1)})
+    mix = Shortage("all", Amount(41.27, 38.97, 42.47), 67.28, Amount(60, 60, 60), open_ended=True)
+    missing = ("signup", "kyc", "deposit", "mfa")
+    least = Amount(0.04212, 0.03977, None)
+    found = Shortage("ticket_view", least, 0.25, Amount(41, None, 41), open_ended=False, missing=missing, mix=mix)
+    costs = {"failed withdrawals": Amount(5457.7, 3108.3, 7807.1), "tickets": Amount(112.2, 65.1, 159.3)}
+    told_so = sentence(found, {**costs, "public complaints": Amount(1.0, 0.1, 1.9)})
     shown = (ROOT / "README.md").read_text("utf-8").replace("\n> ", " ")
     assert f" {told_so}\n" in shown
 
