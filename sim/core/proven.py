@@ -59,7 +59,7 @@ class Proof:
             return f"{name} {proven}{broken}, no peak predicted"
         found = f"{name} {proven}{broken}, peak {shown(self.peak_per_s)}/s"
         if self.enough:
-            return f"{found}: {self.factor:.1f} times the peak"
+            return f"{found}: {self.factor:.3g} times the peak"
         return f"{found}: {'too little' if self.too_little else 'not proven'}"
 
 

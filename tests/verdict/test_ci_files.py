@@ -150,8 +150,8 @@ def test_each_file_says_what_staging_proved_in_the_same_words() -> None:
     verdict["manager"] = told(verdict, {}, None, None)
     said = verdict["manager"]["sentence"]
     assert said == (
-        "staging: enough for what was sent, with 67% to spare at the tightest: logins proven to 33.3/s, peak 20/s: 1.7 "
-        "times the peak; not sent, so not proven: new tickets"
+        "staging: enough for what was sent, with 67% to spare at the tightest: logins proven to 33.3/s, peak 20/s: "
+        "1.67 times the peak; not sent, so not proven: new tickets"
     )
     assert said in plain_lines(verdict, "folder")
     assert f"\n> {said}\n" in markdown(verdict)

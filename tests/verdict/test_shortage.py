@@ -201,7 +201,7 @@ def test_a_run_is_told_by_what_it_proved_of_each_endpoint() -> None:
     spoken = told(judged(rows, **lasting), PREDICTED, None, None)
     assert spoken is not None
     assert spoken["sentence"] == (
-        "staging: enough, with 33% to spare at the tightest: logins proven to 33.3/s, peak 25/s: 1.3 times the peak"
+        "staging: enough, with 33% to spare at the tightest: logins proven to 33.3/s, peak 25/s: 1.33 times the peak"
     )
     higher = told(judged(rows, **lasting | {"peaks_per_s": {"login": 40.0, "ticket": 1.0}}), PREDICTED, None, None)
     assert higher is not None
