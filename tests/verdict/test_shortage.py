@@ -38,7 +38,7 @@ PREDICTED: dict[str, Any] = {
 
 def capacity(tmp_path: Path, **endpoints: Any) -> Path:
     path = tmp_path / "capacity.json"
-    more = {"curve": [], "usl": None, "usl_refused": ""}
+    more: dict[str, Any] = {"curve": [], "usl": None, "usl_refused": ""}
     rows = {name: {"capacity_per_s": held, **more} for name, held in endpoints.items()}
     path.write_text(json.dumps({"format": 1, "endpoints": rows}))
     return path
@@ -100,6 +100,7 @@ def test_the_tightest_endpoint_decides_in_a_mix_that_is_short_too(tmp_path: Path
     found = shortage(read_capacity(path), PREDICTED)
     assert found is not None
     assert (found.endpoint, found.holds.high, found.missing) == ("withdrawal", None, ())
+    assert found.mix is not None
     assert found.mix == shortage({"all": Amount(45, 40, 50)}, PREDICTED)
     assert sentence(found, COSTS) == (
         f"{sentence(found.mix, COSTS)}; least is proven of withdrawals: at least 15/s, their p95 peak is 33"
