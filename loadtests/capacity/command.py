@@ -217,8 +217,8 @@ def short_steps(held_per_s: float, settings: BenchSettings) -> str:
     if lasts_s >= SETTLED * settles_s:
         return ""
     return (
-        f"steps of {lasts_s:.3g} s are short for a p99 of {settings.objective.p99_ms:g} ms at {held_per_s:.4g}/s, where "
-        f"a queue may take {settles_s:.3g} s to settle: the limit may lie lower than this interval; "
+        f"steps of {lasts_s:.3g} s are short for a p99 of {settings.objective.p99_ms:g} ms at {held_per_s:.4g}/s, "
+        f"where a queue may take {settles_s:.3g} s to settle: the limit may lie lower than this interval; "
         f'--step "{SETTLED * settles_s:.0f} s" is long enough'
     )
 
