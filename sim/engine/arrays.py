@@ -16,47 +16,61 @@ from numpy.typing import NDArray
 from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, team_of_agent
 from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers, ticket_kinds
 from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
 from sim.feedback.columns import CLASSES
 from sim.staffing.desk import Desk
+from sim.staffing.skills import AWAY, WORK_UNITS
 
 PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
 NOBODY = -1
 
 (
     DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
-    QUIET, TICKET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, NEXT_UNANSWERED, NEXT_UNSOLVED, NEXT_WAITER,
-) = range(24)  # fmt: skip
+    QUIET, TICKET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, WORK_LEFT, DUE_AT, NEXT_UNANSWERED, NEXT_UNSOLVED,
+    NEXT_WAITER,
+) = range(26)  # fmt: skip
 """Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
 
 TICKET is what the endpoints see of it (``setup.ticket_kinds``). LEG is the leg that a ticket is on, PLACE its place in
-line or NOBODY; the last three chain the complaints of a minute, and those who began to wait at this instant.
+line or NOBODY, WORK_LEFT the units of work left when its agent's hand was last settled and DUE_AT when it is due, NEVER
+when nobody works on it; the last three chain the complaints of a minute, and those who began to wait at this instant.
 """
-HANDLE, PAUSE, QUEUE, ENTERED, START, END, TEAM = range(7)
+HANDLE, PAUSE, QUEUE, ENTERED, START, END, AGENT = range(7)
 """Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
-FREE, SLOTS, HOLDS, STRETCH = range(4)
-"""Columns of ``teams``, a line for each team; its stretches, per mille, begin at STRETCH."""
+MOST, ABLE = range(2)
+"""Columns of ``teams``, a line for each team: how many tickets an agent may hold, and from ABLE on, WIDEST columns
+each and by the number k in hand, how many agents could take one more (from 0), how many stand in ``idle`` (from 0), and
+the speed of an agent's work (from 1)."""
+TEAM_OF, DUTY, PRODUCTIVITY, HELD, CAP, SETTLED, LISTED, HAND = range(8)
+"""Columns of ``agents``, a line for each: his team; duty and productivity as of the last change; how many tickets he
+holds, how many he may with these, when the work left was last settled, in which lines of ``idle`` he stands (a bit
+each); from HAND on by twos the row of each ticket in hand and how many may be held beside it."""
 SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
 """Columns of ``queues``, a line for each queue: waiters, where impatience leads, how many takers and age rules there
-are; from LISTS on these rules by threes: (rank, preference, team), the best first, then (after_ms, kind, value)."""
+are; from LISTS on these rules: by fours (rank, preference, team, places), the best first, where an agent of the team
+may hold that many; then by threes (after_ms, kind, value)."""
+TAKER = 4
+"""Columns of a taker in ``queues``."""
 HEAP, CHAINS = range(2)
 """Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
 is due later, chained by minute."""
-NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL = range(6)
-DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, SENT, UNRESOLVED, GONE, CANDIDATE = range(6, 17)
+NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL, WIDEST = range(7)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, SENT, UNRESOLVED, GONE, CANDIDATE = range(7, 18)
 FIRST = CANDIDATE + len(STREAMS)
 """Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are feedback levels,
-whether to decide, whether a heap was too small; how much is in the heap and the minutes loaded into it; the links in
-use and the first spare one; the first of those who began to wait at this instant; how far roots and shifts
-have been read; the tickets sent in this minute, those not resolved of which nobody has noted that their customer left,
-and where in ``n`` it stands by the minute how many leave (0 where nothing reads it); from CANDIDATE on the candidates
-of each stream; from FIRST on, for each minute, the first link of its chain."""
+whether to decide, whether a heap was too small; the most tickets that an agent of any team may hold; how much is in
+the heap and the minutes loaded into it; the links in use and the first spare one; the first of those who began to wait
+at this instant; how far roots and changes of duty have been read; the tickets sent in this minute, those not resolved
+of which nobody has noted that their customer left, and where in ``n`` it stands by the minute how many leave (0 where
+nothing reads it); from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
+its chain."""
 
 
 class DeskArrays(NamedTuple):
-    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue.
+    """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue, ``idle``
+    heaps of (agent, 0), one for each team and number of tickets in hand.
 
     ``first_due`` is by minute the first complaint due in it. ``candidates`` are the rows of all streams, those of
     stream s up to ends[s], and ``marks`` theirs.
@@ -66,11 +80,13 @@ class DeskArrays(NamedTuple):
     rows: Ints
     legs: Ints
     teams: Ints
+    agents: Ints
+    idle: Ints
     queues: Ints
     agenda: Ints
     lines: Ints
     roots: Ints
-    shifts: Ints
+    changes: Ints
     closed_ms: Ints
     first_due: Ints
     candidates: Ints
@@ -97,11 +113,13 @@ def arrays_of(
         rows=_rows(demand, desk, at_opening=at_opening),
         legs=_legs(demand),
         teams=_teams(desk),
+        agents=_agents(desk),
+        idle=np.empty((len(desk.teams) * max(desk.most), _largest_team(desk), 2), dtype=np.int64),
         queues=_queues(desk),
         agenda=np.empty((2, room, 3), dtype=np.int64),
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),
-        shifts=np.require(desk.shifts, np.int64, ["C", "W"]),
+        changes=np.require(desk.changes, np.int64, ["C", "W"]),
         closed_ms=demand.closed_ms,
         first_due=np.full(minutes, NOBODY),
         candidates=admissible,
@@ -132,6 +150,7 @@ def _counters(desk: Desk, parameters: FeedbackParameters | None, *, at_opening: 
     counts_open = parameters is not None and parameters.gateway.views_per_open > 0
     n = np.zeros(chains + counts_open * (desk.horizon_ms // MINUTE_MS + 2), dtype=np.int64)
     n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, parameters is not None
+    n[WIDEST] = max(desk.most)
     n[WAITERS], n[SPARE], n[FIRST:chains] = NOBODY, NOBODY, NOBODY
     n[GONE] = chains if counts_open else 0
     return n
@@ -149,13 +168,14 @@ def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
     rows[TICKET] = ticket_kinds(demand)
     rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
     rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
+    rows[DUE_AT] = NEVER
     return rows
 
 
 def _legs(demand: Demand) -> Ints:
-    legs = np.empty((TEAM + 1, len(demand.leg_queue)), dtype=np.int64)
+    legs = np.empty((AGENT + 1, len(demand.leg_queue)), dtype=np.int64)
     legs[HANDLE], legs[PAUSE], legs[QUEUE] = demand.leg_handle_ms, demand.leg_pause_ms, demand.leg_queue
-    legs[ENTERED], legs[START], legs[END], legs[TEAM] = NEVER, NEVER, NEVER, NOBODY
+    legs[ENTERED], legs[START], legs[END], legs[AGENT] = NEVER, NEVER, NEVER, NOBODY
     return legs
 
 
@@ -165,23 +185,35 @@ def _no_levels() -> FeedbackState:
     return state_of(parameters, FeedbackInputs(requests=np.empty((len(parameters.rails), CLASSES, 2, 0), np.int64)), 0)
 
 
+def _largest_team(desk: Desk) -> int:
+    return max(int(np.bincount(desk.agent_team, minlength=1).max()), 1)
+
+
 def _teams(desk: Desk) -> Ints:
-    widest = max((len(one) for one in desk.stretch_permille), default=0)
-    teams = np.zeros((len(desk.teams), STRETCH + widest), dtype=np.int64)
-    teams[:, HOLDS] = desk.concurrency
-    for team, stretch in enumerate(desk.stretch_permille):
-        teams[team, STRETCH : STRETCH + len(stretch)] = stretch
+    widest = max(desk.most)
+    teams = np.zeros((len(desk.teams), ABLE + 3 * widest), dtype=np.int64)
+    teams[:, MOST] = desk.most
+    for team, speeds in enumerate(desk.speeds):
+        teams[team, ABLE + 2 * widest : ABLE + 2 * widest + len(speeds)] = speeds
     return teams
+
+
+def _agents(desk: Desk) -> Ints:
+    agents = np.zeros((len(desk.agent_team), HAND + 2 * max(desk.most)), dtype=np.int64)
+    agents[:, TEAM_OF], agents[:, DUTY], agents[:, PRODUCTIVITY] = desk.agent_team, AWAY, WORK_UNITS
+    agents[:, CAP] = np.array(desk.most)[desk.agent_team]
+    return agents
 
 
 def _queues(desk: Desk) -> Ints:
     lists: list[list[int]] = []
-    for able, ages in zip(takers(desk), desk.ages, strict=True):
-        lists.append([len(able), len(ages), *(x for one in able for x in one), *(x for one in ages for x in one)])
+    for queue, (able, ages) in enumerate(zip(takers(desk), desk.ages, strict=True)):
+        places = [(*one, desk.concurrency[one[-1]][queue]) for one in able]
+        lists.append([len(able), len(ages), *(x for one in places for x in one), *(x for one in ages for x in one)])
     queues = np.zeros((len(lists), 2 + max(len(one) for one in lists)), dtype=np.int64)
     queues[:, PATIENCE_TO] = desk.patience_to
-    for queue, values in enumerate(lists):
-        queues[queue, TAKERS : TAKERS + len(values)] = values
+    for number, values in enumerate(lists):
+        queues[number, TAKERS : TAKERS + len(values)] = values
     return queues
 
 
@@ -202,7 +234,8 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
         leg_start_ms=legs[START].copy(),
         leg_end_ms=legs[END].copy(),
         leg_queue=legs[QUEUE].copy(),
-        leg_team=legs[TEAM].copy(),
+        leg_agent=legs[AGENT].copy(),
+        leg_team=team_of_agent(arrays.agents[:, TEAM_OF], legs[AGENT]),
         feedback_ints=ints,
         feedback_floats=floats,
         feedback_rails=rails,

@@ -11,15 +11,15 @@ from __future__ import annotations
 from sim.core.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
 from sim.core.jit import compiled, inlined
 from sim.demand import Demand
+from sim.engine.agenda import key_of, pop, push, schedule
 from sim.engine.arrays import (
-    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, END, END_LEG, ENTERED, FIRST,
-    FIRST_LEG, FREE, FULL, GONE, HANDLE, HAS_LEFT, HEAP, HOLDS, HORIZON, LEAVING, LEG, LEVELS, LINKS, LISTS, LOADED,
-    MOVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS,
-    PRIORITY, QUEUE, REOPEN, ROOT, SENT, SHIFT, SIZE, SLOTS, SPARE, START, STRETCH, TAKERS, TEAM, TICKET,
-    UNRESOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
+    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, DUE_AT, END, END_LEG, ENTERED,
+    FIRST, FIRST_LEG, FULL, GONE, HAS_LEFT, HEAP, HORIZON, LEAVING, LEG, LEVELS, LISTS, LOADED, MOVED, NEXT_WAITER,
+    NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, REOPEN,
+    ROOT, SENT, SHIFT, SIZE, SPARE, START, TAKER, TAKERS, TICKET, UNRESOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
 )  # fmt: skip
 from sim.engine.due_complaints import complaints_of, note_unanswered, note_unsolved
-from sim.engine.heap import pop, push
+from sim.engine.hands import can_take, change_duty, release, take
 from sim.engine.setup import NO_TICKET, SENT_TICKET
 from sim.feedback import FeedbackParameters, step
 from sim.feedback.columns import ADMISSION_COLUMNS
@@ -33,7 +33,6 @@ _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
 _ROOM, _WAITING = 4096, 8  # the heaps' initial capacity: a minimum, and one place for this number of rows
-UNSTRETCHED = 1000
 
 
 def simulate(
@@ -60,12 +59,13 @@ def _run(arrays):
 @inlined
 def _loop(arrays):
     """Let happen what is next, until the horizon."""
-    n, rows, legs, teams, queues = arrays.n, arrays.rows, arrays.legs, arrays.teams, arrays.queues
+    n, rows, legs, queues = arrays.n, arrays.rows, arrays.legs, arrays.queues
+    staff = (arrays.teams, arrays.agents, arrays.idle)
     agenda, lines, first_due = arrays.agenda, arrays.lines, arrays.first_due
     while not n[FULL]:
         if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
             n[DECIDING] = 0
-            _decide(n, rows, legs, teams, queues, agenda, lines)
+            _decide(n, rows, legs, staff, queues, agenda, lines)
             _look_ahead(n, rows, legs, queues, agenda, first_due)
             continue  # what has been started may be due before
         if not n[DUE]:
@@ -73,27 +73,29 @@ def _loop(arrays):
                 n[NOW] = n[HORIZON]
                 _flush(n, rows)
                 return True
-            _load(n, rows, agenda, arrays.roots, arrays.shifts)
+            _load(n, rows, agenda, arrays.roots, arrays.changes)
             continue
         n[NOW], key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
         pop(agenda, HEAP, n[DUE])
         n[DUE] -= 1
         phase, row, what = key >> PHASE_BITS, key >> WHAT_BITS & _ROW, key & _WHAT
         if phase == PHASE_DONE:
-            _done(n, rows, legs, teams, agenda, first_due, row)
+            if rows[DUE_AT, row] == n[NOW]:
+                _done(n, rows, legs, staff, agenda, first_due, row)
         elif phase == PHASE_SHIFT:
-            _change_shift(n, teams, arrays.shifts, row)
+            change_duty(n, rows, staff, agenda, arrays.changes[row])
+            n[DECIDING] = 1
         elif phase == PHASE_LEVELS:
             _tick(n, rows, legs, first_due, arrays, row)
         elif what == BACK:
             legs[ENTERED, rows[LEG, row]] = n[NOW]
-            _wait(n, rows, legs, teams, queues, agenda, lines, row)
+            _wait(n, rows, legs, staff, queues, agenda, lines, row)
         elif what >= IMPATIENT:
-            _grow_older(n, rows, legs, teams, queues, agenda, lines, (row, what - IMPATIENT))
+            _grow_older(n, rows, legs, staff, queues, agenda, lines, (row, what - IMPATIENT))
         elif rows[PARENT, row] >= 0 and _opening_ms(n, arrays.closed_ms) > n[NOW]:
-            _schedule(n, agenda, _opening_ms(n, arrays.closed_ms), key)
+            schedule(n, agenda, _opening_ms(n, arrays.closed_ms), key)
         elif what == OPENS or _still_asks(n, rows, row):
-            _open(n, rows, legs, teams, queues, agenda, lines, row)
+            _open(n, rows, legs, staff, queues, agenda, lines, row)
     return False
 
 
@@ -101,33 +103,23 @@ def _loop(arrays):
 
 
 @inlined
-def _change_shift(n, teams, shifts, change):
-    """Set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
-    team = shifts[change, 1]
-    slots = shifts[change, 2] * teams[team, HOLDS]
-    teams[team, FREE] += slots - teams[team, SLOTS]
-    teams[team, SLOTS] = slots
-    n[DECIDING] = 1
-
-
-@inlined
-def _done(n, rows, legs, teams, agenda, first_due, row):
-    """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
+def _done(n, rows, legs, staff, agenda, first_due, row):
+    """Work done: out of hand, then send the ticket on or resolve it (one to be reopened comes back)."""
     now, leg = n[NOW], rows[LEG, row]
     legs[END, leg] = now
-    teams[legs[TEAM, leg], FREE] += 1
+    release(n, rows, legs, staff, agenda, row)
     n[DECIDING] = 1
     if leg + 1 == rows[END_LEG, row]:
         rows[CLOSED, row] = now
         n[UNRESOLVED] -= rows[TICKET, row] != NO_TICKET
         child = rows[REOPEN, row]
         if child >= 0:
-            _schedule(n, agenda, now + rows[AFTER, child], _key(PHASE_OPEN, child, OPENS))
+            schedule(n, agenda, now + rows[AFTER, child], key_of(PHASE_OPEN, child, OPENS))
         return
     if leg == rows[FIRST_LEG, row]:
         note_unsolved(n, rows, legs, first_due, row)
     rows[LEG, row] = leg + 1
-    _schedule(n, agenda, now + legs[PAUSE, leg], _key(PHASE_OPEN, row, BACK))
+    schedule(n, agenda, now + legs[PAUSE, leg], key_of(PHASE_OPEN, row, BACK))
 
 
 @inlined
@@ -148,7 +140,7 @@ def _opening_ms(n, closed_ms):
 
 
 @inlined
-def _open(n, rows, legs, teams, queues, agenda, lines, row):
+def _open(n, rows, legs, staff, queues, agenda, lines, row):
     """Open a ticket now and queue it for its first leg."""
     rows[OPENED, row] = n[NOW]
     if rows[TICKET, row] != NO_TICKET:
@@ -157,9 +149,9 @@ def _open(n, rows, legs, teams, queues, agenda, lines, row):
         _expect_to_leave(n, rows, row, 1)
     child = rows[CHASE, row]
     if child >= 0:
-        _schedule(n, agenda, n[NOW] + rows[AFTER, child], _key(PHASE_OPEN, child, ASKS))
+        schedule(n, agenda, n[NOW] + rows[AFTER, child], key_of(PHASE_OPEN, child, ASKS))
     legs[ENTERED, rows[FIRST_LEG, row]] = n[NOW]
-    _wait(n, rows, legs, teams, queues, agenda, lines, row)
+    _wait(n, rows, legs, staff, queues, agenda, lines, row)
 
 
 @inlined
@@ -170,16 +162,16 @@ def _expect_to_leave(n, rows, row, change):
 
 
 @inlined
-def _wait(n, rows, legs, teams, queues, agenda, lines, row):
+def _wait(n, rows, legs, staff, queues, agenda, lines, row):
     """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
     # A ticket that waits already finds no agent free, or there would be a decision to come; a clock that starts at
     # opening is noted after it.
     alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
     if alone and not n[AT_OPENING]:
-        for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
-            if teams[queues[queue, taker + 2], FREE] > 0:
-                _start(n, rows, legs, teams, agenda, row, queues[queue, taker + 2])
+        for taker in range(LISTS, LISTS + TAKER * queues[queue, TAKERS], TAKER):
+            if can_take(staff[0], queues[queue, taker + 2], queues[queue, taker + 3]):
+                _start(n, rows, legs, staff, agenda, row, (queues[queue, taker + 2], queues[queue, taker + 3]))
                 return
     _stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
     n[DECIDING] = 1
@@ -200,10 +192,12 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
         if not waits:
             continue
         if _has_impatience(n, rows, queues, row, queue, now):
-            _schedule(n, agenda, now + max(rows[PATIENCE, row], 1), _key(PHASE_OPEN, row, IMPATIENT))
-        first = LISTS + 3 * queues[queue, TAKERS]
+            schedule(n, agenda, now + max(rows[PATIENCE, row], 1), key_of(PHASE_OPEN, row, IMPATIENT))
+        first = LISTS + TAKER * queues[queue, TAKERS]
         for number in range(queues[queue, AGES]):
-            _schedule(n, agenda, now + queues[queue, first + 3 * number], _key(PHASE_OPEN, row, IMPATIENT + 1 + number))
+            schedule(
+                n, agenda, now + queues[queue, first + 3 * number], key_of(PHASE_OPEN, row, IMPATIENT + 1 + number)
+            )
 
 
 @inlined
@@ -214,7 +208,7 @@ def _has_impatience(n, rows, queues, row, queue, entered):
 
 
 @inlined
-def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
+def _grow_older(n, rows, legs, staff, queues, agenda, lines, which):
     """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
 
     ``which`` is its row, and 0 for impatience or the age rule's number from 1. The event of a wait that has ended is
@@ -230,7 +224,7 @@ def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
             return
         after_ms, kind, to = max(rows[PATIENCE, row], 1), LEAVE, queues[queue, PATIENCE_TO]
     else:
-        rule = LISTS + 3 * (queues[queue, TAKERS] + number - 1)
+        rule = LISTS + TAKER * queues[queue, TAKERS] + 3 * (number - 1)
         after_ms, kind, to = queues[queue, rule], queues[queue, rule + 1], queues[queue, rule + 2]
     if n[NOW] - entered != after_ms:
         return
@@ -242,7 +236,7 @@ def _grow_older(n, rows, legs, teams, queues, agenda, lines, which):
         if number == 0:
             rows[MOVED, row] = n[NOW]
         legs[QUEUE, rows[LEG, row]] = to
-        _wait(n, rows, legs, teams, queues, agenda, lines, row)
+        _wait(n, rows, legs, staff, queues, agenda, lines, row)
 
 
 @inlined
@@ -271,25 +265,27 @@ def _flush(n, rows):
 
 
 @inlined
-def _decide(n, rows, legs, teams, queues, agenda, lines):
-    """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+def _decide(n, rows, legs, staff, queues, agenda, lines):
+    """While a team has an agent who can take from a queue with a waiter, start the best pair of them."""
     while True:
-        best, best_queue = (0, 0, 0, 0, 0), NOBODY
+        best, best_queue, places = (0, 0, 0, 0, 0), NOBODY, 0
         for queue in range(len(queues)):
             if not queues[queue, SIZE]:
                 continue
-            for taker in range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):
+            for taker in range(LISTS, LISTS + TAKER * queues[queue, TAKERS], TAKER):
                 team = queues[queue, taker + 2]
-                if teams[team, FREE] > 0:  # the best of those who could take from this queue
+                if can_take(
+                    staff[0], team, queues[queue, taker + 3]
+                ):  # the best of those who could take from this queue
                     place, row = _head(n, rows, legs, queues, lines, queue)
                     pair = (queues[queue, taker], place, row, queues[queue, taker + 1], team)
                     if row != NOBODY and (best_queue == NOBODY or pair < best):
-                        best, best_queue = pair, queue
+                        best, best_queue, places = pair, queue, queues[queue, taker + 3]
                     break
         if best_queue == NOBODY:
             return
         _drop_waiter(queues, lines, best_queue)
-        _start(n, rows, legs, teams, agenda, best[2], best[4])
+        _start(n, rows, legs, staff, agenda, best[2], (best[4], places))
 
 
 @inlined
@@ -306,21 +302,14 @@ def _head(n, rows, legs, queues, lines, queue):
 
 
 @inlined
-def _start(n, rows, legs, teams, agenda, row, team):
-    """Begin work. The handling time is stretched once, by the number then held by each agent."""
+def _start(n, rows, legs, staff, agenda, row, by):
+    """Begin work, ``by`` a team, of which an agent can take it, and beside how many he may hold it."""
     leg = rows[LEG, row]
     if leg == rows[FIRST_LEG, row]:
         _expect_to_leave(n, rows, row, -1)
     rows[PLACE, row] = NOBODY
-    teams[team, FREE] -= 1
-    held = 1
-    if teams[team, HOLDS] > 1:  # busy / agents on duty, rounded up
-        held = -(-(teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS])
-    handle_ms, stretch = legs[HANDLE, leg], teams[team, STRETCH + held - 1]
-    if stretch != UNSTRETCHED:
-        handle_ms = max(handle_ms * stretch // UNSTRETCHED, 1)
-    legs[START, leg], legs[TEAM, leg] = n[NOW], team
-    _schedule(n, agenda, n[NOW] + handle_ms, _key(PHASE_DONE, row, OPENS))
+    legs[START, leg] = n[NOW]
+    take(n, rows, legs, staff, agenda, row, *by)
 
 
 # --- the minute -----------------------------------------------------------------------------------------------------
@@ -346,44 +335,12 @@ def _admit(n, rows, agenda, stream, marks, first, end, level):
     end_ms = n[NOW] + MINUTE_MS
     while first < end and rows[DRAWN, stream[first]] < end_ms:
         if marks[first] < level:
-            _schedule(n, agenda, rows[DRAWN, stream[first]], _key(PHASE_OPEN, stream[first], OPENS))
+            schedule(n, agenda, rows[DRAWN, stream[first]], key_of(PHASE_OPEN, stream[first], OPENS))
         first += 1
     return first
 
 
 # --- heaps ----------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def _key(phase, row, what):
-    """Return the place in an instant: by phase, then by row."""
-    return phase << PHASE_BITS | row << WHAT_BITS | what
-
-
-@inlined
-def _schedule(n, agenda, due_ms, key):
-    """Put an event on the agenda, unless it is due at or after the horizon: into the heap or its minute's chain."""
-    if due_ms >= n[HORIZON]:
-        return
-    minute, room = due_ms // MINUTE_MS, agenda.shape[1]
-    if minute < n[LOADED]:
-        if n[DUE] == room:
-            n[FULL] = 1
-            return
-        push(agenda, HEAP, n[DUE], due_ms, key)
-        n[DUE] += 1
-        return
-    link = n[SPARE]
-    if link != NOBODY:
-        n[SPARE] = agenda[CHAINS, link, 2]
-    elif n[LINKS] < room:
-        link = n[LINKS]
-        n[LINKS] += 1
-    else:
-        n[FULL] = 1
-        return
-    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, n[FIRST + minute]
-    n[FIRST + minute] = link
 
 
 @inlined
@@ -395,7 +352,7 @@ def _moot(n, rows, row, what):
 
 
 @inlined
-def _load(n, rows, agenda, roots, shifts):
+def _load(n, rows, agenda, roots, changes):
     """Put what is due in the next minute into the heap, which so stays small."""
     minute = n[LOADED]
     end_ms = min((minute + 1) * MINUTE_MS, n[HORIZON])
@@ -404,18 +361,18 @@ def _load(n, rows, agenda, roots, shifts):
     while link != NOBODY:
         after, key = agenda[CHAINS, link, 2], agenda[CHAINS, link, 1]
         if not _moot(n, rows, key >> WHAT_BITS & _ROW, key & _WHAT):
-            _schedule(n, agenda, agenda[CHAINS, link, 0], key)
+            schedule(n, agenda, agenda[CHAINS, link, 0], key)
         agenda[CHAINS, link, 2] = n[SPARE]
         n[SPARE] = link
         link = after
     while n[ROOT] < len(roots) and rows[DRAWN, roots[n[ROOT]]] < end_ms:
-        _schedule(n, agenda, rows[DRAWN, roots[n[ROOT]]], _key(PHASE_OPEN, roots[n[ROOT]], OPENS))
+        schedule(n, agenda, rows[DRAWN, roots[n[ROOT]]], key_of(PHASE_OPEN, roots[n[ROOT]], OPENS))
         n[ROOT] += 1
-    while n[SHIFT] < len(shifts) and shifts[n[SHIFT], 0] < end_ms:
-        _schedule(n, agenda, shifts[n[SHIFT], 0], _key(PHASE_SHIFT, n[SHIFT], OPENS))
+    while n[SHIFT] < len(changes) and changes[n[SHIFT], 0] < end_ms:
+        schedule(n, agenda, changes[n[SHIFT], 0], key_of(PHASE_SHIFT, n[SHIFT], OPENS))
         n[SHIFT] += 1
     if n[LEVELS]:
-        _schedule(n, agenda, minute * MINUTE_MS, _key(PHASE_LEVELS, minute, OPENS))
+        schedule(n, agenda, minute * MINUTE_MS, key_of(PHASE_LEVELS, minute, OPENS))
 
 
 @inlined

@@ -22,7 +22,8 @@ class DeskOutcome:
     """One replication as it went: an element per ticket row, per leg, and per minute for the levels.
 
     Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
-    another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one.
+    another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one;
+    ``leg_agent`` is who took it and ``leg_team`` his team, both -1 where nobody did.
     ``withdrawal_rows`` has the columns of ``sim.feedback.columns.ROW_NAMES`` for each withdrawal with an identity,
     ``withdrawal_classes`` those of ``CLASS_NAMES`` for the others, by rail and class.
     With ``exhausted`` the levels used up a process's drawn times; it then has to be done again, with more of them.
@@ -38,6 +39,7 @@ class DeskOutcome:
     leg_start_ms: Ints
     leg_end_ms: Ints
     leg_queue: Ints
+    leg_agent: Ints
     leg_team: Ints
     feedback_ints: Ints
     feedback_floats: NDArray[np.float64]
@@ -50,6 +52,11 @@ class DeskOutcome:
     def resolved_ms(self) -> Ints:
         """When each ticket was resolved; NEVER for those still open and for those whose customer left."""
         return np.where(self.outcome == RESOLVED, self.closed_ms, NEVER)
+
+
+def team_of_agent(agent_team: Ints, leg_agent: Ints) -> Ints:
+    """Return the team of each leg's agent; -1 where nobody took it."""
+    return np.append(agent_team, -1)[leg_agent]
 
 
 def later(time_ms: Ints, delay_ms: Ints) -> Ints:

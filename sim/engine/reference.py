@@ -19,19 +19,19 @@ from simpy.events import Event
 
 from sim.core.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
 from sim.demand import Demand
+from sim.engine.crew import Agent, Crew
 from sim.engine.feedback_clock import Minute
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
-from sim.engine.setup import NO_TICKET, leaving_ms, roots, takers
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, team_of_agent
+from sim.engine.setup import LONGEST_WORK_MS, NO_TICKET, leaving_ms, roots, takers
 from sim.engine.simpy_clock import Callbacks, SimpyClock
 from sim.feedback import FeedbackParameters, exhausted, tables_of
 from sim.staffing.desk import Desk
-from sim.staffing.skills import AGE_PRIORITY, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, LEAVE, WORK_UNITS
 
-_UNSTRETCHED = 1000
 _STATE = """
-_aged _back _child _decided _done admitted after_ms agenda chase closed closed_ms deciding demand desk drawn_ms entered
-env first_leg free handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute moved opened
-parent patience_ms pause_ms plain priority queue_of reopen restless slots standing takers takes team_of teams_of
+_aged _back _child _decided _done admitted after_ms agenda agent_of chase closed closed_ms crew deciding demand desk
+drawn_ms due_ms entered env first_leg handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute
+moved opened parent patience_ms pause_ms priority queue_of reopen restless standing takers takes teams_of work_left
 """
 Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
 
@@ -83,14 +83,14 @@ class DeskState:
         self.moved: dict[int, int] = {}
         self.leg = self.first_leg[:n]  # the leg that each ticket is on, or goes to next
         self.entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
-        self.team_of = [-1] * legs
+        self.agent_of = [-1] * legs
+        self.work_left, self.due_ms = [0] * n, [NEVER] * n
         self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
         self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
-        self.slots, self.free = [0] * len(desk.teams), [0] * len(desk.teams)
+        self.crew = Crew(desk)
         self.leaving = leaving_ms(demand, desk)
         self.leaving_ms = self.leaving.tolist()
         self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
-        self.plain = [set(stretch) == {_UNSTRETCHED} for stretch in desk.stretch_permille]
         self._skills()
         self.deciding = False
         self._done: Callbacks = [self.on_done]
@@ -105,7 +105,7 @@ class DeskState:
         desk = self.desk
         teams, queues = range(len(desk.teams)), range(len(desk.queues))
         self.takers = takers(desk)
-        self.teams_of = [[team for _, _, team in takers] for takers in self.takers]
+        self.teams_of = [[(t, desk.concurrency[t][q]) for _, _, t in self.takers[q]] for q in queues]
         self.takes = [sorted((desk.ranks[t][q], q) for q in queues if desk.ranks[t][q] >= 0) for t in teams]
 
     # --- time ---------------------------------------------------------------------------------------------
@@ -125,21 +125,27 @@ class DeskState:
             open_ticket(row)
 
     def shifts(self) -> Generator[Event, Any, None]:
-        """Process: set the slots on duty. Nobody is cut off, so free slots may be negative for a while."""
-        for time_ms, team, agents in self.desk.shifts.tolist():
-            yield self.env.at(time_ms, PHASE_SHIFT, team, [])
-            slots = agents * self.desk.concurrency[team]
-            self.free[team] += slots - self.slots[team]
-            self.slots[team] = slots
-            if self.free[team] > 0:
+        """Process: let agents come and go. Who goes takes nothing more and finishes what he holds."""
+        crew = self.crew
+        for time_ms, number, duty, productivity in self.desk.changes.tolist():
+            yield self.env.at(time_ms, PHASE_SHIFT, number, [])
+            agent = crew.agents[number]
+            crew.leaves(agent)
+            self.settle(agent)
+            agent.duty, agent.productivity = duty, productivity
+            crew.returns(agent)
+            self.reckon(agent)
+            if agent.able:
                 self.decide_soon()
 
     def on_done(self, event: Event) -> None:
-        """Work done: free the slot, then send the ticket on or resolve it (one to be reopened comes back)."""
+        """Work done: out of hand, then send the ticket on or resolve it (one to be reopened comes back)."""
         row: int = event._value
         leg, now = self.leg[row], self.env._now
-        team = self.team_of[leg]
-        self.free[team] += 1
+        if self.due_ms[row] != now:  # its agent's hand has changed since
+            return
+        agent = self.crew.agents[self.agent_of[leg]]
+        self.release(agent, row)
         self.leg_end[leg] = now
         quiet = self.agenda[0][0] > now and not self.deciding
         if leg + 1 == self.first_leg[row + 1]:
@@ -154,15 +160,15 @@ class DeskState:
                 self.minute.unsolved(row, leg)
             self.leg[row] = leg + 1
             queue, pause_ms = self.queue_of[leg + 1], self.pause_ms[leg]
-            if quiet and pause_ms == 0 and self.desk.ranks[team][queue] < 0:
+            if quiet and pause_ms == 0 and self.desk.ranks[agent.team][queue] < 0:
                 self.entered[leg + 1] = now
                 self.wait(row, leg + 1, queue)  # nothing else is due and this team cannot take it: no event needed
             else:
                 self.env.at(now + pause_ms, PHASE_OPEN, row, self._back, row)
                 quiet = quiet and pause_ms > 0
-        if self.free[team] > 0:
+        if agent.able:
             if quiet:
-                self.serve_with(team)
+                self.serve_with(agent.team)
             else:
                 self.decide_soon()
 
@@ -224,9 +230,9 @@ class DeskState:
         line, teams = self.lines[queue], self.teams_of[queue]
         quiet = self.agenda[0][0] > now and not self.deciding
         if quiet and not line:
-            for team in teams:
-                if self.free[team] > 0:
-                    self.start(row, leg, team)
+            for team, places in teams:
+                if self.crew.can_take(team, places):
+                    self.start(row, leg, team, places)
                     return
         place = (self.priority[row], now, row)
         self.standing[row] = place
@@ -294,50 +300,79 @@ class DeskState:
         self.left.add(row)
         self.standing[row] = None
 
-    def start(self, row: int, leg: int, team: int) -> None:
-        """Begin work. The handling time is stretched once, by the number then held by each agent."""
-        now = self.env._now
+    def start(self, row: int, leg: int, team: int, places: int) -> None:
+        """Begin work: the agent of the team who takes the ticket has one more in hand."""
         if self.minute is not None and leg == self.first_leg[row]:
             self.minute.sees_start(row)
-        self.free[team] -= 1
-        handle_ms = self.handle_ms[leg]
-        if not self.plain[team]:
-            busy = self.slots[team] - self.free[team]
-            held = -(-busy * self.desk.concurrency[team] // self.slots[team])  # busy / agents on duty, rounded up
-            handle_ms = max(handle_ms * self.desk.stretch_permille[team][held - 1] // _UNSTRETCHED, 1)
-        self.leg_start[leg], self.team_of[leg] = now, team
-        self.env.at(now + handle_ms, PHASE_DONE, row, self._done, row)
+        crew = self.crew
+        agent = crew.chosen(team)
+        crew.leaves(agent)
+        self.settle(agent)
+        crew.takes(agent, row, places)
+        crew.returns(agent)
+        self.leg_start[leg], self.agent_of[leg] = self.env._now, agent.number
+        self.work_left[row] = min(self.handle_ms[leg], LONGEST_WORK_MS) * WORK_UNITS
+        self.reckon(agent)
+
+    def release(self, agent: Agent, row: int) -> None:
+        """Take a ticket, whose work is done, out of its agent's hand; what he still holds goes faster."""
+        crew = self.crew
+        crew.leaves(agent)
+        self.settle(agent)
+        crew.drops(agent, row)
+        crew.returns(agent)
+        self.due_ms[row] = NEVER
+        self.reckon(agent)
+
+    def settle(self, agent: Agent) -> None:
+        """Take the work done up to now off what an agent has in hand."""
+        now = self.env._now
+        if agent.hand:
+            done = (now - agent.settled_ms) * self.crew.speed(agent)
+            for row in agent.hand:
+                self.work_left[row] -= done
+        agent.settled_ms = now
+
+    def reckon(self, agent: Agent) -> None:
+        """Schedule the end of work on each ticket in an agent's hand, settled to now; what was due before is void."""
+        if agent.hand:
+            now, speed = self.env._now, self.crew.speed(agent)
+            for row in agent.hand:
+                due_ms = now + max(-(-self.work_left[row] // speed), 0)
+                if due_ms != self.due_ms[row]:
+                    self.due_ms[row] = due_ms
+                    self.env.at(due_ms, PHASE_DONE, row, self._done, row)
 
     def start_first(self, team: int, queue: int, place: Waiter) -> None:
         """Begin work on the first of a queue."""
         heappop(self.lines[queue])
         row = place[2]
         self.standing[row] = None
-        self.start(row, self.leg[row], team)
+        self.start(row, self.leg[row], team, self.desk.concurrency[team][queue])
 
     def serve(self, queue: int) -> None:
-        """Decide for one queue: the only one that can have both a waiter and a free team."""
-        for team in self.teams_of[queue]:
-            while self.free[team] > 0:
+        """Decide for one queue: the only one with both a waiter and a team that can take him."""
+        for team, places in self.teams_of[queue]:
+            while self.crew.can_take(team, places):
                 place = self.head(queue)
                 if place is None:
                     return
                 self.start_first(team, queue, place)
 
     def serve_with(self, team: int) -> None:
-        """Decide for one team: the only one that can have both a free slot and a waiter."""
-        takes = self.takes[team]
+        """Decide for one team: the only one that can take a ticket and has a waiter for it."""
+        takes, places, can_take = self.takes[team], self.desk.concurrency[team], self.crew.can_take
         if len(takes) == 1:
             queue = takes[0][1]
-            while self.free[team] > 0 and (place := self.head(queue)) is not None:
+            while can_take(team, places[queue]) and (place := self.head(queue)) is not None:
                 self.start_first(team, queue, place)
             return
-        while self.free[team] > 0:
+        while True:
             best_rank, best, best_queue = 0, None, -1
             for rank, queue in takes:
                 if best is not None and rank > best_rank:
                     break
-                if self.lines[queue]:
+                if self.lines[queue] and can_take(team, places[queue]):
                     place = self.head(queue)
                     if place is not None and (best is None or place < best):
                         best_rank, best, best_queue = rank, place, queue
@@ -352,7 +387,7 @@ class DeskState:
             self.env.at(self.env._now, PHASE_DECIDE, 0, self._decided)
 
     def on_decide(self, event: Event) -> None:
-        """While a team with a free slot is skilled for a queue with a waiter, start the best pair of them."""
+        """While a team has an agent who can take from a queue with a waiter, start the best pair of them."""
         self.deciding = False
         while True:
             best = min(self._pairs(), default=None)
@@ -365,7 +400,7 @@ class DeskState:
         """Yield (rank, first waiter, the queue's preference, team, queue) of each pair that can start."""
         for queue, able in enumerate(self.takers):
             for rank, preference, team in able:
-                if self.free[team] > 0:
+                if self.crew.can_take(team, self.desk.concurrency[team][queue]):
                     place = self.head(queue)
                     if place is None:
                         break
@@ -396,7 +431,8 @@ class DeskState:
             leg_start_ms=start,
             leg_end_ms=end,
             leg_queue=_column(self.queue_of),
-            leg_team=_column(self.team_of),
+            leg_agent=_column(self.agent_of),
+            leg_team=team_of_agent(self.desk.agent_team, _column(self.agent_of)),
             feedback_ints=ints,
             feedback_floats=floats,
             feedback_rails=rails,

@@ -11,7 +11,7 @@ from sim.core.clock import NEVER
 from sim.demand import CANDIDATE, ROOT, TASK, Demand
 from sim.engine.outcome import later
 from sim.staffing.desk import Desk
-from sim.staffing.skills import LEAVE
+from sim.staffing.skills import LEAVE, WORK_UNITS
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ def candidates(demand: Demand, stream: int) -> Ints:
     """Return the rows that a feedback level may admit, in order of time."""
     return np.flatnonzero(demand.stream == stream)
 
+
+LONGEST_WORK_MS = 2**62 // WORK_UNITS
+"""More work than this, of 146 years, is as much: so it fits into 64 bits."""
 
 NO_TICKET, OPEN_TICKET, SENT_TICKET = range(3)
 """What the endpoints see of a row: nothing of a task, views of whatever is open, and the sending of a first contact."""

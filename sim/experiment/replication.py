@@ -53,7 +53,7 @@ def observe(
     timer, extra_draws = timer or StageTimer(), 0
     streams = Streams(seed, replication)
     expected = model.expected_in(streams)
-    model = model.staffed_in(expected)
+    model = model.staffed_in(expected, streams)
     at_opening = model.scenario.complaints.clock == "opening"
     while True:
         demand = draw(expected, seed=seed, replication=replication, extra_draws=extra_draws)

@@ -42,6 +42,7 @@ from sim.metrics.observation.waits import SHARES
 from sim.metrics.policy import surge_cost
 from sim.numerics.statistics import quantile_of_sorted
 from sim.numerics.survival import NOT_REACHED
+from sim.staffing.skills import IN_BREAK, ON_DUTY
 
 _CALM = 1.25
 _READS = ("withdrawal_status", "ticket_view", "login")
@@ -154,17 +155,35 @@ def _tired(which: str) -> Callable[[Observation], Values]:
 
 
 def _occupancy(observed: Observation) -> Values:
-    busy, there = observed.worked.busy_ms.tolist(), observed.measurement.slots_ms
+    """Return the time on duty with tickets in hand, each for as much as it fills a hand, over the time on duty."""
+    held, _ = observed.held
+    busy = (held[ON_DUTY] / np.array(observed.desk.concurrency)).sum(axis=1).tolist()
+    there = observed.measurement.duty_ms
     both = {"": (sum(busy), sum(there))} | dict(zip(observed.desk.teams, zip(busy, there, strict=True), strict=True))
-    return {name: mine / slots if slots else None for name, (mine, slots) in both.items()}
+    return {name: mine / duty_ms if duty_ms else None for name, (mine, duty_ms) in both.items()}
+
+
+def _overtime(observed: Observation) -> Values:
+    _, overtime_ms = observed.held
+    return _by_team(observed, (overtime_ms / HOUR_MS / observed.days).tolist())
+
+
+def _in_breaks(observed: Observation) -> Values:
+    held, _ = observed.held
+    busy = (held[IN_BREAK] / np.array(observed.desk.concurrency)).sum(axis=1)
+    return _by_team(observed, (busy / HOUR_MS / observed.days).tolist())
 
 
 def _cost(observed: Observation) -> Values:
-    planned = zip(observed.measurement.scheduled_ms, observed.desk.cost_per_hour, strict=True)
-    own = [ms / HOUR_MS * per_hour / observed.days for ms, per_hour in planned]
-    cost = [mine + called / observed.days for mine, called in zip(own, surge_cost(observed), strict=True)]
-    out: Values = {"": sum(cost)}
-    return out | dict(zip(observed.desk.teams, cost, strict=True))
+    _, overtime_ms = observed.held
+    paid_ms = [own + more for own, more in zip(observed.measurement.scheduled_ms, overtime_ms.tolist(), strict=True)]
+    rates = zip(paid_ms, observed.desk.cost_per_hour, surge_cost(observed), strict=True)
+    return _by_team(observed, [(ms / HOUR_MS * per_hour + called) / observed.days for ms, per_hour, called in rates])
+
+
+def _by_team(observed: Observation, values: list[float]) -> Values:
+    out: Values = {"": sum(values)}
+    return out | dict(zip(observed.desk.teams, values, strict=True))
 
 
 # --- the public -------------------------------------------------------------------------------------------------
@@ -294,7 +313,11 @@ METRICS: tuple[Metric, ...] = (
         "customers who asked again while they waited (Aalen-Johansen)",
         _tired("recontact_share"), parts="category",
     ),
-    Metric("occupancy", "of the time of agents' slots on duty", 0, "time spent on tickets", _occupancy, parts="team"),
+    Metric("occupancy", "of the agents' time on duty", 0, "spent on tickets, each by its part of a full hand",
+        _occupancy, parts="team"),
+    Metric("overtime_per_day", "h/day", -1, "agents still at work when their turn is over", _overtime, parts="team"),
+    Metric("work_in_breaks_per_day", "h/day", -1, "full hands of work that outlasts the beginning of a break",
+        _in_breaks, parts="team"),
     Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT),
         parts="category"),
     Metric(

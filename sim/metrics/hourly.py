@@ -81,9 +81,7 @@ def hourly(observed: Observation) -> Series:
         out[f"category:{name}", "new_human"] = human[number]
     for number, name in enumerate(observed.desk.teams):
         out[f"team:{name}", "n_backlog"] = observed.spans[name].hourly.astype(np.float64)
-        out[f"team:{name}", "agents_needed"] = (
-            observed.worked.arrived_ms[number] * observed.measurement.agents_per_work[number]
-        )
+        out[f"team:{name}", "agents_needed"] = observed.worked.agents_needed[number]
     _waits(observed, out)
     _endpoints(observed, out)
     _feedback(observed, out)

@@ -9,8 +9,7 @@ from sim.metrics.observation.replication import Observation
 
 def _agents_on_duty(observed: Observation) -> Values:
     measured_ms = observed.to_ms - observed.from_ms
-    slots = zip(observed.measurement.slots_ms, observed.desk.concurrency, strict=True)
-    return _with_sum(observed, [slots_ms / held / measured_ms for slots_ms, held in slots])
+    return _with_sum(observed, [duty_ms / measured_ms for duty_ms in observed.measurement.duty_ms])
 
 
 def _agents_lost(observed: Observation) -> Values:

@@ -17,17 +17,17 @@ from sim.staffing.desk import Desk
 class Measurement:
     """The measured period [``from_ms``, ``to_ms``), the desk in it, and the series that every replication shares.
 
-    ``home_team`` and ``agents_per_work`` are those of its ``Skills``. By team: ``slots_ms`` is the time of agents'
-    slots on duty, ``scheduled_ms`` the time of agents scheduled. ``first_queues`` are the queues in which tickets
+    ``home_team`` and ``agents_per_work`` are those of its ``Skills``. By team: ``duty_ms`` is the time of its agents on
+    duty, ``scheduled_ms`` that of those scheduled. ``first_queues`` are the queues in which tickets
     start. ``series`` holds prices, agents on duty and targets by (entity, name).
     """
 
     from_ms: int
     to_ms: int
     home_team: Ints
-    slots_ms: tuple[int, ...]
+    duty_ms: tuple[int, ...]
     scheduled_ms: tuple[int, ...]
-    agents_per_work: tuple[float, ...]
+    agents_per_work: Floats
     first_queues: tuple[int, ...]
     series: dict[tuple[str, str], Floats]
 
@@ -52,7 +52,7 @@ def measurement_of(scenario: Scenario, desk: Desk, price: Floats) -> Measurement
         from_ms=from_ms,
         to_ms=to_ms,
         home_team=desk.home_team,
-        slots_ms=tuple(_area(times, slots, from_ms, to_ms) for times, slots in desk.slots()),
+        duty_ms=tuple(desk.duty_ms(from_ms, to_ms)),
         scheduled_ms=tuple(_area(rows[:, 0], rows[:, 2], from_ms, to_ms) for rows in planned),
         agents_per_work=desk.agents_per_work,
         first_queues=queues,
@@ -72,8 +72,8 @@ def _series(
 ) -> dict[tuple[str, str], Floats]:
     ends = np.arange(from_ms, desk.horizon_ms, HOUR_MS) + HOUR_MS
     series = {("all", "price_index"): price[from_ms // HOUR_MS :]}
-    for name, held, (times, slots) in zip(desk.teams, desk.concurrency, desk.slots(), strict=True):
-        series[f"team:{name}", "agents_on_duty"] = _hourly_mean(times, slots / held, ends)
+    for name, (times, agents) in zip(desk.teams, desk.on_duty(), strict=True):
+        series[f"team:{name}", "agents_on_duty"] = _hourly_mean(times, agents, ends)
     for name in first_queues:
         target = scenario.queues[name].target if name in scenario.queues else None
         if target is not None:
@@ -81,7 +81,7 @@ def _series(
     return series
 
 
-def _hourly_mean(times_ms: Ints, values: Floats, ends_ms: Ints) -> Floats:
+def _hourly_mean(times_ms: Ints, values: Ints, ends_ms: Ints) -> Floats:
     """Return the mean of a step function over the hour before each end."""
     at = np.append(times_ms, ends_ms[-1] + HOUR_MS).astype(np.float64)
     area = np.concatenate([[0.0], np.cumsum(np.diff(at) * values)])

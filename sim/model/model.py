@@ -14,14 +14,21 @@ from sim.model.offered_load import extra_of
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.desk import Desk, desk_of
+from sim.staffing.roster import Roster, roster_of
+from sim.staffing.skills import Skills, skills_of
 
 
 @dataclass(frozen=True)
 class Model:
-    """A scenario with its market, desk and level rules (None when no feedback level is in use)."""
+    """A scenario with its market, people and feedback parameters (None when no feedback is in use).
+
+    ``desk`` is that of one replication (``staffed_in``), and before that one on which nobody is absent or quits.
+    """
 
     scenario: Scenario
     market: MarketPath
+    skills: Skills
+    roster: Roster
     desk: Desk
     parameters: FeedbackParameters | None
 
@@ -41,12 +48,23 @@ class Model:
             return self.expected_demand
         return expected_demand_of(self.scenario, market_in(self.market, streams), self.expected_demand.paths)
 
-    def staffed_in(self, expected: ExpectedDemand) -> Model:
-        """Return this model with the desk of one replication, whose own market may call agents in or drive them out."""
-        levers = self.scenario.attrition or any(one.surge for one in self.scenario.early_warnings.values())
-        if not (levers and varies(self.scenario)):
+    def staffed_in(self, expected: ExpectedDemand, streams: Streams) -> Model:
+        """Return this model with the desk of one replication: who is absent in it, who has quit, and who is called in.
+
+        A market of its own may call agents in or drive them out.
+        """
+        roster, surges = self.roster, self.desk.surges
+        if self._levers_vary:
+            extra = extra_of(self.scenario, expected.market, expected)
+            roster, surges = roster_of(self.scenario, extra), extra.surges
+        elif not roster.varies:
             return self
-        return replace(self, desk=desk_of(self.scenario, extra_of(self.scenario, expected.market, expected)))
+        return replace(self, roster=roster, desk=desk_of(roster, self.skills, surges, streams))
+
+    @property
+    def _levers_vary(self) -> bool:
+        warned = any(one.surge for one in self.scenario.early_warnings.values())
+        return varies(self.scenario) and (self.scenario.attrition is not None or warned)
 
     def demand(self, *, seed: int, replication: int, extra_draws: int = 0) -> Demand:
         """Return every draw of one replication; for ``extra_draws`` see ``draw``."""
@@ -58,4 +76,7 @@ class Model:
 def build(scenario: Scenario) -> Model:
     """Return the model of a scenario. Raises ScenarioFaults when its candles do not serve it."""
     market = market_of(scenario)
-    return Model(scenario, market, desk_of(scenario, extra_of(scenario, market)), feedback_parameters_of(scenario))
+    extra, skills = extra_of(scenario, market), skills_of(scenario)
+    roster = roster_of(scenario, extra)
+    desk = desk_of(roster, skills, extra.surges)
+    return Model(scenario, market, skills, roster, desk, feedback_parameters_of(scenario))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sim.core.arrays import Floats
-from sim.core.clock import DAY_MS
+from sim.core.clock import DAY_MS, WEEK_MS
 from sim.demand import ExpectedDemand, expected_demand_of
 from sim.demand.durations import mean_ms
 from sim.drivers.market import MarketPath
@@ -20,7 +20,9 @@ from sim.drivers.policy import policy_of
 from sim.scenario.schema.policy import Attrition
 from sim.scenario.schema.routes import path_of, queues_of
 from sim.scenario.schema.scenario import Category, Scenario
-from sim.staffing.roster import WEEK_MS, Called, Extra, full_strength, heads_at, share_staying
+from sim.staffing.attrition import full_strength, heads_at, share_staying
+from sim.staffing.people import Called
+from sim.staffing.roster import Extra, roster_of
 from sim.staffing.skills import Skills, skills_of
 
 
@@ -31,8 +33,8 @@ def offered_agents(expected: ExpectedDemand, skills: Skills) -> Floats:
     out = np.zeros((len(skills.teams), expected.days))
     for number, category in enumerate(scenario.categories.values()):
         for queue, work_ms in work_of(scenario, category):
-            team = home[skills.queues.index(queue)]
-            out[team] += people[number] * work_ms * per_work[team] / 24
+            where = skills.queues.index(queue)
+            out[home[where]] += people[number] * work_ms * per_work[home[where], where] / 24
     return out
 
 
@@ -75,11 +77,11 @@ def staying_of(attrition: Attrition, expected: ExpectedDemand, skills: Skills) -
     """Return the share who stays of each team that attrition concerns, week by week from the end of the warm-up."""
     scenario = expected.scenario
     begin, horizon_ms = scenario.warmup_days * DAY_MS, expected.days * DAY_MS
-    by_day, found = offered_agents(expected, skills), {}
+    by_day, roster, found = offered_agents(expected, skills), roster_of(scenario), {}
     for number, team in enumerate(scenario.teams):
         if not attrition.teams or team in attrition.teams:
             days = by_day[number, scenario.warmup_days :]
             offered = np.array([days[first : first + 7].mean() for first in range(0, len(days), 7)])
-            heads = [heads_at(scenario, team, week) for week in range(begin, horizon_ms, WEEK_MS)]
-            found[team] = share_staying(attrition, offered, full_strength(scenario, team, horizon_ms), heads)
+            heads = [heads_at(roster, number, week) for week in range(begin, horizon_ms, WEEK_MS)]
+            found[team] = share_staying(attrition, offered, full_strength(roster, number, begin), heads)
     return found

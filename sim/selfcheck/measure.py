@@ -75,9 +75,8 @@ def share_public(observed: Observation) -> float:
 def occupancy(observed: Observation, team: str) -> float:
     """Return the share of a team's time that is spent on customers."""
     number = observed.desk.teams.index(team)
-    span_ms = observed.to_ms - observed.from_ms
-    _, slots = observed.desk.slots()[number]
-    return observed.team_busy(number).held_ms(observed.from_ms, observed.to_ms) / (span_ms * int(slots[0]))
+    duty_ms = observed.desk.duty_ms(observed.from_ms, observed.to_ms)[number]
+    return observed.team_busy(number).held_ms(observed.from_ms, observed.to_ms) / duty_ms
 
 
 def mean_at(observed: Observation, team: str) -> float:

@@ -1,53 +1,30 @@
-"""The agents of a team who are paid and who work at any time: shifts, hires, surges, and those who quit.
+"""Who is on duty when: the turns and breaks of all agents, and in a replication who is absent and who has quit.
 
-Whole people on the payroll, fractions in between: an agent in training works as a fraction of a trained one, and of
-each kind the part that has not quit is there, in expectation. Only the sums are rounded, halves up: who is paid to
-whole agents, who works, after shrinkage, to whole agents on duty. A surge's agents are on duty like any others but
-are paid apart, and do not quit.
+All that is known beforehand is worked out once, as edges in order of agent and time, at which turns, breaks and
+training begin and end. A replication drops the turns of those who are absent or have quit and sums the rest up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.core.arrays import Floats
-from sim.core.clock import DAY_MS
-from sim.scenario.schema.policy import Attrition
-from sim.scenario.schema.scenario import Scenario, Shift
+from sim.core.arrays import Floats, Ints, Mask
+from sim.core.clock import DAY_MS, WEEK_MS
+from sim.numerics.streams import Streams
+from sim.scenario.schema.scenario import Scenario
+from sim.staffing.people import Called, Group, break_blocks, groups_of
+from sim.staffing.shrinkage import Shrinkage, shrinkage_of
+from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY, WORK_UNITS
 
-WEEK_MS = 7 * DAY_MS
-_YEAR_MS = 365 * DAY_MS
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Turns = list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Agents of a team who work alike: the work of one of them, and (begin, end, agents) of each of their turns."""
-
-    productivity: float
-    turns: list[tuple[int, int, int]]
-
-
-class Called(NamedTuple):
-    """Agents of a surge: their team, when they are there, how many, and the cost of one, US dollars per hour."""
-
-    team: str
-    begin_ms: int
-    end_ms: int
-    agents: int
-    cost_per_hour: float
+_DATE_STRIDE = 1 << 22  # ordinals of draws: a date and its part fit below, an agent's ordinal above
 
 
 @dataclass(frozen=True)
 class Extra:
-    """What changes a scenario's shifts: surges, and the share of the agents who stay.
+    """What changes a scenario's people: surges, and the share of the agents who stay.
 
     ``staying`` has, by team, the share of its agents who have not quit: in week 0, which begins at ``from_ms``, in
     week 1, and so on; a team without it keeps all.
@@ -61,131 +38,218 @@ class Extra:
 NO_EXTRA = Extra()
 
 
-def on_duty(scheduled: float, shrinkage: float) -> int:
-    """Return the agents on duty out of those scheduled: the nearest whole number, halves up."""
-    return int(scheduled * (1.0 - shrinkage) + 0.5)
+class Turns(NamedTuple):
+    """Pieces of turns, a column each: the agent, when he is there, and for the draws his group, ordinal and date.
 
-
-def agents_of(scenario: Scenario, team: str, extra: Extra, horizon_ms: int) -> list[tuple[int, int, int]]:
-    """Return one team's (time_ms, agents on duty, agents paid) at each change, the first at time 0."""
-    staying = extra.staying.get(team)
-    surges = [(one.begin_ms, one.end_ms, one.agents) for one in extra.surges if one.team == team]
-    kinds = [*kinds_of(scenario, team, horizon_ms), Kind(1.0, surges)]
-    times = {0} | {at for kind in kinds for begin, end, _ in kind.turns for at in (begin, end)}
-    if staying is not None:
-        times |= {extra.from_ms + week * WEEK_MS for week in range(len(staying))}
-    at = np.array(sorted(time for time in times if time < horizon_ms), dtype=np.int64)
-    *own, called = [_there(kind.turns, at) for kind in kinds]
-    paid = np.sum(own, axis=0)
-    work = np.sum([kind.productivity * there for kind, there in zip(kinds, own, strict=False)], axis=0)
-    if staying is not None:
-        week = np.clip((at - extra.from_ms) // WEEK_MS, 0, len(staying) - 1)
-        paid, work = paid * staying[week], work * staying[week]
-    shrinkage = scenario.staffing.shrinkage
-    rows = zip(at.tolist(), (work + called).tolist(), paid.tolist(), strict=True)
-    return [(time, on_duty(n, shrinkage), int(scheduled + 0.5)) for time, n, scheduled in rows]
-
-
-def kinds_of(scenario: Scenario, team: str, horizon_ms: int) -> list[Kind]:
-    """Return a team's agents before anybody quits: the trained, and those of each hire while in training."""
-    trained = [turn for agents, turns in _posts(scenario, scenario.teams[team].agents, horizon_ms)
-               for turn in _with(turns, 0, horizon_ms, agents)]  # fmt: skip
-    kinds = [Kind(1.0, trained)]
-    for hire in scenario.hires.values():
-        if hire.team != team:
-            continue
-        begin = scenario.warmup_days * DAY_MS + hire.at
-        learning: list[tuple[int, int, int]] = []
-        for agents, turns in _posts(scenario, hire.agents, horizon_ms):
-            for joins in _joining(begin, hire.over, agents):
-                learning += _with(turns, joins, joins + hire.training, 1)
-                trained += _with(turns, joins + hire.training, horizon_ms, 1)
-        kinds.append(Kind(hire.training_productivity, learning))
-    return kinds
-
-
-def heads_at(scenario: Scenario, team: str, at_ms: int) -> int:
-    """Return how many agents a team has planned for, over all shifts: its own, and those hired by then."""
-    hired = 0
-    for hire in scenario.hires.values():
-        if hire.team == team:
-            begin = scenario.warmup_days * DAY_MS + hire.at
-            hired += sum(joins <= at_ms for n in _numbers(hire.agents) for joins in _joining(begin, hire.over, n))
-    return sum(_numbers(scenario.teams[team].agents)) + hired
-
-
-def full_strength(scenario: Scenario, team: str, horizon_ms: int) -> Floats:
-    """Return by week from the end of the warm-up the mean agents on duty if no one quits, before any rounding."""
-    begin = scenario.warmup_days * DAY_MS
-    out, kinds = np.zeros(-(-(horizon_ms - begin) // WEEK_MS)), kinds_of(scenario, team, horizon_ms)
-    for week in range(len(out)):
-        first = begin + week * WEEK_MS
-        last = min(first + WEEK_MS, horizon_ms)
-        for kind in kinds:
-            area = sum(max(min(end, last) - max(start, first), 0) * agents for start, end, agents in kind.turns)
-            out[week] += kind.productivity * area / (last - first)
-    return out * (1.0 - scenario.staffing.shrinkage)
-
-
-def share_staying(attrition: Attrition, offered: Floats, full: Floats, heads: list[int]) -> Floats:
-    """Return the share of a team's planned agents who are there, by week; 1 in the first.
-
-    ``offered`` is the load in agents, ``full`` the agents on duty at full strength, ``heads`` the agents planned for,
-    each by week. The planned occupancy of a week is the load over those who stayed, so each leaver raises it for
-    the others; the queue that then grows does not feed back. Who quits in a week is replaced as far as the hiring
-    allows, and replacements work at once. With quits that rise steeply enough there are two equilibria: full
-    strength, and one where hiring only just replaces those who flee the load.
+    Where agents may quit, a turn is cut where weeks begin; ``week`` is -1 where they may not.
     """
-    share = np.ones(len(offered))
-    for week in range(len(offered) - 1):
-        there = share[week] * full[week]
-        occupancy = min(offered[week] / there, 1.0) if there > 0 else 1.0
-        strain = max(occupancy - attrition.knee, 0.0) / (1.0 - attrition.knee)
-        rate = attrition.quits_per_year + (attrition.quits_per_year_at_1 - attrition.quits_per_year) * strain
-        left = share[week] * heads[week] * np.exp(-rate * WEEK_MS / _YEAR_MS)
-        found = min(attrition.replacements_per_year * heads[week] * WEEK_MS / _YEAR_MS, heads[week] - left)
-        share[week + 1] = (left + found + heads[week + 1] - heads[week]) / max(heads[week + 1], 1)
-    return share
+
+    agent: Ints
+    begin_ms: Ints
+    end_ms: Ints
+    group: Ints
+    ordinal: Ints
+    date: Ints
+    week: Ints
 
 
-def _numbers(agents: int | dict[str, int]) -> list[int]:
-    return [agents] if isinstance(agents, int) else list(agents.values())
+class Edges(NamedTuple):
+    """Where something begins (1) or ends (-1), in order of agent and time.
+
+    ``piece`` is the piece of a turn that does, -1 for none; ``in_break`` a break; ``productivity`` changes by so much.
+    ``in_time`` are their numbers in order of time and agent.
+    """
+
+    agent: Ints
+    at_ms: Ints
+    there: Ints
+    piece: Ints
+    in_break: Ints
+    productivity: Ints
+    in_time: Ints
 
 
-def _joining(begin_ms: int, over_ms: int, agents: int) -> Iterator[int]:
-    """Yield the time at which each of ``agents`` joins, evenly over a time."""
-    yield from (begin_ms + over_ms * number // agents for number in range(agents))
+@dataclass(frozen=True)
+class Roster:
+    """The people of a scenario and what is known of their time; ``agent_team`` is by agent his team."""
+
+    groups: list[Group]
+    shrinkage: list[Shrinkage]
+    agent_team: Ints
+    turns: Turns
+    edges: Edges
+    staying: list[Floats | None]
+    horizon_ms: int
+
+    @property
+    def varies(self) -> bool:
+        """Whether replications differ in who is there."""
+        return any(one.absence > 0 for one in self.shrinkage) or any(one is not None for one in self.staying)
+
+    def there(self, streams: Streams | None) -> tuple[Mask, Mask]:
+        """Return which pieces of turns are paid, since their agents have not quit, and which of those are worked.
+
+        Without ``streams`` nobody is absent and nobody quits.
+        """
+        turns = self.turns
+        paid = np.ones(len(turns.agent), dtype=bool)
+        worked = paid.copy()
+        if streams is None:
+            return paid, worked
+        for number, group in enumerate(self.groups):
+            staying, absence = self.staying[group.team], self.shrinkage[group.team].absence
+            mine = np.flatnonzero(turns.group == number)
+            if group.called or not len(mine):
+                continue
+            if staying is not None:
+                marks = streams.uniforms(f"agent {group.name}", "quits", turns.ordinal[mine])
+                week = np.clip(turns.week[mine], 0, len(staying) - 1)
+                paid[mine] = (turns.week[mine] < 0) | (marks < staying[week])
+            if absence > 0:
+                ordinals = turns.ordinal[mine] * _DATE_STRIDE + turns.date[mine]
+                worked[mine] = streams.uniforms(f"agent {group.name}", "absent", ordinals) >= absence
+        return paid, worked & paid
+
+    def changes(self, worked: Mask) -> Ints:
+        """Return rows (time_ms, agent, duty, productivity) in order of time and agent (``sim.staffing.desk.Desk``)."""
+        edges = self.edges
+        counts = np.append(worked, True)[edges.piece]
+        there = np.cumsum(edges.there * counts)
+        duty = np.where(there == 0, AWAY, np.where(np.cumsum(edges.in_break) > 0, IN_BREAK, ON_DUTY))
+        productivity = WORK_UNITS + np.cumsum(edges.productivity)
+        duty[(duty == ON_DUTY) & (productivity == 0)] = AWAY
+        productivity = np.where(productivity == 0, WORK_UNITS, productivity)
+        last = _last(edges.agent, edges.at_ms)
+        table = np.stack([edges.at_ms, edges.agent, duty, productivity], axis=1)
+        kept = np.zeros(len(table), dtype=bool)
+        settled = table[last]
+        before = np.vstack([[-1, -1, AWAY, WORK_UNITS], settled[:-1]])[: len(settled)]
+        first = settled[:, 1] != before[:, 1]
+        same = (settled[:, 2:] == np.where(first[:, None], [AWAY, WORK_UNITS], before[:, 2:])).all(axis=1)
+        kept[np.flatnonzero(last)[~same]] = True
+        kept &= edges.at_ms < self.horizon_ms
+        return table[edges.in_time[kept[edges.in_time]]]
+
+    def steps(self, pieces: Mask) -> Ints:
+        """Return rows (time_ms, team, agents) of who is within these pieces of turns, but for those called in."""
+        own = pieces & ~np.array([one.called for one in self.groups], dtype=bool)[self.turns.group]
+        team = self.agent_team[self.turns.agent[own]]
+        rows = []
+        for number in range(len(self.shrinkage)):
+            mine = team == number
+            begin = np.maximum(self.turns.begin_ms[own][mine], 0)
+            at, where = np.unique(np.concatenate([[0], begin, self.turns.end_ms[own][mine]]), return_inverse=True)
+            change = np.zeros(len(at), dtype=np.int64)
+            np.add.at(change, where[1:], np.repeat([1, -1], len(begin)))
+            agents = np.cumsum(change)
+            new = (at < self.horizon_ms) & np.append(True, change[1:] != 0)
+            rows += [(time, number, n) for time, n in zip(at[new].tolist(), agents[new].tolist(), strict=True)]
+        return np.array(sorted(rows), dtype=np.int64).reshape(-1, 3)
+
+    def lost(self, streams: Streams | None) -> tuple[float, ...]:
+        """Return by team how many of the agents planned for are not there in the last week, since they quit."""
+        out = [0.0] * len(self.shrinkage)
+        if streams is None:
+            return tuple(out)
+        for group in self.groups:
+            staying = self.staying[group.team]
+            if staying is not None and not group.called:
+                ordinals = np.flatnonzero(np.array(group.joins_ms) <= self.horizon_ms)
+                marks = streams.uniforms(f"agent {group.name}", "quits", ordinals)
+                out[group.team] += int((marks >= staying[-1]).sum())
+        return tuple(out)
 
 
-def _posts(scenario: Scenario, agents: int | dict[str, int], horizon_ms: int) -> list[tuple[int, Turns]]:
-    """Return the agents of each shift, and its turns."""
-    if isinstance(agents, int):
-        return [(agents, [(0, horizon_ms)])]
-    return [(n, shift_turns(scenario.shifts[name], scenario.start, horizon_ms)) for name, n in agents.items()]
+def _last(agent: Ints, at_ms: Ints) -> Mask:
+    """Return which edges are the last of their agent and time; what is before the run is at its beginning."""
+    if not len(agent):
+        return np.zeros(0, dtype=bool)
+    return np.append((agent[1:] != agent[:-1]) | (at_ms[1:] != at_ms[:-1]), True)
 
 
-def _with(turns: Turns, from_ms: int, until_ms: int, agents: int) -> list[tuple[int, int, int]]:
-    """Return the turns between two times, clipped to them, with the number of agents."""
-    clipped = [(max(begin, from_ms), min(end, until_ms)) for begin, end in turns]
-    return [(begin, end, agents) for begin, end in clipped if begin < end]
+def roster_of(scenario: Scenario, extra: Extra = NO_EXTRA) -> Roster:
+    """Return the people of a scenario over its whole run, warm-up included, with what changes them."""
+    horizon_ms = (scenario.warmup_days + scenario.days) * DAY_MS
+    groups, shrinkage = groups_of(scenario, horizon_ms, extra.surges), shrinkage_of(scenario)
+    staying = [extra.staying.get(team) for team in scenario.teams]
+    first = np.cumsum([0, *(len(group.joins_ms) for group in groups)])
+    turns = [
+        _pieces(_turns(group, number, int(first[number])), staying[group.team], extra.from_ms)
+        for number, group in enumerate(groups)
+    ]
+    all_turns = Turns(*(np.concatenate([np.zeros(0, np.int64), *columns]) for columns in zip(*turns, strict=True)))
+    agent_team = np.repeat([group.team for group in groups], np.diff(first)).astype(np.int64)
+    edges = [_cover(all_turns)]
+    for number, group in enumerate(groups):
+        edges += [_breaks(group, shrinkage[group.team], int(first[number])), _training(group, int(first[number]))]
+    return Roster(groups, shrinkage, agent_team, all_turns, _ordered(edges), staying, horizon_ms)
 
 
-def _there(turns: list[tuple[int, int, int]], at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many agents there are from each time on."""
-    table = np.array(turns, dtype=np.int64).reshape(-1, 3)
-    change = np.zeros(len(at) + 1, dtype=np.int64)
-    np.add.at(change, np.searchsorted(at, table[:, 0]), table[:, 2])
-    np.add.at(change, np.searchsorted(at, table[:, 1]), -table[:, 2])
-    return np.cumsum(change[:-1])
+def _turns(group: Group, number: int, first: int) -> Turns:
+    """Return the turns of each agent of a group, from when he joins."""
+    turns = np.array(group.turns, dtype=np.int64).reshape(-1, 4)
+    joins = np.array(group.joins_ms, dtype=np.int64)
+    ordinal, turn = (one.ravel() for one in np.indices((len(joins), len(turns))))
+    begin = np.maximum(turns[turn, 0], joins[ordinal])
+    some = begin < turns[turn, 1]
+    ordinal, turn = ordinal[some], turn[some]
+    own = np.full(len(turn), number)
+    date = turns[turn, 2] * 4 + turns[turn, 3]
+    return Turns(first + ordinal, begin[some], turns[turn, 1], own, ordinal, date, np.full(len(turn), -1))
 
 
-def shift_turns(shift: Shift, start: date, horizon_ms: int) -> Turns:
-    """Return (begin, end) of every turn of a shift that touches the run, clipped to its beginning."""
-    turns = []
-    for day in range(-shift.length // DAY_MS, horizon_ms // DAY_MS):
-        if shift.days and _DAYS[(start.weekday() + day) % 7] not in shift.days:
-            continue
-        begin = day * DAY_MS + shift.start
-        if begin + shift.length > 0:
-            turns.append((max(begin, 0), begin + shift.length))
-    return turns
+def _pieces(turns: Turns, staying: Floats | None, from_ms: int) -> Turns:
+    """Return turns cut where weeks begin in which agents may have quit; a turn is shorter than a week."""
+    if staying is None:
+        return turns
+    week = (turns.begin_ms - from_ms) // WEEK_MS
+    cut = np.minimum(from_ms + (week + 1) * WEEK_MS, turns.end_ms)
+    early = turns._replace(end_ms=cut, week=np.maximum(week, -1))
+    late = turns._replace(begin_ms=cut, week=np.maximum(week + 1, -1))
+    rest = cut < turns.end_ms
+    return Turns(*(np.concatenate([one, two[rest]]) for one, two in zip(early, late, strict=True)))
+
+
+def _edges(agent: Ints, begin_ms: Ints, end_ms: Ints, what: str, by: int = 1, piece: Ints | None = None) -> Edges:
+    """Return edges at which something of agents begins and ends."""
+    nothing = np.zeros(2 * len(agent), dtype=np.int64)
+    sign = np.repeat([by, -by], len(agent))
+    columns = {name: sign if name == what else nothing for name in ("there", "in_break", "productivity")}
+    pieces = np.full(2 * len(agent), -1) if piece is None else np.tile(piece, 2)
+    return Edges(
+        agent=np.tile(agent, 2), at_ms=np.concatenate([begin_ms, end_ms]), piece=pieces, in_time=nothing, **columns
+    )
+
+
+def _cover(turns: Turns) -> Edges:
+    return _edges(turns.agent, turns.begin_ms, turns.end_ms, "there", piece=np.arange(len(turns.agent)))
+
+
+def _breaks(group: Group, shrinkage: Shrinkage, first: int) -> Edges:
+    """Return when the breaks of all agents of a group begin and end, each in each of its turns."""
+    agents, begins, ends = [], [], []
+    ordinal = np.arange(len(group.joins_ms))
+    for turn in group.turns if shrinkage.breaks > 0 else ():
+        offsets, length = break_blocks(turn.end_ms - turn.begin_ms, shrinkage.breaks, shrinkage.blocks, ordinal)
+        agents.append(np.repeat(first + ordinal, offsets.shape[1]))
+        begins.append(turn.begin_ms + offsets.ravel())
+        ends.append(begins[-1] + length)
+    agent, begin, end = (np.concatenate([np.zeros(0, np.int64), *column]) for column in (agents, begins, ends))
+    return _edges(agent, begin, end, "in_break")
+
+
+def _training(group: Group, first: int) -> Edges:
+    """Return when the training of each agent of a group begins and ends."""
+    agents = len(group.joins_ms) if group.training_ms and group.productivity != WORK_UNITS else 0
+    begin = np.array(group.joins_ms[:agents], dtype=np.int64)
+    less = group.productivity - WORK_UNITS
+    return _edges(first + np.arange(agents), begin, begin + group.training_ms, "productivity", less)
+
+
+def _ordered(parts: list[Edges]) -> Edges:
+    """Return edges in order of agent and time; what is before the run is at its beginning."""
+    edges = Edges(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    edges = edges._replace(at_ms=np.maximum(edges.at_ms, 0))
+    order = np.lexsort((edges.at_ms, edges.agent))
+    edges = Edges(*(column[order] for column in edges))
+    return edges._replace(in_time=np.lexsort((edges.agent, edges.at_ms)))

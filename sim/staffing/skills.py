@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.core.arrays import Ints
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import HOUR_MS
 from sim.scenario.schema.routes import queue_names, served_by
 from sim.scenario.schema.scenario import Scenario, Team
 
 LEAVE = -1
+AWAY, ON_DUTY, IN_BREAK = range(3)
+"""What an agent is, at a time."""
+WORK_UNITS = 10**6
+"""Units of work in a millisecond of handling time: what an agent with one ticket in hand does in one."""
 AGE_PRIORITY, AGE_QUEUE = 0, 1
 
 
@@ -20,17 +24,18 @@ class Skills:
     """Queues and teams by number, and who can take what.
 
     ``ranks[team][queue]`` is the team's rank of a queue (0 the preferred, -1 not skilled);
-    ``prefers[queue][team]`` the queue's preference (0 the preferred). ``stretch_permille[team][k - 1]`` stretches
-    the handling time of a ticket that makes the agents hold k each. ``ages[queue]`` lists (after_ms, kind, value).
-    ``patience_to[queue]`` is where impatient customers go: a queue, or LEAVE.
+    ``prefers[queue][team]`` the queue's preference (0 the preferred). ``concurrency[team][queue]`` is how many tickets
+    an agent may hold who holds one of that queue (1 where he is not skilled). ``stretch_ppm[team][k - 1]``, at least
+    a million and never falling, is how many times as long each takes while he holds k. ``ages[queue]`` lists
+    (after_ms, kind, value). ``patience_to[queue]`` is where impatient customers go: a queue, or LEAVE.
     """
 
     queues: tuple[str, ...]
     teams: tuple[str, ...]
     ranks: tuple[tuple[int, ...], ...]
     prefers: tuple[tuple[int, ...], ...]
-    concurrency: tuple[int, ...]
-    stretch_permille: tuple[tuple[int, ...], ...]
+    concurrency: tuple[tuple[int, ...], ...]
+    stretch_ppm: tuple[tuple[int, ...], ...]
     patience_to: tuple[int, ...]
     ages: tuple[tuple[tuple[int, int, int], ...], ...]
     cost_per_hour: tuple[float, ...]
@@ -45,10 +50,20 @@ class Skills:
         return np.array(homes, dtype=np.int64)
 
     @property
-    def agents_per_work(self) -> tuple[float, ...]:
-        """By team, the agents that an hour needs for each ms of work that arrives in it."""
-        full = [stretch[-1] for stretch in self.stretch_permille]
-        return tuple(s / 1000 / held / HOUR_MS for s, held in zip(full, self.concurrency, strict=True))
+    def most(self) -> tuple[int, ...]:
+        """By team, how many tickets one of its agents may hold at most."""
+        return tuple(max(mine) for mine in self.concurrency)
+
+    @property
+    def speeds(self) -> tuple[tuple[int, ...], ...]:
+        """By team and number of tickets in hand, from 1, the units of work that each of them loses in a ms."""
+        return tuple(tuple(max(1, WORK_UNITS**2 // ppm) for ppm in stretch) for stretch in self.stretch_ppm)
+
+    @property
+    def agents_per_work(self) -> Floats:
+        """By team and queue, the agents that an hour needs for each ms of work that arrives in it, with full hands."""
+        stretch = [[mine[c - 1] for c in held] for mine, held in zip(self.stretch_ppm, self.concurrency, strict=True)]
+        return np.array(stretch) / 1e6 / np.array(self.concurrency) / HOUR_MS
 
 
 def skills_of(scenario: Scenario) -> Skills:
@@ -59,8 +74,8 @@ def skills_of(scenario: Scenario) -> Skills:
         teams=tuple(teams),
         ranks=tuple(_ranks(team, queues) for team in scenario.teams.values()),
         prefers=tuple(_preferences(scenario, queue, teams) for queue in queues),
-        concurrency=tuple(team.concurrency for team in scenario.teams.values()),
-        stretch_permille=tuple(_stretch(team) for team in scenario.teams.values()),
+        concurrency=tuple(_concurrency(team, queues) for team in scenario.teams.values()),
+        stretch_ppm=tuple(_stretch(team, queues) for team in scenario.teams.values()),
         patience_to=tuple(_patience_to(scenario, queue, queues) for queue in queues),
         ages=tuple(_ages(scenario, queue, queues) for queue in queues),
         cost_per_hour=tuple(team.cost_per_hour for team in scenario.teams.values()),
@@ -80,9 +95,18 @@ def _preferences(scenario: Scenario, queue: str, teams: list[str]) -> tuple[int,
     return tuple(listed.index(team) if team in listed else len(listed) for team in teams)
 
 
-def _stretch(team: Team) -> tuple[int, ...]:
-    factors = team.stretch if len(team.stretch) == team.concurrency else team.stretch * team.concurrency
-    return tuple(round(factor * 1000) for factor in factors)
+def _concurrency(team: Team, queues: list[str]) -> tuple[int, ...]:
+    """Return by queue how many tickets an agent may hold who holds one of it; 1 where nothing is said."""
+    served = {queue for equals in served_by(team) for queue in equals}
+    if isinstance(team.concurrency, int):
+        return tuple(team.concurrency if queue in served else 1 for queue in queues)
+    return tuple(team.concurrency.get(queue, 1) if queue in served else 1 for queue in queues)
+
+
+def _stretch(team: Team, queues: list[str]) -> tuple[int, ...]:
+    most = max(_concurrency(team, queues))
+    factors = team.stretch if len(team.stretch) == most else team.stretch * most
+    return tuple(round(factor * WORK_UNITS) for factor in factors)
 
 
 def _patience_to(scenario: Scenario, queue: str, queues: list[str]) -> int:

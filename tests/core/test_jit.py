@@ -90,7 +90,7 @@ def test_the_sources_are_all_files_that_are_compiled_or_compiled_in() -> None:
     found = sources()
     assert {
         "engine/compiled.py",
-        "engine/heap.py",
+        "engine/agenda.py",
         "feedback/withdrawals.py",
         "core/clock.py",
         "engine/arrays.py",

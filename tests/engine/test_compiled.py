@@ -118,9 +118,9 @@ def test_whole_numbers_and_strided_tables_are_taken_and_nothing_is_compiled_anew
         rails=(RailParameters(payouts_per_minute=2),), rumour=RumourParameters(decay=1, admitted_per_complaint=1)
     )  # whole, where floats are due
     at = desk(crew({0: 1, 20: 2}), horizon=3 * MIN)
-    wide = np.repeat(at.shifts, 2, axis=1)[:, ::2]
+    wide = np.repeat(at.changes, 2, axis=1)[:, ::2]
     wide.setflags(write=False)
-    small = Small(demand=world, desk=replace(at, shifts=wide), parameters=rules)
+    small = Small(demand=world, desk=replace(at, changes=wide), parameters=rules)
     assert disagreement(small, run(engine.simulate, small), compiled.simulate) == []
     assert len(compiled._run.signatures) == 1
 
@@ -184,7 +184,7 @@ def test_the_compiled_engine_as_plain_python_is_the_same() -> None:
 
 
 def test_the_heap_gives_the_smallest_pair_first() -> None:
-    heap, rng = interpreted(file="engine/heap"), Random(1)
+    heap, rng = interpreted(file="engine/agenda"), Random(1)
     table, pairs = np.zeros((2, 300, 2), dtype=np.int64), []
     for _ in range(3000):
         if pairs and (len(pairs) == 300 or rng.random() < 0.48):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -16,7 +17,7 @@ from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback.columns import COMPLAINTS
-from sim.staffing.skills import AGE_QUEUE, LEAVE
+from sim.staffing.skills import AGE_QUEUE, AWAY, LEAVE, ON_DUTY
 from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
 from tests.tools.swarm import differences
@@ -110,72 +111,102 @@ def test_legs_are_done_in_order_each_entered_begun_and_ended(world: Small, out: 
 
 
 @law
-def test_work_takes_the_drawn_time_stretched_by_one_of_the_team_s_factors(world: Small, out: DeskOutcome) -> None:
-    d = world.demand
+def test_work_takes_at_least_the_drawn_time_and_at_most_that_of_the_slowest_with_the_fullest_hand(
+    world: Small, out: DeskOutcome
+) -> None:
     for leg in np.flatnonzero(out.leg_end_ms < NEVER):
         team = out.leg_team[leg]
         assert world.desk.ranks[team][out.leg_queue[leg]] >= 0
-        lasted = int(out.leg_end_ms[leg] - out.leg_start_ms[leg])
-        drawn = int(d.leg_handle_ms[leg])
-        assert lasted in {max(drawn * factor // 1000, 1) for factor in world.desk.stretch_permille[team]}
+        lasted, drawn = int(out.leg_end_ms[leg] - out.leg_start_ms[leg]), int(world.demand.leg_handle_ms[leg])
+        slowest = min(world.desk.changes[:, 3], default=10**6) / 10**6 / (world.desk.stretch_ppm[team][-1] / 10**6)
+        assert drawn <= lasted <= drawn / slowest * 1.001 + 1
 
 
-def held_and_slots(world: Small, out: DeskOutcome) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return for each team the instants at which something changes, the tickets then held and the slots on duty."""
-    found = []
-    for team, (times, slots) in enumerate(world.desk.slots()):
-        mine = out.leg_team == team
-        begin, end = out.leg_start_ms[mine], out.leg_end_ms[mine]
-        instants = np.unique(np.concatenate([times, begin, end[end < NEVER]]))
-        held = np.array([((begin <= t) & (t < end)).sum() for t in instants])
-        found.append((instants, held, slots[np.searchsorted(times, instants, side="right") - 1]))
-    return found
+def held_by(out: DeskOutcome, agent: int, at: int, *, but: int = -1) -> list[int]:
+    """Return the legs that an agent holds just after an instant's endings, but for one."""
+    mine = (out.leg_agent == agent) & (out.leg_start_ms <= at) & (out.leg_end_ms > at)
+    return [int(leg) for leg in np.flatnonzero(mine) if leg != but]
 
 
-@law
-def test_nobody_holds_more_than_the_slots_but_for_work_that_outlasts_a_shift(world: Small, out: DeskOutcome) -> None:
-    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
-        starts = out.leg_start_ms[out.leg_team == team]
-        began = np.isin(instants, starts)
-        assert (held[began] <= slots[began]).all()  # above the slots, nothing is begun
-        over = held > slots
-        assert (np.diff(held)[over[1:]] <= 0).all()  # and what is held only shrinks
+def duty_at(world: Small, agent: int, at: int) -> int:
+    """Return an agent's duty once what changes at an instant has changed."""
+    mine = world.desk.changes[(world.desk.changes[:, 1] == agent) & (world.desk.changes[:, 0] <= at)]
+    return int(mine[-1, 2]) if len(mine) else AWAY
 
 
 @law
-def test_work_done_is_at_most_the_time_on_duty_and_the_overtime_after_shift_changes(
+def test_who_begins_is_on_duty_and_never_holds_more_than_any_of_his_queues_allows(
     world: Small, out: DeskOutcome
 ) -> None:
-    horizon = world.desk.horizon_ms
-    for team, (times, slots) in enumerate(world.desk.slots()):
-        mine = out.leg_team == team
-        end = np.minimum(out.leg_end_ms[mine], horizon)
-        work = int((end - out.leg_start_ms[mine]).sum())
-        length = np.diff(np.append(times, horizon))
-        on_duty = int((length * slots).sum())
-        instants, held, there = held_and_slots(world, out)[team]
-        overtime = int((np.diff(np.append(instants, horizon)) * np.maximum(held - there, 0)).sum())
-        assert work <= on_duty + overtime
+    for leg in np.flatnonzero(out.leg_start_ms < NEVER):
+        agent, at = int(out.leg_agent[leg]), int(out.leg_start_ms[leg])
+        assert duty_at(world, agent, at) == ON_DUTY
+        hand = held_by(out, agent, at)
+        most = world.desk.concurrency[world.desk.agent_team[agent]]
+        assert len(hand) <= min(most[out.leg_queue[one]] for one in hand)
 
 
 @law
-def test_no_ticket_waits_while_a_skilled_slot_is_free(world: Small, out: DeskOutcome) -> None:
-    row = rows_of_legs(world)
+def test_who_takes_a_ticket_has_the_fewest_in_hand_and_no_other_could_take_it_with_fewer(
+    world: Small, out: DeskOutcome
+) -> None:
+    desk = world.desk
+    starts = np.unique(out.leg_start_ms[out.leg_start_ms < NEVER])
+    for at in starts.tolist():
+        begun = np.flatnonzero(out.leg_start_ms == at)
+        if len(begun) > 1:
+            continue  # in one instant the order of the decisions is not to be seen afterwards
+        leg, queue = int(begun[0]), int(out.leg_queue[begun[0]])
+        agent, team = int(out.leg_agent[leg]), int(out.leg_team[leg])
+        had = len(held_by(out, agent, at, but=leg))
+        for other in np.flatnonzero(desk.agent_team == team).tolist():
+            hand = held_by(out, other, at, but=leg)
+            room = min(desk.concurrency[team][q] for q in [queue, *(int(out.leg_queue[one]) for one in hand)])
+            if duty_at(world, other, at) == ON_DUTY and len(hand) < room:
+                assert (had, agent) <= (len(hand), other)
+
+
+@law
+def test_work_in_hand_is_the_drawn_work_to_the_unit(world: Small, out: DeskOutcome) -> None:
+    desk, horizon = world.desk, world.desk.horizon_ms
+    for agent, team in enumerate(desk.agent_team.tolist()):
+        mine = np.flatnonzero(out.leg_agent == agent)
+        own = desk.changes[desk.changes[:, 1] == agent]
+        marks = sorted({*out.leg_start_ms[mine].tolist(), *np.minimum(out.leg_end_ms[mine], horizon).tolist(),
+                        *own[:, 0].tolist()})  # fmt: skip
+        done, last = dict.fromkeys(mine.tolist(), 0), dict.fromkeys(mine.tolist(), 0)
+        for at, until in pairwise(marks):
+            hand = held_by(out, agent, at)
+            before = own[own[:, 0] <= at]
+            pace = int(before[-1, 3]) if len(before) else 10**6
+            for leg in hand:
+                last[leg] = max(desk.speeds[team][len(hand) - 1] * pace // 10**6, 1)
+                done[leg] += (until - at) * last[leg]
+        for leg in mine.tolist():
+            if out.leg_end_ms[leg] < NEVER:
+                work = int(world.demand.leg_handle_ms[leg]) * 10**6
+                assert work <= done[leg] < work + last[leg]
+
+
+@law
+def test_no_ticket_waits_while_an_agent_could_take_it(world: Small, out: DeskOutcome) -> None:
+    row, desk = rows_of_legs(world), world.desk
     first = np.zeros(len(row), dtype=bool)
     first[world.demand.legs_from[:-1][np.diff(world.demand.legs_from) > 0]] = True
     gone = np.where(first & (out.outcome[row] == LEFT), out.closed_ms[row], NEVER)
-    waits_until = np.minimum(np.minimum(out.leg_start_ms, gone), world.desk.horizon_ms)
-    moving = {q for q, ages in enumerate(world.desk.ages) if any(kind == AGE_QUEUE for _, kind, _ in ages)}
-    moving |= {q for q, to in enumerate(world.desk.patience_to) if to != LEAVE}
+    waits_until = np.minimum(np.minimum(out.leg_start_ms, gone), desk.horizon_ms)
+    moving = {q for q, ages in enumerate(desk.ages) if any(kind == AGE_QUEUE for _, kind, _ in ages)}
+    moving |= {q for q, to in enumerate(desk.patience_to) if to != LEAVE}
     settled = (world.demand.leg_queue == out.leg_queue) & ~np.isin(out.leg_queue, list(moving))
-    for team, (instants, held, slots) in enumerate(held_and_slots(world, out)):
-        free = held < slots
-        for leg in np.flatnonzero(settled & (out.leg_entered_ms < NEVER)):  # in one queue for all of its wait
-            entered, until = out.leg_entered_ms[leg], waits_until[leg]
-            now = np.searchsorted(instants, entered, side="right") - 1
-            idle = (until > entered and free[now]) or free[(instants > entered) & (instants < until)].any()
-            if idle:
-                assert world.desk.ranks[team][out.leg_queue[leg]] < 0, f"leg {leg} waits while team {team} is free"
+    times = (out.leg_entered_ms, out.leg_start_ms, out.leg_end_ms, desk.changes[:, 0])
+    for at in np.unique(np.concatenate(times)).tolist():
+        waiting = settled & (out.leg_entered_ms <= at) & (waits_until > at)  # in one queue for all of its wait
+        for agent, team in enumerate(desk.agent_team.tolist()) if waiting.any() else ():
+            hand = held_by(out, agent, at)
+            beside = [desk.concurrency[team][out.leg_queue[one]] for one in hand]
+            for queue in set(out.leg_queue[waiting].tolist()):
+                if desk.ranks[team][queue] >= 0 and len(hand) < min([desk.concurrency[team][queue], *beside]):
+                    assert duty_at(world, agent, at) != ON_DUTY, f"queue {queue} waits at {at} while {agent} could take"
 
 
 @law

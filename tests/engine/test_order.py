@@ -22,6 +22,7 @@ from sim.feedback.columns import (
     RUMOUR,
 )
 from sim.staffing.desk import Desk
+from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY
 from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
 ALWAYS = FeedbackParameters(rumour=RumourParameters(decay=1.0, threshold=-1.0, admitted_per_complaint=1.0))
@@ -348,10 +349,15 @@ def test_lateness_is_that_of_a_line_served_first_come_first_served() -> None:
 # --- shifts -------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_is_cut_off_and_free_slots_may_be_negative() -> None:
-    rows = [ticket(0, 20), ticket(0, 30), ticket(5, 10)]
+def test_nobody_is_cut_off_and_who_has_gone_takes_nothing_more() -> None:
+    rows = [ticket(0, 30), ticket(0, 20), ticket(5, 10)]
     out = run(demand(*rows), desk(crew({0: 2, 10: 1})))
-    assert out.closed_ms.tolist() == [20, 30, 40]  # at 20 one slot, one still busy: row 2 waits for 30
+    assert out.closed_ms.tolist() == [30, 20, 40]  # at 20 the second agent has gone: row 2 waits for the first
+
+
+def test_who_comes_back_still_holds_what_he_held() -> None:
+    at = desk(crew([[(0, ON_DUTY, 10**6), (5, AWAY, 10**6), (10, ON_DUTY, 10**6)]]))
+    assert run(demand(ticket(0, 20), ticket(1, 10)), at).leg_start_ms.tolist() == [0, 20]
 
 
 def test_a_second_change_counts_from_what_is_busy_then() -> None:
@@ -362,25 +368,66 @@ def test_a_second_change_counts_from_what_is_busy_then() -> None:
 # --- concurrency --------------------------------------------------------------------------------------------------
 
 
-def test_the_stretch_is_fixed_at_the_start_by_the_number_then_held() -> None:
-    at = desk(crew(1, holds=3, stretch=(1000, 1500, 2001)))
-    out = run(demand(*[ticket(0, 10)] * 4), at)
-    assert out.leg_end_ms.tolist() == [10, 15, 20, 30]  # the fourth starts at 10, again as one of three: 10 + 20
+def test_tickets_in_one_hand_share_it_and_all_change_speed_when_one_begins_or_ends() -> None:
+    at = desk(crew(1, holds=2, stretch=(1000, 1250)))
+    out = run(demand(ticket(0, 100), ticket(20, 100), ticket(30, 8)), at)
+    # Alone up to 20; then both at 0.8: the first ends at 120 and the third begins; that at 130, and the second at 150.
+    assert out.leg_start_ms.tolist() == [0, 20, 120]
+    assert out.leg_end_ms.tolist() == [120, 142, 130]
+
+
+def test_three_at_once_end_at_once_and_a_fourth_has_the_hand_to_itself() -> None:
+    at = desk(crew(1, holds=3, stretch=(1000, 1500, 2000)))
+    out = run(demand(*[ticket(0, 10)] * 3, ticket(0, 7)), at)
+    assert out.leg_end_ms.tolist() == [20, 20, 20, 27]
+    assert out.leg_start_ms.tolist() == [0, 0, 0, 20]
+
+
+def test_work_that_does_not_divide_ends_at_the_next_millisecond() -> None:
+    at = desk(crew(1, holds=2, stretch=(1000, 1001)))
+    assert run(demand(ticket(0, 10), ticket(0, 20)), at).leg_end_ms.tolist() == [
+        11,
+        21,
+    ]  # 10.01 of 20 left: 10.01 + 10.0
+
+
+def test_an_e_mail_needs_an_empty_hand_and_fills_it() -> None:
+    at = desk(crew(1, "cm", holds={"c": 2, "m": 1}), queues="cm")
+    out = run(demand(ticket(0, 10, "c"), ticket(1, 10, "m"), ticket(2, 10, "c"), ticket(3, 10, "c"), queues="cm"), at)
+    # The second chat is taken beside the first; the mail waits for an empty hand, which the third chat does not leave.
+    assert out.leg_start_ms.tolist() == [0, 20, 2, 10]
+    other = run(demand(ticket(0, 10, "m"), ticket(1, 10, "c"), queues="cm"), at)
+    assert other.leg_start_ms.tolist() == [0, 10]
+
+
+def test_a_ticket_goes_to_who_has_the_fewest_in_hand_then_to_the_lowest_number() -> None:
+    at = desk(crew(3, holds=2))
+    out = run(demand(ticket(0, 50), ticket(1, 10), ticket(2, 50), ticket(12, 5), ticket(13, 5), ticket(14, 5)), at)
+    assert out.leg_agent.tolist() == [0, 1, 2, 1, 0, 1]
+
+
+def test_who_learns_works_slower_and_changes_speed_when_he_has_learnt() -> None:
+    at = desk(crew([[(0, ON_DUTY, 500_000), (10, ON_DUTY, 10**6)]]))
+    assert run(demand(ticket(0, 10), ticket(0, 10)), at).leg_end_ms.tolist() == [15, 25]
+
+
+def test_in_a_break_nothing_is_taken_and_what_is_in_hand_goes_on() -> None:
+    at = desk(crew([[(0, ON_DUTY, 10**6), (5, IN_BREAK, 10**6), (20, ON_DUTY, 10**6)]]))
+    assert run(demand(ticket(0, 10), ticket(1, 10)), at).leg_start_ms.tolist() == [0, 20]
 
 
 def test_each_agent_takes_a_first_ticket_before_any_takes_a_second() -> None:
     at = desk(crew(2, holds=2, stretch=(1000, 3000)))
-    assert run(demand(*[ticket(0, 10)] * 4), at).leg_end_ms.tolist() == [10, 10, 30, 30]
+    out = run(demand(*[ticket(0, 10)] * 4), at)
+    assert out.leg_agent.tolist() == [0, 1, 0, 1]
+    assert out.leg_end_ms.tolist() == [31, 31, 31, 31]  # at a speed of 333,333 millionths
 
 
 def test_the_agents_on_duty_count_and_not_those_who_have_gone() -> None:
     at = desk(crew({0: 2, 5: 1}, holds=2, stretch=(1000, 3000)))
-    out = run(demand(ticket(0, 100), ticket(5, 10)), at)
-    assert out.leg_end_ms.tolist() == [100, 35]
-
-
-def test_a_stretched_handling_lasts_at_least_a_millisecond() -> None:
-    assert run(demand(ticket(0, 1)), desk(crew(1, stretch=(500,)))).leg_end_ms.tolist() == [1]
+    out = run(demand(ticket(0, 100), ticket(0, 100), ticket(5, 10)), at)
+    assert out.leg_agent.tolist() == [0, 1, 0]
+    assert out.leg_end_ms.tolist() == [121, 100, 36]
 
 
 # --- age ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -21,6 +22,7 @@ from sim.metrics.observation.waits import SHARES
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
+from sim.staffing.skills import AWAY
 from tests.support.stories import rich
 from tests.support.twins.slow_observation import INFINITE, SlowFacts, random_facts
 from tests.support.twins.slow_survival import slow_aalen_johansen, slow_kaplan_meier
@@ -121,7 +123,7 @@ def test_waits_by_queue_and_hour_are_what_their_definition_says(first: int) -> N
 def test_legs_count_for_whom_their_definition_says(first: int) -> None:
     for seed, observed, slow in swarm(first):
         out, desk, to_ms = observed.outcome, observed.desk, observed.to_ms
-        arrived, busy = np.zeros_like(observed.worked.arrived_ms), [0] * len(desk.teams)
+        needed = np.zeros_like(observed.worked.agents_needed)
         for row in slow.rows:
             for leg in slow.legs(row):
                 team, queue = int(out.leg_team[leg]), int(out.leg_queue[leg])
@@ -132,11 +134,32 @@ def test_legs_count_for_whom_their_definition_says(first: int) -> None:
                 entered = slow.at(out.leg_entered_ms, leg)
                 if observed.from_ms <= entered < to_ms:
                     hour = int(entered - observed.from_ms) // HOUR_MS
-                    arrived[observed.leg_home[leg], hour] += observed.demand.leg_handle_ms[leg]
-                spent = min(slow.at(out.leg_end_ms, leg), to_ms) - max(slow.at(out.leg_start_ms, leg), observed.from_ms)
-                busy[team] += max(int(min(spent, to_ms)), 0) if team >= 0 and spent > 0 else 0
-        assert observed.worked.busy_ms.tolist() == busy, seed
-        assert np.array_equal(observed.worked.arrived_ms, arrived), seed
+                    home, held = observed.leg_home[leg], desk.concurrency[observed.leg_home[leg]][queue]
+                    full = observed.demand.leg_handle_ms[leg] * desk.stretch_ppm[home][held - 1] / 10**6 / held
+                    needed[home, hour] += full / HOUR_MS
+        assert observed.worked.agents_needed == pytest.approx(needed), seed
+
+
+@seeds
+def test_time_held_is_by_duty_team_and_queue_to_the_millisecond(first: int) -> None:
+    """Second by second would do: here piece by piece, between all instants at which anything changes."""
+    for seed, observed, slow in swarm(first):
+        out, desk = observed.outcome, observed.desk
+        held, overtime = np.zeros_like(observed.held[0]), [0] * len(desk.teams)
+        for agent, team in enumerate(desk.agent_team.tolist()):
+            own = [change for change in desk.changes.tolist() if change[1] == agent]
+            legs = [leg for row in slow.rows for leg in slow.legs(row) if out.leg_agent[leg] == agent]
+            times = {observed.from_ms, observed.to_ms, *(change[0] for change in own)}
+            times |= {int(at[leg]) for leg in legs for at in (out.leg_start_ms, out.leg_end_ms)}
+            marks = sorted(at for at in times if observed.from_ms <= at <= observed.to_ms)
+            for at, until in pairwise(marks):
+                duty = [AWAY, *(change[2] for change in own if change[0] <= at)][-1]
+                hand = [leg for leg in legs if out.leg_start_ms[leg] <= at < out.leg_end_ms[leg]]
+                for leg in hand:
+                    held[duty, team, out.leg_queue[leg]] += until - at
+                overtime[team] += (until - at) * bool(hand) * (duty == AWAY)
+        assert np.array_equal(observed.held[0], held), seed
+        assert observed.held[1].tolist() == overtime, seed
 
 
 def test_who_leaves_is_in_no_later_team_s_backlog() -> None:

@@ -29,11 +29,11 @@ from sim.metrics.observation.counts import (
     WHAT,
 )
 from sim.metrics.observation.replication import Counted, Observation
-from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
-from sim.staffing.roster import Called
-from tests.support.stories import category, story
+from sim.staffing.people import Called
+from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY
+from tests.support.stories import category, model_with, story
 from tests.support.worlds import MIN, chase, crew, demand, desk, ticket
 
 H = HOUR_MS
@@ -47,7 +47,7 @@ def observed(d: Demand, at: Desk, *, market: dict[str, Any] | None = None, **cha
     scenario = story(**({"days": 2, "warmup_days": 1, "categories": AB, "teams": TEAMS} | changes))
     hours = (scenario.warmup_days + scenario.days) * 24
     moves = {"price": np.ones(hours)} | (market or {})
-    world = Model(scenario, MarketPath(scenario, **moves), at, None)
+    world = model_with(scenario, MarketPath(scenario, **moves), at, None)
     return Observation(world, d, simulate(d, at, None), Streams(1, 0))
 
 
@@ -244,7 +244,7 @@ def staff_world() -> Observation:
     )
 
 
-# Agent hours on duty: 12 x 3 + 36 x 5 = 216 and 96, each of t0 with two slots. Paid: 6 x 4 + 42 x 6 = 276 and 144.
+# Agent hours on duty: 12 x 3 + 36 x 5 = 216 and 96; a ticket is half a hand. Paid: 6 x 4 + 42 x 6 = 276 and 144.
 # Called in, measured: 12 h x 5 for t0 at 9 dollars, 6 h x 4 for t1 at 7.5.
 # Lessons from hour 12 on leave out half of 6 and a quarter of 4 an hour in 36 of the 48 hours.
 HAND_STAFF: Table = {
@@ -252,9 +252,31 @@ HAND_STAFF: Table = {
     "agents_lost": {"": 1.75, "t0": 1.25, "t1": 0.5},
     "surge_agent_hours": {"": 84, "t0": 60, "t1": 24},
     "agent_cost_per_day": {"": 1650 + 594, "t0": (276 * 10 + 60 * 9) / 2, "t1": (144 * 7 + 24 * 7.5) / 2},
-    "occupancy": {"": 33 / 528, "t0": 15 / 432, "t1": 18 / 96},
+    "occupancy": {"": 25.5 / 312, "t0": 7.5 / 216, "t1": 18 / 96},
     "warnings_raised": {"": 4, "dip": 3, "crash": 1},  # the fall of hour 10 lies in the warm-up
     "tickets_prevented_per_day": {"": 54 + 18, "a": 0.5 * 6 * 36 / 2, "b": 0.25 * 4 * 36 / 2},
     "price_low": {"": 0.45 / 0.9},  # the start is that of the measured period
     "volatility_peak": {"": 2.5},
+}
+
+
+def overtime_world() -> Observation:
+    """A day of two agents who may hold two: one goes at 10 h, one has a break from 4 to 5 h; a third is never there.
+
+    The first has a ticket in hand from 2 to 12 h and another from 9 to 11; the second from 3 to 6, and from 9 to 11.
+    """
+    rows = [ticket(2 * H, 10 * H, "p"), *(ticket(at * H, n * H, "p") for at, n in ((3, 3), (9, 2), (9, 2)))]
+    there = [[(0, ON_DUTY), (10 * H, AWAY)], [(0, ON_DUTY), (4 * H, IN_BREAK), (5 * H, ON_DUTY)], [(0, AWAY)]]
+    agents = [[(at, duty, 10**6) for at, duty in one] for one in there]
+    at = desk(crew(agents, "p", holds=2, cost=10.0), crew(0, "q"), queues="pq", horizon=24 * H)
+    return observed(demand(*rows, queues="pq", categories=("a", "b"), minutes=1440), at, days=1, warmup_days=0)
+
+
+# On duty 10 and 23 h, with 9 and 4 ticket hours in hand, each half a hand. Three agents are paid all day, and 2 h more.
+HAND_OVERTIME: Table = {
+    "agents_on_duty": {"": 33 / 24, "t0": 33 / 24, "t1": 0},
+    "occupancy": {"": 6.5 / 33, "t0": 6.5 / 33, "t1": None},
+    "overtime_per_day": {"": 2, "t0": 2, "t1": 0},
+    "work_in_breaks_per_day": {"": 0.5, "t0": 0.5, "t1": 0},
+    "agent_cost_per_day": {"": 740, "t0": 740, "t1": 0},
 }

@@ -37,9 +37,9 @@ from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import line_waits
 from sim.metrics.withdrawals import _quantile
-from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
+from tests.support.stories import model_with
 from tests.support.worlds import MIN, crew, demand, desk, ticket
 
 MINUTES = 1440
@@ -123,7 +123,7 @@ def by_hand() -> Observation:
     )
     scenario = Scenario.model_validate(SCENARIO)
     at = desk(crew(1, "q"), horizon=MINUTES * MIN)
-    world = Model(scenario, MarketPath(scenario, np.ones(24)), at, rules)
+    world = model_with(scenario, MarketPath(scenario, np.ones(24)), at, rules)
     met = replace(
         demand(ticket(0, 10), categories=("a",), minutes=MINUTES), inputs=inputs, spam_ms=np.array([6, 6, 7]) * MIN
     )

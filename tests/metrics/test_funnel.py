@@ -205,9 +205,8 @@ def test_a_full_desk_works_off_the_backlog_at_its_capacity() -> None:
     started = (observed.outcome.leg_team == front) & (observed.outcome.leg_start_ms >= begin)
     started &= observed.outcome.leg_start_ms < end
     work_ms = observed.demand.leg_handle_ms[started].sum()
-    times, slots = observed.desk.slots()[front]
-    spans = np.clip(np.append(times[1:], observed.to_ms), begin, end) - np.clip(times, begin, end)
-    capacity_ms = (spans * slots).sum() / (observed.desk.stretch_permille[front][-1] / 1000)
+    capacity_ms = observed.desk.duty_ms(begin, end)[front] * observed.desk.most[front]
+    capacity_ms *= observed.desk.speeds[front][-1] / 10**6
     assert work_ms == pytest.approx(capacity_ms, rel=0.03)
 
 

@@ -21,11 +21,11 @@ from sim.feedback import FeedbackInputs, FeedbackParameters, PanicParameters, Ra
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
 from sim.metrics.observation.replication import Observation
-from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from tests.metrics.test_desk import Table
 from tests.metrics.test_feedback_metrics import SCENARIO as LIVING
+from tests.support.stories import model_with
 from tests.support.worlds import MIN, candidate, crew, demand, desk
 
 DAY, MINUTES = 1440, 3 * 1440
@@ -198,7 +198,7 @@ def levels_world() -> Observation:
         panic=PanicParameters(depositors=40),
     )
     scenario = Scenario.model_validate(SCENARIO)
-    found = Observation(Model(scenario, MarketPath(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
+    found = Observation(model_with(scenario, MarketPath(scenario, np.ones(72)), at, rules), met, outcome, Streams(1, 0))
     never = np.full(len(rows), NEVER)
     found.__dict__.update(complaint_ms=at_minutes(list(complained)), unlimited_ms=never, regulator_ms=never)
     return found

@@ -32,11 +32,11 @@ from sim.feedback.columns import (
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
-from sim.model.model import Model
 from sim.numerics.lognormal import amounts_at, amounts_of
 from sim.numerics.streams import Streams
 from sim.scenario import ScenarioFaults
 from sim.scenario.schema.scenario import Scenario
+from tests.support.stories import model_with
 from tests.support.worlds import MIN, candidate, crew, demand, desk
 
 DAY, NEVER_DONE = 1440, 3 * 24 * 60 * MIN
@@ -128,7 +128,7 @@ def by_hand() -> Observation:
     scenario = changed({})
     outcome = simulate(met, at, rules)
     check_conservation(outcome, met.inputs, rules, every_minute=True)
-    return Observation(Model(scenario, MarketPath(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
+    return Observation(model_with(scenario, MarketPath(scenario, np.ones(48)), at, rules), met, outcome, Streams(1, 0))
 
 
 # The tick of a minute takes the requests of the minute before; a ticket opens in the minute of the tick.

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.core.clock import DAY_MS, HOUR_MS
+from sim.core.clock import DAY_MS, HOUR_MS, WEEK_MS
 from sim.experiment.replication import observe
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.model.offered_load import offered_agents, work_of
+from sim.numerics.streams import Streams
 from sim.scenario import Scenario
 from sim.scenario.schema.policy import Attrition
-from sim.staffing.desk import Desk, desk_of
-from sim.staffing.roster import WEEK_MS, full_strength, heads_at, share_staying
-from tests.staffing.test_desk import ROUND, agents_at, team
+from sim.staffing.attrition import full_strength, heads_at, share_staying
+from sim.staffing.desk import Desk
+from sim.staffing.roster import roster_of
+from tests.staffing.test_desk import ROUND, agents_at, desk_of, team
 from tests.support.stories import category, escalating, fixed, rich, story
 
 H = HOUR_MS
@@ -38,15 +40,15 @@ def test_hires_join_evenly_and_stay() -> None:
     assert agents_at(found, [0, 10, 16], scheduled=True) == [2, 3, 6]
 
 
-def test_agents_in_training_are_paid_and_work_as_a_fraction() -> None:
+def test_agents_in_training_are_paid_and_there_and_work_as_fast_as_they_can() -> None:
     hire = HIRE | {"training": "6 h", "training_productivity": 0.5}
     found = desk(hires={"h": hire}, teams=team(2))
-    assert agents_at(found, [9, 10, 15.9, 16]) == [2, 4, 4, 6]
+    assert agents_at(found, [9, 10, 15.9, 16]) == [2, 6, 6, 6]
     assert agents_at(found, [9, 10, 16], scheduled=True) == [2, 6, 6]
-    third = desk(hires={"h": hire | {"agents": 1}}, teams=team(2))
-    assert agents_at(third, [9, 10, 16]) == [2, 3, 3]  # half an agent: rounded on the sum, halves up
-    shrunk = desk(hires={"h": hire}, teams=team(3), staffing={"shrinkage": 0.3})
-    assert agents_at(shrunk, [9, 10, 16]) == [2, 4, 5]  # 0.7 of 3, 5 and 7
+    assert found.changes[found.changes[:, 1] == 2].tolist() == [[10 * H, 2, 1, 500_000], [16 * H, 2, 1, 10**6]]
+    idle = desk(hires={"h": hire | {"training_productivity": 0.0}}, teams=team(2))
+    assert agents_at(idle, [9, 10, 16]) == [2, 2, 6]
+    assert agents_at(idle, [9, 10, 16], scheduled=True) == [2, 6, 6]
 
 
 def test_hires_take_their_shifts() -> None:
@@ -54,8 +56,8 @@ def test_hires_take_their_shifts() -> None:
     found = desk(days=3, shifts=ROUND, teams=team({"day": 5, "late": 2}), hires={"h": hire})
     assert agents_at(found, [6, 10, 14, 30, 34, 38, 54]) == [5, 5, 2, 5, 7, 2, 7]
     assert agents_at(found, [6, 10, 14, 30], scheduled=True) == [5, 7, 2, 7]
-    assert heads_at(story(shifts=ROUND, teams=team({"day": 5, "late": 2}), hires={"h": hire}), "front", 9 * H) == 7
-    assert heads_at(story(shifts=ROUND, teams=team({"day": 5, "late": 2}), hires={"h": hire}), "front", 10 * H) == 9
+    roster = roster_of(story(shifts=ROUND, teams=team({"day": 5, "late": 2}), hires={"h": hire}))
+    assert [heads_at(roster, 0, hour * H) for hour in (9, 10)] == [7, 9]
 
 
 # --- surges -----------------------------------------------------------------------------------------------------
@@ -68,7 +70,10 @@ def test_a_surge_comes_after_its_delay_stays_for_its_length_and_is_paid_apart() 
     assert agents_at(world.desk, [8], scheduled=True) == [2]
     found = measure(observe(world, seed=1, replication=0))
     assert found["surge_agent_hours"] == found["surge_agent_hours.front"] == 30
-    assert found["agent_cost_per_day"] == pytest.approx(2 * 10 * 24 + 30 * 50 / 2)
+    overtime = found["overtime_per_day"]
+    assert overtime is not None
+    assert overtime > 0
+    assert found["agent_cost_per_day"] == pytest.approx(2 * 10 * 24 + 30 * 50 / 2 + overtime * 10)
     assert found["agents_on_duty"] == pytest.approx(2 + 30 / 48)
 
 
@@ -137,7 +142,7 @@ def test_the_planned_load_is_the_work_that_comes() -> None:
     world = build(scenario)
     observed = observe(world, seed=2, replication=0)
     planned = offered_agents(world.expected_demand, world.desk)[:, scenario.warmup_days :].mean(axis=1)
-    came = observed.worked.arrived_ms.sum(axis=1) * np.array(world.measurement.agents_per_work) / (24 * scenario.days)
+    came = observed.worked.agents_needed.sum(axis=1) / (24 * scenario.days)
     assert came == pytest.approx(planned, rel=0.05)
 
 
@@ -196,29 +201,45 @@ def attrited(agents: int, **more: Any) -> Scenario:
 
 def test_the_desk_loses_those_who_quit_week_by_week_and_tells_how_many() -> None:
     world = build(attrited(10, teams=["front"]))  # 8 agents' work on 10: calm, and nobody is replaced
-    weeks = np.arange(10)
-    there = 10 * np.exp(-0.3 * weeks * WEEK_MS / YEAR)
-    assert there[-1] > 8 / 0.85
-    assert agents_at(world.desk, (weeks * 7 * 24).tolist()) == [round(n) for n in there]
-    assert agents_at(world.desk, (weeks * 7 * 24).tolist(), scheduled=True) == [round(n) for n in there]  # who is paid
-    assert world.desk.lost[0] == pytest.approx(10 - there[-1])
-    assert measure(observe(world, seed=1, replication=0))["agents_lost.front"] == world.desk.lost[0]
-    busy = build(attrited(9)).desk.lost[0]
-    assert busy > 1.5 * world.desk.lost[0]
+    share = np.exp(-0.3 * np.arange(10) * WEEK_MS / YEAR)
+    assert share[-1] > 0.8 / 0.85
+    hours = (np.arange(10) * 7 * 24).tolist()
+    left = np.zeros(10)
+    for replication in range(400):
+        drawn = world.staffed_in(world.expected_demand, Streams(1, replication)).desk
+        there = agents_at(drawn, hours)
+        assert sorted(there, reverse=True) == there
+        assert agents_at(drawn, hours, scheduled=True) == there  # who has quit is not paid
+        assert drawn.lost == (10 - there[-1],)
+        left += 10 - np.array(there)
+    assert left / 400 == pytest.approx(10 * (1 - share), abs=4 * (10 * share[-1] * (1 - share[-1]) / 400) ** 0.5)
+    observed = observe(world, seed=1, replication=0)
+    assert measure(observed)["agents_lost.front"] == observed.desk.lost[0]
+
+
+def test_a_busy_desk_loses_more() -> None:
+    """With the same marks whoever quits a calm desk quits a busy one."""
+    lost = [sum(build(attrited(10, **rules)).staffed_in(build(attrited(10)).expected_demand, Streams(1, r)).desk.lost[0]
+                for r in range(40)) for rules in ({"knee": 0.85}, {"knee": 0.5})]  # fmt: skip
+    assert lost[1] > 1.5 * lost[0]
 
 
 def test_full_strength_is_who_works_at_the_same_time_after_shrinkage() -> None:
     half = {"team": "front", "agents": 4, "at": "7 d", "training": "84 h", "training_productivity": 0.5}
     scenario = story(days=14, staffing={"shrinkage": 0.3}, shifts=ROUND, teams=team({"day": 6, "late": 3}),
                      hires={"h": half | {"agents": 2}})  # fmt: skip
-    assert full_strength(scenario, "front", 14 * DAY_MS) == pytest.approx([0.7 * 3, 0.7 * (3 + 1.5)])
+    assert full_strength(roster_of(scenario), 0, 0) == pytest.approx([0.7 * 3, 0.7 * (3 + 1.5)])
 
 
 def test_nobody_leaves_in_the_warm_up() -> None:
     scenario = attrited(9)
-    warm = build(scenario.model_copy(update={"warmup_days": 14})).desk
-    assert agents_at(warm, [0, 14 * 24 - 1, 14 * 24]) == [9, 9, 9]
-    assert warm.lost == pytest.approx(build(scenario).desk.lost)
+    drawn = [
+        model.staffed_in(model.expected_demand, Streams(1, 3)).desk
+        for model in (build(scenario), build(scenario.model_copy(update={"warmup_days": 14})))
+    ]
+    assert agents_at(drawn[1], [0, 14 * 24 - 1, 14 * 24]) == [9, 9, 9]
+    assert drawn[0].lost == drawn[1].lost
+    assert drawn[0].lost[0] > 0
 
 
 def test_without_levers_the_desk_is_that_of_its_shifts() -> None:
@@ -227,7 +248,7 @@ def test_without_levers_the_desk_is_that_of_its_shifts() -> None:
         "back": {"serves": [["finance", "security"]], "agents": 4},
     })  # fmt: skip
     plain, built = desk_of(scenario), build(scenario).desk
-    for name in ("shifts", "scheduled"):
+    for name in ("changes", "scheduled"):
         assert getattr(plain, name).tobytes() == getattr(built, name).tobytes()
     idle = Attrition(quits_per_year=0.0, quits_per_year_at_1=0.0, knee=0.85)
     kept = build(scenario.model_copy(update={"attrition": idle})).desk

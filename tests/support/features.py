@@ -14,7 +14,7 @@ from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
 from sim.feedback.columns import ADMISSION_COLUMNS, ADMITTED_LATE, ADMITTED_RUMOUR, COMPLAINTS, N_LATE, STREAMS
-from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, AWAY, IN_BREAK, LEAVE, ON_DUTY
 from tests.support.worlds import MIN, Small
 
 FEATURES = tuple(
@@ -23,14 +23,15 @@ age due at the horizon
 ages at one time
 blocks that confirm
 breaches
+change of speed at work
 chase
 chase due as its parent is resolved
 chase due at the horizon
 chase not needed
 chase not needed after a closure
 chase of one that left
-child put off by a closure
 child of one that never opened
+child put off by a closure
 clocks from opening
 complaint from opening
 complaint from silence
@@ -44,6 +45,7 @@ copies without an answer
 deadline at the horizon
 drawn for the horizon
 dropped requests
+ended at once in one hand
 ending with opening
 ending with shift change
 ending with tick
@@ -80,6 +82,7 @@ priority by age
 queue by age
 queue by age twice
 queue without a team
+queues of one team held differently
 refill of a wallet
 refused for a limit
 refused for the country
@@ -100,21 +103,21 @@ row not confirmed
 row on the chain at the end
 row to come again at the end
 row turned away
+several in hand
 shift change at the horizon
 shift changes at once
-shortened
 started at the deadline after a wait
 starts at once
-stretch rounded down
-stretched
 team that only holds one
 there and back
 third generation
-tickets put off by a closure
 tickets asked for later
+tickets put off by a closure
+took longer for others in hand
 trust lost
 wallet too low to pay
 work ending at the horizon
+work in a break
 work that outlasts its shift
 wrong addresses
 wrong networks
@@ -152,8 +155,8 @@ def _of_desk(world: Small, seen: Counter[str]) -> None:
     for ranks in desk.ranks:
         skilled = [rank for rank in ranks if rank >= 0]
         seen["equal ranks"] += len(set(skilled)) < len(skilled)
-    seen["nobody on duty at first"] += not desk.shifts[desk.shifts[:, 0] == 0, 2].any()
-    seen["shift change at the horizon"] += bool((desk.shifts[:, 0] == desk.horizon_ms).any())
+    seen["nobody on duty at first"] += not (desk.changes[desk.changes[:, 0] == 0, 2] == ON_DUTY).any()
+    seen["shift change at the horizon"] += bool((desk.changes[:, 0] == desk.horizon_ms).any())
 
 
 def _of_ties(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
@@ -161,7 +164,7 @@ def _of_ties(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     opened, ended, begun = (
         [t for t in times.tolist() if t < NEVER] for times in (out.opened_ms, out.leg_end_ms, out.leg_start_ms)
     )
-    shifts = [(time, team) for time, team, _ in world.desk.shifts.tolist() if time]
+    shifts = [(time, agent) for time, agent, *_ in world.desk.changes.tolist() if time]
     changes = {time for time, _ in shifts}
     seen["openings at once"] = len(opened) - len(set(opened))
     seen["endings at once"] = len(ended) - len(set(ended))
@@ -232,7 +235,9 @@ def _of_legs(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     handles, pauses = demand.leg_handle_ms.tolist(), demand.leg_pause_ms.tolist()
     starts, ends = out.leg_start_ms.tolist(), out.leg_end_ms.tolist()
     entered, teams = out.leg_entered_ms.tolist(), out.leg_team.tolist()
-    seen["team that only holds one"] = any(held == 1 for held in desk.concurrency)
+    seen["team that only holds one"] = any(held == 1 for held in desk.most)
+    seen["queues of one team held differently"] = any(len(set(held)) > 1 for held in desk.concurrency)
+    _of_hands(world, out, seen)
     for row, (first, last) in enumerate(pairwise(demand.legs_from.tolist())):
         for leg in range(first, last):
             start, end, team = starts[leg], ends[leg], teams[leg]
@@ -243,13 +248,26 @@ def _of_legs(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
             if end == NEVER:
                 seen["work ending at the horizon"] += start < NEVER and start + handles[leg] == horizon
                 continue
-            lasted, drawn = end - start, handles[leg]
-            seen["stretched"] += lasted > drawn
-            seen["shortened"] += lasted < drawn
-            factors = desk.stretch_permille[team]
-            seen["stretch rounded down"] += drawn > 1 and all(lasted * 1000 != drawn * factor for factor in factors)
-            for at, changed, agents in desk.shifts.tolist():
-                seen["work that outlasts its shift"] += changed == team and agents == 0 and start < at < end
+            seen["took longer for others in hand"] += (
+                end - start > handles[leg] * desk.stretch_ppm[team][0] // 10**6 + 1
+            )
+
+
+def _of_hands(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
+    """Count what agents had in hand, and what they did where nobody may take anything."""
+    desk = world.desk
+    for agent in range(len(desk.agent_team)):
+        mine = out.leg_agent == agent
+        starts, ends = out.leg_start_ms[mine], out.leg_end_ms[mine]
+        held = [int(((starts <= at) & (ends > at)).sum()) for at in starts]
+        seen["several in hand"] += max(held, default=0) > 1
+        seen["ended at once in one hand"] += len(set(ends[ends < NEVER].tolist())) < (ends < NEVER).sum()
+        own = desk.changes[desk.changes[:, 1] == agent].tolist()
+        for at, _, duty, productivity in own:
+            working = bool(((starts < at) & (ends > at)).any())
+            seen["work that outlasts its shift"] += working and duty == AWAY
+            seen["work in a break"] += working and duty == IN_BREAK
+            seen["change of speed at work"] += working and productivity != 10**6
 
 
 def _of_ages(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:

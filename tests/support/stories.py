@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from sim.demand import Demand, draw, expected_demand_of
-from sim.drivers.market import market_of
+from sim.drivers.market import MarketPath, market_of
+from sim.feedback import FeedbackParameters
+from sim.model.model import Model
 from sim.scenario import Scenario
 from sim.scenario.loading.load import from_resolved
+from sim.staffing.desk import Desk
+from sim.staffing.roster import roster_of
+from sim.staffing.skills import skills_of
 
 EXPONENTIAL = {"law": "exponential", "mean": "8 min"}
 
@@ -97,3 +102,8 @@ def drawn(scenario: Scenario, *, seed: int = 1, replication: int = 0) -> Demand:
 def near(share: float, expected: float, n: int) -> bool:
     """Return whether an observed share of n, many, lies within 4 standard errors of what is expected."""
     return n > 500 and abs(share - expected) < 4 * (expected * (1 - expected) / n) ** 0.5
+
+
+def model_with(scenario: Scenario, market: MarketPath, desk: Desk, parameters: FeedbackParameters | None) -> Model:
+    """Return a model whose desk is one made by hand instead of that of its scenario's people."""
+    return Model(scenario, market, skills_of(scenario), roster_of(scenario), desk, parameters)

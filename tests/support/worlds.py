@@ -27,7 +27,7 @@ from sim.feedback import (
 )
 from sim.feedback.columns import CLASSES, PASSING, REVIEWED_ROW, RUMOUR_STREAM, SIGNUP_STREAM, STREAMS
 from sim.staffing.desk import Desk
-from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, AWAY, IN_BREAK, LEAVE, ON_DUTY
 from tests.support.random_withdrawals import SCALES, random_flow, random_pipeline
 
 MIN = MINUTE_MS
@@ -150,17 +150,24 @@ def demand(
 
 @dataclass(frozen=True, kw_only=True)
 class Crew:
-    """A team: agents (or a mapping of time to agents), and the queues it serves, the preferred first, equals joined."""
+    """A team: its agents, and the queues it serves, the preferred first, equals joined.
 
-    agents: int | Mapping[int, int] = 1
+    ``agents`` is how many there are, from which time on if need be, of whom the first n are on duty; or a list with the
+    changes (time, duty, productivity in millionths) of each. ``holds`` is how many tickets each holds at once, by queue
+    if need be; ``stretch``, per mille, how long each of them then takes.
+    """
+
+    agents: int | Mapping[int, int] | Sequence[Sequence[tuple[int, int, int]]] = 1
     serves: tuple[str, ...] = ("q",)
-    holds: int = 1
+    holds: int | Mapping[str, int] = 1
     stretch: tuple[int, ...] = ()
     cost: float = 0.0
     scheduled: int | Mapping[int, int] | None = None
 
 
-def crew(agents: int | Mapping[int, int] = 1, *serves: str, **more: object) -> Crew:
+def crew(
+    agents: int | Mapping[int, int] | Sequence[Sequence[tuple[int, int, int]]] = 1, *serves: str, **more: object
+) -> Crew:
     """Return a team; ``crew(2, "a", "bc")`` prefers a, and likes b and c equally."""
     return Crew(agents=agents, serves=serves or ("q",), **more)  # type: ignore[arg-type]
 
@@ -177,7 +184,13 @@ class Rules:
 def desk(*crews: Crew, queues: str = "q", horizon: int = 10**6, rules: Rules | None = None) -> Desk:
     """Return a desk of these teams, t0, t1, ...; queues are single letters."""
     crews, rules = crews or (crew(),), rules or Rules()
-    duty, plan = _steps(crews, scheduled=False), _steps(crews, scheduled=True)
+    people = [_people(one) for one in crews]
+    agent_team = [team for team, mine in enumerate(people) for _ in mine]
+    changes = [
+        (at, agent, *to) for agent, mine in enumerate(one for team in people for one in team) for at, *to in mine
+    ]
+    holds = [{q: c.holds if isinstance(c.holds, int) else c.holds.get(q, 1) for q in "".join(c.serves)} for c in crews]
+    most = [max(mine.values()) for mine in holds]
     return Desk(
         queues=tuple(queues),
         teams=tuple(f"t{number}" for number in range(len(crews))),
@@ -188,22 +201,42 @@ def desk(*crews: Crew, queues: str = "q", horizon: int = 10**6, rules: Rules | N
             tuple(rules.prefers[q].index(t) if t in rules.prefers.get(q, ()) else len(crews) for t in range(len(crews)))
             for q in queues
         ),
-        concurrency=tuple(c.holds for c in crews),
-        stretch_permille=tuple(c.stretch or (1000,) * c.holds for c in crews),
+        concurrency=tuple(tuple(mine.get(q, 1) for q in queues) for mine in holds),
+        stretch_ppm=tuple(
+            tuple(1000 * factor for factor in c.stretch) or (10**6,) * n for c, n in zip(crews, most, strict=True)
+        ),
         patience_to=tuple(queues.index(rules.then[q]) if q in rules.then else LEAVE for q in queues),
         ages=tuple(tuple(_age(age, queues) for age in rules.ages.get(q, ())) for q in queues),
-        shifts=duty,
-        scheduled=plan,
+        agent_team=np.array(agent_team, dtype=np.int64),
+        changes=np.array(sorted(changes), dtype=np.int64).reshape(-1, 4),
+        scheduled=_scheduled(crews),
         cost_per_hour=tuple(c.cost for c in crews),
         horizon_ms=horizon,
     )
 
 
-def _steps(crews: Sequence[Crew], *, scheduled: bool) -> np.ndarray:
+def _people(crew: Crew) -> list[list[tuple[int, int, int]]]:
+    """Return the changes of each agent of a team; of n agents on duty, those are the first n."""
+    if not isinstance(crew.agents, int | Mapping):
+        return [list(mine) for mine in crew.agents]
+    steps = sorted({0: crew.agents}.items() if isinstance(crew.agents, int) else crew.agents.items())
+    people: list[list[tuple[int, int, int]]] = [[] for _ in range(max(n for _, n in steps))]
+    for at, n in steps:
+        for agent, mine in enumerate(people):
+            duty = ON_DUTY if agent < n else AWAY
+            if duty != (mine[-1][1] if mine else AWAY):
+                mine.append((at, duty, 10**6))
+    return people
+
+
+def _scheduled(crews: Sequence[Crew]) -> np.ndarray:
     rows = []
     for team, one in enumerate(crews):
-        steps = one.scheduled if scheduled and one.scheduled is not None else one.agents
-        rows += [(at, team, n) for at, n in ({0: steps} if isinstance(steps, int) else steps).items()]
+        steps = one.agents if one.scheduled is None else one.scheduled
+        if isinstance(steps, int | Mapping):
+            rows += [(at, team, n) for at, n in ({0: steps} if isinstance(steps, int) else steps).items()]
+        else:
+            rows.append((0, team, len(steps)))
     return np.array(sorted(rows), dtype=np.int64).reshape(-1, 3)
 
 
@@ -288,14 +321,29 @@ def _random_crew(grid: Grid, queues: str) -> Crew:
             serves[-1] += queue
         else:
             serves.append(queue)
-    changes = sorted({0, *(rng.randint(1, grid.span) * grid.unit for _ in range(rng.choice((0, 0, 1, 2, 4))))})
-    holds = rng.choice((1, 1, 2, 3))
+    holds = {queue: rng.choice((1, 1, 2, 3)) for queue in "".join(serves)}
+    if rng.random() < 0.5:
+        holds = dict.fromkeys(holds, rng.choice((1, 1, 2, 3)))
+    stretch = sorted(rng.choice((1000, 1000, 1001, 1250, 1500, 2000)) for _ in range(max(holds.values())))
     return Crew(
-        agents={at: rng.choice((0, 1, 1, 2)) for at in changes},
+        agents=_random_people(grid),
         serves=tuple(serves),
         holds=holds,
-        stretch=tuple(rng.choice((500, 1000, 1001, 1500, 2000)) for _ in range(holds)) if rng.random() < 0.7 else (),
+        stretch=tuple(stretch) if rng.random() < 0.7 else (),
     )
+
+
+def _random_people(grid: Grid) -> Mapping[int, int] | list[list[tuple[int, int, int]]]:
+    """Return how many agents are there from when on; or who comes, goes, has a break and works how fast."""
+    rng = grid.rng
+
+    def times() -> list[int]:
+        return sorted({0, *(rng.randint(1, grid.span) * grid.unit for _ in range(rng.choice((0, 0, 1, 2, 4))))})
+
+    if rng.random() < 0.5:
+        return {at: rng.choice((0, 1, 1, 2)) for at in times()}
+    duty, productivity = (ON_DUTY, ON_DUTY, IN_BREAK, AWAY), (10**6, 10**6, 500_000, 333_333)
+    return [[(at, rng.choice(duty), rng.choice(productivity)) for at in times()] for _ in range(rng.randint(0, 3))]
 
 
 def _random_ages(grid: Grid, others: list[str]) -> list[tuple[int, int | str]]:

@@ -16,9 +16,14 @@ def fast(name: str, old: str, new: str, *more: Change) -> Fault:
     return Fault(name, (Change("engine/compiled", old, new), *more))
 
 
-def elsewhere(file: str, name: str, old: str, new: str) -> Fault:
+def elsewhere(file: str, name: str, old: str, new: str, *more: Change) -> Fault:
     """Return a fault of another file of the compiled engine."""
-    return Fault(name, (Change(file, old, new),))
+    return Fault(name, (Change(file, old, new), *more))
+
+
+def hands(name: str, old: str, new: str) -> Fault:
+    """Return a fault in what agents have in hand."""
+    return elsewhere("engine/hands", name, old, new)
 
 
 def public(name: str, old: str, new: str, file: str = "public") -> Fault:
@@ -37,7 +42,9 @@ FAULTS = (
         "PHASE_SHIFT\nPHASE_DONE, PHASE_OPEN = PHASE_OPEN, PHASE_DONE\n",
     ),
     fast("decides after every event", "n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW])", "n[DECIDING]"),
-    fast("what is due at the horizon happens", "if due_ms >= n[HORIZON]:", "if due_ms > n[HORIZON]:"),
+    elsewhere(
+        "engine/agenda", "what is due at the horizon happens", "if due_ms >= n[HORIZON]:", "if due_ms > n[HORIZON]:"
+    ),
     fast(
         "a lone waiter overtakes what is due at the same instant",
         "(not n[DUE] or agenda[HEAP, 0, 0] > now)",
@@ -54,34 +61,50 @@ FAULTS = (
         "zip([sorted((r, 0, t) for r, _, t in one) for one in takers(desk)], desk.ages,",
     ),
     fast("priorities are ignored", "rows[PRIORITY, row] << PLACE_BITS | now", "5 << PLACE_BITS | now"),
-    elsewhere("engine/heap", "the heap rises by its first key alone", "if a < x or (a == x and b <= y):", "if a <= x:"),
-    elsewhere("engine/heap", "the heap sinks by its first key alone", "(c < a) | ((c == a) & (d < b))", "c < a"),
+    elsewhere(
+        "engine/agenda", "the heap rises by its first key alone", "if a < x or (a == x and b <= y):", "if a <= x:"
+    ),
+    elsewhere("engine/agenda", "the heap sinks by its first key alone", "(c < a) | ((c == a) & (d < b))", "c < a"),
     fast(
         "the last team that can takes",
-        "range(LISTS, LISTS + 3 * queues[queue, TAKERS], 3):\n                team =",
-        "range(LISTS + 3 * queues[queue, TAKERS] - 3, LISTS - 1, -3):\n                team =",
+        "range(LISTS, LISTS + TAKER * queues[queue, TAKERS], TAKER):\n                team =",
+        "range(LISTS + TAKER * (queues[queue, TAKERS] - 1), LISTS - 1, -TAKER):\n                team =",
     ),
     fast(
         "stale places count",
         "if rows[PLACE, row] == place and legs[QUEUE, rows[LEG, row]] == queue:",
         "if rows[PLACE, row] != NOBODY:",
     ),
-    # shifts and concurrency
-    fast(
-        "a shift change forgets who is busy",
-        "teams[team, FREE] += slots - teams[team, SLOTS]",
-        "teams[team, FREE] = slots",
+    # agents and what they have in hand
+    hands("who has gone takes more", "agents[agent, DUTY] == ON_DUTY and ", ""),
+    hands(
+        "an e-mail does not fill a hand", "held + 1, min(agents[agent, CAP], places)", "held + 1, agents[agent, CAP]"
     ),
-    fast("a shift change counts agents for slots", "shifts[change, 2] * teams[team, HOLDS]", "shifts[change, 2]"),
-    fast(
-        "held tickets are rounded down",
-        "held = -(-(teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS])",
-        "held = max((teams[team, SLOTS] - teams[team, FREE]) * teams[team, HOLDS] // teams[team, SLOTS], 1)",
+    hands(
+        "a hand stays as full as it was",
+        "agents[agent, CAP] = last, cap",
+        "agents[agent, CAP] = last, agents[agent, CAP]",
     ),
+    hands("a place in line counts when it is stale", "agents[agent, HELD] == held and _is_able", "_is_able"),
+    hands("work that is due is rounded down", "-(-rows[WORK_LEFT, row] // speed)", "rows[WORK_LEFT, row] // speed"),
+    hands("who learns is as fast as all", "full * agents[agent, PRODUCTIVITY] // WORK_UNITS", "full"),
+    hands(
+        "a second ticket leaves the first as fast as it was",
+        "legs[AGENT, leg] = agent\n    _reckon(n, rows, staff, agenda, agent)",
+        "legs[AGENT, leg] = agent\n"
+        "    rows[DUE_AT, row] = n[NOW] + -(-rows[WORK_LEFT, row] // _speed(n, staff, agent))\n"
+        "    schedule(n, agenda, rows[DUE_AT, row], key_of(PHASE_DONE, row, 0))",
+    ),
+    hands(
+        "what is left in a hand goes no faster",
+        "rows[DUE_AT, row] = NEVER\n    _enlist(n, staff, agent)\n    _reckon(n, rows, staff, agenda, agent)",
+        "rows[DUE_AT, row] = NEVER\n    _enlist(n, staff, agent)",
+    ),
+    hands("work is settled once only", "    agents[agent, SETTLED] = n[NOW]\n", ""),
     fast(
-        "stretched times are rounded to the nearest",
-        "max(handle_ms * stretch // UNSTRETCHED, 1)",
-        "max((handle_ms * stretch + 500) // UNSTRETCHED, 1)",
+        "what was due before a hand changed is done",
+        "if rows[DUE_AT, row] == n[NOW]:",
+        "if rows[DUE_AT, row] < 1 << 62:",
     ),
     # patience and age
     fast(
@@ -102,7 +125,7 @@ FAULTS = (
     ),
     fast(
         "a new queue keeps when the old one was entered",
-        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, teams, queues, agenda, lines, row)",
+        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, staff, queues, agenda, lines, row)",
         "legs[QUEUE, rows[LEG, row]], n[DECIDING] = to, 1\n"
         "        _stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
     ),
@@ -184,20 +207,23 @@ FAULTS = (
         "if size == lines.shape[1]:",
         NO_ROOM,
     ),
-    fast(
+    elsewhere(
+        "engine/agenda",
         "what finds a full heap does not happen",
         "if n[DUE] == room:\n            n[FULL] = 1",
         "if n[DUE] == room:",
         NO_ROOM,
     ),
-    fast("what finds no link does not happen", "    else:\n        n[FULL] = 1", "    else:", NO_ROOM),
+    elsewhere(
+        "engine/agenda", "what finds no link does not happen", "    else:\n        n[FULL] = 1", "    else:", NO_ROOM
+    ),
 )
 """Faults that make other tables."""
 
 CRASHES = (
     fast("a full line goes unnoticed", "if size == lines.shape[1]:", "if False:", NO_ROOM),
-    fast("a full heap goes unnoticed", "if n[DUE] == room:", "if False:", NO_ROOM),
-    fast("too many links go unnoticed", "elif n[LINKS] < room:", "elif True:", NO_ROOM),
+    elsewhere("engine/agenda", "a full heap goes unnoticed", "if n[DUE] == room:", "if False:", NO_ROOM),
+    elsewhere("engine/agenda", "too many links go unnoticed", "elif n[LINKS] < room:", "elif True:", NO_ROOM),
 )
 """Faults that write beyond a table."""
 
@@ -210,7 +236,8 @@ BEHIND = (
     ),
     Change("engine/reference", "best = min(self._pairs(), default=None)", "best = max(self._pairs(), default=None)"),
     Change("engine/reference", "if self.chase[parent] != row or not self.resolved(parent):", "if True:"),
-    Change("engine/reference", "            for team in teams:", "            for team in reversed(teams):"),
+    Change("engine/reference", "for team, places in teams:", "for team, places in reversed(teams):"),
+    Change("engine/crew", "agent.room = min(agent.room, places)", "pass"),
     Change("engine/feedback_clock", "if marks[i] < now:", "if marks[i] <= now:"),
 )
 """Changes of the definition, which the compiled engine then is behind."""

@@ -25,12 +25,13 @@ from tests.tools.swarm import Simulate, differences, run
 
 SIM = Path(twin.__file__).parents[1]
 PARTS = (
-    "engine/heap", "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
+    "feedback/declaration", "feedback/mechanisms/copies", "feedback/mechanisms/rumour",
     "feedback/mechanisms/trust", "feedback/mechanisms/lines", "feedback/mechanisms/withdrawals",
     "feedback/mechanisms/panic", "feedback/columns", "feedback/inputs", "feedback/parameters", "feedback/state",
     "feedback/pipeline/rows", "feedback/pipeline/requests", "feedback/pipeline/gates",
     "feedback/pipeline/screening", "feedback/pipeline/payout", "feedback/pipeline", "feedback/withdrawals",
-    "feedback/public", "feedback/step", "feedback", "engine/arrays", "engine/due_complaints", "engine/compiled",
+    "feedback/public", "feedback/step", "feedback", "engine/arrays", "engine/agenda", "engine/hands",
+    "engine/due_complaints", "engine/compiled",
 )  # fmt: skip
 """The files that the compiled engine is made of, each after those that it imports."""
 
@@ -134,6 +135,6 @@ def noticed(simulate: Simulate, worlds: int) -> int | None:
 def redefined(change: Change) -> Simulate:
     """Return the SimPy engine with a change."""
     stand_ins: dict[str, ModuleType] = {}
-    for file in ("engine/feedback_clock", "engine/reference"):
+    for file in ("engine/crew", "engine/feedback_clock", "engine/reference"):
         stand_ins[name_of(file)] = changed(file, [change], stand_ins)
     return stand_ins["sim.engine.reference"].simulate  # type: ignore[no-any-return]

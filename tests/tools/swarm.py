@@ -145,8 +145,12 @@ def _desk_text(world: Small) -> str:
     desk, inputs = world.desk, world.demand.inputs
     lines = [f"horizon {desk.horizon_ms} ms, queues {', '.join(desk.queues)}"]
     for number, team in enumerate(desk.teams):
-        shifts = {time: agents for time, one, agents in desk.shifts.tolist() if one == number}
-        lines.append(f"{team}: agents {shifts}, ranks {desk.ranks[number]}, stretch {desk.stretch_permille[number]}")
+        lines.append(
+            f"{team}: ranks {desk.ranks[number]}, holds {desk.concurrency[number]}, {desk.stretch_ppm[number]}"
+        )
+    for agent, number in enumerate(desk.agent_team.tolist()):
+        changes = [(time, *to) for time, one, *to in desk.changes.tolist() if one == agent]
+        lines.append(f"agent {agent} of {desk.teams[number]}: (time, duty, productivity) {changes}")
     for number, queue in enumerate(desk.queues):
         then, ages = desk.patience_to[number], desk.ages[number]
         lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.core.arrays import Ints
+from sim.core.arrays import Floats, Ints
 from sim.core.clock import HOUR_MS, MINUTE_MS
 from sim.core.jit import compiled, inlined
 from sim.demand import CANDIDATE, ROOT
@@ -119,7 +119,6 @@ class Legs(NamedTuple):
     legs_from: Ints
     handle_ms: Ints
     entered_ms: Ints
-    start_ms: Ints
     end_ms: Ints
     queue: Ints
     team: Ints
@@ -128,24 +127,22 @@ class Legs(NamedTuple):
 
 
 @compiled
-def count_legs(legs: Legs, home_team: Ints, teams: int, from_ms: int, to_ms: int) -> tuple[Group, Ints, Ints, Ints]:
+def count_legs(legs: Legs, home_team: Ints, per_work: Floats, from_ms: int, to_ms: int) -> tuple[Group, Ints, Floats]:
     """Return by leg the team that it counts for and when it ended, by its work or by the customer's leaving; and by
-    team the work that arrived in each measured hour and the time spent on work within the period, ms.
+    team the agents that the work needs which arrived in each measured hour (``per_work``, by team and queue, a ms).
 
     A leg counts for the team that works on it, else for the home of its queue.
     """
     home, left_ms = np.empty(len(legs.team), np.int16), legs.end_ms.copy()
-    arrived_ms, busy_ms = np.zeros((teams, (to_ms - from_ms) // HOUR_MS), np.int64), np.zeros(teams, np.int64)
+    needed = np.zeros((len(per_work), (to_ms - from_ms) // HOUR_MS))
     for row in range(len(legs.outcome)):
         if legs.outcome[row] == LEFT:
             for leg in range(legs.legs_from[row], legs.legs_from[row + 1]):
                 left_ms[leg] = legs.closed_ms[row]
     for leg in range(len(home)):
-        entered, start, end, team = legs.entered_ms[leg], legs.start_ms[leg], legs.end_ms[leg], legs.team[leg]
-        if team >= 0 and start < to_ms and end > from_ms:
-            busy_ms[team] += min(end, to_ms) - max(start, from_ms)
-        mine = team if team >= 0 else home_team[legs.queue[leg]]
+        entered, team, queue = legs.entered_ms[leg], legs.team[leg], legs.queue[leg]
+        mine = team if team >= 0 else home_team[queue]
         home[leg] = mine
         if from_ms <= entered < to_ms:
-            arrived_ms[mine, whole(entered - from_ms, HOUR_MS)] += legs.handle_ms[leg]
-    return home, left_ms, arrived_ms, busy_ms
+            needed[mine, whole(entered - from_ms, HOUR_MS)] += legs.handle_ms[leg] * per_work[mine, queue]
+    return home, left_ms, needed

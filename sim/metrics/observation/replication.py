@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.core.arrays import Ints, Mask
+from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
@@ -29,6 +29,7 @@ from sim.metrics.observation.counts import (
     count_legs,
     count_tickets,
 )
+from sim.metrics.observation.held_time import Duty, Held, held_time
 from sim.metrics.observation.requests import requests_of
 from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, add_row_waits, line_waits, waits_of
@@ -51,16 +52,13 @@ class Counted:
 
 @dataclass(frozen=True)
 class Worked:
-    """The legs: by leg, the team that it counts for and when it ended; by team, work by its measured hour, and time.
-
-    ``left_ms`` is when a leg ended, by its work or by the customer's leaving; ``arrived_ms`` the handling time of what
-    entered in the hour, ``busy_ms`` the time spent on work in the measured period.
+    """The legs: by leg, the team that it counts for and when it ended, by its work or by the customer's leaving; and by
+    team and measured hour, the agents that the work needs which entered in it.
     """
 
     home: Group
     left_ms: Ints
-    arrived_ms: Ints
-    busy_ms: Ints
+    agents_needed: Floats
 
 
 @dataclass(frozen=True)
@@ -269,15 +267,25 @@ class Observation:
             legs_from=demand.legs_from,
             handle_ms=demand.leg_handle_ms,
             entered_ms=outcome.leg_entered_ms,
-            start_ms=outcome.leg_start_ms,
             end_ms=outcome.leg_end_ms,
             queue=outcome.leg_queue,
             team=outcome.leg_team,
             closed_ms=outcome.closed_ms,
             outcome=outcome.outcome,
         )
-        home, teams = self.measurement.home_team, len(self.desk.teams)
-        return Worked(*count_legs(columns, home, teams, self.from_ms, self.to_ms))
+        measurement = self.measurement
+        return Worked(
+            *count_legs(columns, measurement.home_team, measurement.agents_per_work, self.from_ms, self.to_ms)
+        )
+
+    @lazy_property
+    def held(self) -> tuple[Ints, Ints]:
+        """The ms that tickets are held in the measured period, by duty, team and queue; and by team the overtime."""
+        outcome, desk = self.outcome, self.desk
+        legs = Held(outcome.leg_start_ms, outcome.leg_end_ms, outcome.leg_queue, outcome.leg_agent)
+        rows, first = desk.by_agent
+        duty = Duty(desk.agent_team, first, rows[:, 0].copy(), rows[:, 2].copy())
+        return held_time(legs, duty, (len(desk.teams), len(desk.queues)), self.from_ms, self.to_ms)
 
     @property
     def leg_home(self) -> Group:

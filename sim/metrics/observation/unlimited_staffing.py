@@ -11,7 +11,9 @@ from sim.core.clock import NEVER
 from sim.core.jit import compiled
 from sim.demand import REOPEN, Demand
 from sim.engine.outcome import DeskOutcome, after, clock_start
+from sim.engine.setup import LONGEST_WORK_MS
 from sim.staffing.desk import Desk
+from sim.staffing.skills import WORK_UNITS
 
 
 class _Tickets(NamedTuple):
@@ -52,19 +54,17 @@ def unlimited_complaints_ms(
         demand.leg_pause_ms,
         outcome.opened_ms,
     )
-    return _complaints(tickets, least_stretch(desk), demand.closed_ms, at_opening, horizon_ms)
+    return _complaints(tickets, fastest(desk), demand.closed_ms, at_opening, horizon_ms)
 
 
-def least_stretch(desk: Desk) -> Ints:
-    """Return by queue the stretch, per mille, of an agent who holds one ticket: the least of the teams that take it."""
+def fastest(desk: Desk) -> Ints:
+    """Return by queue the speed of an agent who holds one ticket: the highest of the teams that take it."""
     teams, queues = range(len(desk.teams)), range(len(desk.queues))
-    return np.array([min(desk.stretch_permille[t][0] for t in teams if desk.ranks[t][q] >= 0) for q in queues])
+    return np.array([max(desk.speeds[t][0] for t in teams if desk.ranks[t][q] >= 0) for q in queues])
 
 
 @compiled
-def _complaints(
-    tickets: _Tickets, stretch_permille: Ints, closures_ms: Ints, at_opening: bool, horizon_ms: int
-) -> Ints:
+def _complaints(tickets: _Tickets, speeds: Ints, closures_ms: Ints, at_opening: bool, horizon_ms: int) -> Ints:
     """Return the complaints, row by row: children have larger rows than their parents."""
     rows = len(tickets.opened_ms)
     complaint_ms, closed_ms = np.full(rows, NEVER, np.int64), np.full(rows, NEVER, np.int64)
@@ -81,8 +81,8 @@ def _complaints(
         first, last = tickets.legs_from[i], tickets.legs_from[i + 1] - 1
         closed, first_end = opened, opened
         for leg in range(first, last + 1):
-            stretch = stretch_permille[tickets.leg_queue[leg]]
-            closed += max(tickets.leg_handle_ms[leg] * stretch // 1000, 1)
+            work = min(tickets.leg_handle_ms[leg], LONGEST_WORK_MS) * WORK_UNITS
+            closed += -(-work // speeds[tickets.leg_queue[leg]])
             if leg == first:
                 first_end = closed
             closed += tickets.leg_pause_ms[leg]

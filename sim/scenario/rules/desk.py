@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import exp
 
 from sim.scenario.faults import Fault
 from sim.scenario.rules.feedback import public_faults, withdrawal_faults
 from sim.scenario.schema.durations import Distribution, Lognormal, Mixture
 from sim.scenario.schema.routes import path_of, queue_names, served_by
-from sim.scenario.schema.scenario import Queue, Scenario, Step
+from sim.scenario.schema.scenario import Queue, Scenario, Shrinking, Step
 
 _P90_PER_MEAN_MAX = exp(1.2815515655446004**2 / 2)
 
@@ -105,16 +106,29 @@ def _one_queue_faults(scenario: Scenario, at: str, name: str, queue: Queue) -> I
         yield from _unknown(f"{at}.prefers.{i}", team, list(scenario.teams), "a team")
 
 
+def _shrinkage_faults(at: str, part: Shrinking) -> Iterator[Fault]:
+    if part.shrinkage is not None and not (part.absence is part.breaks is None):
+        yield f"{at}.shrinkage", part.shrinkage, "must not be given beside absence or breaks, which are its parts"
+
+
 def _team_faults(scenario: Scenario) -> Iterator[Fault]:
     known = queue_names(scenario)
     for name, team in scenario.teams.items():
         at = f"teams.{name}"
+        yield from _shrinkage_faults(at, team)
         for i, rank in enumerate(served_by(team)):
             for queue in rank:
                 yield from _unknown(f"{at}.serves.{i}", queue, known, "a queue that a step names")
-        if len(team.stretch) != team.concurrency and team.stretch != [1.0]:
+        held = team.concurrency if isinstance(team.concurrency, dict) else {"": team.concurrency}
+        for queue in held if isinstance(team.concurrency, dict) else []:
+            served = [one for rank in served_by(team) for one in rank]
+            yield from _unknown(f"{at}.concurrency.{queue}", queue, served, "a queue that the team serves")
+        if len(team.stretch) not in (1, max(held.values(), default=1)):
             rule = "must have one factor for each number of tickets held, from 1 to concurrency"
             yield f"{at}.stretch", f"{len(team.stretch)} factors", rule
+        for i, (fewer, more) in enumerate(pairwise(team.stretch)):
+            if more < fewer:
+                yield f"{at}.stretch.{i + 1}", more, "must not be below the factor before it"
         if isinstance(team.agents, dict):
             for shift in team.agents:
                 yield from _unknown(f"{at}.agents.{shift}", shift, list(scenario.shifts), "a shift")
@@ -122,6 +136,7 @@ def _team_faults(scenario: Scenario) -> Iterator[Fault]:
 
 def _other_faults(scenario: Scenario) -> Iterator[Fault]:
     queues, categories = queue_names(scenario), list(scenario.categories)
+    yield from _shrinkage_faults("staffing", scenario.staffing)
     if scenario.misroute:
         for i, queue in enumerate(scenario.misroute.among):
             yield from _unknown(f"misroute.among.{i}", queue, queues, "a queue")

@@ -238,22 +238,39 @@ class Shift(Part):
     )
 
 
-class Team(Part):
+Held = Annotated[int, Whole("tickets", low=1, high=9)]
+Stretch = Annotated[float, Number(low=1, high=1000, noun="a factor")]
+
+
+class Shrinking(Part):
+    """The part of the scheduled time that is not worked."""
+
+    shrinkage: Share | None = Field(
+        None, description="share of the scheduled time that is not worked: a third of it absence, the rest breaks"
+    )
+    absence: Share | None = Field(None, description="share of the turns from which an agent is absent")
+    breaks: Share | None = Field(None, description="share of a turn in breaks and meetings")
+    break_blocks: Annotated[int, Whole("breaks", low=1, high=96)] | None = Field(
+        None, description="breaks of a turn, at equal distances; one for each two hours when absent"
+    )
+
+
+class Team(Shrinking):
     """A pool of agents with the same skills."""
 
     serves: list[str | list[str]] = Field(min_length=1, description="queues, the preferred first; a list pools equals")
     agents: Count | dict[str, Count] = Field(description="scheduled agents, around the clock or by shift")
-    concurrency: Annotated[int, Whole("tickets", low=1, high=9)] = Field(
-        1, description="tickets that one agent holds at once"
+    concurrency: Held | dict[str, Held] = Field(
+        1, description="tickets that one agent holds at once, of all its queues or by queue (1 where none is given)"
     )
-    stretch: list[Positive] = Field([1.0], description="factor on the handling time with 1, 2, ... tickets held")
+    stretch: list[Stretch] = Field(
+        [1.0], description="how many times as long each ticket takes while its agent holds 1, 2, ... of them"
+    )
     cost_per_hour: NonNegative = Field(0.0, description="cost of one scheduled agent, US dollars per hour")
 
 
-class Staffing(Part):
-    """The loss between scheduled agents and agents on duty."""
-
-    shrinkage: Share = Field(0.0, description="share of the scheduled time that is not worked")
+class Staffing(Shrinking):
+    """The loss between scheduled agents and agents on duty, of all teams that do not say their own."""
 
 
 # --- the public, money, and the feedback levels -------------------------------------------------------------------

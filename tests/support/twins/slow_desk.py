@@ -7,6 +7,8 @@ that fire, not times worked out afterwards.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from sim.demand import CANDIDATE, CHASE, ROOT, TASK
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
 from sim.feedback import ADMISSION_COLUMNS, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.feedback.columns import CLASS_NAMES, CLASSES, ROW_NAMES
-from sim.staffing.skills import AGE_PRIORITY, LEAVE
+from sim.staffing.skills import AGE_PRIORITY, AWAY, LEAVE, ON_DUTY
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.worlds import Small
 
@@ -26,22 +28,32 @@ NO_ROWS = np.empty((len(ROW_NAMES), 0), np.int64)
 NO_CLASSES = np.empty((0, CLASSES, len(CLASS_NAMES)), np.int64)
 
 
+class Person:
+    """An agent: his team, whether he is on duty, how fast he works, and the rows he has in hand."""
+
+    def __init__(self, team: int) -> None:
+        self.team, self.duty, self.productivity = team, AWAY, 10**6
+        self.hand: list[int] = []
+
+
 class SlowEngine:
     """One replication, an instant at a time."""
 
     def __init__(self, world: Small) -> None:
         self.world, self.d, self.desk = world, world.demand, world.desk
-        rows, legs, teams = self.d.rows, len(self.d.leg_queue), len(self.desk.teams)
+        rows, legs = self.d.rows, len(self.d.leg_queue)
         self.now = 0
         self.due: list[tuple[int, int, int, int, str, Any]] = []
         self.told = 0
         self.opened, self.start, self.first_end = [NEVER] * rows, [NEVER] * rows, [NEVER] * rows
         self.closed, self.moved, self.outcome = [NEVER] * rows, [NEVER] * rows, [OPEN] * rows
         self.leg_entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
-        self.leg_queue, self.leg_team = self.d.leg_queue.tolist(), [-1] * legs
+        self.leg_queue, self.leg_agent = self.d.leg_queue.tolist(), [-1] * legs
         self.position = [int(self.d.legs_from[row]) for row in range(rows)]
         self.waiting: dict[int, tuple[int, int, int]] = {}  # row: (queue, priority, entered)
-        self.agents, self.busy = [0] * teams, [0] * teams
+        self.agents = [Person(team) for team in self.desk.agent_team.tolist()]
+        self.work: dict[int, Fraction] = {}  # row: the handling time that is left of it, ms
+        self.holder: dict[int, Person] = {}
         self.clock_runs = [False] * rows
         self.complaint = [NEVER] * rows
         self.minutes = self.desk.horizon_ms // MINUTE_MS
@@ -59,17 +71,36 @@ class SlowEngine:
         for row in range(self.d.rows):
             if self.d.stream[row] < 0 and self.d.parent[row] < 0:
                 self.tell(int(self.d.opened_ms[row]), OPENING, row, "open")
-        for time, team, agents in self.desk.shifts.tolist():
-            self.tell(time, SHIFT, team, "shift", agents)
+        for time, agent, *to in self.desk.changes.tolist():
+            self.tell(time, SHIFT, agent, "shift", to)
         if self.world.parameters:
             for minute in range(self.minutes):
                 self.tell(minute * MINUTE_MS, LEVELS, 0, "levels", minute)
         while self.due and min(self.due)[0] < self.desk.horizon_ms:
-            self.now = min(self.due)[0]
+            self.pass_time(min(self.due)[0])
             self.do_what_is_due(before=PATIENCE)
             self.decide()
+            self.say_when_work_is_done()
             self.do_what_is_due(before=PATIENCE + 1)
         return self.result()
+
+    def pass_time(self, to: int) -> None:
+        """Let everybody work on all that he has in hand, each ticket as fast as the number of them allows."""
+        for row, person in self.holder.items():
+            self.work[row] -= (to - self.now) * self.speed(person)
+        self.now = to
+
+    def speed(self, person: Person) -> Fraction:
+        """Return the share of a ms that each ticket in hand gets of one: a whole number of millionths."""
+        stretch = self.desk.stretch_ppm[person.team][len(person.hand) - 1]
+        alone = Fraction(max(10**12 // stretch, 1), 10**6)
+        return max(Fraction(int(alone * person.productivity), 10**6), Fraction(1, 10**6))
+
+    def say_when_work_is_done(self) -> None:
+        """Forget when work would have been done, and tell it anew of all that is in hand."""
+        self.due = [event for event in self.due if event[4] != "done"]
+        for row, person in self.holder.items():
+            self.tell(self.now + ceil(self.work[row] / self.speed(person)), DONE, row, "done")
 
     def do_what_is_due(self, *, before: int) -> None:
         while self.due and min(self.due)[:2] < (self.now, before):
@@ -82,7 +113,7 @@ class SlowEngine:
     def done(self, row: int, _: Any) -> None:
         leg = self.position[row]
         first, end = int(self.d.legs_from[row]), int(self.d.legs_from[row + 1])
-        self.busy[self.leg_team[leg]] -= 1
+        self.holder.pop(row).hand.remove(row)
         self.leg_end[leg] = self.now
         if leg == first:
             self.first_end[row] = self.now
@@ -97,8 +128,8 @@ class SlowEngine:
             child = int(self.d.reopen[row])
             self.tell(self.when_open(self.now + int(self.d.after_ms[child])), OPENING, child, "open")
 
-    def shift(self, team: int, agents: Any) -> None:
-        self.agents[team] = agents
+    def shift(self, agent: int, to: Any) -> None:
+        self.agents[agent].duty, self.agents[agent].productivity = to
 
     def levels(self, _: int, data: Any) -> None:
         m: int = data
@@ -199,24 +230,32 @@ class SlowEngine:
             for team, ranks in enumerate(self.desk.ranks):
                 for queue, rank in enumerate(ranks):
                     line = [(p, entered, row) for row, (q, p, entered) in self.waiting.items() if q == queue]
-                    free = self.agents[team] * self.desk.concurrency[team] - self.busy[team]
-                    if free > 0 and rank >= 0 and line:
+                    if rank >= 0 and line and self.able(team, queue):
                         pairs.append((rank, min(line), self.desk.prefers[queue][team], team))
             if not pairs:
                 return
             _, (_, _, row), _, team = min(pairs)
             self.begin(row, team)
 
+    def able(self, team: int, queue: int) -> list[tuple[int, int]]:
+        """Return (tickets in hand, number) of the agents of a team who can take from a queue."""
+        held = self.desk.concurrency[team]
+        can = []
+        for number, person in enumerate(self.agents):
+            beside = [queue, *(self.leg_queue[self.position[row]] for row in person.hand)]
+            if person.team == team and person.duty == ON_DUTY and all(len(person.hand) < held[q] for q in beside):
+                can.append((len(person.hand), number))
+        return can
+
     def begin(self, row: int, team: int) -> None:
-        del self.waiting[row]
+        queue, _, _ = self.waiting.pop(row)
         leg = self.position[row]
-        self.busy[team] += 1
-        k = (self.busy[team] + self.agents[team] - 1) // self.agents[team]
-        handle = int(self.d.leg_handle_ms[leg]) * self.desk.stretch_permille[team][k - 1] // 1000
-        self.leg_start[leg], self.leg_team[leg] = self.now, team
+        _, number = min(self.able(team, queue))
+        self.agents[number].hand.append(row)
+        self.holder[row], self.work[row] = self.agents[number], Fraction(int(self.d.leg_handle_ms[leg]))
+        self.leg_start[leg], self.leg_agent[leg] = self.now, number
         if leg == self.d.legs_from[row]:
             self.start[row] = self.now
-        self.tell(self.now + max(handle, 1), DONE, row, "done")
 
     def leave(self, row: int, _: Any) -> None:
         if row in self.waiting and self.position[row] == self.d.legs_from[row]:
@@ -251,7 +290,8 @@ class SlowEngine:
             leg_start_ms=column(self.leg_start),
             leg_end_ms=column(self.leg_end),
             leg_queue=column(self.leg_queue),
-            leg_team=column(self.leg_team),
+            leg_agent=column(self.leg_agent),
+            leg_team=column([self.agents[number].team if number >= 0 else -1 for number in self.leg_agent]),
             feedback_ints=column(self.ints).reshape(len(INT_NAMES), -1),
             feedback_floats=np.array(self.floats, dtype=np.float64).reshape(len(FLOAT_NAMES), -1),
             feedback_rails=self.rails_table(),

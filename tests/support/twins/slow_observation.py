@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil
 from random import Random
 
 import numpy as np
 
-from sim.core.clock import DAY_MS, HOUR_MS, NEVER
+from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
 from sim.drivers.market import MarketPath
 from sim.engine.outcome import LEFT, RESOLVED
@@ -27,10 +29,9 @@ from sim.metrics.observation.counts import (
     UNLIMITED,
 )
 from sim.metrics.observation.replication import Observation
-from sim.model.model import Model
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
-from tests.support.stories import category, story
+from tests.support.stories import category, model_with, story
 from tests.support.worlds import random_world
 
 INFINITE = float("inf")
@@ -53,7 +54,7 @@ def random_facts(rng: Random) -> Observation:
     )
     outcome = simulate(demand, desk, small.parameters, complain_from_opening=small.at_opening)
     return Observation(
-        Model(scenario, MarketPath(scenario, np.ones(48)), desk, small.parameters), demand, outcome, Streams(1, 0)
+        model_with(scenario, MarketPath(scenario, np.ones(48)), desk, small.parameters), demand, outcome, Streams(1, 0)
     )
 
 
@@ -77,13 +78,17 @@ def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
 
 
 def _desk(desk: Desk, later_ms: int) -> Desk:
-    """Return a desk whose shifts change later and that has somebody for every queue, as a scenario's has."""
-    ranks, shifts = [list(row) for row in desk.ranks], desk.shifts.copy()
+    """Return a desk whose agents change later and that has somebody for every queue, as a scenario's has."""
+    ranks, changes, scheduled = [list(row) for row in desk.ranks], desk.changes.copy(), desk.scheduled.copy()
     for queue in range(len(desk.queues)):
         if max(row[queue] for row in ranks) < 0:
             ranks[0][queue] = 9
-    shifts[:, 0] += np.where(shifts[:, 0] > 0, later_ms, 0)
-    return replace(desk, ranks=tuple(map(tuple, ranks)), shifts=shifts, scheduled=shifts, horizon_ms=2 * DAY_MS)
+    for table in (changes, scheduled):
+        table[:, 0] += np.where(table[:, 0] > 0, later_ms, 0)
+    ages = tuple(tuple((max(after, MINUTE_MS), *to) for after, *to in one) for one in desk.ages)  # or they go on and on
+    return replace(
+        desk, ranks=tuple(map(tuple, ranks)), ages=ages, changes=changes, scheduled=scheduled, horizon_ms=2 * DAY_MS
+    )
 
 
 def _times(rng: Random, n: int) -> np.ndarray:
@@ -152,8 +157,8 @@ class SlowFacts:
         ends, at = [], opened
         for leg in self.legs(row):
             able = [t for t in range(len(desk.teams)) if desk.ranks[t][d.leg_queue[leg]] >= 0]
-            least = min(desk.stretch_permille[t][0] for t in able)
-            at += max(int(d.leg_handle_ms[leg]) * least // 1000, 1)
+            fastest = 10**12 // min(desk.stretch_ppm[t][0] for t in able)
+            at += ceil(Fraction(int(d.leg_handle_ms[leg]) * 10**6, fastest))
             ends.append(at)
             at += int(d.leg_pause_ms[leg])
         return opened, ends[0], at

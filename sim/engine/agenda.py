@@ -1,8 +1,26 @@
-"""Binary heaps in one table of integers: ``heaps[which]`` holds lines (x, y), the smallest pair first."""
+"""The agenda: binary heaps of pairs, and what is due, in the heap of its minute or chained to a later one.
+
+``heaps[which]`` holds lines (x, y), the smallest pair first.
+"""
 
 from __future__ import annotations
 
+from sim.core.clock import MINUTE_MS
 from sim.core.jit import inlined
+from sim.engine.arrays import (
+    CHAINS,
+    DUE,
+    FIRST,
+    FULL,
+    HEAP,
+    HORIZON,
+    LINKS,
+    LOADED,
+    NOBODY,
+    PHASE_BITS,
+    SPARE,
+    WHAT_BITS,
+)  # fmt: skip
 
 
 @inlined
@@ -37,3 +55,35 @@ def pop(heaps, which, size):
         heaps[which, at, 0], heaps[which, at, 1] = heaps[which, down, 0], heaps[which, down, 1]
         at = down
     push(heaps, which, at, heaps[which, last, 0], heaps[which, last, 1])
+
+
+@inlined
+def key_of(phase, row, what):
+    """Return the place in an instant: by phase, then by row."""
+    return phase << PHASE_BITS | row << WHAT_BITS | what
+
+
+@inlined
+def schedule(n, agenda, due_ms, key):
+    """Put an event on the agenda, unless it is due at or after the horizon: into the heap or its minute's chain."""
+    if due_ms >= n[HORIZON]:
+        return
+    minute, room = due_ms // MINUTE_MS, agenda.shape[1]
+    if minute < n[LOADED]:
+        if n[DUE] == room:
+            n[FULL] = 1
+            return
+        push(agenda, HEAP, n[DUE], due_ms, key)
+        n[DUE] += 1
+        return
+    link = n[SPARE]
+    if link != NOBODY:
+        n[SPARE] = agenda[CHAINS, link, 2]
+    elif n[LINKS] < room:
+        link = n[LINKS]
+        n[LINKS] += 1
+    else:
+        n[FULL] = 1
+        return
+    agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, n[FIRST + minute]
+    n[FIRST + minute] = link
