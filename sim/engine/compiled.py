@@ -209,7 +209,7 @@ def _has_impatience(n, rows, queues, row, queue, entered):
 
 @inlined
 def _grow_older(n, rows, legs, staff, queues, agenda, lines, which):
-    """A ticket still waiting moves to its next queue (entry time now) or next priority (entry time kept).
+    """A ticket still waiting moves to its next queue (entry time now) or a better priority (entry time kept).
 
     ``which`` is its row, and 0 for impatience or the age rule's number from 1. The event of a wait that has ended is
     known by its time: it is not the one at which the wait of now, if there is one, grows that old.
@@ -231,7 +231,7 @@ def _grow_older(n, rows, legs, staff, queues, agenda, lines, which):
     if _gone(n, rows, row):
         _leave(rows, row)
     elif kind == AGE_PRIORITY:
-        _stand(n, rows, queues, lines, (row, queue, to << PLACE_BITS | entered))
+        _stand(n, rows, queues, lines, (row, queue, min(to, place >> PLACE_BITS) << PLACE_BITS | entered))
     else:
         if number == 0:
             rows[MOVED, row] = n[NOW]

@@ -268,7 +268,7 @@ class DeskState:
         else:
             _, kind, to = self.desk.ages[queue][number]
             if kind == AGE_PRIORITY:
-                moved = (to, entered, row)
+                moved = (min(to, standing[0]), entered, row)  # never to a worse one
                 self.standing[row] = moved
                 heappush(self.lines[queue], moved)
                 return

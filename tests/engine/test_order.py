@@ -439,6 +439,12 @@ def test_an_aged_ticket_gains_priority_and_keeps_its_place_by_entry() -> None:
     assert out.first_start_ms.tolist() == [0, 30, 40, 50]
 
 
+def test_age_never_makes_a_priority_worse() -> None:
+    rows = [ticket(0, 30), ticket(1, 10, priority=0), ticket(2, 10, priority=1)]
+    out = run(demand(*rows), desk(rules=Rules(ages={"q": [(20, 2)]})))
+    assert out.first_start_ms.tolist() == [0, 30, 40]
+
+
 def test_age_acts_in_the_opening_phase_so_it_counts_in_the_decision_of_its_instant() -> None:
     rows = [ticket(0, 21), ticket(1, 10), ticket(2, 10, priority=2)]
     at = desk(rules=Rules(ages={"q": [(20, 1)]}))

@@ -121,8 +121,9 @@ FAULTS = (
     fast("nobody is flushed at the horizon", "                _flush(n, rows)\n", ""),
     fast("impatience moves from any queue", "return first_wait and", "return"),
     fast(
-        "a new priority forgets when the queue was entered", "to << PLACE_BITS | entered)", "to << PLACE_BITS | n[NOW])"
+        "a new priority forgets when the queue was entered", "<< PLACE_BITS | entered))", "<< PLACE_BITS | n[NOW]))"
     ),
+    fast("age makes a priority worse", "min(to, place >> PLACE_BITS)", "to"),
     fast(
         "a new queue keeps when the old one was entered",
         "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, staff, queues, agenda, lines, row)",

@@ -215,7 +215,7 @@ class SlowEngine:
         if not self.stands(row, queue, entered):
             return
         if kind == AGE_PRIORITY:
-            self.waiting[row] = (queue, value, entered)
+            self.waiting[row] = (queue, min(self.waiting[row][1], value), entered)
         else:
             self.enter(row, value)
 
