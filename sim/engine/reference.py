@@ -268,8 +268,7 @@ class DeskState:
         else:
             _, kind, to = self.desk.ages[queue][number]
             if kind == AGE_PRIORITY:
-                moved = (min(to, standing[0]), entered, row)  # never to a worse one
-                self.standing[row] = moved
+                self.standing[row] = moved = (min(to, standing[0]), entered, row)  # never a worse one
                 heappush(self.lines[queue], moved)
                 return
         self.standing[row] = None

@@ -57,7 +57,7 @@ POLICY_METRICS: tuple[Metric, ...] = (
     Metric("agents_lost", "agents", -1, "planned for, but not there at the end since they quit", _agents_lost,
         parts="team"),
     Metric(
-        "surge_agent_hours", "h", -1, "hours of agents called in, before shrinkage",
+        "surge_agent_hours", "h", -1, "hours of agents called in, breaks included",
         lambda observed: _with_sum(observed, surge_hours(observed)), parts="team",
     ),
     Metric("warnings_raised", "alarms", 0, "alarms of early warnings", _warnings, parts="early warning"),

@@ -45,8 +45,8 @@ class Turn(NamedTuple):
 class Group:
     """Agents of one name but for the ordinal: those of a team, or of one of its hires, who take the same turns.
 
-    ``joins_ms`` is by ordinal when each joins, 0 for those who were there before; for ``training_ms`` from then on he works
-    ``productivity`` millionths as fast as a trained one. Who is called in is never absent and does not quit.
+    ``joins_ms`` is by ordinal when each joins, 0 for those who were there before; for ``training_ms`` from then on he
+    works ``productivity`` millionths as fast as a trained one. Who is called in is never absent and does not quit.
     """
 
     team: int

@@ -179,9 +179,9 @@ def test_a_size_beyond_the_bounds_is_left_out_and_told(monkeypatch: pytest.Monke
 def test_a_smaller_exchange_has_staff_in_proportion() -> None:
     small, base = bench_size.scaled(1_000_000, 3), bench_size.scaled(10_000_000, 3)
     assert (small.days, small.warmup_days, small.population.registered) == (3, 0, 1_000_000)
-    assert base.teams["compliance"].agents == {"night": 24, "day": 63, "evening": 41}
-    assert small.teams["compliance"].agents == {"night": 2, "day": 6, "evening": 4}
-    assert small.teams["supervisor"].agents == {"night": 1, "day": 1, "evening": 1}
+    assert base.teams["compliance"].agents == {"night": 14, "day": 37, "evening": 24}
+    assert small.teams["compliance"].agents == {"night": 1, "day": 4, "evening": 2}
+    assert small.teams["supervisor"].agents == {"night": 1, "day": 1, "evening": 1, "part": 1}
     assert small.withdrawals.payouts_per_minute == 24
 
 

@@ -120,9 +120,7 @@ FAULTS = (
     ),
     fast("nobody is flushed at the horizon", "                _flush(n, rows)\n", ""),
     fast("impatience moves from any queue", "return first_wait and", "return"),
-    fast(
-        "a new priority forgets when the queue was entered", "<< PLACE_BITS | entered))", "<< PLACE_BITS | n[NOW]))"
-    ),
+    fast("a new priority forgets when the queue was entered", "<< PLACE_BITS | entered))", "<< PLACE_BITS | n[NOW]))"),
     fast("age makes a priority worse", "min(to, place >> PLACE_BITS)", "to"),
     fast(
         "a new queue keeps when the old one was entered",

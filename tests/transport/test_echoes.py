@@ -11,8 +11,8 @@ from loadtests import dialects
 from loadtests.core.redact import MARK
 from loadtests.dialect.contract import Answer, Outcome, Request
 from loadtests.transport.echoes import LONGEST_ID, LONGEST_REASON, bounded, without_proofs
-from tests.tools.echo_books import WAYS, left_by
-from tests.tools.echo_leaks import ENCODINGS, ENVIRONS_HERE, kept_of, traces
+from tests.tools.proxies.echo_books import WAYS, left_by
+from tests.tools.proxies.echo_leaks import ENCODINGS, ENVIRONS_HERE, kept_of, traces
 
 
 def test_every_dialect_is_planted() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.hostile_modes import Mode, kept, meet, modes
+from tests.tools.proxies.hostile_modes import Mode, kept, meet, modes
 
 pytestmark = pytest.mark.servers
 

@@ -8,8 +8,9 @@ MetricName = Literal[
     "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
     "tickets_escalated_per_day", "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "drain_days",
     "first_response_p50", "first_response_p90", "resolution_p50", "resolution_p90", "within_target_share",
-    "abandoned_share", "recontact_share", "occupancy", "complaints_direct_per_day", "complaints_background_per_day",
-    "complaints_floor_per_day", "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
+    "abandoned_share", "recontact_share", "occupancy", "overtime_per_day", "work_in_breaks_per_day",
+    "complaints_direct_per_day", "complaints_background_per_day", "complaints_floor_per_day",
+    "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
     "unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets", "withdrawals_peak_per_s",
     "tickets_peak_per_s", "reads_peak_per_s", "requests_peak_per_s", "withdrawals_late_peak", "rumour_peak",
     "candidates_refused", "agent_cost_per_day", "agents_on_duty", "agents_lost", "surge_agent_hours", "warnings_raised",
@@ -33,8 +34,8 @@ METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
         "complaints_floor_per_day", "complaints_regulator_per_day", "tickets_prevented_per_day",
     ),
     "team": (
-        "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "occupancy", "agent_cost_per_day",
-        "agents_on_duty", "agents_lost", "surge_agent_hours",
+        "backlog_peak", "backlog_end", "backlog_mean", "backlog_age_p90", "occupancy", "overtime_per_day",
+        "work_in_breaks_per_day", "agent_cost_per_day", "agents_on_duty", "agents_lost", "surge_agent_hours",
     ),
     "endpoint": (
         "requests_peak_per_s",

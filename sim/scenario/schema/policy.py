@@ -99,7 +99,7 @@ class Surge(Part):
     """More agents of a team for a while."""
 
     team: str = Field(description="team that they join")
-    agents: Count = Field(description="agents called in, before shrinkage")
+    agents: Count = Field(description="agents called in, who have breaks but are never absent")
     at: DurationOrZero | None = Field(
         None, description="when they are called, from the end of the warm-up; absent when an early warning does"
     )

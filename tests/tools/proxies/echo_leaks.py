@@ -1,7 +1,7 @@
 """What of a dialect's secrets is left when a server echoes every header and the body: by dialect and encoding.
 
-``python -m tests.tools.echo_leaks`` plants the echoes, each encoding in the errors, ids and headers of real answers,
-and prints how many traces of a secret stand in the rows, the journal and the exceptions that Locust shows.
+``python -m tests.tools.proxies.echo_leaks`` plants the echoes, each encoding in the errors, ids and headers of real
+answers, and prints how many traces of a secret stand in the rows, the journal and the exceptions that Locust shows.
 """
 
 from __future__ import annotations

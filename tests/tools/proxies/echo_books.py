@@ -1,8 +1,8 @@
 """What of a command's secrets is left in all that it writes, when a real server's answers echo each of its requests.
 
-``python -m tests.tools.echo_books`` runs load tests and injections through a proxy that plants the echoes, in every
-encoding, in the errors, ids, contents and histories, and prints how many traces stand in the results folder and on the
-screen: shown contents, sightings, books, cleanup, journals, JUnit.
+``python -m tests.tools.proxies.echo_books`` runs load tests and injections through a proxy that plants the
+echoes, in every encoding, in the errors, ids, contents and histories, and prints how many traces stand in the results
+folder and on the screen: shown contents, sightings, books, cleanup, journals, JUnit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loadtests.core.redact import MARK
 from tests.support.servers.echoing_proxy import echoing
 from tests.support.servers.loadtest_run import LONGEST_S, run_of
 from tests.support.servers.staging_client import ENVIRON, ROOT, SECRETS, staging
-from tests.tools.echo_leaks import ENCODINGS, PIECE, views
+from tests.tools.proxies.echo_leaks import ENCODINGS, PIECE, views
 
 STAGING = ("--payment-s", "0.2", "--review-share", "0")
 RICH = ("--registered-customers", "1000", "--opening-balance-usd", "10000000", "--daily-limit-usd", "10000000")

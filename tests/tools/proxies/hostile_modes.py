@@ -1,7 +1,7 @@
 """What the load test makes of a server that breaks HTTP: each mode, the requests counted, and the verdict on them.
 
-``python -m tests.tools.hostile_modes`` sends a few withdrawals in each mode through the load test's own driver and
-prints the table.
+``python -m tests.tools.proxies.hostile_modes`` sends a few withdrawals in each mode through the load test's own driver
+and prints the table.
 """
 
 from __future__ import annotations
