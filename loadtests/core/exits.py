@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from loadtests.core.faults import GeneratorError, InputError
 from loadtests.core.redact import REDACTOR, CleanStream
+from sim.core.system import refusal
 
 PASSED, FAILED, BAD_INPUT, INVALID, LAW_BROKEN = 0, 1, 2, 3, 4
 INTERRUPTED = "interrupted"
@@ -31,6 +32,9 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, GeneratorError):
         tell([f"no verdict: {error}"])
         return INVALID
+    if refused := refusal(error):
+        tell([refused])
+        return BAD_INPUT
     tell(["".join(traceback.format_exception(error)).rstrip()])
     tell(["this is a defect of the load test itself; neither the target nor the input is judged"])
     return LAW_BROKEN

@@ -23,7 +23,7 @@ import polars as pl
 
 from sim.api import Run
 from sim.cli.execution import produced
-from sim.cli.subprocesses import child_command
+from sim.cli.subprocesses import start_child
 from sim.core.proven import PLURALS, Proof, conclusion, proofs_of, shown
 from sim.core.replay_window import ABOVE_PEAK, ReplayLoad, own_load
 from sim.output.run_folder import add_verdicts
@@ -99,10 +99,9 @@ def _exit_code(replays: Sequence[DemoReplay]) -> int:
 def staging(environment: Mapping[str, str]) -> Iterator[str]:
     """Start the reference server on a free port, yield its address, and end it by its process id."""
     with tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen(
-            child_command("staging", ["--port", "0", *SERVER]),
-            stdout=subprocess.PIPE, stderr=errors, text=True, env=dict(environment),
-        )  # fmt: skip
+        child = start_child(
+            "staging", ["--port", "0", *SERVER], environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         try:
             assert child.stdout is not None
             line = child.stdout.readline()
@@ -156,7 +155,8 @@ def _replay(folder: Path, url: str, environment: Mapping[str, str], load: Replay
     arguments = [str(folder), "--host", url, *load.options(), "--out", str(out)]
     if not quiet:
         print(f"\n{load.words()}", flush=True)
-    code = subprocess.call(child_command("loadtest", [*arguments, *["--quiet"] * quiet]), env=dict(environment))
+    with start_child("loadtest", [*arguments, *["--quiet"] * quiet], environment) as child:
+        code = child.wait()
     path = out / "verdict.json"
     verdict = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     return DemoReplay(load, code, verdict)

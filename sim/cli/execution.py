@@ -12,7 +12,7 @@ from pathlib import Path
 from sim.api import Run, Work
 from sim.api import run as simulate
 from sim.cli.tables import Bar, progress
-from sim.core.jit import is_compiled
+from sim.core.jit import cache_folder, is_compiled
 from sim.experiment.analysis.precision import at_most
 from sim.experiment.checkpoint import Checkpoint, beside, identity
 from sim.experiment.precompile import precompile
@@ -41,7 +41,8 @@ def compiled_first(*, quiet: bool) -> None:
     """Compile the engine unless it is compiled, and report it, because it takes a while."""
     if not is_compiled():
         if not quiet:
-            print("compiling the engine, once for this version (about 40 s) ...", file=sys.stderr, flush=True)
+            once = "once for this version" if cache_folder() else "at every start, for no folder keeps it"
+            print(f"compiling the engine, {once} (about 40 s) ...", file=sys.stderr, flush=True)
         precompile()
 
 

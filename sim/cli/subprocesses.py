@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 from sim.cli.options import CHILDREN
+from sim.core.system import parented
+
+_OF_SIGNALS = 128
+"""What a shell adds to the number of the signal that ended a command, for its exit code."""
 
 
 def child_command(name: str, arguments: Sequence[str]) -> list[str]:
@@ -17,9 +22,18 @@ def child_command(name: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "loadtests", CHILDREN[name], *arguments]
 
 
-def hand_over(name: str, arguments: Sequence[str], extra: Mapping[str, str] | None = None) -> int:
+def start_child(name: str, arguments: Sequence[str], environment: Mapping[str, str], **more: Any) -> Popen[str]:
+    """Start a command as a child process, which ends with this one, however this one ends."""
+    ends_with_this = parented(environment)
+    child = Popen(child_command(name, arguments), **ends_with_this, **more)
+    for number in ends_with_this["pass_fds"]:
+        os.close(number)
+    return child
+
+
+def hand_over(name: str, arguments: Sequence[str]) -> int:
     """Run a command as a child process, with its input and output, and return its exit code."""
-    code = _ended(name, arguments, extra)
+    code = _ended(name, arguments)
     if name == "loadtest":
         _show_in_report(arguments)
     return code
@@ -40,15 +54,15 @@ def _show_in_report(arguments: Sequence[str]) -> None:
         print(f"{folder / 'report.html'}: the load test is not in it ({error})", file=sys.stderr)
 
 
-def _ended(name: str, arguments: Sequence[str], extra: Mapping[str, str] | None) -> int:
-    environment = os.environ | {"WITHSTAND_PROG": f"withstand {name}"} | dict(extra or {})
-    child = subprocess.Popen(child_command(name, arguments), env=environment)
+def _ended(name: str, arguments: Sequence[str]) -> int:
+    child = start_child(name, arguments, os.environ | {"WITHSTAND_PROG": f"withstand {name}"})
     ended = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # the signal is meant for the child
     try:
         while True:
             try:
-                return child.wait()
+                code = child.wait()
             except KeyboardInterrupt:
                 continue  # the child received it too, and ends by itself
+            return code if code >= 0 else _OF_SIGNALS - code
     finally:
         signal.signal(signal.SIGTERM, ended)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from polars.exceptions import ComputeError
 
+from sim.core.system import errno_of
 from sim.experiment.store import ReplicationStore
 from sim.metrics.hourly import Series
 from sim.scenario.faults import ScenarioFaults
@@ -73,18 +73,11 @@ def refusals_as_faults(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ComputeError) as error:
-        if (got := _refusal(error)) is None:
+        number = errno_of(error)
+        if not number and not isinstance(error, OSError):
             raise
-        rule = "must be a writable folder that does not exist yet"
+        got, rule = os.strerror(number) if number else error, "must be a writable folder that does not exist yet"
         raise ScenarioFaults([f"{place}: --out: got {got}; {rule}"]) from error
-
-
-def _refusal(error: OSError | ComputeError) -> str | None:
-    """Return the system's message; None for an error of polars about something else."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    match = re.search(r"\(os error (\d+)\)", str(error))
-    return os.strerror(int(match[1])) if match else None
 
 
 class Checkpoint:

@@ -23,7 +23,9 @@ from sim.experiment.results import RunResult
 from sim.metrics.ticket_table import ticket_table
 from sim.output.run_info import describe
 from sim.output.run_place import whole
+from sim.scenario.faults import ScenarioFaults
 from sim.scenario.loading.load import from_resolved
+from sim.scenario.reference.provenance import Provenance, provenance_of
 from sim.scenario.schema.scenario import Scenario
 
 
@@ -85,7 +87,6 @@ def report_page(
 ) -> str:
     """Return the report of a run whose plots lie in ``folder``."""
     from sim.output.report import report_html
-    from sim.scenario.reference.provenance import provenance_of
 
     return report_html(
         run_info=info,
@@ -94,9 +95,17 @@ def report_page(
         metrics=metrics,
         plots=sorted((folder / "plots").iterdir()),
         expectations=None if info["sets"] else judge(scenario.expect, metrics),
-        provenance=provenance_of(info["source"]) if info["source"] else None,
+        provenance=_provenance(info["source"]),
         verdicts=verdicts,
     )
+
+
+def _provenance(source: str | None) -> dict[str, Provenance] | None:
+    """Return the origin of a scenario's numbers; None without a source, or where it is gone (moved, or a pipe)."""
+    try:
+        return provenance_of(source) if source else None
+    except ScenarioFaults:
+        return None
 
 
 def add_verdicts(folder: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from sim.api import run
 from sim.core.clock import DAY_MS, MINUTE_MS
+from sim.core.system import displayed
 from sim.feedback import columns
 from sim.metrics.observation.replication import Observation
 from sim.scenario import load
@@ -124,9 +125,15 @@ def text(rows: Sequence[PublishedFigure]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Write the table into the file named, or print it, and return the exit code."""
     made = text(table())
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(made, encoding="utf-8")
     else:
         sys.stdout.write(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(displayed(main))

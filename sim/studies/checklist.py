@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from sim.core.system import displayed
 from sim.core.tables import ARRIVALS, TICKETS, dtypes
 
 FILE = Path(__file__).resolve().parents[1] / "checklist.toml"
@@ -184,5 +185,11 @@ def plain(number: float) -> str:
     return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print the summary and return the exit code."""
     sys.stdout.write("\n".join(summary()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(displayed(main))

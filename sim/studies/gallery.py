@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sim.api import run
+from sim.core.system import displayed
 from sim.output.plots import figures, overview
 from sim.scenario import load
 from sim.scenario.loading.catalogue import names
@@ -48,7 +49,13 @@ def write(figure: Figure, path: Path) -> Path:
     return path
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Draw the pictures of the scenarios named, or of all, and return the exit code."""
     for scenario in sys.argv[1:] or names():
         for path in draw(scenario):
             sys.stdout.write(f"{path.name}: {path.stat().st_size / 1000:.0f} kB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(displayed(main))

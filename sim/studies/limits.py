@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sim.api import run
+from sim.core.system import displayed
 from sim.experiment.analysis.comparison import Difference, Samples, compare
 from sim.scenario import load
 
@@ -111,8 +112,14 @@ def lines(points: Sequence[Point]) -> list[str]:
     return found
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print the sweep, draw it where a file is named, and return the exit code."""
     swept = sweep()
     sys.stdout.write("\n".join(lines(swept)) + "\n")
     if len(sys.argv) > 1:
         draw(swept, replications=24).savefig(Path(sys.argv[1]), dpi=110)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(displayed(main))

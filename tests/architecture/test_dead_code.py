@@ -20,6 +20,7 @@ from tests.architecture.test_floors import FACES
 FROM_OUTSIDE = {
     "loadtests/dialects/*:create": "a dialect's module is found by its name, and this called in it",
     "loadtests/staging/http/server.py:_Server.startup": "the web server calls it",
+    "sim/core/jit.py:_*": "numba calls them",
     **{
         f"loadtests/staging/http/deadlines.py:DeadlineProtocol.{event}": "the web server calls it"
         for event in (

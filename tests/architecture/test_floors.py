@@ -45,7 +45,7 @@ ENGINE_FREE = (
 STARRED = (*FACES, "sim/feedback/columns.py", "loadtests/dialect/__init__.py")
 """Files that hand on all names of others."""
 
-SHARED = ("sim.core.clock", "sim.core.tables", "sim.core.proven")
+SHARED = ("sim.core.clock", "sim.core.tables", "sim.core.proven", "sim.core.system")
 """What the load test may import of the model; all else it reads from a run's files."""
 MODEL_USERS = ("loadtests/plan/costs.py",)
 """Files of the load test that run the model itself."""

@@ -28,8 +28,8 @@ HOMES = {
     "logging": ("loadtests/", "tests/"),
 }
 SPEAKERS = (
-    "sim/cli/", "sim/studies/", "loadtests/cli/", "loadtests/core/exits.py", "loadtests/__main__.py",
-    "loadtests/staging/__main__.py",
+    "sim/cli/", "sim/core/system.py", "sim/studies/", "loadtests/cli/", "loadtests/core/exits.py",
+    "loadtests/__main__.py", "loadtests/staging/__main__.py",
 )  # fmt: skip
 BY_NAME = ("sim/__init__.py", "sim/cli/__init__.py", "loadtests/dialects/__init__.py")
 CLOCK_READERS = ("sim/api.py", "sim/output/run_info.py", "sim/core/profiling.py", "sim/cli/")

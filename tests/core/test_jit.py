@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -127,14 +127,28 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return here
 
 
-def folder() -> Path:
+def folder() -> Path | None:
     return cache_folder.__wrapped__()
 
 
+def parent() -> Path:
+    found = folder()
+    assert found is not None
+    return found.parent
+
+
 def test_the_cache_lies_beside_the_sources(copied: Path) -> None:
-    assert folder().parent == copied / "__pycache__"
+    assert parent() == copied / "__pycache__"
     assert folder() == folder()
-    assert folder().name == cache_folder().name, "the same sources, the same name"
+    kept = cache_folder()
+    assert kept is not None
+    assert folder() == copied / "__pycache__" / kept.name, "the same sources, the same name"
+
+
+def test_another_processor_is_another_folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folder()
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_name", lambda: "another")
+    assert folder() != before
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -147,7 +161,7 @@ def test_an_edit_of_any_source_is_another_folder(copied: Path, name: str) -> Non
 
 def test_where_the_sources_cannot_be_written_beside_it_is_the_users_cache(copied: Path, tmp_path: Path) -> None:
     (copied / "__pycache__").write_text("no folder")
-    assert folder().parent == tmp_path / "users" / "withstand"
+    assert parent() == tmp_path / "users" / "withstand"
     assert folder() == folder()
 
 
@@ -158,24 +172,39 @@ def test_without_a_place_in_the_cache_home_it_is_that_of_the_home(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    assert folder().parent == tmp_path / "home" / ".cache" / "withstand"
+    assert parent() == tmp_path / "home" / ".cache" / "withstand"
 
 
-def test_where_nothing_can_be_written_it_is_a_temporary_folder(
+def test_where_nothing_can_be_written_nothing_is_kept(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (copied / "__pycache__").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(copied / "core" / "clock.py"))
-    found = folder()
-    assert found.parent == tmp_path
-    assert found.is_dir()
+    before = sorted(tmp_path.iterdir())
+    assert folder() is None
+    assert sorted(tmp_path.iterdir()) == before, "no folder is left behind"
+    monkeypatch.setattr(jit, "cache_folder", folder)
+    jit.mark_compiled()
+    assert not jit.is_compiled()
+    assert jit.compiled(lambda number: number + 1)(1) == 2
+
+
+def test_a_warm_folder_comes_first_though_it_cannot_be_written(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = folder()
+    assert warm is not None
+    monkeypatch.setattr(jit, "_writable", lambda path: copied not in path.parents)
+    assert folder() != warm, "what is neither warm nor writable is of no use"
+    (warm / "ready").touch()
+    assert folder() == warm
 
 
 def test_a_place_that_the_user_has_chosen_comes_first(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
-    assert folder().parent == tmp_path / "chosen"
+    assert parent() == tmp_path / "chosen"
 
 
 def test_warm_is_what_has_been_noted_in_the_folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +230,66 @@ def test_what_is_compiled_is_kept_in_the_folder_that_was_chosen(
 
     assert jit.compiled(more)(1) == 2
     assert list((tmp_path / "users" / "withstand").rglob("probe.more-*.nbi"))
+
+
+PROBE = """
+import resource, sys
+from sim.core.jit import compiled
+
+def disk_is_full(when):
+    if when in sys.argv:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+disk_is_full("full before")
+
+@compiled
+def more(number):
+    return number + 1
+
+disk_is_full("full")
+print(more(1), *(sum(of.values()) for of in (more.stats.cache_hits, more.stats.cache_misses)))
+"""
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Callable[..., tuple[int, int]]:
+    """Return a function that has a process call a compiled function, and says its hits and misses in the cache."""
+    script, kept = tmp_path / "probe.py", tmp_path / "kept"
+    script.write_text(PROBE)
+
+    def process(*arguments: str) -> tuple[int, int]:
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(kept), "PYTHONPATH": str(HERE.parent)}
+        command = [sys.executable, str(script), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        result, hits, misses = map(int, done.stdout.split())
+        assert result == 2
+        return hits, misses
+
+    return process
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 1, 100])
+def test_what_is_damaged_is_compiled_anew_and_replaced(
+    probe: Callable[..., tuple[int, int]], tmp_path: Path, ending: str, left: int
+) -> None:
+    assert probe() == (0, 1)
+    assert probe() == (1, 0)
+    [file] = (tmp_path / "kept").rglob(f"*.{ending}")
+    file.write_bytes(file.read_bytes()[:left])
+    assert probe("full") == (0, 1), "where it cannot be replaced it is compiled anew each time"
+    assert probe() == (0, 1)
+    assert probe() == (1, 0)
+
+
+def test_a_disk_that_is_full_keeps_nobody_from_compiling(probe: Callable[..., tuple[int, int]], tmp_path: Path) -> None:
+    assert probe("full before") == (0, 1)
+    assert probe("full") == (0, 1)
+    assert probe() == (0, 1)
+    assert probe("full before") == (0, 1), "a folder that cannot be written is used only where it holds all"
+    (next((tmp_path / "kept").iterdir()) / "ready").touch()
+    assert probe("full before") == (1, 0)
 
 
 STATS = """

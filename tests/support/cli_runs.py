@@ -18,6 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(sys.executable).with_name("withstand")
 QUICK = ("--set", "days=2", "--set", "warmup_days=1", "--replications", "2", "--jobs", "1")
 LONGEST_S = 60
+TINY_FAILING = """extends = "quiet_week"
+title = "a small run whose expectation fails"
+days = 1
+warmup_days = 0
+[expect]
+tickets_new_per_day = "< 1"
+"""
 
 
 @dataclass(frozen=True)

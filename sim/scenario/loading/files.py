@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,11 @@ def _parent(path: Path, name: Any, seen: dict[Path, str]) -> tuple[Path | None, 
 
 def _read(path: Path, file: str) -> tuple[Layer | None, Finding | None]:
     """Return the layer of one file, or the fault that keeps it from being one."""
-    if not path.is_file():
+    if not path.is_file() and not path.is_fifo():
         got = "a directory" if path.is_dir() else "no readable file"
         return None, Finding((), Said(got), "must be a TOML file")
     try:
-        raw = path.read_bytes()
+        raw = _content(path)
     except OSError as error:
         return None, Finding((), Said(f"no access ({error.strerror})"), "must be a readable file")
     try:
@@ -137,6 +138,16 @@ def _read(path: Path, file: str) -> tuple[Layer | None, Finding | None]:
         rule = f"must nest tables and lists {DEEPEST} deep at most"
         return None, Finding((), Said("tables nested too deeply"), rule)
     return Layer(file, text, data, data.pop(REMOVE, None)), None
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file; those of a pipe, which can be read once only, are kept for the next time."""
+    return _piped(path) if path.is_fifo() else path.read_bytes()
+
+
+@cache
+def _piped(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def _not_toml(text: str, error: Exception) -> Finding:
