@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,9 +113,14 @@ def run(
     return made
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def _must_make_sense(replications: int | None, seed: int, jobs: int | None, precision: float | None) -> None:
-    if seed < 0 or any(count is not None and count < 1 for count in (replications, jobs)):
+    counts = [count for count in (replications, jobs) if count is not None]
+    if not all(_is_whole(one) for one in (seed, *counts)) or seed < 0 or min(counts, default=1) < 1:
         got = f"replications={replications}, seed={seed}, jobs={jobs}"
-        raise ValueError(f"run: got {got}; must be 1 or more replications and jobs, and a seed of 0 or more")
+        raise ValueError(f"run: got {got}; must be whole: 1 or more replications and jobs, and a seed of 0 or more")
     if precision is not None and not 0 < precision < 1:
         raise ValueError(f"precision: got {precision}; must be above 0 and below 1, such as 0.02 for 2 %")

@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
     demo.epilog = f"{demo.epilog}\n{_DEMO_CODES}"
     _add_repetition(demo)
     _add_jobs(demo)
-    demo.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    demo.add_argument("--out", type=_folder, metavar="DIR", help="run folder; must be absent or empty")
     demo.set_defaults(engine="auto", precision=None, tickets="first")
     run = command("run", "run:run", "simulate a scenario", "withstand run volatility_spike --replications 20")
     _add_run(run)
@@ -131,7 +131,7 @@ def _add_run(to: ArgumentParser) -> None:
         help="capacity.json, written by withstand capacity: its curve becomes the scenario's gateway (if it has "
         "none, 60 %% of the refused try again after 2 min, and 5 %% of those who give up open a ticket)",
     )  # fmt: skip
-    to.add_argument("--out", metavar="DIR", help="run folder; must be absent or empty")
+    to.add_argument("--out", type=_folder, metavar="DIR", help="run folder; must be absent or empty")
     to.add_argument(
         "--tickets", choices=("first", "all"), default="first", help="replications whose tickets are written"
     )
@@ -150,6 +150,13 @@ def _whole(least: int):  # type: ignore[no-untyped-def]
         return value
 
     return whole
+
+
+def _folder(text: str) -> str:
+    """Return the argument, the name of a folder."""
+    if not text.strip() or "\0" in text:
+        raise ArgumentTypeError(f"got {text!r}; must be the name of a folder")
+    return text
 
 
 def _share(text: str) -> float:

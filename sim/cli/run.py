@@ -14,6 +14,7 @@ from sim.experiment.analysis.precision import at_most
 from sim.output.run_place import must_be_free
 from sim.scenario import ScenarioFaults, load
 from sim.scenario.loading.measured_gateway import capacity_sets
+from sim.scenario.rules.notes import notes_of
 
 
 def run(options: Namespace) -> int:
@@ -26,6 +27,7 @@ def run(options: Namespace) -> int:
         limits, note = capacity_sets(options.capacity, options.scenario, sets)
         sets, notes = [*sets, *limits], [note]
     scenario = load(options.scenario, sets=sets)
+    notes += notes_of(scenario)
     # Before the work, not after it: here a run without --out also learns that its folder is not writable.
     must_be_free(run_folder(options, datetime.now(UTC)))
     done, folder = produced(scenario, options, sets=sets, notes=notes)
@@ -68,24 +70,25 @@ def expectation_line(one: Expectation, *, judged: bool) -> str:
 
 def check(options: Namespace) -> int:
     """Check scenario files, all faults of all files at once."""
-    from sim.drivers.market import market_of
+    from sim.model.model import build
     from sim.scenario.reference.provenance import missing, provenance_of
 
     faults: list[str] = []
     for name in options.files:
         try:
             scenario = load(name)
-            market = market_of(scenario)
+            market = build(scenario).market
             kinds = Counter(one.kind for one in provenance_of(name).values())
             bare = missing(name)
         except ScenarioFaults as refused:
             faults += refused.faults
             continue
         print(f"{name}: {scenario.title}: no fault")
-        print(f"  numbers: {', '.join(f'{kinds[kind]} {kind}' for kind in sorted(kinds))}, {len(bare)} undocumented")
+        counted = [*(f"{kinds[kind]} {kind}" for kind in sorted(kinds)), f"{len(bare)} undocumented"]
+        print(f"  numbers: {', '.join(counted)}")
         for path in bare[:5]:
             print(f"  without source or assumption: {path}")
-        for note in market.notes:
+        for note in (*market.notes, *notes_of(scenario)):
             print(f"  note: {note}")
     if faults:
         print("\n".join(faults), file=sys.stderr)

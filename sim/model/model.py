@@ -11,6 +11,7 @@ from sim.feedback import FeedbackParameters
 from sim.model.feedback_parameters import feedback_parameters_of
 from sim.model.measurement import Measurement, measurement_of
 from sim.model.offered_load import extra_of
+from sim.model.size import must_fit
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.desk import Desk, desk_of
@@ -74,9 +75,11 @@ class Model:
 
 
 def build(scenario: Scenario) -> Model:
-    """Return the model of a scenario. Raises ScenarioFaults when its candles do not serve it."""
+    """Return the model of a scenario. Raises ScenarioFaults when its candles do not serve it, or no memory holds it."""
     market = market_of(scenario)
     extra, skills = extra_of(scenario, market), skills_of(scenario)
     roster = roster_of(scenario, extra)
     desk = desk_of(roster, skills, extra.surges)
-    return Model(scenario, market, skills, roster, desk, feedback_parameters_of(scenario))
+    model = Model(scenario, market, skills, roster, desk, feedback_parameters_of(scenario))
+    must_fit(model.expected_demand)
+    return model

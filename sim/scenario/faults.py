@@ -41,6 +41,7 @@ class Said(str):
 
 
 NOTHING = Said("nothing")
+NONE_TO_BE = ", and there is none"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ def closest(word: Any, known: Iterable[Any]) -> str | None:
     written = {str(k).lower(): str(k) for k in known}
     near = get_close_matches(word.lower(), written, n=1, cutoff=0.6)
     return written[near[0]] if near and written[near[0]] != word else None
+
+
+def among(what: str, known: Iterable[Any]) -> str:
+    """Return the rule that something must be one of the known ("a team"), or that there is none to be."""
+    listed = [str(one) for one in known]
+    return f"must be {what}: {', '.join(listed)}" if listed else f"must be {what}{NONE_TO_BE}"
 
 
 def unknown_key(path: Path, got: Any, known: Iterable[str]) -> Finding:

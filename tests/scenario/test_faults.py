@@ -151,7 +151,7 @@ def test_a_mistake_deep_in_a_mixture_names_its_place() -> None:
     path = ("categories", name, "steps", step, "handle")
     found = faults_of(changed(raw, path, tomllib.loads(f"handle = {handle}")["handle"]))
     assert [(path_text(f.path[5:]), f.rule.partition(" (")[0]) for f in found] == [
-        ("parts.0.of.cv", "must be a number above 0, and finite"),
+        ("parts.0.of.cv", "must be a number above 0, 100 at most, and finite"),
         ("parts.1.weight", "must be a number above 0"),
         ("parts.1.of.law", 'must be "exponential", "lognormal", "gamma", "deterministic" or "empirical"'),
     ]

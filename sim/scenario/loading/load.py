@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sim.scenario.faults import NOTHING, Fault, Finding, Said, ScenarioFaults, closest, findings, under
+from sim.scenario.faults import NONE_TO_BE, NOTHING, Fault, Finding, Said, ScenarioFaults, closest, findings, under
+from sim.scenario.faults import Path as KeyPath
 from sim.scenario.loading.files import read_chain
 from sim.scenario.loading.merge import apply_sets, merge
+from sim.scenario.loading.stand_ins import stood_in
 from sim.scenario.rules import cross_faults
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.shape import Shape
@@ -47,7 +49,7 @@ def load_as(
     merged, faults = merge(chain.layers, chain.file)
     faults = [*chain.faults, *faults, *apply_sets(merged, Shape(model), sets)]
     value, found = validated(model, merged.data, rules=rules, whole=not faults)
-    faults += [finding.sentence(merged.file_of(finding.path)) for finding in found]
+    faults += [finding.sentence(merged.file_of(finding.path, finding.got)) for finding in found]
     if faults or value is None:
         raise ScenarioFaults(faults)
     return value
@@ -86,9 +88,38 @@ def validated(
         value = model.model_validate(data)
     except ValidationError as error:
         found = findings(Shape(model), data, error)
+        if whole:
+            found += _despite(model, data, rules, found)
         return None, [finding for finding in found if whole or not finding.missing]
     found = [_cross(data, *fault) for fault in rules(value)] if whole else []
     return (None if found else value), found
+
+
+def _despite(model: type[Model], data: dict[str, Any], rules: Rules[Model], found: list[Finding]) -> list[Finding]:
+    """Return the faults between keys that hold whatever stands in the place of the values that were refused."""
+    worlds = []
+    for which in (0, 1):
+        try:
+            filled = stood_in(Shape(model), data, found, which)
+            worlds.append([_cross(data, *fault) for fault in rules(model.model_validate(filled))])
+        except (ValidationError, LookupError):
+            return []
+    both = (one for one in worlds[0] if one in worlds[1] and _is_there(one.got))
+    return [one for one in both if not any(_concerns(one, bad.path) for bad in found)]
+
+
+def _is_there(got: Any) -> bool:
+    """Return whether a value or a number is at fault; that something is lacking may be the refused values' fault."""
+    return got is not None and (not isinstance(got, Said) or any(char.isdigit() for char in got))
+
+
+def _concerns(one: Finding, refused: KeyPath) -> bool:
+    """Return whether a fault may hang on a refused value: above or below it, or in its table, but for unknown names."""
+    shorter = min(len(one.path), len(refused))
+    if one.path[:shorter] == refused[:shorter]:
+        return True
+    names = ": " in one.rule or one.rule.endswith(NONE_TO_BE)
+    return len(refused) > 1 and one.path[: len(refused) - 1] == refused[:-1] and not names
 
 
 def _cross(
@@ -100,7 +131,9 @@ def _cross(
     """
     path = tuple(key_path) if not isinstance(key_path, str) else _followed(data, key_path)
     there = under(data, path)
-    if isinstance(got, str) and (there is NOTHING or got not in (there, path[-1])):
+    if there is not NOTHING and not isinstance(there, dict | list) and got != path[-1]:
+        got = there  # as it was written: "10 min", not its milliseconds
+    elif isinstance(got, str) and (there is NOTHING or got not in (there, path[-1])):
         got = Said(got)
     _, colon, listed = rule.partition(": ")
     if hint is None and colon and not isinstance(got, Said):

@@ -31,14 +31,23 @@ _SET_RULE = "must be key.path=value (such as days=7 or teams.front.agents=3)"
 
 @dataclass
 class Merged:
-    """The layers laid over each other, and which file set what. ``file`` is the outermost file."""
+    """The layers laid over each other, which file set what, and which took away a table of what name.
+
+    ``file`` is the outermost file.
+    """
 
     file: str
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
 
-    def file_of(self, path: Path) -> str:
-        """Return the file that last set ``path``, or touched the nearest table above it."""
+    def file_of(self, path: Path, got: Any = None) -> str:
+        """Return the file that last set ``path``, took it away, or touched the nearest table above it.
+
+        Where a name was ``got`` that a file took away later, it is that file.
+        """
+        if isinstance(got, str) and got in self.taken and self.origins.get(path) != SET:
+            return self.taken[got]
         while path and path not in self.origins:
             path = path[:-1]
         return self.origins.get(path, self.file)
@@ -59,6 +68,7 @@ class Merged:
     def put(self, path: Path, value: Any, parent: Any, file: str) -> None:
         """Replace what stands at ``path``, in its table or list ``parent``."""
         self.forget(path)
+        self.taken.pop(str(path[-1]), None)
         parent[path[-1]] = _copied(value)
         for inner in _paths(value, path):
             self.origins[inner] = file
@@ -67,6 +77,12 @@ class Merged:
         """Remove what an outer file does not inherit."""
         self.data.pop(key, None)
         self.forget((key,))
+
+    def take_away(self, path: Path, file: str) -> None:
+        """Note that a file took away what an inner one had set."""
+        self.forget(path)
+        self.origins[path] = file
+        self.taken[str(path[-1])] = file
 
     def forget(self, path: Path) -> None:
         """Forget the files that set ``path`` and the keys below it."""
@@ -82,7 +98,7 @@ def merge(layers: Sequence[Layer], file: str) -> tuple[Merged, list[str]]:
     for layer in layers:
         for key in OF_ITS_FILE:
             merged.drop(key)
-        found = _remove(merged, layer.removed)
+        found = _remove(merged, layer.removed, layer.file)
         faults += [finding.sentence(layer.file) for finding in found]
         if under(layer.data, _CANDLES_BEGIN) is not NOTHING and _START not in layer.data:
             merged.drop(_START)
@@ -149,16 +165,16 @@ def _step(table: Any, shape: Shape | None, path: Path, value: Any, *, last: bool
     return word, unknown_key(path, value, may_be or table)
 
 
-def _remove(merged: Merged, removed: Any) -> list[Finding]:
+def _remove(merged: Merged, removed: Any, file: str) -> list[Finding]:
     """Take inherited keys away; return the faults."""
     if removed is None:
         return []
     if not isinstance(removed, list):
         return [Finding((REMOVE,), removed, f"must be a list ({OWN_KEYS[REMOVE]})")]
-    return [f for i, text in enumerate(removed) if (f := _remove_one(merged, i, text)) is not None]
+    return [f for i, text in enumerate(removed) if (f := _remove_one(merged, i, text, file)) is not None]
 
 
-def _remove_one(merged: Merged, i: int, text: Any) -> Finding | None:
+def _remove_one(merged: Merged, i: int, text: Any, file: str) -> Finding | None:
     path = _key_path(text) if isinstance(text, str) else None
     if path is None:
         return Finding((REMOVE, i), text, "must be a key path in quotes")
@@ -170,7 +186,7 @@ def _remove_one(merged: Merged, i: int, text: Any) -> Finding | None:
             return Finding((REMOVE, i), text, "must be a key that is inherited", hint)
         if depth == len(path) - 1:
             del table[key]
-            merged.forget(path)
+            merged.take_away(path, file)
         else:
             table = table[key]
     return None

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import exp
 
-from sim.scenario.faults import Fault
+from sim.scenario.faults import Fault, among
 from sim.scenario.rules.feedback import public_faults, withdrawal_faults
 from sim.scenario.schema.durations import Distribution, Lognormal, Mixture
+from sim.scenario.schema.quantities import exact_duration_text
 from sim.scenario.schema.routes import path_of, queue_names, served_by
 from sim.scenario.schema.scenario import Queue, Scenario, Shrinking, Step
 
@@ -28,7 +29,7 @@ def desk_faults(scenario: Scenario) -> list[Fault]:
 
 def _unknown(path: str, got: str, known: list[str], what: str) -> Iterator[Fault]:
     if got not in known:
-        yield path, got, f"must be {what}: {', '.join(known)}"
+        yield path, got, among(what, known)
 
 
 def _sum_fault(path: str, shares: dict[str, float], over: str) -> Iterator[Fault]:
@@ -100,7 +101,8 @@ def _one_queue_faults(scenario: Scenario, at: str, name: str, queue: Queue) -> I
             if i + 1 < len(queue.age):
                 yield f"{at}.age.{i}.to", age.to, "must be the last age rule of its queue, since the ticket leaves it"
         if age.after <= previous:
-            yield f"{at}.age.{i}.after", f"{age.after} ms", "must be longer than the age of the rule before it"
+            rule = "must be longer than the age of the rule before it"
+            yield f"{at}.age.{i}.after", exact_duration_text(age.after), rule
         previous = age.after
     for i, team in enumerate(queue.prefers):
         yield from _unknown(f"{at}.prefers.{i}", team, list(scenario.teams), "a team")
@@ -182,10 +184,10 @@ def _lognormal_faults(at: str, distribution: Lognormal) -> Iterator[Fault]:
     if (distribution.cv is None) == (distribution.p90 is None):
         yield at, "neither" if distribution.cv is None else "both", "must give exactly one of cv and p90"
     elif distribution.p90 is not None and distribution.p90 < distribution.mean:
-        yield f"{at}.p90", f"{distribution.p90} ms", "must not be below the mean"
+        yield f"{at}.p90", exact_duration_text(distribution.p90), "must not be below the mean"
     elif distribution.p90 is not None and distribution.p90 > distribution.mean * _P90_PER_MEAN_MAX:
         rule = f"must be at most {_P90_PER_MEAN_MAX:.3f} times the mean, the maximum of a lognormal distribution"
-        yield f"{at}.p90", f"{distribution.p90} ms", rule
+        yield f"{at}.p90", exact_duration_text(distribution.p90), rule
 
 
 def distributions_of(scenario: Scenario) -> Iterator[tuple[str, Distribution]]:

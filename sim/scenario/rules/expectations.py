@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
-from sim.scenario.faults import Fault, closest
+from sim.scenario.faults import Fault, among, closest
 from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import QUANTILE_SIGN, QUANTILES
 from sim.scenario.schema.metric_names import METRIC_PARTS, MetricName
@@ -67,4 +67,4 @@ def _unknown_part(metric: str, part: str, parts: list[str], tail: str) -> tuple[
 def _unknown(word: str, known: Iterable[str], what: str, around: tuple[str, str]) -> tuple[str, str | None]:
     """Return the rule for an unknown word; it lists the known words unless one of them is similar."""
     hint = closest(word, known)
-    return (f"must be {what}", around[0] + hint + around[1]) if hint else (f"must be {what}: {', '.join(known)}", None)
+    return (f"must be {what}", around[0] + hint + around[1]) if hint else (among(what, known), None)

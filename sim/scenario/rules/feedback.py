@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sim.scenario.faults import Fault
+from sim.scenario.faults import Fault, among
 from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.scenario import Scenario
 from sim.scenario.schema.withdrawals import Gateway, Jurisdiction, Withdrawals
@@ -81,4 +81,4 @@ def _gateway_faults(scenario: Scenario, gateway: Gateway) -> Iterator[Fault]:
 
 def _unknown(at: str, got: str, known: Iterable[str], what: str) -> Iterator[Fault]:
     if got not in known:
-        yield at, got, f"must be {what}: {', '.join(known)}"
+        yield at, got, among(what, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.scenario.faults import Fault
+from sim.scenario.faults import Fault, among
 from sim.scenario.feedback_tickets import feedback_tickets
 from sim.scenario.schema.newcomers import Newcomers
 from sim.scenario.schema.scenario import Market, Scenario
@@ -32,7 +32,7 @@ def _market_faults(market: Market) -> Iterator[Fault]:
     if market.path == "regimes" and market.candles is not None:
         yield "market.path", "regimes", "must be flat where candles give the price"
     if market.ordinary_regime is not None and market.ordinary_regime not in names:
-        yield "market.ordinary_regime", market.ordinary_regime, f"must be a regime: {', '.join(names)}"
+        yield "market.ordinary_regime", market.ordinary_regime, among("a regime", names)
     for name, regime in market.regimes.items():
         at = f"market.regimes.{name}"
         if regime.jumps_per_day > _JUMPS_MAX:
@@ -40,7 +40,7 @@ def _market_faults(market: Market) -> Iterator[Fault]:
         others = [other for other in names if other != name]
         for other in regime.next:
             if other not in others:
-                yield f"{at}.next.{other}", other, f"must be another regime: {', '.join(others)}"
+                yield f"{at}.next.{other}", other, among("another regime", others)
         total = sum(regime.next.values())
         if others and abs(total - 1) > 1e-9:
             yield f"{at}.next", f"shares that sum to {round(total, 9)}", "must sum to 1 over the other regimes"
@@ -91,7 +91,7 @@ def _newcomer_faults(scenario: Scenario, newcomers: Newcomers) -> Iterator[Fault
     tickets = [name for name, category in scenario.categories.items() if not category.task]
     for i, name in enumerate(newcomers.categories):
         if name not in tickets:
-            yield f"newcomers.categories.{i}", name, f"must be a category of tickets: {', '.join(tickets)}"
+            yield f"newcomers.categories.{i}", name, among("a category of tickets", tickets)
     review = newcomers.review_category
     if review is None and newcomers.review_share > 0:
         rule = "must be a category with task = true where review_share is above 0"

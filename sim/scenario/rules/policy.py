@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sim.core.clock import DAY_MS, HOUR_MS
-from sim.scenario.faults import NOTHING, Fault
+from sim.scenario.faults import NOTHING, Fault, among
 from sim.scenario.schema.quantities import exact_duration_text
 from sim.scenario.schema.scenario import Category, Scenario
 
@@ -33,14 +33,14 @@ def _unknown(path: str, names: Iterable[str], known: Iterable[str], what: str) -
     listed = list(known)
     for i, name in enumerate(names):
         if name not in listed:
-            yield f"{path}.{i}", name, f"must be {what}: {', '.join(listed)}"
+            yield f"{path}.{i}", name, among(what, listed)
 
 
 def _unknown_keys(path: str, table: Iterable[str], known: Iterable[str], what: str) -> Iterator[Fault]:
     listed = list(known)
     for name in table:
         if name not in listed:
-            yield f"{path}.{name}", name, f"must be {what}: {', '.join(listed)}"
+            yield f"{path}.{name}", name, among(what, listed)
 
 
 def _bot_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -120,4 +120,4 @@ def _people_faults(scenario: Scenario) -> Iterator[Fault]:
 
 def _team(path: str, name: str, teams: list[str]) -> Iterator[Fault]:
     if name not in teams:
-        yield path, name, f"must be a team: {', '.join(teams)}"
+        yield path, name, among("a team", teams)

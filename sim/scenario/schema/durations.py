@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.schema.quantities import Duration, DurationOrZero, Part, Positive
+from sim.scenario.schema.quantities import Cv, Duration, DurationOrZero, Part, Positive
 
 
 class Exponential(Part):
@@ -21,7 +21,7 @@ class Lognormal(Part):
 
     law: Literal["lognormal"]
     mean: Duration = Field(description="mean of the durations")
-    cv: Positive | None = Field(None, description="coefficient of variation: standard deviation / mean")
+    cv: Cv | None = Field(None, description="coefficient of variation: standard deviation / mean")
     p90: Duration | None = Field(None, description="90 % quantile")
 
 
@@ -30,7 +30,7 @@ class Gamma(Part):
 
     law: Literal["gamma"]
     mean: Duration = Field(description="mean of the durations")
-    cv: Positive = Field(description="coefficient of variation: standard deviation / mean")
+    cv: Cv = Field(description="coefficient of variation: standard deviation / mean")
 
 
 class Deterministic(Part):

@@ -12,6 +12,7 @@ from sim.scenario.schema.quantities import (
     DurationOrZero,
     Finite,
     Lasting,
+    Name,
     NonNegative,
     Number,
     Part,
@@ -29,7 +30,7 @@ class Regime(Part):
     jumps_per_day: NonNegative = Field(0.0, description="jumps of the price per day (Poisson)")
     jump_mean: Finite = Field(0.0, description="mean of a jump's log return (normal)")
     jump_sd: NonNegative = Field(0.0, description="standard deviation of a jump's log return")
-    next: dict[str, Share] = Field({}, description="where the market goes next: shares that sum to 1")
+    next: dict[Name, Share] = Field({}, description="where the market goes next: shares that sum to 1")
 
 
 class Newcomers(Part):

@@ -9,7 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.schema.quantities import Count, Duration, DurationOrZero, NonNegative, Number, Part, Positive, Share
+from sim.scenario.schema.quantities import (
+    Agents,
+    Duration,
+    DurationOrZero,
+    Name,
+    NonNegative,
+    Number,
+    Part,
+    Positive,
+    Share,
+)
 
 Driven = Literal["tickets", "withdrawals", "logins"]
 ReplyPolicy = Literal["reply", "strategic_silence", "legal_silence"]
@@ -51,7 +61,7 @@ class Education(Part):
 
     at: DurationOrZero = Field(description="start, from the end of the warm-up")
     ramp: DurationOrZero = Field(0, description="time until it has its full effect, in a straight line")
-    reduction: dict[str, Share] = Field(description="share of the tickets of a category that it prevents in the end")
+    reduction: dict[Name, Share] = Field(description="share of the tickets of a category that it prevents in the end")
 
 
 class BotRelease(Part):
@@ -69,7 +79,7 @@ class Incident(Part):
 
     at: DurationOrZero = Field(description="start, from the end of the warm-up")
     length: Duration = Field(description="how long it lasts")
-    contacts: dict[str, NonNegative] = Field(
+    contacts: dict[Name, NonNegative] = Field(
         {}, description="additional tickets while it lasts, by category, as multiples of the ordinary ones"
     )
     half_life: DurationOrZero = Field(0, description="half-life of those contacts afterwards; 0 ends them at once")
@@ -99,7 +109,7 @@ class Surge(Part):
     """More agents of a team for a while."""
 
     team: str = Field(description="team that they join")
-    agents: Count = Field(description="agents called in, who have breaks but are never absent")
+    agents: Agents = Field(description="agents called in, who have breaks but are never absent")
     at: DurationOrZero | None = Field(
         None, description="when they are called, from the end of the warm-up; absent when an early warning does"
     )
@@ -112,7 +122,7 @@ class Hire(Part):
     """More agents of a team for good, in training at first."""
 
     team: str = Field(description="team that they join")
-    agents: Count | dict[str, Count] = Field(description="agents who join, around the clock or by shift")
+    agents: Agents | dict[Name, Agents] = Field(description="agents who join, around the clock or by shift")
     at: DurationOrZero = Field(description="first day of the first of them, from the end of the warm-up")
     over: DurationOrZero = Field(0, description="time over which they join, evenly")
     training: DurationOrZero = Field(0, description="time for which each is in training")

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.schema.quantities import Duration, DurationOrZero, NonNegative, Number, Part, Positive, Share
+from sim.scenario.schema.quantities import (
+    Cv,
+    Duration,
+    DurationOrZero,
+    Name,
+    NonNegative,
+    Number,
+    Part,
+    Positive,
+    Share,
+)
 
 
 class Complaints(Part):
@@ -78,7 +88,7 @@ class Trust(Part):
     half_life: Duration = Field(description="time in which half of the lost trust comes back")
     loss_per_post: Share = Field(description="share of the trust that one public post costs")
     distrust_weight: NonNegative = Field(description="weight of lost trust: without any, people run 1 + this as easily")
-    events: dict[str, TrustEvent] = Field({}, description="audits, and auditors who leave")
+    events: dict[Name, TrustEvent] = Field({}, description="audits, and auditors who leave")
 
 
 class TrustEvent(Part):
@@ -100,8 +110,8 @@ class BankRun(Part):
         description="depositors frightened per hour for each complaint of rumour above its threshold"
     )
     amount_mean_usd: Positive = Field(description="mean amount that one takes out, US dollars")
-    amount_cv: Positive = Field(description="coefficient of variation of that amount (lognormal)")
-    shocks: dict[str, Contagion] = Field({}, description="fright from other platforms")
+    amount_cv: Cv = Field(description="coefficient of variation of that amount (lognormal)")
+    shocks: dict[Name, Contagion] = Field({}, description="fright from other platforms")
 
 
 class Contagion(Part):

@@ -30,6 +30,7 @@ LARGEST = 2**53
 RULE_TYPE = "rule"
 _EXACT_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
+_NAME = re.compile(r"[\w-]{1,64}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -279,6 +280,20 @@ class _Words(Quantity):
         return {"type": "string", "minLength": 1, "x-rule": self.rule}
 
 
+class _Name(Quantity):
+    """A name that the scenario gives: it stands in key paths, in names of metrics and in names of files."""
+
+    rule = "must be a name of letters, digits, _ and -, at most 64, such as front_desk"
+
+    def check(self, raw: Any) -> str:
+        if not isinstance(raw, str) or not _NAME.fullmatch(raw):
+            raise broken(self.rule)
+        return raw
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "x-rule": self.rule}  # with a pattern, tables would have patternProperties
+
+
 Duration = Annotated[int, Lasting()]
 """Milliseconds, 1 or more, written as ``"12 min"``."""
 DurationOrZero = Annotated[int, Lasting(low_ms=0)]
@@ -293,3 +308,7 @@ Instant = Annotated[datetime, _Instant()]
 TimeOfDay = Annotated[int, _TimeOfDay()]
 """Milliseconds after midnight UTC, written as ``"08:00"``."""
 Text = Annotated[str, _Words()]
+Name = Annotated[str, _Name()]
+Agents = Annotated[int, Whole("agents", high=1_000_000)]
+Cv = Annotated[float, Number(above=0, high=100)]
+"""A coefficient of variation; beyond its bound nearly all of the mean comes from draws that never occur."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -38,11 +38,13 @@ from sim.scenario.schema.public import (
     Trust,
 )
 from sim.scenario.schema.quantities import (
+    Agents,
     Count,
     Date,
     Duration,
     DurationOrZero,
     Instant,
+    Name,
     NonNegative,
     Number,
     Part,
@@ -54,6 +56,8 @@ from sim.scenario.schema.quantities import (
 )
 from sim.scenario.schema.withdrawals import Gateway, Withdrawals
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS = get_args(Weekday)
 Priority = Annotated[int, Whole(high=9)]
 
 # --- demand ---------------------------------------------------------------------------------------------------
@@ -79,7 +83,9 @@ class Profile(Part):
 class Busyness(Part):
     """How much busier one day is than another, for all categories together."""
 
-    cv: NonNegative = Field(description="coefficient of variation of a day's demand (gamma)")
+    cv: Annotated[float, Number(low=0, high=100)] = Field(
+        description="coefficient of variation of a day's demand (gamma)"
+    )
 
 
 class Shock(Part):
@@ -120,7 +126,7 @@ class Market(Part):
     path: Literal["flat", "regimes"] = Field(
         "flat", description="the price without candles: flat but for shocks, or drawn from regimes by replication"
     )
-    regimes: dict[str, Regime] = Field({}, description="states of the market by name")
+    regimes: dict[Name, Regime] = Field({}, description="states of the market by name")
     ordinary_regime: str | None = Field(
         None, description="regime whose volatility, without jumps, is ordinary; the first when absent"
     )
@@ -132,7 +138,7 @@ class Market(Part):
 class Step(Part):
     """One level of an escalation path: the queue, the handling time, and the share of tickets solved there."""
 
-    queue: str | dict[str, Share] = Field(description="queue of this level, or shares of several (they sum to 1)")
+    queue: Name | dict[Name, Share] = Field(description="queue of this level, or shares of several (they sum to 1)")
     handle: Distribution = Field(description="handling time of one agent")
     solved: Share | None = Field(None, description="share solved at this level; the last level solves all")
     evidence: bool = Field(False, description="whether this level may ask the customer for proof")
@@ -152,7 +158,7 @@ class Category(Part):
     bot_resolution: Share | None = Field(None, description="share of the tickets taken on that the bot ends")
     priority: Priority = Field(5, description="priority, 0 the most urgent")
     path: list[str] = Field([], description="names of its steps, in order; as written when empty")
-    steps: dict[str, Step] = Field(min_length=1, description="levels of the escalation path by name")
+    steps: dict[Name, Step] = Field(min_length=1, description="levels of the escalation path by name")
     complaint_hazard_per_hour: NonNegative = Field(
         0.0, description="public complaints per unresolved ticket and hour while the complaint clock runs"
     )
@@ -203,7 +209,7 @@ class Recontact(Part):
 
     share: Share = Field(description="share of the customers who ask again if their ticket is open for that long")
     after: Distribution = Field(description="time from opening to asking again")
-    queue: str = Field(description="queue in which the question lands")
+    queue: Name = Field(description="queue in which the question lands")
     handle: Distribution = Field(description="handling time of the question")
 
 
@@ -233,9 +239,7 @@ class Shift(Part):
 
     start: TimeOfDay = Field(description="when it begins, UTC")
     length: Duration = Field(description="how long it lasts")
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
-        [], description="days on which it starts; every day when empty"
-    )
+    days: list[Weekday] = Field([], description="days on which it starts; every day when empty")
 
 
 Held = Annotated[int, Whole("tickets", low=1, high=9)]
@@ -259,8 +263,8 @@ class Team(Shrinking):
     """A pool of agents with the same skills."""
 
     serves: list[str | list[str]] = Field(min_length=1, description="queues, the preferred first; a list pools equals")
-    agents: Count | dict[str, Count] = Field(description="scheduled agents, around the clock or by shift")
-    concurrency: Held | dict[str, Held] = Field(
+    agents: Agents | dict[Name, Agents] = Field(description="scheduled agents, around the clock or by shift")
+    concurrency: Held | dict[Name, Held] = Field(
         1, description="tickets that one agent holds at once, of all its queues or by queue (1 where none is given)"
     )
     stretch: list[Stretch] = Field(
@@ -321,20 +325,20 @@ class Scenario(Part):
     population: Population | None = None
     profile: Profile = Profile(weights=[1.0])
     busyness: Busyness = Busyness(cv=0.0)
-    shocks: dict[str, Shock] = {}
+    shocks: dict[Name, Shock] = {}
     market: Market | None = None
 
-    categories: dict[str, Category] = Field(min_length=1, description="ticket categories by name")
+    categories: dict[Name, Category] = Field(min_length=1, description="ticket categories by name")
     bot: Bot | None = None
     evidence: Evidence | None = None
     misroute: Misroute | None = None
     reopen: Reopen | None = None
     recontact: Recontact | None = None
 
-    queues: dict[str, Queue] = {}
-    shifts: dict[str, Shift] = {}
+    queues: dict[Name, Queue] = {}
+    shifts: dict[Name, Shift] = {}
     staffing: Staffing = Staffing()
-    teams: dict[str, Team] = Field(min_length=1, description="teams by name")
+    teams: dict[Name, Team] = Field(min_length=1, description="teams by name")
 
     complaints: Complaints = Complaints()
     regulator: Regulator | None = None
@@ -342,8 +346,8 @@ class Scenario(Part):
     gateway: Gateway | None = None
     rumour: Rumour | None = None
     copies: Copies | None = None
-    amplification: dict[str, Amplification] = {}
-    campaigns: dict[str, Campaign] = {}
+    amplification: dict[Name, Amplification] = {}
+    campaigns: dict[Name, Campaign] = {}
     listening: Listening | None = None
     trust: Trust | None = None
     run: BankRun | None = None
@@ -351,15 +355,15 @@ class Scenario(Part):
     newcomers: Newcomers | None = None
     mfa: Mfa | None = None
 
-    announcements: dict[str, Announcement] = {}
+    announcements: dict[Name, Announcement] = {}
     status_messages: StatusMessages | None = None
     silence: Silence | None = None
     education: Education | None = None
-    bot_releases: dict[str, BotRelease] = {}
-    incidents: dict[str, Incident] = {}
-    early_warnings: dict[str, EarlyWarning] = {}
-    surges: dict[str, Surge] = {}
-    hires: dict[str, Hire] = {}
+    bot_releases: dict[Name, BotRelease] = {}
+    incidents: dict[Name, Incident] = {}
+    early_warnings: dict[Name, EarlyWarning] = {}
+    surges: dict[Name, Surge] = {}
+    hires: dict[Name, Hire] = {}
     attrition: Attrition | None = None
 
     objectives: dict[Endpoint, Objective] = {}

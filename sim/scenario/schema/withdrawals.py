@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sim.scenario.schema.durations import Distribution
-from sim.scenario.schema.quantities import Duration, DurationOrZero, NonNegative, Number, Part, Positive, Share, Whole
+from sim.scenario.schema.quantities import (
+    Cv,
+    Duration,
+    DurationOrZero,
+    Name,
+    NonNegative,
+    Number,
+    Part,
+    Positive,
+    Share,
+    Whole,
+)
 
 CEILING = Field(
     None,
@@ -153,12 +164,12 @@ class Withdrawals(Part):
         "that wait may be late together"
     )
     amount_mean_usd: Positive = Field(description="mean amount, US dollars")
-    amount_cv: Positive = Field(description="coefficient of variation of the amount (lognormal)")
-    assets: dict[str, Share] = Field(min_length=1, description="share of each asset (they sum to 1)")
-    rails: dict[str, Rail] = Field({}, description="how an asset leaves, where more is known than its share")
+    amount_cv: Cv = Field(description="coefficient of variation of the amount (lognormal)")
+    assets: dict[Name, Share] = Field(min_length=1, description="share of each asset (they sum to 1)")
+    rails: dict[Name, Rail] = Field({}, description="how an asset leaves, where more is known than its share")
     mistakes: Mistakes | None = Field(None, description="withdrawals to a wrong address or over a wrong network")
-    jurisdictions: dict[str, Jurisdiction] = Field({}, description="what the customers' countries allow")
+    jurisdictions: dict[Name, Jurisdiction] = Field({}, description="what the customers' countries allow")
     barred: Barred | None = Field(None, description="tickets about requests refused for the customer's country")
     limits: Limits | None = Field(None, description="limits on single withdrawals that tighten in a crisis")
-    pauses: dict[str, Pause] = Field({}, description="times in which assets are not paid out")
-    congestion: dict[str, Congestion] = Field({}, description="times in which blocks come slowly")
+    pauses: dict[Name, Pause] = Field({}, description="times in which assets are not paid out")
+    congestion: dict[Name, Congestion] = Field({}, description="times in which blocks come slowly")
