@@ -239,6 +239,9 @@ def limits_of(numbers: Mapping[str, float], schedule: Schedule) -> SendLimits:
     asked, wanted = int(numbers["in_flight"]), in_flight_cap(schedule, numbers["timeout"])
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else hard - SPARE_FILES
+    if most < 1:
+        rule = f"must be {SPARE_FILES + 1} or more, and {SPARE_FILES + wanted} for all of this load (ulimit -n)"
+        raise InputError([f"open-file limit: got {hard}; {rule}"])
     if asked > most:
         raise InputError([f"--in-flight: got {asked}; must be at most {most}, what the open-file limit allows"])
     cap = asked or min(wanted, most)

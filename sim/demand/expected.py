@@ -92,7 +92,8 @@ class ExpectedDemand:
         curves = _ticket_curves(scenario, self.market, self.newcomer_flows, self.profile)
         for number, name in enumerate(scenario.categories):
             without = self.policy.silent.tickets(name, *curves(name)).expected(DAY_MS)
-            out[number] = without * _per_hour(scenario, self.newcomer_flows, name) - self.roots.expected[number]
+            less = without * _per_hour(scenario, self.newcomer_flows, name) - self.roots.expected[number]
+            out[number] = np.maximum(less, 0.0)  # what is equal may differ in its last bit
         return out
 
 

@@ -449,7 +449,8 @@ def test_the_report_of_a_run_has_its_load_tests_in_it() -> None:
     assert page.index("against http://h1") < page.index("against http://h0"), "the failed one first"
 
 
-def test_ending_the_command_ends_the_server_that_it_started() -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)])
+def test_ending_the_command_ends_the_server_that_it_started(number: int, code: int) -> None:
     names = ("API_KEY", "API_SECRET", "TICKET_TOKEN", "ADMIN_TOKEN")
     environment = os.environ | {f"WITHSTAND_{name}": f"{name}-{'k' * 32}" for name in names}
     command = [sys.executable, "-c", "from sim.cli import main; main()", "staging", "--port", "0"]
@@ -457,8 +458,9 @@ def test_ending_the_command_ends_the_server_that_it_started() -> None:
     try:
         assert child.stdout is not None
         port = int(child.stdout.readline().rsplit(":", 1)[1])
-        child.terminate()
-        assert child.wait(timeout=LONGEST_S) == 0
+        child.send_signal(number)
+        assert child.wait(timeout=LONGEST_S) == code
+        assert child.stdout.read() == "", "the server has closed it, too"
         with socket.socket() as client, pytest.raises(ConnectionRefusedError):
             client.connect(("127.0.0.1", port))
     finally:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import resource
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +22,7 @@ from loadtests.transport.connections import trusting
 from loadtests.transport.guard import LOCAL_HOSTS, check_url
 from loadtests.transport.http1 import ForbiddenError, check_path
 from loadtests.transport.recorder import LONGEST_US, Journal, Recorder, encode, merge
+from tests.support.cli_runs import ROOT
 from tests.support.plans import faults, planned
 from tests.support.trace_factory import make_run, steady
 
@@ -171,3 +177,19 @@ def test_the_journal_is_on_disk_before_the_request_leaves(tmp_path: Path) -> Non
     journal.close()
     with pytest.raises(FileExistsError):
         Journal(path)
+
+
+@pytest.mark.parametrize(("files", "code"), [(64, 2), (100, 2), (110, 0)])
+def test_too_few_open_files_are_told_before_anything_else(run: Path, files: int, code: int) -> None:
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", "http://127.0.0.1:1", "--dry-run"]
+    secrets = {f"WITHSTAND_{name}": "k" * 40 for name in ("API_KEY", "API_SECRET", "TICKET_TOKEN", "ADMIN_TOKEN")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | secrets, capture_output=True, text=True, preexec_fn=few, check=False
+    )
+    assert done.returncode == code, done.stderr
+    rule = r"must be 101 or more, and \d+ for all of this load \(ulimit -n\)"
+    told = rf"open-file limit: got {files}; {rule}\n" if code else ""
+    assert re.fullmatch(told, done.stderr)
