@@ -93,6 +93,11 @@ def test_what_remove_names_is_blamed_on_the_file_that_says_so(tmp_path: Path) ->
         assert refused.value.faults == [f"{_name(outer)}: {fault}"]
 
 
+def test_an_expectation_without_a_name_is_quoted_as_it_stands(tmp_path: Path) -> None:
+    [fault] = told(tmp_path, ("[queues.line]", '[expect]\n"" = "> 1"\n[queues.line]'))
+    assert fault.startswith('expect."": got ""; must be a metric: tickets_new_per_day, ')
+
+
 def test_what_has_no_effect_is_noted(tmp_path: Path) -> None:
     file = tmp_path / "small.toml"
     file.write_text(SMALL + 'days = ["sun"]\n[shocks.late]\nat = "50 d"\nlength = "1 h"\n', encoding="utf-8")

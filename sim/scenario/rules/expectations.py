@@ -22,7 +22,7 @@ def expect_faults(scenario: Scenario) -> Iterator[Fault]:
     for name in scenario.expect:
         whole, sign, quantile = name.partition(QUANTILE_SIGN)
         metric, dot, part = whole.partition(".")
-        at, tail = f"expect.{name}", sign + quantile
+        at, tail = ("expect", name), sign + quantile
         if metric not in _METRICS:
             yield at, name, *_unknown(metric, _METRICS, "a metric", ("", dot + part + tail))
         elif dot and part not in (parts := parts_of(scenario, metric)):
