@@ -25,7 +25,7 @@ HOMES = {
     "random": ("tests/",),
     "uuid": (),
     "secrets": ("sim/cli/", "loadtests/", "tests/"),
-    "logging": ("loadtests/", "tests/"),
+    "logging": ("sim/output/plots/", "loadtests/", "tests/"),
 }
 SPEAKERS = (
     "sim/cli/", "sim/core/system.py", "sim/studies/", "loadtests/cli/", "loadtests/core/exits.py",

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.tools.mutations import FORM, _impossible, mutated, tried
+from tests.tools.mutations.trials import FORM, _impossible, mutated, tried
 
 
 def test_mutations_are_refused_in_the_form_or_load_and_make_sense() -> None:

@@ -6,6 +6,7 @@ random, and nothing is computed except the arrangement of the given series for d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from sim.experiment.analysis.estimate import Estimate
     from sim.experiment.hourly_table import Hourly
+
+# It warns on standard error, even of a quiet run, that no folder keeps its fonts: which only costs it a second.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 NAMES = ("overview", "backlog", "complaints", "public", "waits", "staffing", "endpoints", "money")
 """The figures, in the order in which a report shows them."""

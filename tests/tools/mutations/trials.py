@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import copy
 import re
-import sys
 import traceback
 import warnings
 from collections import Counter
@@ -194,7 +193,3 @@ def main() -> int:
     told = ", ".join(f"{ends[end]:,} {end}" for end in ("refused", "loaded", "ran", "wrong"))
     print(f"{options.count:,} mutations from seed {options.seed}: {told}; {n_faults:,} faults told in the form")
     return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Random mutations of the catalogue, tried: ``python -m tests.tools.mutations``."""
