@@ -16,9 +16,8 @@ import numpy as np
 from sim.core.arrays import Ints
 from sim.core.clock import DAY_MS, HOUR_MS
 from sim.scenario.schema.policy import Hire
-from sim.scenario.schema.scenario import Scenario, Shift
+from sim.scenario.schema.scenario import WEEKDAYS, Scenario, Shift
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _POST_TURN_MS = 8 * HOUR_MS
 
 
@@ -83,7 +82,7 @@ def turns_of(shift: Shift, start: date, horizon_ms: int) -> tuple[Turn, ...]:
     turns = []
     for day in range(-shift.length // DAY_MS, horizon_ms // DAY_MS):
         begin = day * DAY_MS + shift.start
-        on = not shift.days or _DAYS[(start.weekday() + day) % 7] in shift.days
+        on = not shift.days or WEEKDAYS[(start.weekday() + day) % 7] in shift.days
         if on and begin + shift.length > 0:
             turns.append(Turn(begin, begin + shift.length, start.toordinal() + day))
     return tuple(turns)
