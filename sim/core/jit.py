@@ -40,7 +40,7 @@ SOURCES = (
     "metrics/observation/held_time.py", "metrics/observation/unlimited_staffing.py",
     "metrics/observation/waits.py", "numerics/intervals.py", "numerics/lognormal.py", "numerics/normal.py",
     "numerics/poisson.py", "numerics/streams.py", "numerics/survival.py", "numerics/time_grid.py",
-    "selfcheck/feedback.py", "staffing/skills.py", *sorted(_STEPS),
+    "selfcheck/feedback.py", "staffing/desk.py", "staffing/roster.py", "staffing/skills.py", *sorted(_STEPS),
 )  # fmt: skip
 """The files whose functions are compiled, and whose constants are compiled into them; a test holds the list."""
 

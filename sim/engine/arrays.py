@@ -57,15 +57,15 @@ HEAP, CHAINS = range(2)
 """Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
 is due later, chained by minute."""
 NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL, WIDEST = range(7)
-DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, SHIFT, SENT, UNRESOLVED, GONE, CANDIDATE = range(7, 18)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, CHANGE, CHANGE_AT, SENT, UNRESOLVED, GONE, CANDIDATE = range(7, 19)
 FIRST = CANDIDATE + len(STREAMS)
 """Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are feedback levels,
 whether to decide, whether a heap was too small; the most tickets that an agent of any team may hold; how much is in
 the heap and the minutes loaded into it; the links in use and the first spare one; the first of those who began to wait
-at this instant; how far roots and changes of duty have been read; the tickets sent in this minute, those not resolved
-of which nobody has noted that their customer left, and where in ``n`` it stands by the minute how many leave (0 where
-nothing reads it); from CANDIDATE on the candidates of each stream; from FIRST on, for each minute, the first link of
-its chain."""
+at this instant; how far roots and changes of duty have been read, and when the next of these is; the tickets sent in
+this minute, those not resolved of which nobody has noted that their customer left, and where in ``n`` it stands by the
+minute how many leave (0 where nothing reads it); from CANDIDATE on the candidates of each stream; from FIRST on, for
+each minute, the first link of its chain."""
 
 
 class DeskArrays(NamedTuple):
@@ -151,6 +151,9 @@ def _counters(desk: Desk, parameters: FeedbackParameters | None, *, at_opening: 
     n = np.zeros(chains + counts_open * (desk.horizon_ms // MINUTE_MS + 2), dtype=np.int64)
     n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, parameters is not None
     n[WIDEST] = max(desk.most)
+    n[CHANGE_AT] = NEVER
+    if len(desk.changes) and desk.changes[0, 0] < desk.horizon_ms:
+        n[CHANGE_AT] = desk.changes[0, 0]
     n[WAITERS], n[SPARE], n[FIRST:chains] = NOBODY, NOBODY, NOBODY
     n[GONE] = chains if counts_open else 0
     return n

@@ -1,22 +1,23 @@
 """The compiled twin of the SimPy engine: the same tables, bit for bit, some hundred times as fast.
 
 ``reference.py`` defines the desk; what changes is changed there first. Here time is one loop. Minute by minute, all
-that is due (what was scheduled, the roots, shift changes, the tick of the levels) goes into a heap; its first comes
-next, phase before row within an instant; and when nothing is left in the instant, the desk decides. What is due at or
-after the horizon is never scheduled. The tables are those of ``sim.engine.arrays``.
+that is due (what was scheduled, the roots, the tick of the levels) goes into a heap; its first comes next, or an
+agent's change of duty, phase before row within an instant; and when nothing is left in the instant, the desk decides.
+What is due at or after the horizon is never scheduled. The tables are those of ``sim.engine.arrays``.
 """
 
 from __future__ import annotations
 
-from sim.core.clock import MINUTE_MS, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
+from sim.core.clock import MINUTE_MS, NEVER, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
 from sim.core.jit import compiled, inlined
 from sim.demand import Demand
 from sim.engine.agenda import key_of, pop, push, schedule
 from sim.engine.arrays import (
-    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHASE, CLOSED, DECIDING, DRAWN, DUE, DUE_AT, END, END_LEG, ENTERED,
-    FIRST, FIRST_LEG, FULL, GONE, HAS_LEFT, HEAP, HORIZON, LEAVING, LEG, LEVELS, LISTS, LOADED, MOVED, NEXT_WAITER,
-    NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS, PRIORITY, QUEUE, REOPEN,
-    ROOT, SENT, SHIFT, SIZE, SPARE, START, TAKER, TAKERS, TICKET, UNRESOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
+    AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHANGE, CHANGE_AT, CHASE, CLOSED, DECIDING, DRAWN, DUE, DUE_AT, END,
+    END_LEG, ENTERED, FIRST, FIRST_LEG, FULL, GONE, HAS_LEFT, HEAP, HORIZON, LEAVING, LEG, LEVELS, LISTS, LOADED,
+    MOVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS,
+    PRIORITY, QUEUE, REOPEN, ROOT, SENT, SIZE, SPARE, START, TAKER, TAKERS, TICKET, UNRESOLVED, WAITERS, WHAT_BITS,
+    arrays_of, outcome_of,
 )  # fmt: skip
 from sim.engine.due_complaints import complaints_of, note_unanswered, note_unsolved
 from sim.engine.hands import can_take, change_duty, release, take
@@ -63,17 +64,24 @@ def _loop(arrays):
     staff = (arrays.teams, arrays.agents, arrays.idle)
     agenda, lines, first_due = arrays.agenda, arrays.lines, arrays.first_due
     while not n[FULL]:
-        if n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW]):
+        due_ms = agenda[HEAP, 0, 0] if n[DUE] else NEVER
+        if n[DECIDING] and due_ms > n[NOW] and n[CHANGE_AT] > n[NOW]:
             n[DECIDING] = 0
             _decide(n, rows, legs, staff, queues, agenda, lines)
             _look_ahead(n, rows, legs, queues, agenda, first_due)
             continue  # what has been started may be due before
+        if n[CHANGE_AT] <= due_ms and _is_next(n, agenda, due_ms):
+            n[NOW] = n[CHANGE_AT]
+            if change_duty(n, rows, staff, agenda, arrays.changes[n[CHANGE]]):
+                n[DECIDING] = 1
+            _go_on(n, arrays.changes)
+            continue
         if not n[DUE]:
             if n[LOADED] * MINUTE_MS >= n[HORIZON]:
                 n[NOW] = n[HORIZON]
                 _flush(n, rows)
                 return True
-            _load(n, rows, agenda, arrays.roots, arrays.changes)
+            _load(n, rows, agenda, arrays.roots)
             continue
         n[NOW], key = agenda[HEAP, 0, 0], agenda[HEAP, 0, 1]
         pop(agenda, HEAP, n[DUE])
@@ -82,9 +90,6 @@ def _loop(arrays):
         if phase == PHASE_DONE:
             if rows[DUE_AT, row] == n[NOW]:
                 _done(n, rows, legs, staff, agenda, first_due, row)
-        elif phase == PHASE_SHIFT:
-            change_duty(n, rows, staff, agenda, arrays.changes[row])
-            n[DECIDING] = 1
         elif phase == PHASE_LEVELS:
             _tick(n, rows, legs, first_due, arrays, row)
         elif what == BACK:
@@ -97,6 +102,23 @@ def _loop(arrays):
         elif what == OPENS or _still_asks(n, rows, row):
             _open(n, rows, legs, staff, queues, agenda, lines, row)
     return False
+
+
+@inlined
+def _is_next(n, agenda, due_ms):
+    """Return whether an agent's change of duty, which is due by ``due_ms``, comes before all else in its minute."""
+    if n[CHANGE_AT] >= n[LOADED] * MINUTE_MS:
+        return False
+    return n[CHANGE_AT] < due_ms or agenda[HEAP, 0, 1] >> PHASE_BITS > PHASE_SHIFT
+
+
+@inlined
+def _go_on(n, changes):
+    """Look at the next change of duty; one at or after the horizon does not happen."""
+    n[CHANGE] += 1
+    n[CHANGE_AT] = NEVER
+    if n[CHANGE] < len(changes) and changes[n[CHANGE], 0] < n[HORIZON]:
+        n[CHANGE_AT] = changes[n[CHANGE], 0]
 
 
 # --- tickets --------------------------------------------------------------------------------------------------------
@@ -352,7 +374,7 @@ def _moot(n, rows, row, what):
 
 
 @inlined
-def _load(n, rows, agenda, roots, changes):
+def _load(n, rows, agenda, roots):
     """Put what is due in the next minute into the heap, which so stays small."""
     minute = n[LOADED]
     end_ms = min((minute + 1) * MINUTE_MS, n[HORIZON])
@@ -368,9 +390,6 @@ def _load(n, rows, agenda, roots, changes):
     while n[ROOT] < len(roots) and rows[DRAWN, roots[n[ROOT]]] < end_ms:
         schedule(n, agenda, rows[DRAWN, roots[n[ROOT]]], key_of(PHASE_OPEN, roots[n[ROOT]], OPENS))
         n[ROOT] += 1
-    while n[SHIFT] < len(changes) and changes[n[SHIFT], 0] < end_ms:
-        schedule(n, agenda, changes[n[SHIFT], 0], key_of(PHASE_SHIFT, n[SHIFT], OPENS))
-        n[SHIFT] += 1
     if n[LEVELS]:
         schedule(n, agenda, minute * MINUTE_MS, key_of(PHASE_LEVELS, minute, OPENS))
 

@@ -81,14 +81,21 @@ def release(n, rows, legs, staff, agenda, row):
 
 @inlined
 def change_duty(n, rows, staff, agenda, change):
-    """Let an agent come or go. Who goes takes nothing more and finishes what he holds."""
+    """Let an agent come or go; return whether he can take something now.
+
+    Who goes takes nothing more and finishes what he holds.
+    """
     _, agents, _ = staff
     agent = change[1]
     _delist(staff, agent)
-    _settle(n, rows, staff, agent)
-    agents[agent, DUTY], agents[agent, PRODUCTIVITY] = change[2], change[3]
+    if change[3] == agents[agent, PRODUCTIVITY]:
+        agents[agent, DUTY] = change[2]
+    else:
+        _settle(n, rows, staff, agent)
+        agents[agent, DUTY], agents[agent, PRODUCTIVITY] = change[2], change[3]
+        _reckon(n, rows, staff, agenda, agent)
     _enlist(n, staff, agent)
-    _reckon(n, rows, staff, agenda, agent)
+    return _is_able(agents, agent)
 
 
 @inlined

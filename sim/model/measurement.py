@@ -72,17 +72,10 @@ def _series(
 ) -> dict[tuple[str, str], Floats]:
     ends = np.arange(from_ms, desk.horizon_ms, HOUR_MS) + HOUR_MS
     series = {("all", "price_index"): price[from_ms // HOUR_MS :]}
-    for name, (times, agents) in zip(desk.teams, desk.on_duty(), strict=True):
-        series[f"team:{name}", "agents_on_duty"] = _hourly_mean(times, agents, ends)
+    for name, by_hour in zip(desk.teams, desk.duty_ms_by_hour[:, from_ms // HOUR_MS :], strict=True):
+        series[f"team:{name}", "agents_on_duty"] = by_hour / HOUR_MS
     for name in first_queues:
         target = scenario.queues[name].target if name in scenario.queues else None
         if target is not None:
             series[f"queue:{name}", "target_min"] = np.full(len(ends), target / MINUTE_MS)
     return series
-
-
-def _hourly_mean(times_ms: Ints, values: Ints, ends_ms: Ints) -> Floats:
-    """Return the mean of a step function over the hour before each end."""
-    at = np.append(times_ms, ends_ms[-1] + HOUR_MS).astype(np.float64)
-    area = np.concatenate([[0.0], np.cumsum(np.diff(at) * values)])
-    return (np.interp(ends_ms, at, area) - np.interp(ends_ms - HOUR_MS, at, area)) / HOUR_MS

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.core.arrays import Ints, Mask
+from sim.core.arrays import Ints
+from sim.core.clock import HOUR_MS
+from sim.core.jit import compiled
 from sim.core.lazy import lazy_property
 from sim.numerics.streams import Streams
 from sim.staffing.people import Called
@@ -35,38 +37,34 @@ class Desk(Skills):
     @lazy_property
     def by_agent(self) -> tuple[Ints, Ints]:
         """The rows of ``changes`` in order of agent and time, and where each agent's begin (and the last one's end)."""
-        rows = self.changes[np.lexsort((np.arange(len(self.changes)), self.changes[:, 0], self.changes[:, 1]))]
+        few = len(self.agent_team) < 1 << 15  # then the sort goes by digits
+        rows = self.changes[np.argsort(self.changes[:, 1].astype(np.int16 if few else np.int64), kind="stable")]
         return rows, np.searchsorted(rows[:, 1], np.arange(len(self.agent_team) + 1))
 
+    @lazy_property
+    def duty_ms_by_hour(self) -> Ints:
+        """By team and hour of the run, the last one whole, the time that its agents are on duty, ms."""
+        rows, _ = self.by_agent
+        return _duty_by_hour(rows, self.agent_team, len(self.teams), self.horizon_ms)
+
     def duty_ms(self, from_ms: int, to_ms: int) -> list[int]:
-        """Return by team the time that its agents are on duty within [from, to)."""
-        rows, _ = self.by_agent
-        last = np.append(rows[1:, 1] != rows[:-1, 1], True) if len(rows) else np.zeros(0, dtype=bool)
-        until = np.minimum(np.where(last, to_ms, np.append(rows[1:, 0], to_ms)[: len(rows)]), to_ms)
-        there = np.maximum(until - np.maximum(rows[:, 0], from_ms), 0) * (rows[:, 2] == ON_DUTY)
-        total = np.zeros(len(self.teams), dtype=np.int64)
-        np.add.at(total, self.agent_team[rows[:, 1]], there)
-        return total.tolist()
-
-    def on_duty(self) -> list[tuple[Ints, Ints]]:
-        """Return for each team the step function of its agents on duty: (times in ms, agents from then on)."""
-        rows, _ = self.by_agent
-        there = (rows[:, 2] == ON_DUTY).astype(np.int64)
-        same = np.append(False, rows[1:, 1] == rows[:-1, 1])[: len(rows)]
-        change = there - np.where(same, np.append(0, there[:-1])[: len(rows)], 0)
-        return [_sum(rows[mine, 0], change[mine]) for mine in self._of_teams(rows)]
-
-    def _of_teams(self, rows: Ints) -> list[Mask]:
-        team = self.agent_team[rows[:, 1]]
-        return [team == number for number in range(len(self.teams))]
+        """Return by team the time that its agents are on duty within [from, to), two whole hours of the run."""
+        return self.duty_ms_by_hour[:, from_ms // HOUR_MS : to_ms // HOUR_MS].sum(axis=1).tolist()
 
 
-def _sum(times_ms: Ints, changes: Ints) -> tuple[Ints, Ints]:
-    """Return the step function that is 0 at first and changes at these times: (times, from 0 on; values)."""
-    times, at = np.unique(np.append(0, times_ms), return_inverse=True)
-    steps = np.zeros(len(times), dtype=np.int64)
-    np.add.at(steps, at[1:], changes)
-    return times, np.cumsum(steps)
+@compiled
+def _duty_by_hour(rows: Ints, agent_team: Ints, teams: int, horizon_ms: int) -> Ints:
+    by_hour = np.zeros((teams, -(-horizon_ms // HOUR_MS)), np.int64)
+    for i in range(len(rows)):
+        if rows[i, 2] != ON_DUTY:
+            continue
+        last = i + 1 == len(rows) or rows[i + 1, 1] != rows[i, 1]
+        at, end = rows[i, 0], horizon_ms if last else min(rows[i + 1, 0], horizon_ms)
+        while at < end:
+            until = min((at // HOUR_MS + 1) * HOUR_MS, end)
+            by_hour[agent_team[rows[i, 1]], at // HOUR_MS] += until - at
+            at = until
+    return by_hour
 
 
 def desk_of(roster: Roster, skills: Skills, surges: tuple[Called, ...] = (), streams: Streams | None = None) -> Desk:

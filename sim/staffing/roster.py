@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import DAY_MS, WEEK_MS
+from sim.core.jit import compiled
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.people import Called, Group, break_blocks, groups_of
@@ -113,22 +114,10 @@ class Roster:
     def changes(self, worked: Mask) -> Ints:
         """Return rows (time_ms, agent, duty, productivity) in order of time and agent (``sim.staffing.desk.Desk``)."""
         edges = self.edges
-        counts = np.append(worked, True)[edges.piece]
-        there = np.cumsum(edges.there * counts)
-        duty = np.where(there == 0, AWAY, np.where(np.cumsum(edges.in_break) > 0, IN_BREAK, ON_DUTY))
-        productivity = WORK_UNITS + np.cumsum(edges.productivity)
-        duty[(duty == ON_DUTY) & (productivity == 0)] = AWAY
-        productivity = np.where(productivity == 0, WORK_UNITS, productivity)
-        last = _last(edges.agent, edges.at_ms)
-        table = np.stack([edges.at_ms, edges.agent, duty, productivity], axis=1)
-        kept = np.zeros(len(table), dtype=bool)
-        settled = table[last]
-        before = np.vstack([[-1, -1, AWAY, WORK_UNITS], settled[:-1]])[: len(settled)]
-        first = settled[:, 1] != before[:, 1]
-        same = (settled[:, 2:] == np.where(first[:, None], [AWAY, WORK_UNITS], before[:, 2:])).all(axis=1)
-        kept[np.flatnonzero(last)[~same]] = True
+        kept, duty, productivity = _states(edges, np.append(worked, True))
         kept &= edges.at_ms < self.horizon_ms
-        return table[edges.in_time[kept[edges.in_time]]]
+        mine = edges.in_time[kept[edges.in_time]]
+        return np.stack([edges.at_ms[mine], edges.agent[mine], duty[mine], productivity[mine]], axis=1)
 
     def steps(self, pieces: Mask) -> Ints:
         """Return rows (time_ms, team, agents) of who is within these pieces of turns, but for those called in."""
@@ -160,11 +149,28 @@ class Roster:
         return tuple(out)
 
 
-def _last(agent: Ints, at_ms: Ints) -> Mask:
-    """Return which edges are the last of their agent and time; what is before the run is at its beginning."""
-    if not len(agent):
-        return np.zeros(0, dtype=bool)
-    return np.append((agent[1:] != agent[:-1]) | (at_ms[1:] != at_ms[:-1]), True)
+@compiled
+def _states(edges: Edges, counts: Mask) -> tuple[Mask, Ints, Ints]:
+    """Return by edge whether an agent's duty or productivity is another one from then on, and what they are.
+
+    Those of an instant count together. ``counts`` says of which pieces, and of no piece at all, the edges count.
+    """
+    n = len(edges.agent)
+    kept, duty, productivity = np.zeros(n, np.bool_), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    there, breaks, speed, is_now, was_speed = 0, 0, WORK_UNITS, AWAY, WORK_UNITS
+    for i in range(n):
+        if i == 0 or edges.agent[i] != edges.agent[i - 1]:
+            there, breaks, speed, is_now, was_speed = 0, 0, WORK_UNITS, AWAY, WORK_UNITS
+        there += edges.there[i] * counts[edges.piece[i]]
+        breaks += edges.in_break[i]
+        speed += edges.productivity[i]
+        if i + 1 < n and edges.agent[i + 1] == edges.agent[i] and edges.at_ms[i + 1] == edges.at_ms[i]:
+            continue
+        now = AWAY if there == 0 else (IN_BREAK if breaks > 0 else (AWAY if speed == 0 else ON_DUTY))
+        as_fast = speed if speed else WORK_UNITS
+        kept[i] = now != is_now or as_fast != was_speed
+        duty[i], productivity[i], is_now, was_speed = now, as_fast, now, as_fast
+    return kept, duty, productivity
 
 
 def roster_of(scenario: Scenario, extra: Extra = NO_EXTRA) -> Roster:

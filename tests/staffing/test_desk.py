@@ -33,11 +33,14 @@ def desk_of(scenario: Scenario, streams: Streams | None = None) -> Desk:
 
 def agents_at(desk: Desk, hours: list[float], team: int = 0, *, scheduled: bool = False) -> list[int]:
     """Return the agents on duty (or scheduled) at each hour of the run."""
-    times, agents = desk.on_duty()[team]
     if scheduled:
         mine = desk.scheduled[desk.scheduled[:, 1] == team]
-        times, agents = mine[:, 0], mine[:, 2]
-    return [int(agents[np.searchsorted(times, h * H, side="right") - 1]) for h in hours]
+        return [int(mine[np.searchsorted(mine[:, 0], h * H, side="right") - 1, 2]) for h in hours]
+    there = []
+    for hour in hours:
+        duty = {agent: now for at, agent, now, _ in desk.changes.tolist() if at <= hour * H}
+        there.append(sum(now == ON_DUTY for agent, now in duty.items() if desk.agent_team[agent] == team))
+    return there
 
 
 def at_duty(desk: Desk, agent: int) -> list[tuple[float, int]]:
