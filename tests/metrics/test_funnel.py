@@ -10,17 +10,19 @@ import pytest
 
 from sim.api import Run, run
 from sim.core.at_least import is_censored
-from sim.core.clock import DAY_MS, NEVER
+from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.engine.outcome import OPEN
 from sim.experiment import calibration
 from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
+from sim.metrics.observation.held_time import Duty, Held, held_time
 from sim.metrics.observation.replication import Observation
 from sim.model.model import Model, build
 from sim.numerics.statistics import paired_difference
 from sim.scenario import load
 from sim.scenario.schema.scenario import Scenario
 from sim.selfcheck.public import TYPES
+from sim.staffing.skills import ON_DUTY
 from sim.theory import complaint_hazard_exponential, funnel_by_type
 
 pytestmark = pytest.mark.xdist_group("funnel")
@@ -204,10 +206,15 @@ def test_a_full_desk_works_off_the_backlog_at_its_capacity() -> None:
     assert observed.team_backlog(front).at(np.arange(begin, end, 600_000)).min() > 1000  # never short of work
     started = (observed.outcome.leg_team == front) & (observed.outcome.leg_start_ms >= begin)
     started &= observed.outcome.leg_start_ms < end
-    work_ms = observed.demand.leg_handle_ms[started].sum()
-    capacity_ms = observed.desk.duty_ms(begin, end)[front] * observed.desk.most[front]
-    capacity_ms *= observed.desk.speeds[front][-1] / 10**6
-    assert work_ms == pytest.approx(capacity_ms, rel=0.03)
+    per_work = observed.desk.agents_per_work[front] * HOUR_MS  # a chat beside another takes 0.625 of a hand, a mail all
+    work_ms = observed.demand.leg_handle_ms[started] @ per_work[observed.outcome.leg_queue[started]]
+    rows, first = observed.desk.by_agent
+    legs = Held(*(getattr(observed.outcome, f"leg_{name}") for name in ("start_ms", "end_ms", "queue", "agent")))
+    duty = Duty(observed.desk.agent_team, first, rows[:, 0].copy(), rows[:, 2].copy())
+    held, _ = held_time(legs, duty, (len(observed.desk.teams), len(observed.desk.queues)), begin, end)
+    hands_ms = (held[:, front] / np.array(observed.desk.concurrency[front])).sum(axis=1)
+    assert hands_ms[ON_DUTY] == pytest.approx(observed.desk.duty_ms(begin, end)[front], rel=0.05)  # nobody is idle
+    assert work_ms == pytest.approx(hands_ms.sum(), rel=0.05)  # breaks and overtime included
 
 
 def test_complaints_come_after_the_tickets_that_cause_them() -> None:
