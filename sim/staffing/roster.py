@@ -166,7 +166,7 @@ def _states(edges: Edges, counts: Mask) -> tuple[Mask, Ints, Ints]:
         speed += edges.productivity[i]
         if i + 1 < n and edges.agent[i + 1] == edges.agent[i] and edges.at_ms[i + 1] == edges.at_ms[i]:
             continue
-        now = AWAY if there == 0 else (IN_BREAK if breaks > 0 else (AWAY if speed == 0 else ON_DUTY))
+        now = AWAY if there == 0 or speed == 0 else (IN_BREAK if breaks > 0 else ON_DUTY)
         as_fast = speed if speed else WORK_UNITS
         kept[i] = now != is_now or as_fast != was_speed
         duty[i], productivity[i], is_now, was_speed = now, as_fast, now, as_fast
@@ -183,7 +183,8 @@ def roster_of(scenario: Scenario, extra: Extra = NO_EXTRA) -> Roster:
         _pieces(_turns(group, number, int(first[number])), staying[group.team], extra.from_ms)
         for number, group in enumerate(groups)
     ]
-    all_turns = Turns(*(np.concatenate([np.zeros(0, np.int64), *columns]) for columns in zip(*turns, strict=True)))
+    nobody = Turns(*(np.zeros(0, np.int64) for _ in Turns._fields))
+    all_turns = Turns(*(np.concatenate(columns) for columns in zip(nobody, *turns, strict=True)))
     agent_team = np.repeat([group.team for group in groups], np.diff(first)).astype(np.int64)
     edges = [_cover(all_turns)]
     for number, group in enumerate(groups):

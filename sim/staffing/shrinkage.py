@@ -21,15 +21,22 @@ class Shrinkage(NamedTuple):
 
 
 def shrinkage_of(scenario: Scenario) -> list[Shrinkage]:
-    """Return the shrinkage of each team: its own where it says anything of it, else that of the staffing."""
-    return [_of(team if _says(team) else scenario.staffing) for team in scenario.teams.values()]
+    """Return the shrinkage of each team: by its own keys, and by those of the staffing where it says nothing.
+
+    Absence and breaks are parts of ``shrinkage``: who says one or the other sets the whole aside, and the reverse.
+    """
+    return [_of(_joined(team, scenario.staffing)) for team in scenario.teams.values()]
 
 
-def _says(part: Team | Staffing) -> bool:
-    return not (part.shrinkage is part.absence is part.breaks is None)
+def _joined(team: Team, all_teams: Staffing) -> Staffing:
+    own = team.model_dump(include=set(Staffing.model_fields), exclude_none=True)
+    aside: tuple[str, ...] = ("absence", "breaks") if "shrinkage" in own else ()
+    if "absence" in own or "breaks" in own:
+        aside = ("shrinkage",)
+    return all_teams.model_copy(update=dict.fromkeys(aside) | own)
 
 
-def _of(part: Team | Staffing) -> Shrinkage:
+def _of(part: Staffing) -> Shrinkage:
     """Return absence and breaks; of shrinkage alone a third is absence, and breaks are what remains."""
     if part.shrinkage is None:
         return Shrinkage(part.absence or 0.0, part.breaks or 0.0, part.break_blocks)
