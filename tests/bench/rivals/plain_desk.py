@@ -9,9 +9,9 @@ it has handled, a second pool; four priorities, not preemptive; exponential pati
 those who leave complain. (Only the first wait ends in leaving, as in the engine, so that both are the same desk; with
 patience in the second queue too the plain model would do more work.)
 
-SimPy's resources have a fixed capacity, so a pool has as many seats as its largest shift, and a process takes the
-seats of absent agents at each shift change: its requests have the best priority and no preemption, so an agent
-finishes the ticket at hand before the seat goes, and a longer shift gets its seats back at once.
+SimPy's resources have a fixed capacity, so a pool has the seats of all its shifts, and a process takes those of absent
+agents with the best priority. The next shift brings its own people: whoever is at work when his shift ends finishes the
+ticket at hand and then leaves his seat to nobody.
 """
 
 import math
@@ -70,6 +70,41 @@ class PlainResult:
     waits_second_min: list[float] = field(default_factory=list)
 
 
+class Pool(simpy.PriorityResource):
+    """A seat for each agent of every shift; those of absent agents are held."""
+
+    def __init__(self, env: simpy.Environment, agents: tuple[int, ...]) -> None:
+        super().__init__(env, capacity=sum(agents))
+        self.agents = agents
+        self.absent: list[simpy.Event] = []
+        self.changes = 0
+
+    def shifts(self) -> Process:
+        """Let the people of one shift after another come, beside those who are still at work; or all stay for good."""
+        while True:
+            for on_duty in self.agents:
+                at_work = self.count - len(self.absent)
+                self.changes += 1
+                while len(self.absent) < self.capacity - on_duty - at_work:
+                    self.leave()
+                while len(self.absent) > self.capacity - on_duty - at_work:
+                    self.release(self.absent.pop())
+                if len(self.agents) == 1:
+                    return
+                yield self._env.timeout(SHIFT)
+
+    def leave(self) -> None:
+        """Hold the next free seat for an agent who is absent."""
+        self.absent.append(self.request(priority=ABSENT))
+
+    def work(self, minutes: float) -> Process:
+        """Spend minutes on a ticket, and go home if the shift is over then."""
+        began = self.changes
+        yield self._env.timeout(minutes)
+        if self.changes != began:
+            self.leave()
+
+
 class PlainDesk:
     """The desk's two pools, its random numbers and what it counts."""
 
@@ -77,26 +112,10 @@ class PlainDesk:
         self.env, self.setting = env, setting
         self.random = random.Random(seed)
         self.result = PlainResult()
-        self.front = simpy.PriorityResource(env, capacity=max(setting.front_agents))
-        self.second = simpy.PriorityResource(env, capacity=max(setting.second_agents))
-        env.process(self.shifts(self.front, setting.front_agents))
-        env.process(self.shifts(self.second, setting.second_agents))
+        self.front, self.second = Pool(env, setting.front_agents), Pool(env, setting.second_agents)
+        env.process(self.front.shifts())
+        env.process(self.second.shifts())
         env.process(self.arrivals())
-
-    def shifts(self, pool: simpy.PriorityResource, agents: tuple[int, ...]) -> Process:
-        """Hold the seats of absent agents, shift after shift."""
-        absent: list = []
-        while True:
-            for on_duty in agents:
-                while len(absent) < pool.capacity - on_duty:
-                    absent.append(pool.request(priority=ABSENT))
-                while len(absent) > pool.capacity - on_duty:
-                    seat = absent.pop()
-                    if seat.triggered:
-                        pool.release(seat)
-                    else:
-                        seat.cancel()
-                yield self.env.timeout(SHIFT)
 
     def arrivals(self) -> Process:
         """Open tickets as a Poisson process with hourly rates, by thinning."""
@@ -125,7 +144,7 @@ class PlainDesk:
                 self.leave()
                 return
             result.waits_front_min.append(self.env.now - asked)
-            yield self.env.timeout(self.handling(FRONT_MEAN))
+            yield from self.front.work(self.handling(FRONT_MEAN))
             result.handled_front += 1
 
         if self.random.random() >= ESCALATED_SHARE:
@@ -134,7 +153,7 @@ class PlainDesk:
             asked = self.env.now
             yield request
             result.waits_second_min.append(self.env.now - asked)
-            yield self.env.timeout(self.handling(SECOND_MEAN))
+            yield from self.second.work(self.handling(SECOND_MEAN))
             result.handled_second += 1
 
     def leave(self) -> None:
