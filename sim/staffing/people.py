@@ -88,6 +88,17 @@ def turns_of(shift: Shift, start: date, horizon_ms: int) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
+def stays_of(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return turns, in order of time, of which those that adjoin are one: around the clock there is a single one."""
+    stays: list[Turn] = []
+    for turn in turns:
+        if stays and stays[-1].end_ms == turn.begin_ms:
+            stays[-1] = stays[-1]._replace(end_ms=turn.end_ms)
+        else:
+            stays.append(turn)
+    return tuple(stays)
+
+
 def _hired(scenario: Scenario, team: int, name: str, hire: Hire, horizon_ms: int) -> Iterator[Group]:
     begin = scenario.warmup_days * DAY_MS + hire.at
     for post, agents, turns in _posts(scenario, hire.agents, horizon_ms):

@@ -6,7 +6,7 @@ training begin and end. A replication drops the turns of those who are absent or
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from sim.core.clock import DAY_MS, WEEK_MS
 from sim.core.jit import compiled
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
-from sim.staffing.people import Called, Group, break_blocks, groups_of
+from sim.staffing.people import Called, Group, break_blocks, groups_of, stays_of
 from sim.staffing.shrinkage import Shrinkage, shrinkage_of
 from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY, WORK_UNITS
 
@@ -178,6 +178,10 @@ def roster_of(scenario: Scenario, extra: Extra = NO_EXTRA) -> Roster:
     horizon_ms = (scenario.warmup_days + scenario.days) * DAY_MS
     groups, shrinkage = groups_of(scenario, horizon_ms, extra.surges), shrinkage_of(scenario)
     staying = [extra.staying.get(team) for team in scenario.teams]
+    for number, group in enumerate(groups):
+        part, leavers = shrinkage[group.team], staying[group.team]
+        if part.absence == part.breaks == 0 and leavers is None:
+            groups[number] = replace(group, turns=stays_of(group.turns))  # no draw asks for a turn
     first = np.cumsum([0, *(len(group.joins_ms) for group in groups)])
     turns = [
         _pieces(_turns(group, number, int(first[number])), staying[group.team], extra.from_ms)

@@ -214,3 +214,13 @@ def test_called_in_agents_have_breaks_over_their_whole_stay() -> None:
     breaks = [(at / HOUR_MS, duty) for at, _, duty, _ in desk.changes.tolist()]
     assert breaks == [(5, 2), (5.5, 1), (7, 2), (7.5, 1), (9, 2), (9.5, 1), (11, 0)]
     assert desk.duty_ms(0, desk.horizon_ms) == [4.5 * HOUR_MS]
+
+
+def test_agents_of_whom_no_turn_is_asked_have_one_stay_however_long_the_run() -> None:
+    """A desk with more agents than it could ever need must not take more memory for each day."""
+    team = {"serves": ["inbox"], "agents": 3}
+    hires = {"h": {"team": "front", "agents": 2, "at": "5 d", "training": "3 d"}}
+    plain = roster_of(story(days=300, teams={"front": team}, hires=hires))
+    assert plain.turns.begin_ms.tolist() == [0, 0, 0, 5 * DAY_MS, 5 * DAY_MS]
+    absent = roster_of(story(days=300, teams={"front": team | {"absence": 0.1}}, hires=hires))
+    assert len(absent.turns.agent) == 3 * 3 * 300 + 2 * 3 * 295
