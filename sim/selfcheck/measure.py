@@ -13,6 +13,7 @@ from sim.core.arrays import Floats
 from sim.core.clock import HOUR_MS, NEVER
 from sim.engine.outcome import LEFT
 from sim.metrics.observation.replication import Mask, Observation
+from sim.metrics.registry import METRICS
 
 
 def counted(observed: Observation, category: str | None = None) -> Mask:
@@ -73,10 +74,16 @@ def share_public(observed: Observation) -> float:
 
 
 def occupancy(observed: Observation, team: str) -> float:
-    """Return the share of a team's time that is spent on customers."""
-    number = observed.desk.teams.index(team)
-    duty_ms = observed.desk.duty_ms(observed.from_ms, observed.to_ms)[number]
-    return observed.team_busy(number).held_ms(observed.from_ms, observed.to_ms) / duty_ms
+    """Return the share of a team's time on duty that is spent on customers, as the run's metrics have it."""
+    return of_metric(observed, "occupancy", team)
+
+
+def of_metric(observed: Observation, name: str, part: str) -> float:
+    """Return a metric of a run, of one of its parts."""
+    (metric,) = (one for one in METRICS if one.name == name)
+    value = metric.of(observed)[part]
+    assert value is not None
+    return value
 
 
 def mean_at(observed: Observation, team: str) -> float:

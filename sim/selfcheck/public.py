@@ -43,7 +43,7 @@ complaint_hazard_per_hour = {hazard}
 steps.work = {{ queue = "line", handle = {handle} }}
 [teams.agents]
 serves = ["line"]
-agents = 1000000
+agents = 20000
 """
 _FUNNEL = """
 title = "The published funnel with an agent for everybody"
@@ -56,10 +56,10 @@ mau_share = 0.1
 tickets_per_mau_day = 0.01
 [teams.front]
 serves = ["front"]
-agents = 1000000
+agents = 20000
 [teams.department]
 serves = ["department"]
-agents = 1000000
+agents = 20000
 """
 _TYPE = """
 [categories.{name}]

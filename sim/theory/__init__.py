@@ -3,6 +3,7 @@
 Rates and times share one unit of the caller's choice: rates per hour go with hours. Nothing here knows the model.
 """
 
+from sim.theory.concurrency import SharedAttention, shared_attention
 from sim.theory.feedback import Hawkes, Ruin, final_size, hawkes, hawkes_shock, ruin, unconfirmed
 from sim.theory.impatience import (
     ErlangA,
@@ -21,6 +22,7 @@ from sim.theory.queues import (
     birth_death,
     erlang_b,
     erlang_c,
+    mean_residual,
     mg1,
     mm1_run_length,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "PoissonGamma",
     "Priorities",
     "Ruin",
+    "SharedAttention",
     "StationaryQueue",
     "TransientQueue",
     "agent_first_contact",
@@ -78,6 +81,7 @@ __all__ = [
     "jackson_open",
     "lognormal_parameters",
     "lognormal_patience",
+    "mean_residual",
     "mg1",
     "mm1_run_length",
     "mmn_g",
@@ -85,5 +89,6 @@ __all__ = [
     "mtginf_sinusoid",
     "poisson_gamma",
     "ruin",
+    "shared_attention",
     "unconfirmed",
 ]

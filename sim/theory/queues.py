@@ -102,6 +102,14 @@ def mg1(*, arrival_rate: float, mean_service: float, cv: float) -> StationaryQue
     )
 
 
+def mean_residual(*, mean: float, cv: float) -> float:
+    """Return what is left on average of a time that is inspected long after the first began: E[S^2] / (2 E[S]).
+
+    ``cv`` is the coefficient of variation of the times, which follow on each other. Source: Feller 1971, ch. XI.4.
+    """
+    return mean * (1 + cv**2) / 2
+
+
 def mm1_run_length(*, occupancy: float, relative_width: float, confidence: float = 0.95) -> float:
     """Return how long to simulate M/M/1, in mean service times, for a full interval width of that share of L.
 

@@ -105,6 +105,10 @@ def test_too_few_replications_are_vacuous() -> None:
         ("erlangB-3", 'value = "0.000000000 h"', 'value = "30 min"'),
         ("md1", 'law = "deterministic", value', 'law = "exponential", mean'),
         ("complaint-hazard-exponential-2", 'mean = "96', 'mean = "107'),
+        ("chats-20x2-85", "stretch = [1.0, 1.25]", "stretch = [1.25, 1.25]"),
+        ("shrinkage-2", "shrinkage = 0.3", "shrinkage = 0.27"),
+        ("shrinkage-throughput", "break_blocks = 8", "break_blocks = 1"),
+        ("overtime-lognormal", "cv = 0.5", "cv = 1.0"),
     ],
 )
 def test_a_fault_planted_in_the_model_is_noticed(name: str, text: str, fault: str) -> None:

@@ -297,11 +297,6 @@ class Observation:
         mine = self.leg_home == team
         return Intervals(self.outcome.leg_entered_ms[mine], self.worked.left_ms[mine])
 
-    def team_busy(self, team: int) -> Intervals:
-        """Return the pieces of work in a team's hands."""
-        mine = self.outcome.leg_team == team
-        return Intervals(self.outcome.leg_start_ms[mine], self.outcome.leg_end_ms[mine])
-
     # --- the public ---------------------------------------------------------------------------------------
 
     @lazy_property
