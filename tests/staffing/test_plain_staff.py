@@ -123,8 +123,8 @@ def test_who_is_there_is_what_the_sentences_say(draw: Random) -> None:
 def test_time_on_duty_and_time_paid_are_those_of_the_agents_together(draw: Random) -> None:
     desk, staff = random_desk(draw)
     end = desk.horizon_ms
-    from_ms = draw.randrange(end)
-    to_ms = draw.randint(from_ms + 1, end)
+    hours = draw.randrange(end // HOUR_MS)
+    from_ms, to_ms = hours * HOUR_MS, draw.randint(hours + 1, end // HOUR_MS) * HOUR_MS
     for number, team in enumerate(staff.scenario.teams):
         mine = [person for person in staff.people if person.team == team]
         on_duty = sum(
