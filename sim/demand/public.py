@@ -9,21 +9,27 @@ import numpy as np
 
 from sim.core.arrays import Floats
 from sim.core.jit import compiled
+from sim.feedback.columns import MOST_COPIES
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 
-MARKS = 1 << 13
 GRID = 2.0**-24
 """Times without a unit, and marks, are rounded to multiples of it: so no machine's own logarithm shows in them."""
 
 
 def draw_public(scenario: Scenario, streams: Streams, most: int) -> dict[str, Any]:
-    """Return by name the drawn inputs of copies, ``most`` of each; nothing where posts bring none."""
+    """Return by name the drawn inputs of copies; nothing where posts bring none.
+
+    There are ``most`` marks, and as many times of copies, up to ``MOST_COPIES``.
+    """
     copies = scenario.copies
     if copies is None:
         return {}
-    u = streams.uniforms("posts", "mark", np.arange(MARKS))
-    return {"copy_times": unit_times(streams, "copies", most), "post_marks": _pareto(copies.mark_tail, u)}
+    u = streams.uniforms("posts", "mark", np.arange(most))
+    return {
+        "copy_times": unit_times(streams, "copies", min(most, MOST_COPIES)),
+        "post_marks": _pareto(copies.mark_tail, u),
+    }
 
 
 @compiled

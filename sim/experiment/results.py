@@ -19,6 +19,7 @@ from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
 from sim.experiment.request_trace import p95_replication
 from sim.experiment.store import ReplicationStore
+from sim.feedback.columns import MOST_COPIES
 from sim.metrics.observation.replication import Observation
 from sim.model.model import Model
 from sim.scenario.loading.load import sha256
@@ -28,6 +29,10 @@ _BOUNDS = {
     "candidates_refused": (
         "in {share} the customers of a stream would have opened more tickets than its ceiling_per_hour lets the model "
         "draw (up to {most} tickets are missing): raise the ceiling"
+    ),
+    "cascades_cut": (
+        f"in {{share}} posts were copied {MOST_COPIES:,} times, the most that the model lets come, and were not copied "
+        "from then on: lower copies.per_post, or raise copies.mark_tail"
     ),
     "wallet_stuck_hours": (
         "in {share} the first in line asked for more than was left of its asset's money (for up to {most} h), and "

@@ -50,9 +50,9 @@ class FeedbackInputs:
     ``closed`` marks the minutes in which a rail pays nothing, ``deposits`` are cents into its hot wallet, ``blocks``
     the minute of each block of its chain (NEVER-like large ones at the end), ``refill_minutes`` how long each refill
     takes. ``exogenous`` has the lines of ``columns.EXOGENOUS_NAMES``. ``copy_times``, ``panic_times``, ``calm_times``
-    are those of Poisson processes of rate 1, in units of their intensity (random time change: Kurtz 1980); ``marks``
-    weigh posts, and who is frightened asks for ``panic_cents`` on ``panic_rail``, counted in ``panic_class``, or as
-    the row ``panic_row`` (-1 for none).
+    are those of Poisson processes of rate 1, in units of their intensity (random time change: Kurtz 1980). Each post
+    has one of ``post_marks`` as its weight, in order. Who is frightened asks for ``panic_cents`` on ``panic_rail``,
+    counted in ``panic_class``, or as the row ``panic_row`` (-1 for none).
     """
 
     requests: Ints

@@ -25,7 +25,7 @@ from sim.feedback.declaration import (
     record_of,
 )
 from sim.feedback.inputs import FeedbackInputs
-from sim.feedback.mechanisms.copies import COPY_AT
+from sim.feedback.mechanisms.copies import COPY_AT, MOST_COPIES, POST_AT
 from sim.feedback.mechanisms.panic import CALM_AT, FRIGHT_AT
 from sim.feedback.mechanisms.withdrawals import (
     AGAIN,
@@ -170,15 +170,18 @@ def _rail_ints(rail: RailParameters) -> list[int]:
 
 
 def exhausted(levels: FeedbackState | None) -> bool:
-    """Return whether a process used up all its drawn times, so that more of them could have made a difference."""
+    """Return whether a process used up what was drawn for it, so that more draws could have made a difference.
+
+    They make none for copies that are cut (``MOST_COPIES``), nor where the whole crowd has its times.
+    """
     if levels is None:
         return False
-    drawn = ((COPY_AT, levels.copy_times), (FRIGHT_AT, levels.panic_times), (CALM_AT, levels.calm_times))
-    whole_crowd = len(levels.panic_times) >= int(levels.numbers["panic_depositors"][0])
-    return any(
-        len(times) > 0 and levels.places[place] == len(times) and not (whole_crowd and place != COPY_AT)
-        for place, times in drawn
-    )
+    if 0 < len(levels.post_marks) < levels.places[POST_AT]:
+        return True
+    drawn = [(COPY_AT, levels.copy_times)] if len(levels.copy_times) < MOST_COPIES else []
+    if len(levels.panic_times) < int(levels.numbers["panic_depositors"][0]):
+        drawn += [(FRIGHT_AT, levels.panic_times), (CALM_AT, levels.calm_times)]
+    return any(len(times) > 0 and levels.places[place] == len(times) for place, times in drawn)
 
 
 def tables_of(levels: FeedbackState | None) -> tuple[Ints, Floats, Ints, Ints, Ints]:

@@ -25,6 +25,13 @@ def _copied(observed: Observation) -> Values:
     return {"": _minutes(observed, columns.COPIES) / observed.days if observed.model.scenario.copies else None}
 
 
+def _cut(observed: Observation) -> Values:
+    """Return 1 where the copies of the run came to the most that are drawn, so that none followed, 0 where not."""
+    if observed.model.scenario.copies is None:
+        return {"": 0.0}
+    return {"": float(observed.outcome.feedback_ints[columns.COPIES].sum() >= columns.MOST_COPIES)}
+
+
 def all_posts(observed: Observation) -> float:
     """Return all measured public posts: direct complaints, posts that name no ticket, and copies."""
     copies = _minutes(observed, columns.COPIES) if observed.model.scenario.copies else 0
@@ -92,6 +99,10 @@ def _ran(observed: Observation) -> Values:
 
 METRICS: tuple[Metric, ...] = (
     Metric("complaints_copied_per_day", "posts/day", -1, "copies of other posts (counted apart from direct)", _copied),
+    Metric(
+        "cascades_cut", "cascades", -1,
+        f"whether copies came to {columns.MOST_COPIES:,}, the most of a run, and were cut there", _cut,
+    ),
     Metric(
         "complaints_public_per_day", "posts/day", -1, "all public posts: direct, naming no ticket, and copies", _public,
     ),

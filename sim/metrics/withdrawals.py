@@ -181,8 +181,11 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "withdrawals_held_per_day", "withdrawals/day", -1, "reviewed withdrawals held for a while", _daily(level.HELD),
     ),
-    Metric("withdrawal_final_p50", "min", -1, "median from acceptance to the final state", _final(0.5),
-        parts="asset"),
+    Metric(
+        "withdrawal_final_p50", "min", -1,
+        "median from acceptance to the final state, by the ticks of the minute: up to a minute late each", _final(0.5),
+        parts="asset",
+    ),
     Metric("withdrawal_final_p95", "min", -1, "95 % quantile of the same", _final(0.95), parts="asset"),
     Metric("outflow_usd_per_day", "US dollars/day", 0, "money paid out", _paid(level.PAID_C, 0.01), parts="asset"),
     Metric(

@@ -161,6 +161,7 @@ HAND_WITHDRAWALS: dict[str, dict[str, float | None]] = {
     "withdrawals_deferred_per_day": {"": 0},
     "withdrawals_individual_share": {"": 3 / 20},  # the one in fright is not among those drawn by the minute
     "complaints_copied_per_day": {"": 1},
+    "cascades_cut": {"": 0},
     "complaints_public_per_day": {"": 3},
     "complaints_public_peak_day": {"": 3},
     "complaints_flagged_per_day": {"": 3 * 0.75 + 4},

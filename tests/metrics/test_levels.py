@@ -63,7 +63,7 @@ SUMS = {  # running sums: at the end of the warm-up, for most of the measured ti
     level.DEFERRED: (101, 102, 613), level.REQUESTED_ROWS: (103, 104, 715),
 }  # fmt: skip
 BY_MINUTE = {  # by minute of the run, of which the first 1440 are the warm-up; 0 in all others
-    level.REQUESTS: {7: 500, DAY: 30, 1500: 70, 4000: 50}, level.COPIES: {5: 100, 2000: 14, 3500: 8},
+    level.REQUESTS: {7: 500, DAY: 30, 1500: 70, 4000: 50}, level.COPIES: {5: (1 << 20) - 22, 2000: 14, 3500: 8},
     level.COPIES_UNANSWERABLE: {6: 33, 2001: 13, 3501: 7}, level.N_LATE: {100: 99, 2000: 17, 3000: 11},
     level.N_OPEN: {101: 97, 2000: 51, 3000: 52}, level.N_AGAIN: {102: 96, 2000: 53},
     level.COMPLAINTS: {103: 95, 2000: 54}, level.SPREADERS: {104: 94, 2000: 55},
@@ -243,6 +243,7 @@ HAND_LEVELS: Table = {
     "astray_usd_per_day": {"": 21 + 45.5, "address": 42 / 2, "network": 91 / 2},
     "recovered_usd_per_day": {"": 6 * 0.25 * 2 / 2},
     "complaints_copied_per_day": {"": 22 / 2},
+    "cascades_cut": {"": 1},  # 2^20 copies with those of the warm-up
     "complaints_direct_per_day": {"": 10 / 2, "a": 10 / 2},
     "complaints_background_per_day": {"": 12 / 2},
     "complaints_peak_day": {"": 4 + 9},  # on the second day, and copies apart

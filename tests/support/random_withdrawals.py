@@ -146,7 +146,7 @@ def random_flow(rng: Random, rules: FeedbackParameters, minutes: int) -> Feedbac
         copy_times=unit * 0.5,
         panic_times=unit * 0.5,
         calm_times=unit * 0.25,
-        post_marks=table(3, of=(0.5, 1.0, 2.0)).astype(np.float64),
+        post_marks=table(rng.choice((3, FRIGHTS)), of=(0.5, 1.0, 2.0)).astype(np.float64),
         panic_rail=panic_rail,
         panic_cents=whole(FRIGHTS, of=(33, 99)),
         panic_class=whole(FRIGHTS, of=(0, 0, 1, 2)),

@@ -1,8 +1,9 @@
 """Copies: posts that bring further posts, a self-exciting process (Hawkes 1971) on a clock of minutes.
 
 A post adds to the intensity, which then fades. Nobody may answer a copy of what nobody may answer, so its own copies
-fade as slowly. The process is exact for any intensity, without a ceiling, because what is drawn are the times of a
-Poisson process of rate 1 on the scale of the running intensity (random time change).
+fade as slowly. How many copies come is exact for any intensity, because what is drawn are the times of a Poisson
+process of rate 1 on the scale of the running intensity (random time change); when they come is exact to the minute.
+Each post has a mark of its own. A cascade that reaches ``MOST_COPIES`` in a run is cut there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 
 from sim.core.jit import inlined
 from sim.feedback.declaration import EXOGENOUS, INTS, PLACES, SUMS, parameter
+
+MOST_COPIES = 1 << 20
+"""The most copies of a run: their drawn times are in memory."""
 
 COPIES = INTS.column("new_copies", "posts", "copies in the minute")
 COPIES_UNANSWERABLE = INTS.column("new_copies_unanswerable", "posts", "those of new_copies that nobody may answer")
@@ -59,12 +63,11 @@ def copy(lv, row, answerable, unanswerable):  # type: ignore[no-untyped-def]
 
 @inlined
 def _marks(lv, posts):  # type: ignore[no-untyped-def]
-    """Return the sum of the marks of the next ``posts`` posts; the marks are used again after the last."""
-    weight, at = 0.0, lv.places[POST_AT]
-    for _ in range(posts):
-        weight += lv.post_marks[at] if len(lv.post_marks) else 1.0
-        at = at + 1 if at + 1 < len(lv.post_marks) else 0
-    lv.places[POST_AT] = at
+    """Return the sum of the marks of the next ``posts`` posts; one for which none was drawn has the mean, 1."""
+    weight, first = 0.0, lv.places[POST_AT]
+    for at in range(first, first + posts):
+        weight += lv.post_marks[at] if at < len(lv.post_marks) else 1.0
+    lv.places[POST_AT] = first + posts
     return weight
 
 

@@ -1,16 +1,18 @@
 """A run on the platform: an epidemic of fright among the depositors (Kermack and McKendrick 1927).
 
-It is exact for any intensity, as copies are: the drawn times are those of Poisson processes of rate 1 on the scale of
-the running intensities.
+Within a minute one fright or calming follows another, each at its own moment and under the intensities that the one
+before has left, so the epidemic is exact, whatever the minute. The drawn times are those of Poisson processes of rate
+1 on the scale of the running intensities (Anderson 2007). Rumour, trust and what comes from outside are levels of the
+minute, and who is frightened in it asks for money at its tick.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from sim.core.jit import inlined
 from sim.feedback.declaration import EXOGENOUS, INTS, PLACES, SUMS, parameter
-from sim.feedback.mechanisms.copies import passed
 from sim.feedback.mechanisms.rumour import RUMOUR
 from sim.feedback.mechanisms.trust import TRUST
 from sim.feedback.mechanisms.withdrawals import MOVING, REQUESTED_ROWS
@@ -44,19 +46,40 @@ def run_on_the_bank(lv, row):  # type: ignore[no-untyped-def]
     if numbers.panic_depositors == 0:
         return
     spreaders, panicked = lv.ints[row - 1, SPREADERS], lv.ints[row - 1, PANICKED]
-    calm_ones = numbers.panic_depositors - panicked
     excess = max(lv.floats[row, RUMOUR] - numbers.rumour_threshold, 0.0)
-    force = numbers.panic_spread * spreaders + numbers.panic_per_rumour * excess + lv.exogenous[CONTAGION, row - 1]
-    force *= 1.0 + numbers.panic_distrust_weight * (1.0 - lv.floats[row, TRUST])
-    lv.sums[FRIGHTENED] += force * calm_ones / numbers.panic_depositors
-    first = lv.places[FRIGHT_AT]
-    new = min(passed(lv.panic_times, lv.places, FRIGHT_AT, lv.sums[FRIGHTENED]), calm_ones)
-    for i in range(first, first + new):
-        _ask(lv, row, i)
-    lv.sums[CALMED] += numbers.panic_calm * spreaders
-    calmed = min(passed(lv.calm_times, lv.places, CALM_AT, lv.sums[CALMED]), spreaders)
-    lv.ints[row, SPREADERS] = spreaders + new - calmed
-    lv.ints[row, PANICKED] = panicked + new
+    others = numbers.panic_per_rumour * excess + lv.exogenous[CONTAGION, row - 1]
+    distrust = 1.0 + numbers.panic_distrust_weight * (1.0 - lv.floats[row, TRUST])
+    left = 1.0  # of the minute
+    while True:
+        force = (numbers.panic_spread * spreaders + others) * distrust
+        fright = force * (numbers.panic_depositors - panicked) / numbers.panic_depositors
+        calm = numbers.panic_calm * spreaders
+        to_fright = _wait(lv.panic_times, lv.places[FRIGHT_AT], lv.sums[FRIGHTENED], fright)
+        to_calm = _wait(lv.calm_times, lv.places[CALM_AT], lv.sums[CALMED], calm)
+        passed = min(to_fright, to_calm, left)
+        lv.sums[FRIGHTENED] += fright * passed
+        lv.sums[CALMED] += calm * passed
+        if min(to_fright, to_calm) > left:
+            break
+        left -= passed
+        if to_fright <= to_calm:
+            _ask(lv, row, lv.places[FRIGHT_AT])
+            lv.sums[FRIGHTENED] = lv.panic_times[lv.places[FRIGHT_AT]]
+            lv.places[FRIGHT_AT] += 1
+            spreaders, panicked = spreaders + 1, panicked + 1
+        else:
+            lv.sums[CALMED] = lv.calm_times[lv.places[CALM_AT]]
+            lv.places[CALM_AT] += 1
+            spreaders -= 1
+    lv.ints[row, SPREADERS], lv.ints[row, PANICKED] = spreaders, panicked
+
+
+@inlined
+def _wait(times, at, intensity, rate):  # type: ignore[no-untyped-def]
+    """Return the minutes until a running intensity that grows at a rate reaches the next drawn time."""
+    if rate <= 0.0 or at >= len(times):
+        return math.inf
+    return max(times[at] - intensity, 0.0) / rate
 
 
 @inlined

@@ -22,7 +22,7 @@ MetricName = Literal[
     "assets_left_share", "wallet_low_share", "wallet_short_hours", "wallet_stuck_hours", "withdrawals_deferred_per_day",
     "withdrawals_individual_share", "withdrawals_barred_per_day", "compliance_breaches_per_day",
     "compliance_cost_per_day", "astray_usd_per_day", "recovered_usd_per_day", "complaints_copied_per_day",
-    "complaints_public_per_day", "complaints_public_peak_day", "complaints_flagged_per_day",
+    "cascades_cut", "complaints_public_per_day", "complaints_public_peak_day", "complaints_flagged_per_day",
     "complaints_perceived_share", "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share",
 ]  # fmt: skip
 

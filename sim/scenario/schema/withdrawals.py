@@ -50,7 +50,9 @@ class Rail(Part):
     confirmations: Annotated[int, Whole("blocks", high=1000)] = Field(
         0, description="blocks until a payment is final; with 0 it is final after withdrawals.confirmation"
     )
-    block_time: Duration | None = Field(None, description="mean time between blocks (exponential)")
+    block_time: Duration | None = Field(
+        None, description="mean time between blocks (exponential); one counts at the end of its minute"
+    )
     wallet: Wallet | None = Field(None, description="its hot wallet; money without end when left out")
 
 

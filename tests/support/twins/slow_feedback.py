@@ -63,9 +63,9 @@ class SlowLevels:
         """Whether drawn times were used up that could have been more."""
         inputs, crowd = self.inputs, len(self.inputs.panic_times) >= self.parameters.panic.depositors
         times = {"copies": inputs.copy_times, "fright": inputs.panic_times, "calm": inputs.calm_times}
-        return any(
-            len(at) and self.used[name] == len(at) and (name == "copies" or not crowd) for name, at in times.items()
-        )
+        can_be_more = {"copies": len(inputs.copy_times) < 1 << 20, "fright": not crowd, "calm": not crowd}
+        used_up = [can_be_more[name] and len(at) and self.used[name] == len(at) for name, at in times.items()]
+        return any(used_up) or bool(len(inputs.post_marks) and self.posts > len(inputs.post_marks))
 
     # --- the public -----------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class SlowLevels:
     def marks(self, posts: int) -> float:
         marks, weight = self.inputs.post_marks, 0.0
         for number in range(self.posts, self.posts + posts):
-            weight += float(marks[number % len(marks)]) if len(marks) else 1.0
+            weight += float(marks[number]) if number < len(marks) else 1.0
         self.posts += posts
         return weight
 
@@ -127,11 +127,38 @@ class SlowLevels:
             return []
         spreaders, panicked = self.ints["n_spreaders"], self.ints["cum_panicked"]
         excess = max(self.floats["rumour"] - self.parameters.rumour.threshold, 0.0)
-        force = panic.spread * spreaders + panic.per_rumour * excess + self.exogenous("contagion", minute)
-        force *= 1.0 + panic.distrust_weight * (1.0 - self.floats["trust"])
-        first = self.used["fright"]
-        calm_ones = panic.depositors - panicked
-        new = min(self.passed("fright", self.inputs.panic_times, force * calm_ones / panic.depositors), calm_ones)
-        calmed = min(self.passed("calm", self.inputs.calm_times, panic.calm * spreaders), spreaders)
-        self.ints["n_spreaders"], self.ints["cum_panicked"] = spreaders + new - calmed, panicked + new
-        return list(range(first, first + new))
+        others = panic.per_rumour * excess + self.exogenous("contagion", minute)
+        distrust = 1.0 + panic.distrust_weight * (1.0 - self.floats["trust"])
+        asked, rest, happened = [], 1.0, True
+        while happened:
+            calm_ones = panic.depositors - panicked
+            rates = {
+                "fright": (panic.spread * spreaders + others) * distrust * calm_ones / panic.depositors,
+                "calm": panic.calm * spreaders,
+            }
+            waits = {name: self.wait(name, rate) for name, rate in rates.items()}
+            what = min(waits, key=lambda name: waits[name])  # a fright first, where both are due
+            happened = waits[what] <= rest
+            lasted = waits[what] if happened else rest
+            for name, rate in rates.items():
+                self.intensity[name] += rate * lasted
+            if happened:
+                rest -= lasted
+                self.intensity[what] = float(self.unit_times(what)[self.used[what]])
+                self.used[what] += 1
+                spreaders += 1 if what == "fright" else -1
+            if happened and what == "fright":
+                asked.append(self.used["fright"] - 1)
+                panicked += 1
+        self.ints["n_spreaders"], self.ints["cum_panicked"] = spreaders, panicked
+        return asked
+
+    def unit_times(self, name: str) -> Any:
+        return self.inputs.panic_times if name == "fright" else self.inputs.calm_times
+
+    def wait(self, name: str, rate: float) -> float:
+        """Return the minutes until the next fright or calming at this rate."""
+        times, used = self.unit_times(name), self.used[name]
+        if used >= len(times) or rate <= 0:
+            return math.inf
+        return max(float(times[used]) - self.intensity[name], 0.0) / rate
