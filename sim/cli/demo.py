@@ -177,7 +177,7 @@ def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[s
     return [
         f"predicted: backlog peaks at {metrics['backlog_peak']}; it drains in {metrics['drain_days']}",
         f"predicted: {metrics['complaints_direct_per_day']} in public, "
-        f"{metrics['complaints_floor_per_day']} that remain with any staffing (background included)",
+        f"{metrics['complaints_floor_per_day']} had no ticket waited for an agent (background included)",
         f"measured:  {_measured(replays)}",
         f"headroom:  {conclusion(_headrooms(replays)) or 'not known: no load test ended with a verdict'}",
         f"report:    {folder / 'report.html'}",

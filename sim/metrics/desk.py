@@ -326,7 +326,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "complaints_floor_per_day", "complaints/day", -1,
-        "what unlimited agents would leave, background included (by category: without it)", _floor, parts="category",
+        "as many tickets, and rumour as it was, but nobody waits for an agent; with background (by category: without)",
+        _floor, parts="category",
     ),
     Metric("complaints_reducible_per_day", "complaints/day", -1, "direct and background, less the floor", _reducible),
     Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),

@@ -31,7 +31,10 @@ SERIES_NAMES = {
     "new_human": ("tickets/h", "root tickets opened that people handle"),
     "n_backlog": ("tickets", "open at the hour's end; by team waiting or in hand"),
     "new_complaints": ("complaints/h", "direct public complaints"),
-    "new_complaints_floor": ("complaints/h", "direct public complaints with unlimited agents"),
+    "new_complaints_floor": (
+        "complaints/h",
+        "direct ones of the same tickets, had none waited for an agent",
+    ),
     "new_posts": ("posts/h", "public posts that name no ticket"),
     "new_campaign_posts": ("posts/h", "those of campaigns among them"),
     "new_copies": ("posts/h", "copies of other posts"),

@@ -151,7 +151,7 @@ def test_peaks_on_several_days_are_a_span() -> None:
 def test_the_complaints_title_states_total_and_reducible(spike: dict[str, Figure]) -> None:
     title = " ".join(spike["complaints"].get_suptitle().split())
     assert title.startswith("55.0 ± 1.0 public complaints a day")
-    assert "unlimited agents would prevent 15.0 ± 0.3 of them" in title
+    assert "15.0 ± 0.3 of them come from waiting for agents" in title
 
 
 def test_complaint_bars_add_up_to_the_days_numbers(spike: dict[str, Figure]) -> None:

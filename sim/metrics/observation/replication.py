@@ -306,7 +306,7 @@ class Observation:
 
     @lazy_property
     def unlimited_ms(self) -> Ints:
-        """By row, when its customer would have complained with unlimited agents; NEVER if not."""
+        """By row, when its customer would have complained, had no ticket waited for an agent; NEVER if not."""
         return unlimited_complaints_ms(
             self.demand, self.outcome, self.desk, at_opening=self._at_opening, horizon_ms=self.to_ms
         )

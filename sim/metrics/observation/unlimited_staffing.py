@@ -1,4 +1,8 @@
-"""The complaints that no staffing removes: the same draws, met by unlimited agents."""
+"""The complaints about the tickets of a run, had none of them waited for an agent.
+
+That is what no staffing removes where no feedback level listens to what staffing changes. Where rumour does, better
+staffing also opens fewer tickets, which this leaves out: the levels are those of the run.
+"""
 
 from __future__ import annotations
 

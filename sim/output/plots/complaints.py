@@ -1,4 +1,4 @@
-"""Public complaints a day: those that remain with unlimited agents, and those that they would prevent."""
+"""Public complaints a day: the floor without any wait for agents, and those that come from waiting."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def draw(view: View) -> Figure | None:
     panel(axis, "", unit(view))
     time_axis(axis, view)
     below = (
-        f"Bars: {view.middle}s per {span_text(step_h(view))}. Floor: direct complaints that the same customers would "
-        "make with unlimited agents, and the background of posts that name no ticket."
+        f"Bars: {view.middle}s per {span_text(step_h(view))}. Floor: direct complaints about the same tickets, had "
+        "none waited for an agent, and the background of posts that name no ticket."
     )
     return finish(figure, findings.complaints(view), below, key(view))
 
@@ -54,7 +54,7 @@ def key(view: View) -> list[Artist]:
     many = view.replications > 1
     whisker = f"all: 5–95 % of {view.replications} replications" if many else "one replication: no whisker"
     return [
-        area_key(ORANGE, "unlimited agents would prevent"),
+        area_key(ORANGE, "come from waiting for agents"),
         area_key(BLUE, "floor: they would not"),
         area_key(BACKGROUND, "of the floor: background, no ticket"),
         line_key(BLACK if many else "none", whisker),

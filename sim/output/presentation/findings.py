@@ -73,7 +73,7 @@ def slowest_team(view: View) -> str:
 
 
 def complaints(view: View) -> str:
-    """Return the complaints a day, and how many of them unlimited agents would prevent."""
+    """Return the complaints a day, and how many of them come from waiting for agents."""
     get = view.metrics.get
     direct, background = get("complaints_direct_per_day"), get("complaints_background_per_day")
     reducible = get("complaints_reducible_per_day")
@@ -85,7 +85,7 @@ def complaints(view: View) -> str:
     text = f"{figure_text(total, direct.half_width)} public complaints a day on average"
     if view.middle == "median":
         text = f"{estimate_text(direct)} direct public complaints a day"
-    return f"{text}; unlimited agents would prevent {estimate_text(reducible)} of them"
+    return f"{text}; {estimate_text(reducible)} of them come from waiting for agents"
 
 
 def waits(view: View) -> str:
@@ -223,8 +223,9 @@ def complaints_in_words(view: View) -> list[str]:
     floor, background = get("complaints_floor_per_day"), get("complaints_background_per_day")
     if floor is not None and background is not None:
         found.append(
-            f"Floor: {estimate_text(floor)} a day. That is what remains with unlimited agents, "
-            f"{estimate_text(background)} posts that name no ticket included. No staffing plan goes below it."
+            f"Floor: {estimate_text(floor)} a day. That is what remained of them, had no ticket of this run waited for "
+            f"an agent, {estimate_text(background)} posts that name no ticket included. A staffing plan goes below it "
+            "only where fewer complaints mean less rumour, and so fewer tickets."
         )
     if (reducible := get("complaints_reducible_per_day")) is not None:
         found.append(f"Reducible: {estimate_text(reducible)} a day come from waiting for agents.")
