@@ -11,6 +11,7 @@ import pytest
 from sim.api import Run, run
 from sim.core.at_least import is_censored
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
+from sim.demand import CHASE
 from sim.engine.outcome import OPEN
 from sim.experiment import calibration
 from sim.experiment.replication import observe
@@ -272,3 +273,17 @@ def test_calibrated_hazards_yield_the_complaints_that_were_asked_for() -> None:
     escalated = sum(int(f.escalated.sum()) for f in observed)
     assert public / escalated == pytest.approx(0.2, abs=4 * math.sqrt(0.2 * 0.8 / escalated))
     assert escalated > 20_000
+
+
+def test_a_question_has_no_complaint_clock_in_the_calibration() -> None:
+    plain = departments(p_public_if_unresolved=0.2).scenario
+    data = plain.model_dump(mode="json", exclude_unset=True)
+    data |= {"days": 4, "complaints": {"clock": "opening"}}
+    asked = {
+        "share": 0.8, "after": {"law": "deterministic", "value": "1 h"}, "queue": "front",
+        "handle": {"law": "exponential", "mean": "5 h"},
+    }  # fmt: skip
+    silent, asking = (Scenario.model_validate(one) for one in (data, data | {"recontact": asked}))
+    assert (observe(build(asking), seed=5, replication=0).demand.kind == CHASE).sum() > 1000
+    # There is an agent for everybody, so a question delays nothing: the clocks are those of the tickets without it.
+    assert calibration.hazards(asking, replications=1, seed=5) == calibration.hazards(silent, replications=1, seed=5)

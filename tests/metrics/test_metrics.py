@@ -187,8 +187,10 @@ def test_the_warm_up_is_not_measured_and_its_tickets_are_not_lost() -> None:
 
 
 def test_drain_days_from_the_peak_to_a_quarter_above_the_warm_up_s_highest() -> None:
-    # Four stand at once in the second half of the warm-up, so calm is 5; on day 2 eight come and go one an hour.
-    before = [ticket(30 * H, (n + 1) * H, "p") for n in range(4)]
+    # Four stand at once in the second half of the warm-up, so calm is 5; on day 2 eight come and go one an hour. Six in
+    # its first half, while the desk fills, are of no account.
+    before = [ticket(10 * H, (n + 1) * H, "p") for n in range(6)]
+    before += [ticket(30 * H, (n + 1) * H, "p") for n in range(4)]
     crowd = [ticket(60 * H, (n + 1) * H, "p") for n in range(8)]
     d = demand(*before, *crowd, queues="pq", categories=("a", "b"), minutes=5760)
     at = desk(crew(9, "p"), crew(1, "q"), queues="pq", horizon=96 * H)

@@ -195,8 +195,14 @@ FAULTS = (
     ),
     public("parts of a copy are forgotten", "exact = lv.sums[COPY_CARRY] + new", "exact = 0.0 + new", COPIES),
     public("newcomers come whatever they hear", "numbers.trust_signup_weight * (1.0", "0.0 * (1.0", TRUST),
-    public("the frightened never calm down", "spreaders + new - calmed", "spreaders + new", PANIC),
-    public("nobody is too frightened twice", "* calm_ones / numbers.panic_depositors", "", PANIC),
+    public("a post has the mark of another", "[at] if at < len(lv.post_marks)", "[at % 3] if at >= 0", COPIES),
+    public("the frightened never calm down", "spreaders -= 1", "spreaders -= 0", PANIC),
+    public(
+        "nobody is too frightened twice",
+        "* (numbers.panic_depositors - panicked) / numbers.panic_depositors",
+        "",
+        PANIC,
+    ),
     public("trust may go below nothing", "min(max(now", "min((lambda one, _: one)(now", TRUST),
     public("campaigns feed no rumour", "numbers.rumour_campaign * campaign", "0.0", "mechanisms/rumour"),
     # room
