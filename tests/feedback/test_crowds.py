@@ -28,7 +28,7 @@ def copies_of(posts: list[int], marks: list[float]) -> tuple[list[int], bool]:
     inputs = FeedbackInputs(
         requests=living.no_requests(len(posts)),
         posts_ms=np.repeat(np.arange(len(posts)), posts) * MINUTE_MS,
-        copy_times=np.arange(100) + 0.5,
+        copy_times=np.linspace(0.5, 99.5, 100),
         post_marks=np.array(marks),
     )
     rules = FeedbackParameters(copies=CopiesParameters(per_post=1e-9 + 1.0, decay=0.0, unanswered_decay=0.0))
