@@ -31,10 +31,10 @@ class Demand:
     """The tickets of one replication, one row each: roots by time, then candidates by time, then children.
 
     ``opened_ms`` is NEVER for children, whose time the engine finds. ``legs_from`` has one element more than rows;
-    the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. ``patience_ms`` counts from opening,
-    ``target_ms`` too (NEVER without one);
-    ``complaint_after_ms`` counts from the start of the complaint clock. ``chase`` and ``reopen`` are the rows of
-    the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
+    the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. The last ``leg_hold_ms`` of a leg's pause are
+    the turn of others, the rest is the customer's (no engine asks whose). ``patience_ms`` counts from opening,
+    ``target_ms`` too (NEVER without one); ``complaint_after_ms`` counts from the start of the complaint clock.
+    ``chase`` and ``reopen`` are the rows of the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
     ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
     category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws. Complaints
     about the categories numbered in ``unanswerable`` may not be answered in public. ``spam_ms`` are the times of a
@@ -61,6 +61,7 @@ class Demand:
     leg_queue: Ints
     leg_handle_ms: Ints
     leg_pause_ms: Ints
+    leg_hold_ms: Ints
     bot_opened_ms: tuple[Ints, ...]
     bot_ordinals: tuple[Ints, ...]
     inputs: FeedbackInputs

@@ -1,4 +1,4 @@
-"""The route of each kind of ticket: legs of (queue, handling time, pause), drawn in one place.
+"""The route of each kind of ticket: legs of (queue, handling time, pause, hold within it), drawn in one place.
 
 ``Paths`` holds a scenario's categories, steps and loops as tables; the functions at the end follow one ticket through
 them. A ticket is its key (see ``streams``), from which every number comes by its purpose, so what one mechanism
@@ -23,8 +23,9 @@ from sim.scenario.schema.routes import path_of, queue_names, queues_of
 from sim.scenario.schema.scenario import Scenario, Step
 
 Table = NDArray[np.void]
-LEG_QUEUE, LEG_HANDLE, LEG_PAUSE = range(3)
-LEG_COLUMNS = 3
+LEG_QUEUE, LEG_HANDLE, LEG_PAUSE, LEG_HOLD = range(4)
+LEG_COLUMNS = 4
+"""A pause is the customer's reply and then the hold: a third party's, a chain's or the law's turn."""
 
 CATEGORY = np.dtype(
     [("priority", "i8"), ("complaint", "i8"), ("steps", "i8"), ("last", "i8"), ("task", "?")], align=True
@@ -169,14 +170,14 @@ def reopened(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     one = paths.steps[step]
     queue = _queue(paths, one.queues, one.n_queues, key ^ one.key, _QUEUE)
     handle_ms = max(drawn_ms(paths.distributions, one.handle, uniform(key ^ one.key, _HANDLE)), 1)
-    return _leg(legs, at, queue, handle_ms, 0)
+    return _leg(legs, at, queue, handle_ms, 0, 0)
 
 
 @inlined
 def question(paths: Paths, legs: Ints, at: int, key: Key) -> int:
     """Write the leg of a customer who asks again: one short answer."""
     handle_ms = max(drawn_ms(paths.distributions, paths.loops.question_handle, uniform(key, _HANDLE)), 1)
-    return _leg(legs, at, paths.loops.question_queue, handle_ms, 0)
+    return _leg(legs, at, paths.loops.question_queue, handle_ms, 0, 0)
 
 
 @inlined
@@ -189,15 +190,15 @@ def _work(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     asks = one.evidence and uniform(own, _EVIDENCE) < loops.evidence_share
     holds = one.hold >= 0
     if not (asks or holds):
-        return _leg(legs, at, queue, handle_ms, 0)
-    pause_ms = 0
+        return _leg(legs, at, queue, handle_ms, 0, 0)
+    reply_ms = hold_ms = 0
     if asks:
-        pause_ms += drawn_ms(paths.distributions, loops.reply, uniform(own, _REPLY))
+        reply_ms = drawn_ms(paths.distributions, loops.reply, uniform(own, _REPLY))
     if holds:
-        pause_ms += drawn_ms(paths.distributions, one.hold, uniform(own, _HOLD))
+        hold_ms = drawn_ms(paths.distributions, one.hold, uniform(own, _HOLD))
     first_ms = max(int(handle_ms * loops.first_part), 1)
-    at = _leg(legs, at, queue, first_ms, pause_ms)
-    return _leg(legs, at, queue, max(handle_ms - first_ms, 1), 0)
+    at = _leg(legs, at, queue, first_ms, reply_ms + hold_ms, hold_ms)
+    return _leg(legs, at, queue, max(handle_ms - first_ms, 1), 0, 0)
 
 
 @inlined
@@ -206,7 +207,7 @@ def _stray(paths: Paths, legs: Ints, at: int, key: Key, step: int) -> int:
     one = paths.steps[step]
     queue = _queue(paths, one.strays, one.n_strays, key, _STRAY_QUEUE)
     handle_ms = max(drawn_ms(paths.distributions, paths.loops.stray_handle, uniform(key, _STRAY_HANDLE)), 1)
-    return _leg(legs, at, queue, handle_ms, 0)
+    return _leg(legs, at, queue, handle_ms, 0, 0)
 
 
 @inlined
@@ -221,6 +222,7 @@ def _queue(paths: Paths, first: int, size: int, key: Key, purpose: Key) -> int:
 
 
 @inlined
-def _leg(legs: Ints, at: int, queue: int, handle_ms: int, pause_ms: int) -> int:
-    legs[LEG_QUEUE, at], legs[LEG_HANDLE, at], legs[LEG_PAUSE, at] = queue, handle_ms, pause_ms
+def _leg(legs: Ints, at: int, queue: int, handle_ms: int, pause_ms: int, hold_ms: int) -> int:
+    legs[LEG_QUEUE, at], legs[LEG_HANDLE, at] = queue, handle_ms
+    legs[LEG_PAUSE, at], legs[LEG_HOLD, at] = pause_ms, hold_ms
     return at + 1

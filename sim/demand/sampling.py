@@ -21,7 +21,7 @@ from sim.demand.arrivals import (
 )
 from sim.demand.demand import BotCandidates, Demand
 from sim.demand.expected import ExpectedDemand, candidates_name
-from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_PAUSE, LEG_QUEUE
+from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_HOLD, LEG_PAUSE, LEG_QUEUE
 from sim.demand.tickets import OWN_COLUMNS, ROW_COLUMNS, draw_rows
 from sim.demand.withdrawals import draw_inputs
 from sim.feedback import FeedbackInputs
@@ -192,6 +192,7 @@ def _demand(
         leg_queue=legs[LEG_QUEUE, :n_legs],
         leg_handle_ms=legs[LEG_HANDLE, :n_legs],
         leg_pause_ms=legs[LEG_PAUSE, :n_legs],
+        leg_hold_ms=legs[LEG_HOLD, :n_legs],
         bot_opened_ms=tuple(opened for opened, _ in mine),
         bot_ordinals=tuple(ordinals for _, ordinals in mine),
         inputs=inputs,

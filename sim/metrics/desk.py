@@ -40,11 +40,9 @@ from sim.metrics.observation.counts import (
 from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.metrics.policy import surge_cost
-from sim.numerics.statistics import quantile_of_sorted
 from sim.numerics.survival import NOT_REACHED
 from sim.staffing.skills import IN_BREAK, ON_DUTY
 
-_CALM = 1.25
 _READS = ("withdrawal_status", "ticket_view", "login")
 
 
@@ -71,45 +69,6 @@ def _share(part: int, whole: int) -> Callable[[Observation], Values]:
         return {name: parts[name] / of if of else None for name, of in by_category(observed, whole).items()}
 
     return share
-
-
-# --- backlog ----------------------------------------------------------------------------------------------------
-
-
-def _backlog_peak(observed: Observation) -> Values:
-    return {name: span.peak for name, span in observed.spans.items()}
-
-
-def _backlog_end(observed: Observation) -> Values:
-    return {name: int(span.hourly[-1]) for name, span in observed.spans.items()}
-
-
-def _backlog_mean(observed: Observation) -> Values:
-    return {name: span.held_ms / (observed.to_ms - observed.from_ms) for name, span in observed.spans.items()}
-
-
-def _backlog_age_p90(observed: Observation) -> Values:
-    """Return the age in hours that 90 % of the tickets open at the end do not exceed; None without any."""
-    return {name: quantile_of_sorted(span.ages_ms / HOUR_MS, 0.9) for name, span in observed.spans.items()}
-
-
-def _drain_days(observed: Observation) -> Values:
-    """Return the days from the backlog's peak until it is calm again: within 1.25 x the warm-up's highest level.
-
-    The first half of the warm-up, in which the desk fills, does not count. 0 when the backlog stayed calm; at least
-    the time from the peak to the horizon when that comes first; None without two days of warm-up.
-    """
-    if observed.from_ms < 2 * DAY_MS:
-        return {"": None}
-    highest, _ = observed.backlog.peak(observed.from_ms // 2, observed.from_ms)
-    calm, span = _CALM * highest, observed.spans[""]
-    if span.peak <= calm:
-        return {"": 0.0}
-    minutes = -(-(observed.to_ms - span.peak_ms) // MINUTE_MS)
-    calm_again = np.flatnonzero(observed.backlog.by_minute(span.peak_ms, minutes) <= calm)
-    if not len(calm_again):
-        return {"": AtLeast((observed.to_ms - span.peak_ms) / DAY_MS)}
-    return {"": int(calm_again[0]) * MINUTE_MS / DAY_MS}
 
 
 # --- waits ------------------------------------------------------------------------------------------------------
@@ -281,17 +240,6 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "tickets_escalated_per_day", "tickets/day", -1, "human-handled tickets not solved at first contact",
         _per_day(ESCALATED), parts="category",
-    ),
-    Metric("backlog_peak", "tickets", -1, "most tickets open at once (by team: waiting or in hand)", _backlog_peak,
-        parts="team"),
-    Metric("backlog_end", "tickets", -1, "tickets open at the end (censored in every wait)", _backlog_end,
-        parts="team"),
-    Metric("backlog_mean", "tickets", -1, "tickets open, averaged over time", _backlog_mean, parts="team"),
-    Metric("backlog_age_p90", "h", -1, "90 % quantile of the age of the tickets open at the end", _backlog_age_p90,
-        parts="team"),
-    Metric(
-        "drain_days", "days", -1, "from the backlog's peak until it is within 1.25 x the warm-up's highest",
-        _drain_days,
     ),
     Metric("first_response_p50", "min", -1, "median time to first response (Kaplan-Meier)", _first_response(0.5),
         parts="category"),

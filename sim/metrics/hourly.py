@@ -29,7 +29,11 @@ Series = dict[tuple[str, str], Floats]
 SERIES_NAMES = {
     "new_tickets": ("tickets/h", "root tickets opened"),
     "new_human": ("tickets/h", "root tickets opened that people handle"),
-    "n_backlog": ("tickets", "open at the hour's end; by team waiting or in hand"),
+    "n_backlog": ("tickets", "open at the hour's end: the sum of the next four; by team waiting or in hand"),
+    "n_backlog_waiting": ("tickets", "those that wait for agents"),
+    "n_backlog_in_hand": ("tickets", "those in agents' hands"),
+    "n_backlog_with_customer": ("tickets", "those that wait for the customer's proof"),
+    "n_backlog_with_others": ("tickets", "those that a third party, a chain or the law holds"),
     "new_complaints": ("complaints/h", "direct public complaints"),
     "new_complaints_floor": (
         "complaints/h",
@@ -72,7 +76,7 @@ def hourly(observed: Observation) -> Series:
     out: Series = dict(observed.measurement.series)
     out["all", "new_tickets"] = new_tickets.sum(axis=0)
     out["all", "new_human"] = human.sum(axis=0)
-    out["all", "n_backlog"] = observed.spans[""].hourly.astype(np.float64)
+    _backlog(observed, out)
     out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
     out["all", "new_complaints_floor"] = counted[UNLIMITED].sum(axis=0).astype(np.float64)
     inputs = observed.demand.inputs
@@ -83,13 +87,27 @@ def hourly(observed: Observation) -> Series:
         out[f"category:{name}", "new_tickets"] = new_tickets[number]
         out[f"category:{name}", "new_human"] = human[number]
     for number, name in enumerate(observed.desk.teams):
-        out[f"team:{name}", "n_backlog"] = observed.spans[name].hourly.astype(np.float64)
         out[f"team:{name}", "agents_needed"] = observed.worked.agents_needed[number]
     _waits(observed, out)
     _endpoints(observed, out)
     _feedback(observed, out)
     _market(observed, out)
     return out
+
+
+def _backlog(observed: Observation, out: Series) -> None:
+    """Write what is open, and by whose turn it is."""
+    stocks, spans = observed.stocks, observed.spans
+    in_hand = np.zeros(observed.measurement.hours)
+    for name, waiting in zip(observed.desk.teams, stocks.waiting_by_team, strict=True):
+        out[f"team:{name}", "n_backlog"] = spans[name].hourly.astype(np.float64)
+        out[f"team:{name}", "n_backlog_waiting"] = waiting.hourly.astype(np.float64)
+        in_hand += spans[name].hourly - waiting.hourly
+    out["all", "n_backlog"] = spans[""].hourly.astype(np.float64)
+    out["all", "n_backlog_waiting"] = stocks.waiting.hourly.astype(np.float64)
+    out["all", "n_backlog_in_hand"] = in_hand
+    out["all", "n_backlog_with_customer"] = stocks.with_customer.hourly.astype(np.float64)
+    out["all", "n_backlog_with_others"] = stocks.with_others.hourly.astype(np.float64)
 
 
 def _posts(observed: Observation, *times: NDArray[np.int64]) -> Floats:

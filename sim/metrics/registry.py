@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sim.metrics import desk, market, misdirected, policy, public, withdrawals
+from sim.metrics import backlog, desk, market, misdirected, policy, public, withdrawals
 from sim.metrics.metric import Metric
 from sim.metrics.observation.replication import Observation
 
 METRICS: tuple[Metric, ...] = (
     *desk.METRICS,
+    *backlog.METRICS,
     *policy.POLICY_METRICS,
     *market.METRICS,
     *withdrawals.METRICS,

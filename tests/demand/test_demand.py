@@ -64,6 +64,7 @@ def tickets(scenario: Scenario, demand: Demand, *, leave_out: tuple[str, ...] = 
             [queues[q] for q in demand.leg_queue],
             demand.leg_handle_ms.tolist(),
             demand.leg_pause_ms.tolist(),
+            demand.leg_hold_ms.tolist(),
             strict=True,
         )
     )
@@ -264,7 +265,8 @@ def test_rows_stand_in_order_and_children_behind_their_parents() -> None:
         assert (d.after_ms[rows] >= 1).all()
     assert (d.reopen[d.kind == CHASE] == -1).all()  # a question that was answered does not come back
     assert d.legs_from[0] == 0
-    assert d.legs_from[-1] == len(d.leg_queue) == len(d.leg_handle_ms) == len(d.leg_pause_ms)
+    assert d.legs_from[-1] == len(d.leg_queue) == len(d.leg_handle_ms) == len(d.leg_pause_ms) == len(d.leg_hold_ms)
+    assert ((d.leg_hold_ms >= 0) & (d.leg_hold_ms <= d.leg_pause_ms)).all()
     assert (np.diff(d.legs_from) > 0).all()  # whom the bot serves has no row
     assert (d.leg_handle_ms >= 1).all()
     assert (d.leg_pause_ms[d.legs_from[1:] - 1] == 0).all()

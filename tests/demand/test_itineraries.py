@@ -42,6 +42,16 @@ def test_shares_solved_by_level_shares_of_queues_and_of_proof() -> None:
     firsts = np.isin(queue, ("finance", "security")) & (d.leg_handle_ms != 12 * M)  # whole, or the first of two parts
     assert near((queue[firsts] == "finance").mean(), 0.25, int(firsts.sum()))
     assert ((d.leg_pause_ms == 120 * M) == ((queue == "boss") & (d.leg_handle_ms == 30 * M))).all()
+    assert np.array_equal(d.leg_hold_ms, np.where(d.leg_pause_ms == 120 * M, 120 * M, 0))  # replies are the customer's
+
+
+def test_a_pause_for_proof_and_for_a_third_party_is_the_turn_of_each_for_as_long_as_each_takes() -> None:
+    both = {"front": {"queue": "inbox", "handle": fixed("1 h"), "evidence": True, "hold": fixed("2 h")}}
+    teams = {"all": {"serves": ["inbox"], "agents": 1}}
+    d = drawn(climbing(categories={"payout": {"arrivals_per_hour": 10.0, "steps": both}}, teams=teams))
+    firsts = d.legs_from[:-1]
+    assert set(d.leg_hold_ms[firsts].tolist()) == {120 * M}
+    assert set((d.leg_pause_ms - d.leg_hold_ms)[firsts].tolist()) == {0, 180 * M}
 
 
 def test_proof_and_holds_split_the_work_in_one_queue_and_keep_its_sum() -> None:

@@ -17,6 +17,7 @@ from sim.metrics.metric import Metric
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import METRICS, metric_of
 from tests.metrics import test_feedback_metrics, test_metrics, test_misdirected
+from tests.metrics.test_backlog import HAND_STOCKS, stocks_world
 from tests.metrics.test_desk import (
     HAND_BACKLOG,
     HAND_COUNTS,
@@ -48,6 +49,7 @@ CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "waits": (waits_world, HAND_WAITS),
     "tired": (tired_world, HAND_TIRED),
     "backlog": (backlog_world, HAND_BACKLOG),
+    "stocks": (stocks_world, HAND_STOCKS),
     "staff": (staff_world, HAND_STAFF),
     "overtime": (overtime_world, HAND_OVERTIME),
     "endpoints": (endpoints_world, HAND_ENDPOINTS),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.core.at_least import AtLeast
 from sim.core.clock import HOUR_MS
 from sim.demand import Demand
 from sim.drivers.market import MarketPath
@@ -201,7 +202,12 @@ HAND_BACKLOG: Table = {
     "backlog_end": {"": 4, "t0": 1, "t1": 3},
     "backlog_mean": {"": (42 + 110) / 48, "t0": (1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 6) / 48, "t1": (38 + 37 + 35) / 48},
     "backlog_age_p90": {"": 37.7, "t0": 6, "t1": 37.8},
-    "drain_days": {"": 6 / 24},
+    "drain_days": {"": 6 / 24, "t0": 3 / 24, "t1": AtLeast(35 / 24)},  # of t0 5, of t1 none are calm
+    "backlog_waiting_peak": {"": 2, "t0": 0, "t1": 2},
+    "backlog_waiting_mean": {"": (37 + 35) / 48, "t0": 0, "t1": (37 + 35) / 48},
+    "backlog_waiting_end": {"": 2, "t0": 0, "t1": 2},
+    "backlog_in_hand_mean": {"": (42 + 38) / 48, "t0": 42 / 48, "t1": 38 / 48},
+    "oldest_age_peak": {"": AtLeast(37), "t0": None, "t1": AtLeast(37)},
     "occupancy": {"": (42 + 38) / 480, "t0": 42 / (9 * 48), "t1": 38 / 48},
 }
 

@@ -54,7 +54,7 @@ def by_hand() -> Observation:
     """A day of seven tickets. t0 works on row 0 0-1 h, 1 1-2, 3 2-5, 6 5-5.5, 4 from 23; t1 on row 1 4-6."""
     rows = [
         ticket(0, H, "p", target=H // 4),
-        path(H // 2, ("p", H, 2 * H), ("q", 2 * H), target=H // 4, complain=3 * H, regulator=True),
+        path(H // 2, ("p", H, 2 * H, H // 2), ("q", 2 * H), target=H // 4, complain=3 * H, regulator=True),
         ticket(H, H, "p", category=1, patience=H // 2, complain=H),
         ticket(2 * H, 3 * H, "p", category=1),
         ticket(23 * H, 2 * H, "p", category=1, target=2 * H, regulator=True),
@@ -85,7 +85,16 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "backlog_end": {"": 2, "t0": 2, "t1": 0},
     "backlog_mean": {"": 14 / 24, "t0": 10 / 24, "t1": 2 / 24},
     "backlog_age_p90": {"": 0.95, "t0": 0.95, "t1": None},
-    "drain_days": {"": None},
+    "drain_days": {"": None, "t0": None, "t1": None},
+    # Row 1 waits from 0.5 to 1 h, 2 from 1 to 1.5, 6 from 3 to 5 and 5 from 23.5; row 1 is paused from 2 to 4.
+    "backlog_waiting_peak": {"": 1, "t0": 1, "t1": 0},
+    "backlog_waiting_mean": {"": 3.5 / 24, "t0": 3.5 / 24, "t1": 0},
+    "backlog_waiting_end": {"": 1, "t0": 1, "t1": 0},
+    "backlog_in_hand_mean": {"": 8.5 / 24, "t0": 6.5 / 24, "t1": 2 / 24},
+    "backlog_with_customer_mean": {"": 1.5 / 24},
+    "backlog_with_others_mean": {"": 0.5 / 24},
+    "oldest_age_peak": {"": 2, "t0": 2, "t1": None},
+    "oldest_age_end": {"": 0.5, "t0": 0.5, "t1": None},
     "first_response_p50": {"": 0, "a": 30, "b": 0},
     "first_response_p90": {"": AtLeast(30), "a": AtLeast(30), "b": AtLeast(30)},  # two left or wait after 30 min
     "resolution_p50": {"": 3, "a": 1, "b": 3},

@@ -31,7 +31,7 @@ from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, AWAY, IN_BREAK, LEAVE, 
 from tests.support.random_withdrawals import SCALES, random_flow, random_pipeline
 
 MIN = MINUTE_MS
-Leg = tuple[str, int] | tuple[str, int, int]
+Leg = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
 
 _TIMES = {"late": 2, "rumour": 2, "fault": 5, "limited": 6, "address": 4, "network": 5, "barred": 3, "signup": 2}
 OFTEN = tuple(
@@ -44,7 +44,7 @@ OFTEN = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One row. ``legs`` hold (queue, handling time) or (queue, handling time, pause afterwards)."""
+    """One row. ``legs`` hold (queue, handling time), and perhaps the pause afterwards and the hold within it."""
 
     at: int = NEVER
     legs: tuple[Leg, ...] = (("q", 10),)
@@ -142,6 +142,7 @@ def demand(
         leg_queue=column([queues.index(leg[0]) for leg in legs]),
         leg_handle_ms=column([leg[1] for leg in legs]),
         leg_pause_ms=column([leg[2] if len(leg) > 2 else 0 for leg in legs]),
+        leg_hold_ms=column([leg[3] if len(leg) > 3 else 0 for leg in legs]),
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
         inputs=FeedbackInputs(requests=requests, rows=rows, posts_ms=column(posts)),

@@ -31,6 +31,7 @@ from sim.metrics.observation.counts import (
 )
 from sim.metrics.observation.held_time import Duty, Held, held_time
 from sim.metrics.observation.requests import requests_of
+from sim.metrics.observation.stocks import Stocks, Turns, stocks_of
 from sim.metrics.observation.unlimited_staffing import unlimited_complaints_ms
 from sim.metrics.observation.waits import Waiting, Waits, add_row_waits, line_waits, waits_of
 from sim.model.measurement import Measurement
@@ -258,6 +259,22 @@ class Observation:
         worked, from_ms, to_ms = self.worked, self.from_ms, self.to_ms
         teams = within(self.outcome.leg_entered_ms, worked.left_ms, worked.home, len(self.desk.teams), from_ms, to_ms)
         return {"": self.backlog.within(from_ms, to_ms)} | dict(zip(self.desk.teams, teams, strict=True))
+
+    @lazy_property
+    def stocks(self) -> Stocks:
+        """The backlog by whose turn it is, in the measured period."""
+        demand, outcome, worked = self.demand, self.outcome, self.worked
+        columns = Turns(
+            legs_from=demand.legs_from,
+            opened_ms=outcome.opened_ms,
+            entered_ms=outcome.leg_entered_ms,
+            start_ms=outcome.leg_start_ms,
+            left_ms=worked.left_ms,
+            pause_ms=demand.leg_pause_ms,
+            hold_ms=demand.leg_hold_ms,
+            home=worked.home,
+        )
+        return stocks_of(columns, len(self.desk.teams), self.from_ms, self.to_ms)
 
     @lazy_property
     def worked(self) -> Worked:

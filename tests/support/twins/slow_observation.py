@@ -74,6 +74,7 @@ def _demand(rng: Random, drawn: Demand, later_ms: int) -> Demand:
         ),
         bot_opened_ms=bot,
         bot_ordinals=tuple(np.arange(len(times)) for times in bot),
+        leg_hold_ms=np.array([rng.choice((0, pause // 2, pause)) for pause in drawn.leg_pause_ms.tolist()], np.int64),
     )
 
 
@@ -116,6 +117,22 @@ class SlowFacts:
 
     def gone(self, row: int) -> float:
         return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] == LEFT else INFINITE
+
+    # --- whose turn it is -----------------------------------------------------------------------------------------
+
+    def turn(self, row: int, at: float) -> tuple[str, int] | None:
+        """Return whose turn an open ticket is at a time, and of which team (-1 in a pause); None of one not open."""
+        o = self.outcome
+        if not self.at(o.opened_ms, row) <= at < self.at(o.closed_ms, row):
+            return None
+        leg = max(leg for leg in self.legs(row) if self.at(o.leg_entered_ms, leg) <= at)
+        if at < self.at(o.leg_start_ms, leg):
+            return "waiting", int(self.observed.leg_home[leg])
+        if at < self.at(o.leg_end_ms, leg):
+            return "in hand", int(o.leg_team[leg])
+        paused = self.at(o.leg_end_ms, leg) + int(self.demand.leg_pause_ms[leg])
+        assert at < paused == self.at(o.leg_entered_ms, leg + 1) or paused >= self.to_ms
+        return ("with customer" if at < paused - int(self.demand.leg_hold_ms[leg]) else "with others"), -1
 
     # --- complaints -----------------------------------------------------------------------------------------------
 
