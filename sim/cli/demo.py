@@ -175,7 +175,8 @@ def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[s
     """Return the prediction, the measurement, the headroom, and the path of the report."""
     metrics = run.metrics
     return [
-        f"predicted: backlog peaks at {metrics['backlog_peak']}; it drains in {metrics['drain_days']}",
+        f"predicted: waiting tickets peak at {metrics['backlog_waiting_peak']}; "
+        f"the backlog drains in {metrics['drain_days']}",
         f"predicted: {metrics['complaints_direct_per_day']} in public, "
         f"{metrics['complaints_floor_per_day']} had no ticket waited for an agent (background included)",
         f"measured:  {_measured(replays)}",

@@ -34,12 +34,13 @@ class Demand:
     the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. The last ``leg_hold_ms`` of a leg's pause are
     the turn of others, the rest is the customer's (no engine asks whose). ``patience_ms`` counts from opening,
     ``target_ms`` too (NEVER without one); ``complaint_after_ms`` counts from the start of the complaint clock.
-    ``chase`` and ``reopen`` are the rows of the children (-1 for none) and ``after_ms`` is a child's own delay. ``mark`` in [0, 1) admits a candidate of
-    ``stream``. ``regulator`` flags customers who turn to a regulator. The roots that the bot ends have no row: by
-    category ``bot_opened_ms`` has their times, in no order, and ``bot_ordinals`` what addresses their draws. Complaints
-    about the categories numbered in ``unanswerable`` may not be answered in public. ``spam_ms`` are the times of a
-    campaign's worthless tickets, in order: a filter ends them at once, so nothing but the endpoint sees them. In each
-    of ``closed_ms`` (begin, end) no customer can open a ticket: reopenings and questions wait for its end.
+    ``chase`` and ``reopen`` are the rows of the children (-1 for none) and ``after_ms`` is a child's own delay.
+    ``mark`` in [0, 1) admits a candidate of ``stream``. ``regulator`` flags customers who turn to a regulator. The
+    roots that the bot ends have no row: by category ``bot_opened_ms`` has their times, in no order, and
+    ``bot_ordinals`` what addresses their draws. Complaints about the categories numbered in ``unanswerable`` may not be
+    answered in public. ``spam_ms`` are the times of a campaign's worthless tickets, in order: a filter ends them at
+    once, so nothing but the endpoint sees them. In each of ``closed_ms`` (begin, end) no customer can open a ticket:
+    reopenings and questions wait for its end.
     """
 
     categories: tuple[str, ...]

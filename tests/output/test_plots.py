@@ -15,10 +15,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from sim.core.at_least import AtLeast
+from sim.experiment.analysis.estimate import estimate
 from sim.output.plots import NAMES, figures, overview, save
 from sim.output.plots.public import parts as public_parts
-from sim.output.presentation.findings import backlog, endpoints, missed_share, staffing, waits
-from sim.output.presentation.view import View, band, coarse, figure_text, shortened, wait_text, wrapped
+from sim.output.presentation.findings import backlog, drained, endpoints, missed_share, staffing, waits
+from sim.output.presentation.view import View, band, coarse, estimate_text, figure_text, shortened, wait_text, wrapped
 from tests.support.run_factory import hourly, metrics, scenario, values
 
 LAID_OUT: weakref.WeakSet[Figure] = weakref.WeakSet()
@@ -129,23 +131,36 @@ def test_one_replication_has_no_band_and_says_so() -> None:
 
 
 def test_the_backlog_title_states_peak_and_day_and_who_drains_last(spike: dict[str, Figure]) -> None:
-    # The peak is in hour 60 after 12 January, 00:00; compliance, 24 hours later than front, is calm on the 16th.
+    # The peak is in hour 60 after 12 January, 00:00.
     title = " ".join(spike["backlog"].get_suptitle().split())
-    assert title == "Backlog peaks at 1,200 ± 20 tickets on 14 January; compliance drains last, by 17 January"
+    assert title == (
+        "Waiting tickets peak at 1,000 ± 20 on 14 January; compliance takes longest to drain: 3.00 ± 0.06 days"
+    )
 
 
 def test_a_team_still_full_at_the_end_is_said_so() -> None:
-    table = values(24 * 10)
-    table["team:front", "n_backlog"][:, 70:] = 500
-    view = View(hourly(table), metrics(), scenario())
+    numbers = metrics() | {"drain_days.front": estimate("drain_days", [AtLeast(7.0)] * 5)}
+    view = View(hourly(values(24 * 10)), numbers, scenario())
     assert backlog(view).endswith("; front has not drained by the end")
+
+
+def test_whatever_tells_of_draining_tells_the_metric() -> None:
+    """Title, page and report have the numbers of drain_days, whatever the series look like."""
+    numbers = metrics(drain_days=5.5, drain_days__compliance=7.25)
+    for table in (values(24 * 10), {key: one * ("backlog" not in key[1]) for key, one in values(24 * 10).items()}):
+        view = View(hourly(table), numbers, scenario())
+        assert backlog(view).endswith(
+            f"compliance takes longest to drain: {estimate_text(numbers['drain_days.compliance'])} days"
+        )
+        assert drained(view) == f"The backlog needs {estimate_text(numbers['drain_days'])} days from its peak to drain"
+        assert f"{estimate_text(numbers['drain_days'])} days" in words(overview(hourly(table), numbers, scenario()))
 
 
 def test_peaks_on_several_days_are_a_span() -> None:
     table = values(24 * 10)
-    table["all", "n_backlog"][0, 200] = 5000
-    view = View(hourly(table), metrics(), scenario(shock=False))
-    assert backlog(view) == "Backlog peaks at 1,200 ± 20 tickets between 14 and 20 January"
+    table["all", "n_backlog_waiting"][0, 200] = 5000
+    view = View(hourly(table), metrics(drain_days__front=0.0, drain_days__compliance=None), scenario(shock=False))
+    assert backlog(view) == "Waiting tickets peak at 1,000 ± 20 between 14 and 20 January"
 
 
 def test_the_complaints_title_states_total_and_reducible(spike: dict[str, Figure]) -> None:
@@ -295,7 +310,7 @@ def test_the_same_run_gives_the_same_bytes_and_the_svg_keeps_its_text(tmp_path: 
         save({"backlog": drawn["backlog"], "waits": drawn["waits"]}, tmp_path / folder)
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    assert "Backlog peaks at" in (tmp_path / "a" / "backlog.svg").read_text(encoding="utf-8")
+    assert "Waiting tickets peak at" in (tmp_path / "a" / "backlog.svg").read_text(encoding="utf-8")
 
 
 def test_matplotlib_is_imported_only_when_something_is_drawn_and_never_pyplot() -> None:
@@ -328,7 +343,7 @@ def test_pictures_read_what_they_show_and_hold_a_few_series_at_once() -> None:
     assert {name for _, name in read} == {"agents_needed", "agents_on_duty"}
     del view
     figures(run, metrics(), scenario())
-    assert set(read) == set(table)
+    assert set(read) == {(entity, name) for entity, name in table if entity == "all" or name != "n_backlog"}
     assert most <= 4 < len(table)
 
 

@@ -117,7 +117,7 @@ def test_every_picture_is_whole_and_says_in_words_what_it_finds(page: Page, plot
     for address in page.addresses:
         picture = base64.b64decode(address.partition("base64,")[2])
         assert picture in svgs or _shape(picture) in shapes
-    assert any(alt.startswith("Backlog peaks at 1,200 ± 20 tickets") for alt in page.alts)
+    assert any(alt.startswith("Waiting tickets peak at 1,000 ± 20") for alt in page.alts)
     assert all(len(alt) > 10 for alt in page.alts)
 
 
@@ -148,7 +148,7 @@ def test_a_large_svg_gives_way_to_its_png(tmp_path: Path) -> None:
 
 def test_the_numbers_are_those_of_the_metrics(page: Page) -> None:
     assert "10,000 ± 200 tickets a day are opened; the bot ends 8,000 ± 160 of them" in page.text
-    assert "Backlog peaks at 1,200 ± 20 tickets on 14 January" in page.text
+    assert "Waiting tickets peak at 1,000 ± 20 on 14 January" in page.text
     assert "The backlog needs 4.00 ± 0.08 days from its peak to drain" in page.text
     assert "The agents cost 69,250 US dollars a day" in page.text
     assert "4.86 ± 0.10 days" in page.text

@@ -24,7 +24,12 @@ _METRICS = {
     "backlog_peak": 1_200.0,
     "backlog_peak.front": 700.0,
     "backlog_peak.compliance": 500.0,
+    "backlog_waiting_peak": 1_000.0,
+    "backlog_waiting_peak.front": 600.0,
+    "backlog_waiting_peak.compliance": 400.0,
     "drain_days": 4.0,
+    "drain_days.front": 2.0,
+    "drain_days.compliance": 3.0,
     "first_response_p50": 3.0,
     "first_response_p90": 7_000.0,
     "within_target_share": 0.48,
@@ -72,6 +77,7 @@ def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -
         ("all", "new_tickets"): (400 + 100 * np.sin(hour / 24 * 2 * np.pi)) * spread,
         ("all", "new_human"): (80 + 20 * np.sin(hour / 24 * 2 * np.pi)) * spread,
         ("all", "n_backlog"): (100 + 1100 * bump) * spread,
+        ("all", "n_backlog_waiting"): 1000 * bump * spread,
         ("all", "new_complaints"): np.full(hours, 2.0) * spread,
         ("all", "new_complaints_floor"): np.full(hours, 1.5) * spread,
         ("all", "new_posts"): np.full(hours, 0.2) * spread,
@@ -92,6 +98,7 @@ def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -
     for number, team in enumerate(teams):
         late = np.maximum(0.0, 1 - np.abs(hour - 60 - 24 * number) / 24)
         out[f"team:{team}", "n_backlog"] = (20 + 500 * late) * spread
+        out[f"team:{team}", "n_backlog_waiting"] = 400 * late * spread
         out[f"team:{team}", "agents_on_duty"] = np.full(hours, 10.0) * np.ones_like(spread)
         out[f"team:{team}", "agents_needed"] = (8 - 3 * number + 6 * bump) * spread
     for queue, target in (("chat", 1.0), ("inbox", 360.0)):

@@ -101,13 +101,13 @@ def _tiles(figure: Figure, view: View) -> None:
 def _main_numbers(view: View) -> list[tuple[str, str]]:
     get = view.metrics.get
     found = [(estimate_text(get("tickets_new_per_day")), "tickets opened a day")]
-    if (peak := get("backlog_peak")) is not None:
-        found.append((estimate_text(peak), "open tickets at the peak"))
+    if (peak := get("backlog_waiting_peak")) is not None:
+        found.append((estimate_text(peak), "tickets waiting at the peak"))
     drain = get("drain_days")
     if drain is not None and view.scenario.warmup_days >= 2:
         never = f"; {drain.censored} of {drain.total} replications do not" if drain.censored else ""
         days = "Not" if drain.censored == drain.total else f"{estimate_text(drain)} days"
-        found.append((days, f"to drain, from the peak{never}"))
+        found.append((days, f"to drain, from the backlog's peak{never}"))
     if (within := get("within_target_share")) is not None and within.mean is not None:
         found.append((humane(within), f"{within.unit} answered in time"))
     if complaints.has_complaints(view):
@@ -122,7 +122,7 @@ def _panels(view: View) -> list[Panel]:
     """Return the panels whose subject the run has."""
     found: list[tuple[bool, Panel]] = [
         (view.get("all", "new_tickets") is not None, _demand),
-        (view.get("all", "n_backlog") is not None, _backlog),
+        (view.get("all", "n_backlog_waiting") is not None, _backlog),
         (bool(waits.queues_with_waits(view)), _waits),
         (complaints.has_complaints(view), _complaints),
         (bool(view.entities("team", "agents_needed")), _staff),
@@ -159,7 +159,7 @@ def _demand(axis: Axes, view: View) -> None:
 
 
 def _backlog(axis: Axes, view: View) -> None:
-    backlog.draw_on(axis, view, view.of("all", "n_backlog"), BLACK)
+    backlog.draw_on(axis, view, view.of("all", "n_backlog_waiting"), BLACK)
     _title(axis, findings.backlog(view), "tickets")
     time_axis(axis, view, narrow=True)
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from sim.core.proven import PLURALS
+from sim.experiment.analysis.estimate import Estimate
 from sim.output.presentation.view import (
     Floats,
     View,
@@ -22,9 +23,7 @@ from sim.output.presentation.view import (
     quantile_text,
 )
 
-CALM_TEXT = (
-    "Drained: on the mean of a day within a tenth of the way from the highest level before the first shock to the peak."
-)
+DRAINED_TEXT = "Drained: after its peak, back within 1.25 times the highest backlog of the warm-up's second half."
 _LARGE = 0.02
 
 
@@ -38,38 +37,35 @@ def peak_day(view: View, values: Floats) -> str:
 
 
 def backlog(view: View) -> str:
-    """Return how high the backlog gets, when, and which team drains last."""
-    values = view.get("all", "n_backlog")
+    """Return how many tickets wait at the most, when, and which team takes longest to drain."""
+    values = view.get("all", "n_backlog_waiting")
     if values is None:
         return "No backlog was recorded"
-    text = f"Backlog peaks at {estimate_text(view.metrics.get('backlog_peak'))} tickets {peak_day(view, values)}"
+    most = estimate_text(view.metrics.get("backlog_waiting_peak"))
+    text = f"Waiting tickets peak at {most} {peak_day(view, values)}"
     return text + (f"; {slowest}" if (slowest := slowest_team(view)) else "")
 
 
 def slowest_team(view: View) -> str:
-    """Return which large team drains last, by the middle over replications; nothing without a calm day before a shock.
+    """Return which large team takes longest to drain (``drain_days``), or which have not; nothing if none had to.
 
-    Large: at its peak at least a fiftieth of all open tickets. Drained: see ``CALM_TEXT``.
+    Large: at its peak at least a fiftieth of all open tickets.
     """
-    teams, phases = view.entities("team", "n_backlog"), view.phases()
-    calm_hours = int((phases[0].start - view.start) / timedelta(hours=1)) if phases else 0
-    total = view.get("all", "n_backlog")
-    if len(teams) < 2 or calm_hours < 24 or total is None:
+    get, whole = view.metrics.get, view.metrics.get("backlog_peak")
+    found = {team: get(f"drain_days.{team}") for team in view.entities("team", "n_backlog")}
+    drains = {team: drain for team, drain in found.items() if drain and drain.mean and _is_large(view, team, whole)}
+    if len(found) < 2 or not drains:
         return ""
-    last = {}
-    for team in teams:
-        mean = view.centre(view.of(f"team:{team}", "n_backlog"))
-        calm, peak = float(mean[:calm_hours].max()), float(mean.max())
-        daily = coarse(mean[None, :], 24)[0]
-        if peak > 2 * calm and peak >= _LARGE * float(view.centre(total).max()):
-            last[team] = int(np.flatnonzero(daily > calm + 0.1 * (peak - calm))[-1])
-    if not last:
-        return ""
-    team, day = max(last.items(), key=lambda item: item[1])
-    if day == (view.hours - 1) // 24:
-        late = [name for name, at in last.items() if at == day]
+    late = [team for team, drain in drains.items() if drain.censored == drain.total]
+    if late:
         return f"{' and '.join(late)} {'has' if len(late) == 1 else 'have'} not drained by the end"
-    return f"{team} drains last, by {day_text(view.start + timedelta(days=day + 1))}"
+    team = max(drains, key=lambda name: drains[name].mean or 0.0)
+    return f"{team} takes longest to drain: {estimate_text(drains[team])} days"
+
+
+def _is_large(view: View, team: str, whole: Estimate | None) -> bool:
+    own = view.metrics.get(f"backlog_peak.{team}")
+    return bool(own and whole and (own.mean or 0.0) >= _LARGE * (whole.mean or 0.0))
 
 
 def complaints(view: View) -> str:

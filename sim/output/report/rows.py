@@ -43,7 +43,10 @@ _OF_CATEGORY = (
     "tickets_new_per_day", "tickets_human_per_day", "first_response_p50", "first_response_p90", "resolution_p90",
     "within_target_share", "complaints_direct_per_day", "complaints_floor_per_day",
 )  # fmt: skip
-_OF_TEAM = ("occupancy", "backlog_peak", "backlog_mean", "backlog_end", "agent_cost_per_day")
+_OF_TEAM = (
+    "occupancy", "backlog_waiting_peak", "backlog_waiting_mean", "backlog_waiting_end", "oldest_age_peak",
+    "agent_cost_per_day",
+)  # fmt: skip
 
 
 def pictures(plots: Sequence[Path]) -> dict[str, dict[str, str]]:
