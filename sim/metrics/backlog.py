@@ -86,7 +86,7 @@ def _drain_days(observed: Observation) -> Values:
     """
     if observed.from_ms < 2 * DAY_MS:
         return dict.fromkeys(observed.spans)
-    found = {"": _drained(observed, observed.backlog, observed.spans[""])}
+    found: Values = {"": _drained(observed, observed.backlog, observed.spans[""])}
     for number, name in enumerate(observed.desk.teams):
         found[name] = _drained(observed, observed.team_backlog(number), observed.spans[name])
     return found
