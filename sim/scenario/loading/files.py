@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 
 from sim.scenario.faults import Finding, Said, closest
 from sim.scenario.loading import catalogue
+from sim.scenario.loading.from_python import FILE, tables_of
+
+Source = str | Path | Mapping[str, Any]
+"""Where a scenario comes from: a path, a name of the catalogue, or a dict with the keys of a file."""
 
 EXTENDS, REMOVE = "extends", "remove"
 OWN_KEYS = {
@@ -46,18 +51,43 @@ class FileChain:
     faults: list[str] = field(default_factory=list)
 
 
-def read_chain(source: str | Path) -> FileChain:
-    """Return the layers of a path or a catalogue name, the file itself last, with every fault in reading them."""
+def read_chain(source: Source) -> FileChain:
+    """Return the layers of a path, a catalogue name or a dict, the source itself last, with all faults in reading."""
+    if isinstance(source, Mapping):
+        return _chain_of_dict(source)
+    if not isinstance(source, str | Path):
+        rule = "must be a path, a scenario of the catalogue, or a dict of a scenario's keys"
+        return FileChain("load", faults=[Finding((), Said(repr(source)[:60]), rule).sentence("load")])
     found = _locate(source)
     if found is None:
         hint = closest(Path(source).name.removesuffix(".toml"), catalogue.names())
         missing = Finding((), Said("no such file"), _MUST_BE_FILE, hint)
         return FileChain(str(source), faults=[missing.sentence(str(source))])
     chain = FileChain(_name(found, source))
-    path: Path | None = found
-    names: dict[Path, str] = {}
+    _read_on(chain, found)
+    return chain
+
+
+def _chain_of_dict(given: Mapping[str, Any]) -> FileChain:
+    """Return the layers of a dict, which may extend a file in the working directory or of the catalogue."""
+    chain = FileChain(FILE)
+    data, findings = tables_of(given, DEEPEST)
+    if findings:
+        chain.faults += [finding.sentence(FILE) for finding in findings]
+        return chain
+    chain.layers.append(Layer(FILE, "", data, data.pop(REMOVE, None)))
+    path, finding = _parent(Path(FILE), data.pop(EXTENDS, None), {})
+    if finding is not None:
+        chain.faults.append(finding.sentence(FILE))
+    _read_on(chain, path)
+    return chain
+
+
+def _read_on(chain: FileChain, first: Path | None) -> None:
+    """Lay a file and all that it extends below the layers of a chain."""
+    path, names = first, dict[Path, str]()
     while path is not None:
-        file = chain.file if path == found else _name(path)
+        file = chain.file if path == first and not chain.layers else _name(path)
         names[path.resolve()] = file
         layer, finding = _read(path, file)
         if layer is None:
@@ -67,7 +97,6 @@ def read_chain(source: str | Path) -> FileChain:
         path, finding = _parent(path, layer.data.pop(EXTENDS, None), names)
         if finding is not None:
             chain.faults.append(finding.sentence(file))
-    return chain
 
 
 def _locate(source: str | Path) -> Path | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from sim.scenario.faults import NONE_TO_BE, NOTHING, Fault, Finding, Said, ScenarioFaults, closest, findings, under
 from sim.scenario.faults import Path as KeyPath
-from sim.scenario.loading.files import read_chain
+from sim.scenario.loading.files import Source, read_chain
 from sim.scenario.loading.merge import apply_sets, merge
 from sim.scenario.loading.stand_ins import stood_in
 from sim.scenario.rules import cross_faults
@@ -28,8 +27,11 @@ Rules = Callable[[Model], Iterable[Fault]]
 """A function that returns the faults between the keys of a model."""
 
 
-def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:
-    """Return the scenario of a path or a catalogue name, with ``sets`` ("key.path=value") laid over it.
+def load(source: Source, *, sets: str | Sequence[str] = ()) -> Scenario:
+    """Return the scenario of a path, a catalogue name or a dict, with ``sets`` laid over it.
+
+    A dict has the keys and values of a file, so it may extend one: ``{"extends": "baseline", "days": 7}``. ``sets`` are
+    "key.path=value"; a single one may stand without a list.
 
     Raises ScenarioFaults with every fault of every layer.
     """
@@ -37,7 +39,7 @@ def load(source: str | Path, *, sets: Sequence[str] = ()) -> Scenario:
 
 
 def load_as(
-    model: type[Model], source: str | Path, *, sets: Sequence[str] = (), rules: Rules[Model] = lambda value: ()
+    model: type[Model], source: Source, *, sets: str | Sequence[str] = (), rules: Rules[Model] = lambda value: ()
 ) -> Model:
     """Return what ``load`` returns, for any model and the rules between its keys.
 
@@ -47,12 +49,17 @@ def load_as(
     if not chain.layers:
         raise ScenarioFaults(chain.faults)
     merged, faults = merge(chain.layers, chain.file)
-    faults = [*chain.faults, *faults, *apply_sets(merged, Shape(model), sets)]
+    faults = [*chain.faults, *faults, *apply_sets(merged, Shape(model), _listed(sets))]
     value, found = validated(model, merged.data, rules=rules, whole=not faults)
     faults += [finding.sentence(merged.file_of(finding.path, finding.got)) for finding in found]
     if faults or value is None:
         raise ScenarioFaults(faults)
     return value
+
+
+def _listed(sets: Any) -> Sequence[Any]:
+    """Return the settings as a list; what is none (a number) is the only one, and refused as such."""
+    return list(sets) if isinstance(sets, Iterable) and not isinstance(sets, str) else [sets]
 
 
 def from_resolved(data: dict[str, Any], *, file: str = "run.json") -> Scenario:

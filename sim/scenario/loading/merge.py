@@ -111,6 +111,9 @@ def apply_sets(merged: Merged, shape: Shape, sets: Sequence[str]) -> list[str]:
     findings: list[Finding] = []
     given: dict[Path, str] = {}
     for text in sets:
+        if not isinstance(text, str):  # from Python
+            findings.append(Finding((), text, _SET_RULE))
+            continue
         key, equals, value_text = text.partition("=")
         path = _key_path(key)
         if not equals or path is None or _unprintable(text):
@@ -121,7 +124,7 @@ def apply_sets(merged: Merged, shape: Shape, sets: Sequence[str]) -> list[str]:
             findings.append(Finding(path, got, "must be set once"))
             continue
         given[path] = value_text.strip()
-        if path == _CANDLES_BEGIN and not any(one.startswith(f"{_START}=") for one in sets):
+        if path == _CANDLES_BEGIN and not any(str(one).startswith(f"{_START}=") for one in sets):
             merged.drop(_START)
         finding = _set(merged, shape, path, _value(value_text))
         findings += [finding] if finding else []

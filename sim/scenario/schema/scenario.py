@@ -373,6 +373,12 @@ class Scenario(Part):
         '"ran_share:p95"',
     )
 
+    def __repr__(self) -> str:
+        """Return one line, instead of every key."""
+        return (
+            f"<Scenario {self.title!r}: {self.days} days, {len(self.categories)} categories, {len(self.teams)} teams>"
+        )
+
     @model_validator(mode="before")
     @classmethod
     def _dated_by_its_candles(cls, data: Any) -> Any:
