@@ -1,6 +1,6 @@
 """withstand: what a bad day does to a crypto exchange's support desk.
 
-``from sim import load, run, compare`` is the public face; the names are imported on first use, so that
+``from sim import load, run, compare, read_run`` is the public face; the names are imported on first use, so that
 importing the package costs nothing.
 """
 
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.api import Run, run
     from sim.experiment.analysis.comparison import compare
-    from sim.scenario import Scenario, load
+    from sim.output.saved_run import read_run
+    from sim.scenario import Scenario, ScenarioFaults, load
 
-__all__ = ["Run", "Scenario", "compare", "load", "run"]
+__all__ = ["Run", "Scenario", "ScenarioFaults", "compare", "load", "read_run", "run"]
 _HOME = {
     "load": "sim.scenario",
     "Scenario": "sim.scenario",
+    "ScenarioFaults": "sim.scenario",
     "run": "sim.api",
     "Run": "sim.api",
+    "read_run": "sim.output.saved_run",
     "compare": "sim.experiment.analysis.comparison",
 }
 

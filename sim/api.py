@@ -17,6 +17,8 @@ from sim.experiment.replication import AUTO, ENGINES, ReplicationPlan
 from sim.experiment.replications import cores, replicate
 from sim.experiment.results import RunResult
 from sim.model.model import build
+from sim.scenario.loading.files import Source
+from sim.scenario.loading.load import load
 from sim.scenario.schema.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -37,9 +39,9 @@ class Work:
     tick: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(RunResult):
-    """All replications of one scenario: ``metrics`` by name, ``series`` as a table, ``plot()`` and ``save()``."""
+    """All replications of one scenario: ``metrics`` by name, ``series``, ``frame()``, ``plot()`` and ``save()``."""
 
     def plot(self) -> Figure:
         """Return the one-page overview as a matplotlib figure."""
@@ -55,7 +57,7 @@ class Run(RunResult):
 
 
 def run(
-    scenario: Scenario,
+    scenario: Scenario | Source,
     *,
     replications: int | None = None,
     seed: int = 1,
@@ -67,17 +69,23 @@ def run(
 ) -> Run:
     """Return a scenario simulated ``replications`` times (20) from ``seed``; the same arguments give the same bits.
 
+    A scenario is one that was loaded, or what ``load`` takes: a name of the catalogue, a path, a dict. ``name`` is what
+    the run is called: that name, or the file's.
+
     With a ``precision`` (0.02 for 2 %) it ends with the first 10 or more replications in which the 95 % half-width of
     the scenario's ``primary`` metric is at most that share of its mean; ``replications`` (1,000) are then the most.
     ``jobs`` are threads, one for each core unless given; with the engine ``simpy`` they are processes and 1 unless
     given (from a script of your own, start them under ``if __name__ == "__main__"``).
 
-    Raises ValueError for counts that make no sense and for an unknown engine, ScenarioFaults for candles that do not
-    serve and where the system refuses to write.
+    Raises ValueError for counts that make no sense and for an unknown engine, ScenarioFaults for a scenario or candles
+    that do not serve and where the system refuses to write.
     """
     _must_make_sense(replications, seed, jobs, precision)
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine: got {engine!r}; must be auto or {', '.join(ENGINES)}")
+    if not isinstance(scenario, Scenario):
+        name = name or (Path(scenario).stem if isinstance(scenario, str | Path) else None)
+        scenario = load(scenario)
     plan = ReplicationPlan(build(scenario), seed, AUTO if engine == "auto" else engine)
     most = at_most(replications, precision)
     workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)

@@ -6,7 +6,8 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from sim.cli.tables import HEADLINE, columns, metric_table
+from sim.cli.tables import columns, metric_table
+from sim.experiment.analysis.headline import HEADLINE
 from sim.scenario.faults import ScenarioFaults, closest
 
 
@@ -42,6 +43,7 @@ def _verdict_words(path: Path) -> str:
 
 def compare(options: Namespace) -> int:
     """Print the differences of runs from the first, paired where they had the same customers."""
+    from sim.experiment.analysis.comparison import HEAD
     from sim.experiment.analysis.comparison import compare as compared
     from sim.output.saved_run import read_run
 
@@ -58,8 +60,8 @@ def compare(options: Namespace) -> int:
     for path, other in zip(options.runs[1:], runs[1:], strict=True):
         table = compared(runs[0], other)
         print(f"{path} less {options.runs[0]}: {table.how}")
-        rows = [("metric", "base", "other", "difference ± 95 % half-width", "")]
-        known_of = table.differences.keys() | table.censored.keys()
+        known_of = table.names()
+        rows = [HEAD]
         rows += [table.row(name) for name in names if name in known_of]
         print(columns(rows))
         if lacking := [name for name in names if name not in known_of]:

@@ -9,33 +9,9 @@ from typing import Any
 
 from sim.core.profiling import PER_REPLICATION, CpuProfile
 from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.headline import HEADLINE
 from sim.experiment.analysis.precision import Precision
 from sim.numerics.statistics import adjusted
-
-HEADLINE = (
-    "tickets_new_per_day",
-    "tickets_bot_per_day",
-    "tickets_human_per_day",
-    "tickets_first_contact_per_day",
-    "tickets_escalated_per_day",
-    "complaints_direct_per_day",
-    "complaints_floor_per_day",
-    "complaints_reducible_per_day",
-    "complaints_peak_day",
-    "backlog_waiting_peak",
-    "backlog_waiting_end",
-    "oldest_age_peak",
-    "backlog_peak",
-    "drain_days",
-    "first_response_p90",
-    "resolution_p90",
-    "within_target_share",
-    "abandoned_share",
-    "occupancy",
-    "withdrawals_late_peak",
-    "requests_peak_per_s",
-    "agent_cost_per_day",
-)
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

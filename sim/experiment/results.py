@@ -11,9 +11,10 @@ import polars as pl
 
 from sim.core.digits import significant
 from sim.core.profiling import CpuProfile
-from sim.experiment.analysis.estimate import Estimate, estimates
+from sim.experiment.analysis.estimate import Estimates, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
+from sim.experiment.analysis.shown import Shown, caption_of
 from sim.experiment.hourly_table import Hourly, frame, hourly_of
 from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
@@ -42,8 +43,8 @@ _BOUNDS = {
 """By metric, what to say where it is above 0 in some replications."""
 
 
-@dataclass(frozen=True)
-class RunResult:
+@dataclass(frozen=True, repr=False)
+class RunResult(Shown):
     """All replications of one scenario: their metrics, series and expectations, and each of them again at will."""
 
     scenario: Scenario
@@ -57,8 +58,12 @@ class RunResult:
     precision: Precision | None = None
     profile: CpuProfile = field(default_factory=CpuProfile)
 
+    def caption(self) -> str:
+        """Return the run's name, its replications, seed and days."""
+        return caption_of(self.name, replications=len(self.replications), seed=self.seed, days=self.scenario.days)
+
     @cached_property
-    def metrics(self) -> dict[str, Estimate]:
+    def metrics(self) -> Estimates:
         """The estimate of every metric: ``backlog_peak``, and ``backlog_peak.compliance`` for its parts."""
         return estimates([one.metrics for one in self.replications], self.scenario.summary)
 

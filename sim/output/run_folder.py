@@ -24,7 +24,6 @@ from sim.metrics.ticket_table import ticket_table
 from sim.output.run_info import describe
 from sim.output.run_place import whole
 from sim.scenario.faults import ScenarioFaults
-from sim.scenario.loading.load import from_resolved
 from sim.scenario.reference.provenance import Provenance, provenance_of
 from sim.scenario.schema.scenario import Scenario
 
@@ -113,11 +112,10 @@ def add_verdicts(folder: Path) -> None:
     from sim.output.saved_run import read_run
 
     saved = read_run(folder)
-    scenario = from_resolved(saved.info["scenario"], file=str(folder / "run.json"))
     hourly = hourly_table.of_file(folder / "series.parquet")
     paths = sorted(folder.glob("loadtest/*/verdict.json"))
     verdicts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    page = report_page(folder, saved.info, scenario, saved.metrics, hourly, verdicts=verdicts)
+    page = report_page(folder, saved.info, saved.scenario, saved.metrics, hourly, verdicts=verdicts)
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "report.html")

@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import polars as pl
+
 from sim.core.at_least import is_censored
 from sim.core.digits import significant
 from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.frames import differences_frame
+from sim.experiment.analysis.headline import HEADLINE
+from sim.experiment.analysis.html import table
 from sim.metrics.registry import metric_of
 from sim.numerics.statistics import Difference, paired_difference, welch_difference
+
+HEAD = ("metric", "base", "other", "difference ± 95 % half-width", "")
+"""What stands above the texts of ``Comparison.row``."""
 
 
 class Samples(Protocol):
@@ -28,7 +36,7 @@ class Samples(Protocol):
         """A metric by replication."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The differences of a run to a base, metric by metric (other less base), and how they were made.
 
@@ -43,6 +51,24 @@ class Comparison:
     differences: dict[str, Difference]
     left_out: dict[str, int]
     censored: dict[str, int]
+
+    def __repr__(self) -> str:
+        """Return one line: how many differences there are, and how they were made."""
+        clear = sum(one.clear for one in self.differences.values())
+        return f"<Comparison of {len(self.names())} metrics, {clear} clearly different; {self.how}>"
+
+    def _repr_html_(self) -> str:
+        """Return the differences of the headline metrics as a table, for notebooks; ``frame`` has all."""
+        rows = [self.row(name) for name in self.names() if name in HEADLINE]
+        return table(HEAD, rows, caption=f"other less base: {self.how}")
+
+    def names(self) -> list[str]:
+        """Return the metrics that have a row: with a difference, or with values beyond the horizon."""
+        return [name for name in self.base if name in self.differences or name in self.censored]
+
+    def frame(self) -> pl.DataFrame:
+        """Return all differences as a table with the columns ``sim.experiment.analysis.frames.DIFFERENCES``."""
+        return differences_frame(self)
 
     def row(self, name: str) -> tuple[str, str, str, str, str]:
         """Return a metric as text: name, base, other, difference with its half-width and unit, verdict."""

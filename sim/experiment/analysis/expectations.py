@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from sim.core.at_least import is_censored
-from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.estimate import Estimate, value_of
 from sim.scenario.schema.expectation import QUANTILE_SIGN, bounds
 
 
@@ -29,9 +29,8 @@ def judge(expect: Mapping[str, str], metrics: Mapping[str, Estimate]) -> list[Ex
     """
     judged = []
     for name, limit in expect.items():
-        metric, _, quantile = name.partition(QUANTILE_SIGN)
-        value = getattr(metrics[metric], quantile or "mean")
-        judged.append(Expectation(name, limit, metrics[metric], _met(value, limit)))
+        measured = metrics[name.partition(QUANTILE_SIGN)[0]]
+        judged.append(Expectation(name, limit, measured, _met(value_of(metrics, name), limit)))
     return judged
 
 
