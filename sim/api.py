@@ -83,9 +83,7 @@ def run(
     _must_make_sense(replications, seed, jobs, precision)
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine: got {engine!r}; must be auto or {', '.join(ENGINES)}")
-    if not isinstance(scenario, Scenario):
-        name = name or (Path(scenario).stem if isinstance(scenario, str | Path) else None)
-        scenario = load(scenario)
+    scenario, name = (scenario, name) if isinstance(scenario, Scenario) else _loaded(scenario, name)
     plan = ReplicationPlan(build(scenario), seed, AUTO if engine == "auto" else engine)
     most = at_most(replications, precision)
     workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)
@@ -119,6 +117,11 @@ def run(
     if work.checkpoint is None:
         weakref.finalize(made, checkpoint.discard)
     return made
+
+
+def _loaded(source: Source, name: str | None) -> tuple[Scenario, str | None]:
+    """Return the scenario of a source, and what its run is called unless it has a name."""
+    return load(source), name or (Path(source).stem if isinstance(source, str | Path) else None)
 
 
 def _is_whole(number: object) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = {".py", ".toml", ".md", ".txt", ".j2", ".json", ".sh"}
+KINDS = {".py", ".toml", ".md", ".txt", ".j2", ".json", ".sh", ".ipynb"}
 
 
 class Imported(NamedTuple):
