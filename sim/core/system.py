@@ -6,6 +6,7 @@ be written changes only what would have been a success.
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import errno
 import os
@@ -172,7 +173,8 @@ def end_with_parent() -> None:
         os.read(ends, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=wait, daemon=True).start()
+    # Not threading.Thread: one that runs before gevent patches locks leaves the import of Locust waiting for ever.
+    _thread.start_new_thread(wait, ())
 
 
 @contextmanager

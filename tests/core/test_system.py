@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from polars.exceptions import ComputeError
 
-from sim.core.system import refusal
+from sim.core.system import (
+    parented,
+    refusal,
+)
 from tests.support.cli_runs import ROOT, SCRIPT, TINY_FAILING
 
 PATIENCE_S = 300
@@ -137,7 +140,6 @@ sys.exit(displayed(forever))
 """
 PARENT = """
 import os, subprocess, sys
-from sim.core.system import parented
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], **parented(os.environ))
 child.wait()
 """
@@ -172,3 +174,13 @@ def test_however_a_process_ends_what_it_started_ends_too(number: int) -> None:
 def _heard() -> None:
     """Hear an interrupt, which a shell's ``&`` has ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_child_that_ends_with_its_parent_can_still_import_what_patches_locks(tmp_path: Path) -> None:
+    """The watch on the parent ran before gevent patched locks, and the installed load test waited for ever."""
+    script = "from sim.core.system import end_with_parent\nend_with_parent()\nimport locust"
+    done = subprocess.run(
+        [sys.executable, "-c", script], **parented(os.environ), cwd=tmp_path, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
