@@ -16,7 +16,7 @@ import pytest
 from tests.support.cli_runs import LONGEST_S, ROOT
 
 EXECUTE = ROOT / "tests" / "api" / "notebook.py"
-NOTEBOOKS = ("scenarios/planner.ipynb", "scenarios/manager.ipynb")
+NOTEBOOKS = ("scenarios/planner.ipynb", "scenarios/manager.ipynb", "loadtests/engineer.ipynb")
 NOTEBOOK_S = 6 * LONGEST_S
 """How long a notebook may take: the first run after a change compiles the engine, and others may use the machine."""
 
@@ -65,6 +65,14 @@ def test_every_cell_runs(notebook: str, shown: tuple[str, ...], tmp_path: Path) 
     out = executed(notebook, tmp_path)
     assert [words for words in shown if words not in out] == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.servers
+def test_every_cell_of_the_engineer_runs_against_the_reference_server(tmp_path: Path) -> None:
+    out = executed("loadtests/engineer.ipynb", tmp_path)
+    assert "http://127.0.0.1:" in out
+    assert "acknowledged" in out
+    assert "records right: True" in out
 
 
 def test_a_cell_that_fails_is_not_passed_over(tmp_path: Path) -> None:
