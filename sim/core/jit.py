@@ -37,8 +37,9 @@ SOURCES = (
     "engine/due_complaints.py", "engine/hands.py", "engine/outcome.py", "engine/setup.py",
     "feedback/columns.py", "feedback/declaration.py", "feedback/inputs.py", "feedback/public.py", "feedback/step.py",
     "feedback/withdrawals.py", "metrics/observation/counts.py",
-    "metrics/observation/held_time.py", "metrics/observation/unlimited_staffing.py",
-    "metrics/observation/waits.py", "numerics/intervals.py", "numerics/lognormal.py", "numerics/normal.py",
+    "metrics/observation/held_time.py", "metrics/observation/stocks.py",
+    "metrics/observation/unlimited_staffing.py", "metrics/observation/waits.py",
+    "numerics/intervals.py", "numerics/lognormal.py", "numerics/normal.py",
     "numerics/poisson.py", "numerics/streams.py", "numerics/survival.py", "numerics/time_grid.py",
     "selfcheck/feedback.py", "staffing/desk.py", "staffing/roster.py", "staffing/skills.py", *sorted(_STEPS),
 )  # fmt: skip

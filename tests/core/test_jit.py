@@ -18,7 +18,7 @@ import pytest
 from sim.core import jit
 from sim.core.jit import HERE, SOURCES, cache_folder
 
-DECORATORS = {"compiled", "inlined"}
+DECORATORS = {"compiled", "inlined", "outlined"}
 DOOR = "core/jit.py"
 
 
@@ -212,7 +212,7 @@ def test_warm_is_what_has_been_noted_in_the_folder(copied: Path, monkeypatch: py
     assert not jit.is_compiled()
     jit.mark_compiled()
     assert jit.is_compiled()
-    (copied / "engine" / "heap.py").write_text("changed")
+    (copied / "engine" / "agenda.py").write_text("changed")
     assert not jit.is_compiled()
 
 
