@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 from polars.exceptions import ComputeError
 
-from sim.core.system import (
-    parented,
-    refusal,
-)
+from sim.core.system import parented, refusal
 from tests.support.cli_runs import ROOT, SCRIPT, TINY_FAILING
 
 PATIENCE_S = 300
@@ -140,6 +137,7 @@ sys.exit(displayed(forever))
 """
 PARENT = """
 import os, subprocess, sys
+from sim.core.system import parented
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], **parented(os.environ))
 child.wait()
 """
