@@ -88,11 +88,9 @@ def run(
     most = at_most(replications, precision)
     workers = min(jobs or (1 if plan.engine == "simpy" else cores()), most)
     goal = Goal(most, metric=scenario.primary, wanted=precision)
-    started, checkpoint, profile = (
-        datetime.now(UTC),
-        work.checkpoint or Checkpoint(),
-        CpuProfile(f"{workers} {plan.workers(workers)}"),
-    )
+    started = datetime.now(UTC)
+    checkpoint = work.checkpoint or Checkpoint()
+    profile = CpuProfile(f"{workers} {plan.workers(workers)}")
     store = checkpoint.open()
     try:
         work.begin(checkpoint.finished(most), most)
