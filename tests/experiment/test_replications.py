@@ -278,8 +278,8 @@ def test_the_profile_books_every_station(tiny: Run) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"replications": 0}, "got replications=0, seed=1, jobs=None; must be 1 or more"),
-        ({"jobs": 0}, "got replications=None, seed=1, jobs=0; must be 1 or more"),
+        ({"replications": 0}, "got replications=0, seed=1, jobs=None; must be whole: 1 or more replications"),
+        ({"jobs": 0}, "got replications=None, seed=1, jobs=0; must be whole: 1 or more replications and jobs"),
         ({"seed": -1}, "a seed of 0 or more"),
         ({"precision": 0.0}, "precision: got 0.0; must be above 0 and below 1"),
         ({"precision": 1.5}, "precision: got 1.5"),

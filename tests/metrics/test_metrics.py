@@ -135,6 +135,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "price_low": {"": 1.0},
     "complaints_public_per_day": {"": 4},
     "complaints_public_peak_day": {"": 4},
+    "cascades_cut": {"": 0},  # without copies nothing was cut
 }
 """Compared with the metrics in test_by_hand, which demands a number for every metric from some world."""
 

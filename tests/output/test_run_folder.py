@@ -276,7 +276,7 @@ def test_the_face_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.series.equals(tables.read(tmp_path / "run" / "series.parquet", SERIES))
     peaks = done.hourly.matrix("all", "n_backlog").max(axis=1)
     assert (peaks <= list(done.samples("backlog_peak").values())).all()
-    with pytest.raises(ValueError, match="must be 1 or more replications"):
+    with pytest.raises(ValueError, match="must be whole: 1 or more replications"):
         run(quick, replications=0)
 
 
