@@ -129,7 +129,10 @@ def _delist(staff, agent):
 
 @inlined
 def _chosen(n, staff, team):
-    """Return who takes a ticket: of those who can, the one with the fewest in hand, then the lowest number."""
+    """Return who takes a ticket: of those who can, the one with the fewest in hand, then the lowest number.
+
+    Whose place in line is stale and who is able has fewer in hand, so that his own line is looked at before.
+    """
     teams, agents, idle = staff
     held = 0
     while teams[team, ABLE + held] == 0:
@@ -140,7 +143,7 @@ def _chosen(n, staff, team):
         pop(idle, which, teams[team, size])
         teams[team, size] -= 1
         agents[agent, LISTED] ^= 1 << held
-        if agents[agent, HELD] == held and _is_able(agents, agent):
+        if _is_able(agents, agent):
             return agent
 
 

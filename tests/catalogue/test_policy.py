@@ -17,8 +17,8 @@ UNTOLD = ("announcements.ahead.effect=0",)
 OPEN = ("days=14", "incidents.upgrade.closes=[]")
 OLD_BOT = ("bot_releases.regression.resolution=1",)
 OLD_NIGHTS = (
-    "teams.front.agents.night=11", "teams.finance.agents.night=3", "teams.security.agents.night=4",
-    "teams.compliance.agents.night=24",
+    "teams.front.agents.night=12", "teams.finance.agents.night=3", "teams.security.agents.night=3",
+    "teams.compliance.agents.night=14",
 )  # fmt: skip
 
 CLAIMS = [
@@ -32,7 +32,7 @@ CLAIMS = [
     Claim("bot_regression", "tickets_human_per_day", 600, 850, off=OLD_BOT),
     Claim("bot_regression", "backlog_peak", 5000, 15_000, off=OLD_BOT),
     Claim("bot_regression", "first_response_p90", 2000, 15_000, off=OLD_BOT),
-    Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=OLD_NIGHTS),
+    Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=OLD_NIGHTS),
     Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
     Claim("cost_cut", "abandoned_share", 0.02, 0.1, off=OLD_NIGHTS),
 ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_nothing_happens_before_the_release() -> None:
 
 # --- the helper itself must be able to fail -----------------------------------------------------------------------
 
-SMALL = Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=OLD_NIGHTS, replications=2)
+SMALL = Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=OLD_NIGHTS, replications=2)
 
 
 def test_a_claim_of_the_wrong_size_fails() -> None:
@@ -95,7 +95,7 @@ def test_a_claim_that_holds_without_its_mechanism_fails() -> None:
     holds(SMALL)
     with pytest.raises(AssertionError):
         holds(SMALL, off=True)
-    idle = Claim("cost_cut", "agent_cost_per_day", -7400, -6000, off=["title=another"], replications=2)
+    idle = Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=["title=another"], replications=2)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         show(idle)
 

@@ -253,6 +253,6 @@ def test_the_command_shows_a_world_and_counts_a_swarm(
     assert main(["--worlds", "1000"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("swarm: 1,000 worlds, ")
     monkeypatch.setattr(engine, "simulate", redefined(BEHIND[0]))
-    assert main(["--seed", "1"]) == 1
-    assert main(["--worlds", "10"]) == 1
-    assert "--seed 1" in capsys.readouterr().out
+    assert main(["--seed", "15"]) == 1
+    assert main(["--worlds", "20"]) == 1
+    assert "--seed 15" in capsys.readouterr().out

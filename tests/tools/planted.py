@@ -38,10 +38,10 @@ FAULTS = (
     # phases
     fast(
         "openings come before work done",
-        "PHASE_SHIFT\n",
-        "PHASE_SHIFT\nPHASE_DONE, PHASE_OPEN = PHASE_OPEN, PHASE_DONE\n",
+        "PHASE_OPEN, PHASE_SHIFT\n",
+        "PHASE_OPEN, PHASE_SHIFT\nPHASE_DONE, PHASE_OPEN = PHASE_OPEN, PHASE_DONE\n",
     ),
-    fast("decides after every event", "n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > n[NOW])", "n[DECIDING]"),
+    fast("decides after every event", "n[DECIDING] and due_ms > n[NOW] and n[CHANGE_AT] > n[NOW]", "n[DECIDING]"),
     elsewhere(
         "engine/agenda", "what is due at the horizon happens", "if due_ms >= n[HORIZON]:", "if due_ms > n[HORIZON]:"
     ),
@@ -85,7 +85,6 @@ FAULTS = (
         "agents[agent, CAP] = last, cap",
         "agents[agent, CAP] = last, agents[agent, CAP]",
     ),
-    hands("a place in line counts when it is stale", "agents[agent, HELD] == held and _is_able", "_is_able"),
     hands("work that is due is rounded down", "-(-rows[WORK_LEFT, row] // speed)", "rows[WORK_LEFT, row] // speed"),
     hands("who learns is as fast as all", "full * agents[agent, PRODUCTIVITY] // WORK_UNITS", "full"),
     hands(

@@ -168,7 +168,7 @@ OTHERS = (
     ),
     *in_file(
         ROWS,
-        ("a retry has the mark of the failure", 'purpose_key("retry")', 'purpose_key("gateway")'),
+        ("a retry has the mark of the failure", '("gateway", "retry",', '("gateway", "gateway",'),
         ("every attempt has one mark", "lv.row_keys[i], lv.rows[i, ATTEMPT], purpose", "lv.row_keys[i], 0, purpose"),
         (
             "rails share their marks",
