@@ -26,7 +26,7 @@ from loadtests.dialect.contract import (
     spent,
 )
 from loadtests.dialect.pages import whole
-from loadtests.dialect.payload import ASSETS, known_key, plain
+from loadtests.dialect.payload import ASSETS, json_object, json_value, known_key, plain
 from loadtests.dialect.signing import now_ms
 
 FEES = ("within", "beside", "net")
@@ -161,15 +161,18 @@ class Exchange(Api, ABC):
     def _refusal(self, answer: Answer) -> Outcome | None:
         """Return what an error in the body says, None when the status decides."""
 
-    @abstractmethod
-    def _server_id(self, answer: Answer) -> object: ...
+    def _server_id(self, answer: Answer) -> object:
+        """Return the id in the answer to a withdrawal request; of most APIs the ``id`` of a JSON object."""
+        return json_object(answer.body).get("id")
 
-    @abstractmethod
-    def _is_history(self, answer: Answer) -> bool: ...
+    def _is_history(self, answer: Answer) -> bool:
+        """Return whether an answer to a status query has its form; of most APIs a JSON list."""
+        return isinstance(json_value(answer.body), list)
 
-    @abstractmethod
     def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
         """Return the rows in the answer to a status query."""
+        rows: list[Mapping[str, Any]] = json_value(answer.body)
+        return rows
 
     @abstractmethod
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]: ...

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from loadtests.dialect.answers import fetch, rate_limited
 from loadtests.dialect.contract import REJECTED, UNKNOWN, Answer, Outcome, ReadError, Request, Send, Withdrawal
 from loadtests.dialect.exchange import Exchange, Words, amounts
-from loadtests.dialect.payload import json_object, json_value, plain
+from loadtests.dialect.payload import json_object, plain
 from loadtests.dialect.signing import Params, form, hex_hmac, now_ms
 
 SECRETS = ("WITHSTAND_BINANCE_KEY", "WITHSTAND_BINANCE_SECRET")
@@ -108,16 +108,6 @@ class Binance(Exchange):
         if number in self.unknown_codes or answer.status >= 500:
             return Outcome(UNKNOWN, f"{answer.status} {number}")
         return Outcome(REJECTED, f"{answer.status} {number}")
-
-    def _server_id(self, answer: Answer) -> object:
-        return json_object(answer.body).get("id")
-
-    def _is_history(self, answer: Answer) -> bool:
-        return isinstance(json_value(answer.body), list)
-
-    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
-        rows: list[Mapping[str, Any]] = json_value(answer.body)
-        return rows
 
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
         offset = 0

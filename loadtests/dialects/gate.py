@@ -15,7 +15,7 @@ from typing import Any
 from loadtests.dialect.answers import fetch
 from loadtests.dialect.contract import Answer, Arrival, Outcome, Request, Send, Withdrawal
 from loadtests.dialect.exchange import Exchange, Words, amounts, cancelled
-from loadtests.dialect.payload import json_bytes, json_object, json_value, plain
+from loadtests.dialect.payload import json_bytes, plain
 from loadtests.dialect.signing import Params, form, gate_headers
 
 SECRETS = ("WITHSTAND_GATE_KEY", "WITHSTAND_GATE_SECRET")
@@ -83,16 +83,6 @@ class Gate(Exchange):
 
     def _refusal(self, answer: Answer) -> Outcome | None:
         return None
-
-    def _server_id(self, answer: Answer) -> object:
-        return json_object(answer.body).get("id")
-
-    def _is_history(self, answer: Answer) -> bool:
-        return isinstance(json_value(answer.body), list)
-
-    def _shown_rows(self, answer: Answer) -> list[Mapping[str, Any]]:
-        rows: list[Mapping[str, Any]] = json_value(answer.body)
-        return rows
 
     def _history(self, send: Send) -> Iterator[Mapping[str, Any]]:
         offset, since_s = 0, self.since_ms // 1000
