@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtests.core.faults import InputError
+
+ROOM = "room"
+"""The file, in a folder of unfinished results, that keeps disk room free for them."""
+_UNKNOWN_TO_DISK = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def result_folder(out: str, among: Path, ending: str = "") -> Path:
@@ -41,3 +47,23 @@ def begun(part: Path, sent: Callable[[], bool] = lambda: False) -> Iterator[None
         if not sent():
             shutil.rmtree(part)
         raise
+
+
+def keep_room(part: Path, n_bytes: int) -> None:
+    """Keep room for the results, whatever else fills the disk meanwhile, until ``give_room``.
+
+    Raises InputError when there is none. A file system that cannot keep room keeps none.
+    """
+    try:
+        with (part / ROOM).open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+    except OSError as error:
+        if error.errno in _UNKNOWN_TO_DISK:
+            return
+        fault = f"--out: got {part.with_suffix('')}; must lie on a disk with room for about {n_bytes / 1e6:.1f} MB"
+        raise InputError([f"{fault} of results ({error.strerror})"]) from None
+
+
+def give_room(part: Path) -> None:
+    """Give the room that was kept to the results."""
+    (part / ROOM).unlink(missing_ok=True)

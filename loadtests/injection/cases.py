@@ -116,7 +116,9 @@ class Injector:
         except Exception as error:  # a dialect may be a user's file
             return Shot(arrival, "", Outcome(NOT_SENT, failure(error)))
         sent_us = self._now_us()
-        self._journal.sent(arrival.idx, request.key, request.body, sent_us)
+        if not self._journal.sent(arrival.idx, request.key, request.body, sent_us):
+            self._ending.abort(self._journal.fault)
+            return Shot(arrival, request.key, Outcome(NOT_SENT, self._journal.fault))
         outcome = self._exchange(request, arrival, self._timeout_s if timeout_s is None else timeout_s)
         self._journal.done(arrival.idx, sent_us, self._now_us(), outcome)
         return Shot(arrival, request.key, outcome)

@@ -144,7 +144,8 @@ def run(plan: Injection, on_ready: Callable[[Callable[[str], None]], None] = lam
                 part, start=plan.start, before=before, dialect=plan.dialect, promise_ms=plan.promise_ms
             )  # fmt: skip
             evidence.note_asked(part, plan.dialect, known, prefix)
-            evidence.note_sent(part, promised, sending=datetime.now(UTC), requests=pl.DataFrame(), lost=None)
+            promised = evidence.started(promised, datetime.now(UTC))
+            evidence.note_sent(part, promised, requests=pl.DataFrame(), lost=None)
         with _watching(plan, part):
             cases = _send_all(plan, part, client, send, ending)
             wait(SETTLE_S)

@@ -91,20 +91,21 @@ def begin(
     return known
 
 
-def note_sent(
-    folder: Path, start: Mapping[str, Any], *, sending: datetime, requests: pl.DataFrame, lost: np.ndarray | None
-) -> dict[str, Any]:
-    """Note when the sending began, and the writes that went down with a worker; return the start with it.
+def started(start: Mapping[str, Any], sending: datetime) -> dict[str, Any]:
+    """Return a run's start with the moment at which its sending began."""
+    return {**start, "sending_utc": sending.isoformat()}
+
+
+def note_sent(folder: Path, start: Mapping[str, Any], *, requests: pl.DataFrame, lost: np.ndarray | None) -> None:
+    """Write the start anew, now that the sending began, and the writes that went down with a worker.
 
     ``requests`` is the run's table, ``lost`` marks its rows that may have been sent.
     """
-    known = {**start, "sending_utc": sending.isoformat()}
-    write_json(folder / START, known)
+    write_json(folder / START, start)
     if lost is not None and lost.any():
         rows = requests.filter(pl.lit(pl.Series(lost)) & pl.col("endpoint").is_in(WRITES) & (pl.col("key") != ""))
         lines = rows.select("idx", "key", "due_us").iter_rows(named=True)
         (folder / LOST).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return known
 
 
 def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], prefix: str) -> Asked:

@@ -79,7 +79,7 @@ class Observations:
         if new:
             self._lines.append({"overdrawn": new})
         self._lines.append({"counts": [self.n_reads, self.n_failed_reads, self.n_balances]})
-        self._keep()
+        self.keep()
 
     def told(self) -> dict[str, int]:
         """Return how much was read, apart from the load."""
@@ -99,12 +99,26 @@ class Observations:
         if before.final and before.chain_id and now.chain_id not in (before.chain_id, None, ""):
             self.paid_again.append(f"{now.key}: transaction {before.chain_id}, then {now.chain_id}")
 
-    def _keep(self) -> None:
-        """Append the new lines to the file."""
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in self._lines)
+    def keep(self) -> None:
+        """Append the new lines to the file; those for which the disk has no room wait until it has."""
+        if self._path is not None and self._lines:
+            text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in self._lines)
+            if not _appended(self._path, text.encode()):
+                return
         self._lines.clear()
+
+
+def _appended(path: Path, data: bytes) -> bool:
+    """Append all of the data to a file, or nothing; return whether there was room."""
+    with path.open("ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            if file.write(data) == len(data):
+                return True
+        except OSError:  # such as a full disk
+            pass
+        file.truncate(end)
+    return False
 
 
 def replay(lines: Iterable[dict[str, Any]], path: Path | None = None) -> Observations:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import gevent
 import numpy as np
@@ -38,7 +38,7 @@ from loadtests.replay.sender import JOURNAL, Sent
 from loadtests.replay.worker import LEASE_S, READY_LIMIT_S
 from loadtests.transport.driver import WATCH_S, Hook, Poller, Progress
 from loadtests.transport.interruptible import Interruptible
-from loadtests.transport.recorder import NEVER_US
+from loadtests.transport.recorder import NEVER_US, Journal
 
 HELLO_LIMIT_S = 20.0
 LATE_END_S = 15.0
@@ -46,8 +46,7 @@ LATE_END_S = 15.0
 SYNC_PINGS = 20
 START_S = 1.0
 """Between the order to start and the common start: it must reach every worker before."""
-CLOCK_LIMIT_S = 0.005
-DRIFT_LIMIT_S = 0.010
+CLOCK_LIMIT_S, DRIFT_LIMIT_S = 0.005, 0.010
 HURRY_S = 2.0
 
 
@@ -103,13 +102,12 @@ class Master(Interruptible):
         self._team: list[Peer] = []
         self._changed = Event()
         self._whole: MergedRows | None = None
-        self._journal: TextIO | None = None
-        self._error: Exception | None = None
+        self._journal: Journal | None = None
         self._aborted = ""
+        self._error: Exception | None = None
         self._start_s: float | None = None
         self._pinger: gevent.Greenlet | None = None
-        self._n_pings = 0
-        self._hurry_until_s = math.inf
+        self._n_pings, self._hurry_until_s = 0, math.inf
 
     def receive(self, name: str, kind: str, data: dict[str, Any]) -> None:
         """Take a message from a worker: hello, pong, ready, report, rows, done or failed."""
@@ -136,12 +134,17 @@ class Master(Interruptible):
         if kind == "report":
             peer.state = data
         if "journal" in data and kind != "ready" and self._journal is not None:
-            peer.journal_bytes += self._journal.write(data["journal"])
+            self._keep(peer, data["journal"])
         if "rows" in data and self._whole is not None:
             self._whole.take(peer.number, data["rows"])
             peer.messages += kind != "done"
         if kind == "done":
             peer.done = data
+
+    def _keep(self, peer: Peer, lines: str) -> None:
+        peer.journal_bytes += len(lines)
+        if self._journal is not None and not self._journal.append(lines):
+            self.abort(self._journal.fault)
 
     def abort(self, reason: str) -> None:
         """Send nothing more; what is under way may end."""
@@ -249,7 +252,8 @@ class Master(Interruptible):
     def _send(self, folder: Path, progress: Progress) -> Sent:
         whole, watch = self._whole, Poller(self._plan.limits)
         assert whole is not None
-        with (folder / JOURNAL).open("x", encoding="utf-8", buffering=1) as self._journal:
+        self._journal = Journal(folder / JOURNAL)
+        with contextlib.closing(self._journal):
             started_utc, start_s = datetime.now(UTC) + timedelta(seconds=START_S), time.perf_counter() + START_S
             self._start_s = start_s
             for peer in self._team:
@@ -272,11 +276,9 @@ class Master(Interruptible):
         assert self._start_s is not None
         states, now_s = [peer.state for peer in self._team], time.perf_counter()
         progress(sum(state["sent"] for state in states), len(self._plan.schedule.due_us))
-        limits = self._plan.limits
-        longest_s = self._start_s + self._plan.schedule.duration_us / 1e6 + limits.timeout_s + LATE_END_S
-        for peer in self._team:
-            if peer.ended:
-                continue
+        sends_s = self._plan.schedule.duration_us / 1e6
+        longest_s = self._start_s + sends_s + self._plan.limits.timeout_s + LATE_END_S
+        for peer in [one for one in self._team if not one.ended]:
             if peer.gone_s is not None:  # what it reported before it died has come in by now
                 self._lose(peer, "its process ended", peer.gone_s)
             elif protocol.is_dead(peer.place):
@@ -334,8 +336,7 @@ class Master(Interruptible):
         with contextlib.suppress(OSError):
             text = Path(peer.ready["journal"]).read_text(encoding="utf-8")
             text = text[: text.rfind("\n") + 1]
-            if self._journal is not None:
-                self._journal.write(text[peer.journal_bytes :])
+            self._keep(peer, text[peer.journal_bytes :])
             return text
         return None
 

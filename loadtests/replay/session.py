@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from loadtests.core.exits import FAILED, INVALID
+from loadtests.core.exits import BAD_INPUT, FAILED, INVALID
 from loadtests.core.faults import GeneratorError, InputError
-from loadtests.core.folders import begun, make_part
+from loadtests.core.folders import begun, give_room, keep_room, make_part
 from loadtests.core.schedule import SECOND_US
 from loadtests.dialect.answers import patient
-from loadtests.dialect.contract import Glancing, Holdings, Send
+from loadtests.dialect.contract import WRITES, Glancing, Holdings, Send
 from loadtests.plan.plan import Plan
 from loadtests.plan.preparation import NOTHING_SENT
 from loadtests.plan.target import promise_ms
@@ -33,9 +33,13 @@ from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
 from loadtests.verdict.measured import Measured
 from loadtests.verdict.verdict import judge
+from sim.core.system import refusal
 
 PATIENCE_S = 10.0
 """How long a server that cannot be read at the end is asked again: one that was restarted is coming back."""
+ROW_BYTES, WRITE_BYTES, REPORT_BYTES, PLOT_BYTES = 64, 1000, 256_000, 1_000_000
+"""Disk room of a request's row, of a write's lines in the journal and the sightings, of the reports, of the plots:
+about twice what the largest load tests leave."""
 
 
 class Session:
@@ -43,6 +47,7 @@ class Session:
 
     def __init__(self, plan: Plan, sender: Sender) -> None:
         self.plan, self._sender = plan, sender
+        self._refused: list[str] = []
 
     def abort(self, reason: str) -> None:
         """Send nothing more, wait for the requests in flight, then judge what there is."""
@@ -63,27 +68,58 @@ class Session:
             before = self._before(read)
             part = make_part(plan.out_dir)
             with begun(part):
+                keep_room(part, self._room_bytes())
                 start, asked = self._begin(part, before)
             with self._watching(part, before) as seen:
                 sent = self._sender.send(part, hook, progress)
-            rows = sent.to_reconcile()
-            start = books.note_sent(part, start, sending=sent.started_utc, requests=rows, lost=sent.lost)
+            give_room(part)
+            with self._written():
+                seen.keep()
+            rows, start = sent.to_reconcile(), books.started(start, sent.started_utc)
+            with self._written():
+                books.note_sent(part, start, requests=rows, lost=sent.lost)
             found = self._reconcile(read, books.Books(start, rows, asked, before, seen))
             cleaned = self._clean_up(read, sent)
         finally:
             client.close()
-        requests = sent.recorder.frame()
-        if plan.reconcile:
-            write_json(part / books.RESULT, found)
-        verdict = write_results(
-            part,
-            requests=requests,
-            verdict={**self._verdict(sent, found), "cleanup": cleaned},
-            histograms=sent.histograms,
-            plots=plan.plots and not self._sender.hurry.is_set(),
-        )
-        part.rename(plan.out_dir)
+        verdict = self._results(part, sent, found, {**self._verdict(sent, found), "cleanup": cleaned})
         self._sender.close()
+        return verdict
+
+    def _room_bytes(self) -> int:
+        """Return about how many bytes the results take at most."""
+        counts = self.plan.schedule.counts()
+        n, writes = sum(counts.values()), sum(counts.get(name, 0) for name in WRITES)
+        return ROW_BYTES * n + WRITE_BYTES * writes + REPORT_BYTES + PLOT_BYTES * self.plan.plots
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Write something; what the system refuses is remembered, and takes nothing from the verdict."""
+        try:
+            yield
+        except Exception as error:
+            if (refused := refusal(error)) is None:
+                raise
+            self._refused.append(refused)
+
+    def _results(self, part: Path, sent: Sent, found: dict[str, Any], verdict: dict[str, Any]) -> dict[str, Any]:
+        """Write the results and return the verdict, which says so where they could not be written."""
+        plan = self.plan
+        with self._written():
+            verdict = write_results(
+                part,
+                requests=sent.recorder.frame(),
+                verdict=verdict,
+                histograms=sent.histograms,
+                plots=plan.plots and not self._sender.hurry.is_set(),
+            )
+        with self._written():
+            if plan.reconcile:
+                write_json(part / books.RESULT, found)
+            if not self._refused:
+                part.rename(plan.out_dir)
+        if self._refused:
+            verdict |= {"unwritten": self._refused[0], "exit_code": verdict["exit_code"] or BAD_INPUT}
         return verdict
 
     def _before(self, read: Send) -> Holdings | None:

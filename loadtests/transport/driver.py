@@ -254,7 +254,10 @@ class Driver:
         request, wire = found
         write = arrival.endpoint in WRITES
         if write:
-            self._journal.sent(arrival.idx, request.key, request.body, due_us)
+            if not self._journal.sent(arrival.idx, request.key, request.body, due_us):
+                self._recorder.refuse(i, self._journal.fault)
+                self.abort(self._journal.fault)
+                return
             if arrival.endpoint == "withdrawal":
                 self._known.newest_key = request.key
         sent_us = self._now_us()
@@ -270,7 +273,7 @@ class Driver:
             return
         self._recorder.ended(i, done_us, status, outcome)
         if write:
-            self._journal.done(arrival.idx, sent_us, done_us, outcome)
+            self._note_end(arrival, sent_us, done_us, outcome)
             self._learn(arrival.endpoint, request.key, outcome)
         self._hook(Ended(arrival.endpoint, request.method, done_us - due_us, length, outcome))
 
@@ -278,7 +281,12 @@ class Driver:
         """Take back that a request was sent: this machine could not. The journal says that no record can be there."""
         self._recorder.take_back(i, outcome.reason)
         if arrival.endpoint in WRITES:
-            self._journal.done(arrival.idx, sent_us, sent_us, Outcome(REJECTED, outcome.reason))
+            self._note_end(arrival, sent_us, sent_us, Outcome(REJECTED, outcome.reason))
+
+    def _note_end(self, arrival: Arrival, sent_us: int, done_us: int, outcome: Outcome) -> None:
+        """Note in the journal how a write ended; where that is refused, send nothing more."""
+        if not self._journal.done(arrival.idx, sent_us, done_us, outcome):
+            self.abort(self._journal.fault)
 
     def _request(self, i: int, arrival: Arrival) -> tuple[Request, bytes] | None:
         """Return the request and its bytes, or None, with the reason noted, when it must not or cannot be sent."""

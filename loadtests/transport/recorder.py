@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,24 +35,36 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("x", encoding="utf-8", buffering=1)
+        self.fault = ""
+        """Why the system refused a line; none is written from then on, so that only the last may be cut short."""
 
-    def sent(self, idx: int, key: str, body: bytes, due_us: int) -> None:
-        """Note a request that is about to be sent."""
+    def sent(self, idx: int, key: str, body: bytes, due_us: int) -> bool:
+        """Note a request that is about to be sent; return whether it is on record. What is not must not leave."""
         digest = hashlib.sha256(body).hexdigest()
-        self._line({"idx": idx, "key": key, "body_sha256": digest, "due_us": due_us})
+        return self._line({"idx": idx, "key": key, "body_sha256": digest, "due_us": due_us})
 
-    def done(self, idx: int, sent_us: int, done_us: int, outcome: Outcome) -> None:
-        """Note how a request ended."""
-        self._line(
+    def done(self, idx: int, sent_us: int, done_us: int, outcome: Outcome) -> bool:
+        """Note how a request ended; return whether that is on record."""
+        return self._line(
             {"idx": idx, "sent_us": sent_us, "done_us": done_us, "outcome": outcome.outcome, "id": outcome.server_id}
         )
 
+    def append(self, lines: str) -> bool:
+        """Append whole lines, such as those of another journal; return whether they are on record."""
+        if not self.fault:
+            try:
+                self._write(lines)
+            except OSError as error:
+                self.fault = f"the journal could not be written: {error.strerror}"
+        return not self.fault
+
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # each line has been handed over or refused by now
+            self._file.close()
 
-    def _line(self, value: dict[str, object]) -> None:
-        self._write(REDACTOR.clean(json.dumps(value, separators=(",", ":"))) + "\n")
+    def _line(self, value: dict[str, object]) -> bool:
+        return self.append(REDACTOR.clean(json.dumps(value, separators=(",", ":"))) + "\n")
 
     def _write(self, line: str) -> None:
         self._file.write(line)

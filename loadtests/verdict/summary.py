@@ -32,8 +32,14 @@ def plain_lines(verdict: Mapping[str, Any], folder: str) -> list[str]:
         *(_baseline_lines(verdict.get("baseline"))),
         *_account_lines(verdict),
         *([verdict["manager"]["sentence"]] if verdict.get("manager") else []),
-        f"results: {folder}",
+        _results_line(verdict, folder),
     ]
+
+
+def _results_line(verdict: Mapping[str, Any], folder: str) -> str:
+    if unwritten := verdict.get("unwritten"):
+        return f"results: not written ({unwritten}); what there was room for: {folder}.part, which reconcile finishes"
+    return f"results: {folder}"
 
 
 def markdown(verdict: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ FROM_OUTSIDE = {
         )
     },
     "loadtests/transport/http1.py:AnswerParser.on_*": "httptools calls them",
+    "loadtests/core/redact.py:CleanStream.writelines": "whoever writes to standard output may call it",
 }
 """Files (``*``: all of a folder) and names that the product names nowhere, each with who calls it."""
 

@@ -25,9 +25,11 @@ def test_another_amount_of_a_key_that_was_refused_is_a_first_one() -> None:
             return Answer(400 if sent.count(request.key) == 1 else 202, {}, b'{"id": "w1"}')
 
     class Journal:
-        def sent(self, *_: object) -> None: ...
+        def sent(self, *_: object) -> bool:
+            return True
 
-        def done(self, *_: object) -> None: ...
+        def done(self, *_: object) -> bool:
+            return True
 
     injector = Injector(
         dialect=dialects.load("reference", ENVIRON), client=Client(), journal=Journal(), prefix="ws-1-", timeout_s=1,

@@ -127,7 +127,7 @@ def test_the_keys_of_a_lost_worker_are_of_unknown_fate_later_too(tmp_path: Path)
     start = begun(tmp_path, by_workers=True)
     rows = sent_rows(["acknowledged", "unknown", "not_sent", "not_sent"])
     lost = np.array([False, True, False, False])
-    evidence.note_sent(tmp_path, start, sending=datetime.now(UTC), requests=rows, lost=lost)
+    evidence.note_sent(tmp_path, evidence.started(start, datetime.now(UTC)), requests=rows, lost=lost)
     found = settled(tmp_path, Keeper([kept(0), kept(1)]))
     assert found["passed"], found["checks"]
     assert found["unknown"]["withdrawal"] == {"recorded": 1, "absent": 0}
@@ -166,7 +166,7 @@ def test_what_never_ends_is_overdue_by_the_runs_own_clock(
     then = datetime.now(UTC) - age
     if noted:
         rows = sent_rows(["acknowledged", "not_sent", "not_sent", "not_sent"])
-        evidence.note_sent(tmp_path, start, sending=then, requests=rows, lost=None)
+        evidence.note_sent(tmp_path, evidence.started(start, then), requests=rows, lost=None)
     else:  # a run that crashed knows its start less well
         path = tmp_path / "start.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "started_utc": then.isoformat()}))
