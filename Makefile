@@ -23,6 +23,7 @@ lint: $(READY)
 swarm: $(READY)
 	$(BIN)/pytest -m swarm
 	$(BIN)/python -m tests.tools.planted
+	$(BIN)/python -m tests.tools.withdrawal_worlds --worlds 20000
 	$(BIN)/python -m tests.tools.swarm --worlds $(WORLDS)
 
 bench: $(READY)

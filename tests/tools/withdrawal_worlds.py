@@ -1,7 +1,8 @@
 """Random small worlds of withdrawals without a desk: the kernel's steps against a twin of objects, bit by bit.
 
-``python -m tests.tools.withdrawal_worlds --worlds N`` runs many, each of its own seed; ``--seed S`` is the first.
-Exit code 1 when any differ, or when too few worlds met a feature.
+``python -m tests.tools.withdrawal_worlds --worlds N`` runs many, each of its own seed; ``--seed S`` is the first. Then
+it plants faults in the kernel, and prints after how many worlds the twin, which shares no code with it, notices each.
+Exit code 1 when any differ, when too few worlds met a feature, or when a fault is not noticed.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import argparse
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from sim.feedback import FeedbackInputs, FeedbackParameters, RumourParameters, exhausted, state_of, step, tables_of
+from sim import feedback
+from sim.feedback import FeedbackInputs, FeedbackParameters, RumourParameters
 from sim.feedback.columns import CLASS_NAMES, FLOAT_NAMES, INT_NAMES, RAIL_NAMES, ROW_NAMES
 from tests.support.random_withdrawals import random_flow
 from tests.support.twins.slow_feedback import SlowLevels
 from tests.support.twins.slow_history import FEATURES, features
 from tests.support.worlds import random_rules
+from tests.tools.planted_withdrawals import MIXTURES, OTHERS
+from tests.tools.planting import WORLDS, interpreted
 
 RAREST_PERMILLE = 2
 """Of so many in a thousand worlds, at least, each feature must be a part."""
@@ -63,12 +68,12 @@ def random_world(rng: Random) -> World:
     return World(rules, random_flow(rng, rules, minutes), posted)
 
 
-def run_kernel(world: World) -> tuple[Any, Any, Any, Any, Any, bool]:
+def run_kernel(world: World, kernel: Any) -> tuple[Any, Any, Any, Any, Any, bool]:
     """Return the kernel's tables after the last tick, and whether drawn times were used up."""
-    state = state_of(world.rules, world.inputs, len(world.posted))
+    state = kernel.state_of(world.rules, world.inputs, len(world.posted))
     for minute, posted in enumerate(world.posted):
-        step(minute + 1, posted, state)
-    return *tables_of(state), exhausted(state)
+        kernel.step(minute + 1, posted, state)
+    return *kernel.tables_of(state), kernel.exhausted(state)
 
 
 def run_twin(world: World) -> SlowLevels:
@@ -79,21 +84,21 @@ def run_twin(world: World) -> SlowLevels:
     return levels
 
 
-def differences(world: World) -> tuple[list[Difference], SlowLevels]:
+def differences(world: World, twin: SlowLevels, kernel: Any = feedback) -> list[Difference]:
     """Return where kernel and twin differ, each column's first place, the earliest first."""
-    twin, (ints, floats, rails, rows, classes, used_up) = run_twin(world), run_kernel(world)
+    ints, floats, rails, rows, classes, used_up = run_kernel(world, kernel)
     minutes = len(world.posted)
     found: list[Difference] = []
     if used_up != twin.exhausted:
         found.append(Difference("exhausted", minutes, -1, used_up, twin.exhausted))
     for names, table in ((INT_NAMES, ints), (FLOAT_NAMES, floats)):
         assert table.shape == (len(names), minutes)
-        for name, kernel in zip(names, table, strict=True):
-            found += _first(name, -1, kernel, [columns[name] for columns, _ in twin.rows])
+        for name, column in zip(names, table, strict=True):
+            found += _first(name, -1, column, [columns[name] for columns, _ in twin.rows])
     assert rails.shape == (len(world.rules.rails), len(RAIL_NAMES), minutes)
     for rail, of_rail in enumerate(rails):
-        for name, kernel in zip(RAIL_NAMES, of_rail, strict=True):
-            found += _first(name, rail, kernel, [by_rail[rail][name] for _, by_rail in twin.rows])
+        for name, column in zip(RAIL_NAMES, of_rail, strict=True):
+            found += _first(name, rail, column, [by_rail[rail][name] for _, by_rail in twin.rows])
     found.sort(key=lambda one: one.at)
     kinds = twin.class_table()
     for rail, of_rail in enumerate(classes):
@@ -103,7 +108,7 @@ def differences(world: World) -> tuple[list[Difference], SlowLevels]:
     for column, name in enumerate(ROW_NAMES):
         if name != LINK:
             found += _first(f"row: {name}", -1, rows[column], table[:, column].tolist())
-    return found, twin
+    return found
 
 
 def _first(name: str, rail: int, kernel: Any, twin: list[Any]) -> list[Difference]:
@@ -127,7 +132,8 @@ class Tally:
     def add(self, seed: int) -> None:
         """Run one world."""
         world = random_world(Random(seed))
-        found, twin = differences(world)
+        twin = run_twin(world)
+        found = differences(world, twin)
         if found:
             self.wrong[seed] = [str(one) for one in found]
         self.worlds += 1
@@ -158,6 +164,19 @@ class Tally:
         )
 
 
+@cache
+def told(seed: int) -> tuple[World, SlowLevels]:
+    """Return a world, and what the twin makes of it."""
+    world = random_world(Random(seed))
+    return world, run_twin(world)
+
+
+def noticed(kernel: Any, worlds: int = WORLDS) -> int | None:
+    """Return after how many worlds the twin shows that a kernel is wrong; None if it does not."""
+    with np.errstate(divide="ignore"):
+        return next((seed + 1 for seed in range(worlds) if differences(*told(seed), kernel)), None)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,8 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
         tally.add(seed)
     for name in sorted(FEATURES, key=lambda one: -tally.seen[one]):
         print(f"{tally.seen[name]:>10,}  {name}")
+    after = {}
+    for fault in (*MIXTURES, *OTHERS):
+        after[fault.name] = noticed(interpreted(*fault.changes, file="feedback"))
+        seen = f"noticed after {after[fault.name]:>4} worlds" if after[fault.name] else "not noticed"
+        print(f"{fault.name:<64}{seen}", flush=True)
     print(*filter(None, (tally.complaint(), tally.summary())), sep="\n")
-    return 1 if tally.wrong or tally.missing else 0
+    print(f"{len(after)} planted faults, {sum(n is not None for n in after.values())} noticed by the twin")
+    return 1 if tally.wrong or tally.missing or None in after.values() else 0
 
 
 if __name__ == "__main__":
