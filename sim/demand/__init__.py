@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.demand.ceilings import ceilings
+from sim.demand.ceilings import candidates_exhausted, ceilings
 from sim.demand.demand import CANDIDATE, CHASE, KINDS, REOPEN, ROOT, TASK, BotCandidates, Demand
-from sim.demand.expected import ExpectedDemand, expected_demand_of
+from sim.demand.expected import ExpectedDemand, candidates_name, expected_demand_of
 from sim.demand.sampling import draw, logins, onboarding, per_minute
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "BotCandidates",
     "Demand",
     "ExpectedDemand",
+    "candidates_exhausted",
+    "candidates_name",
     "ceilings",
     "draw",
     "expected_demand_of",

@@ -16,8 +16,8 @@ from sim.numerics.streams import DAY_STRIDE, Key, purpose_key, stream_keys, tick
 
 Keys = NDArray[Key]
 
-PERSON_OPENED, PERSON_KEY, PERSON_CATEGORY, PERSON_STREAM = range(4)
-PERSON_COLUMNS = 4
+PERSON_OPENED, PERSON_KEY, PERSON_CATEGORY, PERSON_STREAM, PERSON_LAYER = range(5)
+PERSON_COLUMNS = 5
 """A ticket for people, on its way into its row; its key is written as a signed number."""
 
 _COUNT, _TIME, _BOT = (purpose_key(name) for name in ("count", "time", "bot"))
@@ -104,6 +104,7 @@ def _open_tickets(sources: Sources, root: Keys, counts: Ints, bots: Bots, today:
             people[n, PERSON_OPENED] = day * DAY_MS + (today.order[i] >> _PLACE_BITS)
             people[n, PERSON_KEY] = today.keys[place]
             people[n, PERSON_CATEGORY], people[n, PERSON_STREAM] = one.category, one.stream
+            people[n, PERSON_LAYER] = one.layer
             n += 1
     return n
 

@@ -7,12 +7,38 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.core.arrays import Ints
+from sim.core.arrays import Floats, Ints
+from sim.core.jit import compiled, inlined
 from sim.feedback import FeedbackInputs
 
 ROOT, CANDIDATE, REOPEN, CHASE, TASK = range(5)
 KINDS = ("root", "candidate", "reopen", "chase", "task")
 """A task is work that no customer asked for: it is opened like a root, but is no ticket."""
+
+
+_LAYER_BITS = 3
+
+
+def share_held(layers: int) -> float:
+    """Return the largest admission share that the candidates of the first layer, and of so many more, allow."""
+    return float(1 << _LAYER_BITS * layers)
+
+
+@inlined
+def mark_in_layer(u: float, layer: int) -> float:
+    """Return the mark of a candidate: those of layer 0 lie in [0, 1), of layer k in [8^(k - 1), 8^k)."""
+    if layer == 0:
+        return u
+    return (1 << _LAYER_BITS * (layer - 1)) * (1.0 + ((1 << _LAYER_BITS) - 1) * u)
+
+
+@compiled
+def marks_in_layer(u: Floats, layer: int) -> Floats:
+    """Return the marks of candidates of one layer."""
+    out = np.empty(len(u))
+    for i in range(len(u)):
+        out[i] = mark_in_layer(u[i], layer)
+    return out
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,7 @@ class BotCandidates:
 
     stream: int
     category: int
+    layer: int
     opened_ms: Ints
     ordinals: Ints
     mark: NDArray[np.float64]
@@ -35,7 +62,8 @@ class Demand:
     the turn of others, the rest is the customer's (no engine asks whose). ``patience_ms`` counts from opening,
     ``target_ms`` too (NEVER without one); ``complaint_after_ms`` counts from the start of the complaint clock.
     ``chase`` and ``reopen`` are the rows of the children (-1 for none) and ``after_ms`` is a child's own delay.
-    ``mark`` in [0, 1) admits a candidate of ``stream``. ``regulator`` flags customers who turn to a regulator. The
+    ``mark`` admits a candidate of ``stream``: all marks below ``held_shares``, by stream, are there, 1 if empty.
+    ``regulator`` flags customers who turn to a regulator. The
     roots that the bot ends have no row: by category ``bot_opened_ms`` has their times, in no order, and
     ``bot_ordinals`` what addresses their draws. Complaints about the categories numbered in ``unanswerable`` may not be
     answered in public. ``spam_ms`` are the times of a campaign's worthless tickets, in order: a filter ends them at
@@ -67,6 +95,7 @@ class Demand:
     bot_ordinals: tuple[Ints, ...]
     inputs: FeedbackInputs
     bot_candidates: tuple[BotCandidates, ...] = ()
+    held_shares: tuple[float, ...] = ()
     unanswerable: tuple[int, ...] = ()
     spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     closed_ms: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))

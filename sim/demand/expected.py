@@ -34,8 +34,8 @@ Table = NDArray[np.void]
 GUIDES = 1024
 """In how many equal steps of the day's arrivals a piece of the day is looked up."""
 
-SOURCE = np.dtype([("key0", "u8"), ("key1", "u8"), ("category", "i8"), ("stream", "i8")], align=True)
-"""Keys of its name, category, feedback level (-1 for none)."""
+SOURCE = np.dtype([("key0", "u8"), ("key1", "u8"), ("category", "i8"), ("stream", "i8"), ("layer", "i8")], align=True)
+"""Keys of its name, category, feedback level (-1 for none), layer of candidates (see ``sim.demand.ceilings``)."""
 PIECE = np.dtype(
     [("before", "f8"), ("until", "f8"), ("begin_ms", "f8"), ("length_ms", "f8"), ("last_ms", "i8")], align=True
 )
@@ -170,9 +170,9 @@ def _campaign(scenario: Scenario, campaign: Campaign) -> Curve:
     return Curve(np.append(edges[:-1][keep], horizon_ms), rates[keep])
 
 
-def candidates_name(stream: int, category: str) -> str:
+def candidates_name(stream: int, category: str, layer: int = 0) -> str:
     """Return the name by which the draws of a feedback level's candidates are addressed."""
-    return f"{STREAMS[stream]} {category}"
+    return f"{STREAMS[stream]} {category}" + (f" {layer}" if layer else "")
 
 
 def _ticket_curves(
@@ -240,7 +240,7 @@ class _SourceTable:
             days = [self._day(edges, rate) for edges, rate in _days_of(curve, self.days)]
             self._curves[alike] = np.array([one[0] for one in days]), np.array([one[1] for one in days])
         expected, spread = self._curves[alike]
-        self.rows.append((*name_keys(name), *what))
+        self.rows.append((*name_keys(name), *what, 0))
         self.expected.append(expected * per_hour)
         self.bot.append(bot)
         self.spread.append(spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from sim.demand.arrivals import (
     minute_counts,
     open_tickets,
 )
-from sim.demand.demand import BotCandidates, Demand
-from sim.demand.expected import ExpectedDemand, candidates_name
+from sim.demand.ceilings import extra_layers
+from sim.demand.demand import BotCandidates, Demand, marks_in_layer, share_held
+from sim.demand.expected import ExpectedDemand, Sources, candidates_name
 from sim.demand.itineraries import LEG_COLUMNS, LEG_HANDLE, LEG_HOLD, LEG_PAUSE, LEG_QUEUE
 from sim.demand.tickets import OWN_COLUMNS, ROW_COLUMNS, draw_rows
 from sim.demand.withdrawals import draw_inputs
-from sim.feedback import FeedbackInputs
+from sim.feedback import STREAMS, FeedbackInputs
 from sim.numerics.streams import Key, Streams, name_keys, purpose_key
 
 _SPARE_ROWS = 1024
@@ -34,16 +36,18 @@ _FAMILY_MOST = 4.0
 def draw(expected: ExpectedDemand, *, seed: int, replication: int, extra_draws: int = 0) -> Demand:
     """Return every draw of one replication. Pure: the same arguments give the same bits.
 
-    With each of the ``extra_draws`` there is 8 times as much of what feedback may use without limit; the first of it is
-    the same.
+    With each of the ``extra_draws`` there is 8 times as much of what feedback may use without limit, candidates without
+    a ceiling included; the first of it is the same.
     """
     streams = Streams(seed, replication)
     root, busyness, even = streams.root, _busyness(expected, streams), np.ones(expected.days)
     counts = day_counts(expected.roots, root, busyness)
-    counts_candidates = day_counts(expected.candidates, root, even)
+    layers = extra_layers(expected.scenario, extra_draws)
+    candidates = _in_layers(expected, layers)
+    counts_candidates = day_counts(candidates, root, even)
     people = np.empty((counts.sum() + counts_candidates.sum(), PERSON_COLUMNS), np.int64)
     n_roots, bots = open_tickets(expected.roots, root, counts, people, 0)
-    n, bot_candidates = open_tickets(expected.candidates, root, counts_candidates, people, n_roots)
+    n, bot_candidates = open_tickets(candidates, root, counts_candidates, people, n_roots)
     _, posts = open_tickets(expected.posts, root, day_counts(expected.posts, root, even), people, n)
     background, campaigns, spam = _of_nobody(expected, posts)
     inputs = draw_inputs(
@@ -56,7 +60,27 @@ def draw(expected: ExpectedDemand, *, seed: int, replication: int, extra_draws: 
         extra_draws=extra_draws,
     )
     tables = draw_rows(expected.paths, people, n, *_room(expected, n))
-    return _demand(expected, tables, (bots, _for_bot(expected, streams, bot_candidates), spam), inputs)
+    for_bot = _for_bot(expected, streams, candidates, bot_candidates)
+    held_shares = tuple(share_held(layers.get(stream, 0)) for stream in range(len(STREAMS)))
+    return replace(_demand(expected, tables, (bots, for_bot, spam), inputs), held_shares=held_shares)
+
+
+def _in_layers(expected: ExpectedDemand, layers: dict[int, int]) -> Sources:
+    """Return the sources of the candidates, and of so many layers of each stream beyond the first."""
+    out, names = expected.candidates, list(expected.scenario.categories)
+    for layer in range(1, max(layers.values(), default=0) + 1):
+        at = [n for n, one in enumerate(expected.candidates.rows) if layers.get(int(one["stream"]), 0) >= layer]
+        rows = expected.candidates.rows[at].copy()
+        for one in rows:
+            one["key0"], one["key1"] = name_keys(candidates_name(one["stream"], names[one["category"]], layer))
+        rows["layer"], more = layer, share_held(layer) - share_held(layer - 1)
+        out = out._replace(
+            rows=np.concatenate([out.rows, rows]),
+            expected=np.concatenate([out.expected, expected.candidates.expected[at] * more]),
+            bot=np.concatenate([out.bot, expected.candidates.bot[at]]),
+            spread=np.concatenate([out.spread, expected.candidates.spread[at]]),
+        )
+    return out
 
 
 def _of_nobody(expected: ExpectedDemand, posts: Bots) -> tuple[Ints, Ints, Ints]:
@@ -151,14 +175,15 @@ def _room(expected: ExpectedDemand, people: int) -> tuple[Ints, Ints, Ints]:
     return rows, own, legs
 
 
-def _for_bot(expected: ExpectedDemand, streams: Streams, bots: Bots) -> tuple[BotCandidates, ...]:
+def _for_bot(expected: ExpectedDemand, streams: Streams, candidates: Sources, bots: Bots) -> tuple[BotCandidates, ...]:
     """Return the candidates that the bot would end, with their marks."""
     out = []
-    for number, source in enumerate(expected.candidates.rows):
-        stream, category = int(source["stream"]), int(source["category"])
+    for number, source in enumerate(candidates.rows):
+        stream, category, layer = int(source["stream"]), int(source["category"]), int(source["layer"])
         opened, ordinals = bots.of(number)
-        name = candidates_name(stream, list(expected.scenario.categories)[category])
-        out.append(BotCandidates(stream, category, opened, ordinals, streams.uniforms(name, "mark", ordinals)))
+        name = candidates_name(stream, list(expected.scenario.categories)[category], layer)
+        mark = marks_in_layer(streams.uniforms(name, "mark", ordinals), layer)
+        out.append(BotCandidates(stream, category, layer, opened, ordinals, mark))
     return tuple(out)
 
 

@@ -7,8 +7,14 @@ import numpy as np
 from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import NEVER
 from sim.core.jit import compiled, inlined
-from sim.demand.arrivals import PERSON_CATEGORY, PERSON_KEY, PERSON_OPENED, PERSON_STREAM
-from sim.demand.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK
+from sim.demand.arrivals import (
+    PERSON_CATEGORY,
+    PERSON_KEY,
+    PERSON_LAYER,
+    PERSON_OPENED,
+    PERSON_STREAM,
+)
+from sim.demand.demand import CANDIDATE, CHASE, REOPEN, ROOT, TASK, mark_in_layer
 from sim.demand.durations import drawn_ms
 from sim.demand.itineraries import LEG_QUEUE, Paths, first_contact, question, reopened
 from sim.numerics.streams import Key, mix, purpose_key, uniform
@@ -47,7 +53,7 @@ def draw_rows(
         rows, own, legs = _larger(rows, n), _larger(own, n), _larger(legs, at)
     rows[LEGS_FROM, n] = at
     mark, regulator = np.zeros(n), np.zeros(n, np.bool_)
-    _flag(paths, rows, own, n_people, mark, regulator)
+    _flag(paths, people, rows, own, n_people, mark, regulator)
     return rows, legs, n, at, mark, regulator
 
 
@@ -156,10 +162,10 @@ def _child(paths: Paths, rows: Ints, own: Ints, parent: int, n: int, kind: int) 
 
 
 @inlined
-def _flag(paths: Paths, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Mask) -> None:
+def _flag(paths: Paths, people: Ints, rows: Ints, own: Ints, n_people: int, mark: Floats, regulator: Mask) -> None:
     """Mark the candidates, and flag the customers who would turn to a regulator."""
     for i in range(n_people):
         key = Key(own[KEY, i])
         regulator[i] = rows[KIND, i] != TASK and uniform(key, _REGULATOR) < paths.loops.regulator_share
         if rows[STREAM, i] >= 0:
-            mark[i] = uniform(key, _MARK)
+            mark[i] = mark_in_layer(uniform(key, _MARK), people[i, PERSON_LAYER])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.core.profiling import StageTimer
-from sim.demand import draw
+from sim.demand import candidates_exhausted, draw
 from sim.engine import compiled, reference
 from sim.engine.conservation import check_conservation
 from sim.engine.outcome import DeskOutcome
@@ -60,7 +60,7 @@ def observe(
         timer.mark("draw")
         outcome = ENGINES[engine](demand, model.desk, model.parameters, complain_from_opening=at_opening)
         timer.mark("engine")
-        if not outcome.exhausted:
+        if not (outcome.exhausted or candidates_exhausted(model.scenario, outcome.feedback_floats, extra_draws)):
             break
         extra_draws += 1  # the first of the draws stay the same, so what went before goes the same way again
     check_conservation(outcome, demand.inputs, model.parameters)

@@ -29,7 +29,8 @@ from sim.scenario.schema.scenario import Scenario
 _BOUNDS = {
     "candidates_refused": (
         "in {share} the customers of a stream would have opened more tickets than its ceiling_per_hour lets the model "
-        "draw (up to {most} tickets are missing): raise the ceiling"
+        "draw (up to {most} tickets are missing): raise the ceiling; late withdrawals and rumour "
+        "need none"
     ),
     "cascades_cut": (
         f"in {{share}} posts were copied {MOST_COPIES:,} times, the most that the model lets come, and were not copied "

@@ -216,11 +216,12 @@ def _state_peak(table: str, column: int) -> Callable[[Observation], Values]:
 
 
 def _refused(observed: Observation) -> Values:
-    """Return the tickets that the streams' ceilings did not hold: of shares above 1, and those still asked for at the
-    end, where single events ask."""
+    """Return the tickets that no candidates were left for: those of shares above what was drawn, and those still asked
+    for at the end, where single events ask."""
     per_minute = {stream: ceiling / 60 for stream, _, ceiling in ceilings(observed.model.scenario)}
     floats = observed.outcome.feedback_floats[:, observed.from_ms // MINUTE_MS :]
-    excess = {stream: np.maximum(floats[ADMISSION_COLUMNS[stream]] - 1.0, 0.0).sum() for stream in per_minute}
+    held = observed.demand.held_shares or (1.0,) * len(ADMISSION_COLUMNS)
+    excess = {stream: np.maximum(floats[ADMISSION_COLUMNS[stream]] - held[stream], 0.0).sum() for stream in per_minute}
     for stream in per_minute.keys() & PENDING_COLUMNS.keys():
         excess[stream] += floats[PENDING_COLUMNS[stream], -1:].sum()
     return {"": float(sum(excess[stream] * per_minute[stream] for stream in per_minute))}

@@ -27,26 +27,26 @@ def feedback_parameters_of(scenario: Scenario) -> FeedbackParameters | None:
     """Return the feedback parameters of a scenario, or None without a feedback level in use (and no minute clock)."""
     if not any((scenario.withdrawals, scenario.rumour, scenario.copies, scenario.run, _signup_weight(scenario))):
         return None
+    ceiling = {STREAMS[number]: per_hour for number, _, per_hour in ceilings(scenario)}
     parameters: dict[str, object] = {
-        "rumour": _rumour(scenario),
+        "rumour": _rumour(scenario, ceiling),
         "copies": _copies(scenario),
         "trust": _trust(scenario),
         "panic": _panic(scenario),
     }
     if scenario.withdrawals:
-        parameters |= _withdrawals(scenario, scenario.withdrawals)
+        parameters |= _withdrawals(scenario, scenario.withdrawals, ceiling)
     return FeedbackParameters(**parameters)  # type: ignore[arg-type]
 
 
-def _withdrawals(scenario: Scenario, withdrawals: Withdrawals) -> dict[str, object]:
-    ceiling = {STREAMS[number]: per_hour for number, _, per_hour in ceilings(scenario)}
+def _withdrawals(scenario: Scenario, withdrawals: Withdrawals, ceiling: dict[str, float]) -> dict[str, object]:
     mistakes, barred = withdrawals.mistakes, withdrawals.barred
     return {
         "rails": tuple(_rail(withdrawals, name) for name in withdrawals.assets),
         "reviews_per_minute": withdrawals.reviews_per_hour / _MINUTES_PER_HOUR,
         "promise_minutes": _minutes(withdrawals.promise),
         "hold_minutes": _minutes(withdrawals.hold),
-        "late_admitted_per_withdrawal": withdrawals.late_tickets_per_hour / withdrawals.late_ceiling_per_hour,
+        "late_admitted_per_withdrawal": withdrawals.late_tickets_per_hour / ceiling["late"],
         "gateway": _gateway(scenario, ceiling.get("fault", 1.0)),
         "limits": _limits(withdrawals, ceiling.get("limited", 1.0)),
         "barred": _tickets(barred.tickets_per_refusal, ceiling["barred"]) if barred else TicketsPerEvent(),
@@ -121,14 +121,14 @@ def _signup_weight(scenario: Scenario) -> float:
     return scenario.newcomers.trust_weight if scenario.newcomers else 0.0
 
 
-def _rumour(scenario: Scenario) -> RumourParameters:
+def _rumour(scenario: Scenario, ceiling: dict[str, float]) -> RumourParameters:
     rumour = scenario.rumour
     if rumour is None:
         return RumourParameters()
     return RumourParameters(
         decay=0.5 ** (MINUTE_MS / rumour.half_life),
         threshold=rumour.threshold,
-        admitted_per_complaint=rumour.tickets_per_hour / rumour.ceiling_per_hour,
+        admitted_per_complaint=rumour.tickets_per_hour / ceiling["rumour"],
         background=rumour.background_weight,
         campaign=rumour.campaign_weight,
         copied=rumour.copy_weight,

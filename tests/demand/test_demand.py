@@ -31,7 +31,7 @@ def arrays(demand: Demand) -> Iterator[tuple[str, np.ndarray]]:
         if field.name == "inputs":
             yield from flows(demand)
         elif field.name == "bot_candidates":
-            yield from ((f"bot_candidates.{f.name}", getattr(one, f.name)) for one in value for f in fields(one)[2:])
+            yield from ((f"bot_candidates.{f.name}", getattr(one, f.name)) for one in value for f in fields(one)[3:])
         elif isinstance(value, tuple):
             yield from ((f"{field.name}.{i}", np.asarray(part)) for i, part in enumerate(value))
         else:

@@ -233,27 +233,33 @@ ROWS: list[tuple[str, Any, Callable[[Kernel], Any], Any]] = [
     (f"{W}.late_tickets_per_hour", 3, parameter("late_admitted_per_withdrawal"), 3 / 10),
     (f"{W}.late_ceiling_per_hour", 40, parameter("late_admitted_per_withdrawal"), 1 / 40),
     (f"{W}.late_ceiling_per_hour", 40, lambda k: k.ceiling("late"), [("money", 40)]),
+    # 60 an hour, all of which are late for the hour of the promise, at 3 tickets an hour each; rumour at twice its 4.
+    (
+        W, BASE[W] | {"late_tickets_per_hour": 3, "late_ceiling_per_hour": None},
+        lambda k: (k.ceiling("late"), parameter("late_admitted_per_withdrawal")(k)), ([("money", 180)], 3 / 180),
+    ),
+    (f"{W}.promise", "2 h", lambda k: k.ceiling("late"), [("money", 10)]),
     (f"{W}.late_category", "howto", lambda k: k.ceiling("late"), [("howto", 10)]),
     (f"{W}.amount_mean_usd", 800, money("law"), (800, 1)),
     (f"{W}.amount_cv", 3, money("law"), (500, 3)),
     (f"{W}.amount_cv", 1, lambda k: k.demand.withdrawals.law.amounts.sigma, sqrt(log(2))),
     (f"{W}.assets", {"BTC": 0.25, "USDT": 0.75}, law("edges"), [0.25]),
-    # --- rails and wallets
+    # --- rails and wallets; of a float's cents a part may be missing: 1234.35 x 100 is a little less than 123,435
     (f"{R}.payouts_per_minute", 7, lambda k: [r.payouts_per_minute for r in k.parameters.rails], [7.0, 6.0]),
     (f"{R}.batch", "5 min", lambda k: [r.batch_minutes for r in k.parameters.rails], [5, 1]),
     (f"{R}.confirmations", 3, lambda k: [r.confirmations for r in k.parameters.rails], [3, 0]),
     (f"{R}.block_time", "20 min", blocks, [1 / 20, 1 / 40, 1 / 40, 1 / 20]),  # half as many in the congestion
-    (f"{B}.hot_usd", 1234.56, lambda k: [r.hot_cents for r in k.parameters.rails], [123_456, -1]),
-    (f"{B}.hot_usd", 1234.56, parameter("rails.0.target_cents"), 123_456),
-    (f"{B}.cold_usd", 50.5, lambda k: [r.cold_cents for r in k.parameters.rails], [5_050, 0]),
+    (f"{B}.hot_usd", 1234.35, lambda k: [r.hot_cents for r in k.parameters.rails], [123_435, -1]),
+    (f"{B}.hot_usd", 1234.35, parameter("rails.0.target_cents"), 123_435),
+    (f"{B}.cold_usd", 64.35, lambda k: [r.cold_cents for r in k.parameters.rails], [6_435, 0]),
     (f"{B}.low_share", 0.25, parameter("rails.0.low_cents"), 25_000),  # of 100,000
     (f"{B}.high_share", 1.5, parameter("rails.0.high_cents"), 150_000),
     # One a minute, 0.4 of them Bitcoin, of 50,000 cents: 20,000 leave, a half of which is paid in.
     (f"{B}.deposits_share", 0.5, lambda k: k.drawn.inputs.deposits[:, [0, 1, 2000]].tolist(), [[10_000] * 3, [0] * 3]),
     (f"{B}.refill", fixed("3 h"), lambda k: [set(rail) for rail in k.drawn.inputs.refill_minutes], [{180}, {1}]),
     # --- limits
-    (f"{L}.amount_usd", 250.5, parameter("limits.cents"), 25_050),
-    (f"{L}.amount_usd", 250.5, law("limit_cents"), 25_050),
+    (f"{L}.amount_usd", 1128.35, parameter("limits.cents"), 112_835),
+    (f"{L}.amount_usd", 1128.35, law("limit_cents"), 112_835),
     # The shock's factor of 3 lies a quarter of the way from 2 to 6.
     (f"{L}.stress_from", 2, lambda k: k.minutes(MARKET_TIGHTNESS), span(360, 420, 0.25)),
     (f"{L}.stress_from", 1.5, lambda k: k.minutes(MARKET_TIGHTNESS), span(360, 420, 1.5 / 4.5)),
@@ -274,7 +280,7 @@ ROWS: list[tuple[str, Any, Callable[[Kernel], Any], Any]] = [
     (f"{W}.jurisdictions.closed.rule", "banned", law("lawful_cents"), [1 << 62, 10_000, 0]),
     (f"{W}.jurisdictions.strict.limit_usd", 99.99, law("lawful_cents"), [1 << 62, 9_999, 0]),
     (f"{W}.jurisdictions.strict.breach_share", 0.25, law("breach"), [0, 0.25, 0]),
-    (f"{W}.jurisdictions.closed.breach_cost_usd", 440.5, law("breach_cents"), [0, 0, 44_050]),
+    (f"{W}.jurisdictions.closed.breach_cost_usd", 1040.35, law("breach_cents"), [0, 0, 104_035]),
     (f"{W}.barred.tickets_per_refusal", 0.05, parameter("barred.admitted"), 0.05),
     (f"{W}.barred.ceiling_per_hour", 120, parameter("barred.admitted"), 0.5),
     (f"{W}.barred.ceiling_per_hour", 120, lambda k: k.ceiling("barred"), [("money", 120)]),
@@ -329,6 +335,10 @@ ROWS: list[tuple[str, Any, Callable[[Kernel], Any], Any]] = [
     ("rumour.tickets_per_hour", 0.3, parameter("rumour.admitted_per_complaint"), 0.03),
     ("rumour.ceiling_per_hour", 4, parameter("rumour.admitted_per_complaint"), 0.25),
     ("rumour.ceiling_per_hour", 4, lambda k: k.ceiling("rumour"), [("money", 4)]),
+    (
+        "rumour", BASE["rumour"] | {"threshold": 4, "tickets_per_hour": 3, "ceiling_per_hour": None},
+        lambda k: (k.ceiling("rumour"), parameter("rumour.admitted_per_complaint")(k)), ([("money", 12)], 3 / 12),
+    ),
     ("rumour.category", "howto", lambda k: k.ceiling("rumour"), [("howto", 10)]),
     ("rumour.background_weight", 0.7, parameter("rumour.background"), 0.7),
     ("rumour.campaign_weight", 0.2, parameter("rumour.campaign"), 0.2),

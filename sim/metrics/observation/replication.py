@@ -13,9 +13,9 @@ import numpy as np
 from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
-from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand
+from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand, candidates_name
 from sim.engine.outcome import DeskOutcome, complaints_ms, regulator_ms
-from sim.feedback import ADMISSION_COLUMNS, STREAMS
+from sim.feedback import ADMISSION_COLUMNS
 from sim.feedback.columns import ACCEPTED, COUNTED_IN, FINAL, FINAL_AT, ROW_RAIL, ROWS_FINAL, STAGE, UNCONFIRMED
 from sim.metrics.observation.counts import (
     BOT,
@@ -171,7 +171,8 @@ class Observation:
             shares = self.outcome.feedback_floats[ADMISSION_COLUMNS[one.stream]]
             came = one.mark < shares[one.opened_ms // MINUTE_MS]
             name = self.demand.categories[one.category]
-            sets.append((one.opened_ms[came], one.ordinals[came], f"{STREAMS[one.stream]} {name}"))
+            stream = candidates_name(one.stream, name, one.layer)
+            sets.append((one.opened_ms[came], one.ordinals[came], stream))
         return tuple(sets)
 
     @property

@@ -44,8 +44,8 @@ class Rumour(Part):
     threshold: NonNegative = Field(description="level, in complaints, below which no customer asks")
     tickets_per_hour: NonNegative = Field(description="tickets per hour for each complaint above the threshold")
     category: str = Field(description="category of those tickets")
-    ceiling_per_hour: Positive = Field(
-        description="most such tickets that are drawn per hour; nothing else bounds them, since posts breed posts"
+    ceiling_per_hour: Positive | None = Field(
+        None, description="most such tickets that are drawn per hour; as many as it takes when left out"
     )
     background_weight: NonNegative = Field(0.0, description="weight of a post that names no ticket, in complaints")
     campaign_weight: NonNegative = Field(0.0, description="weight of a campaign's post, in complaints")

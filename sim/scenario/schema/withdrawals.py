@@ -161,9 +161,8 @@ class Withdrawals(Part):
     promise: Duration = Field(description="time from acceptance to final state after which a withdrawal is late")
     late_tickets_per_hour: NonNegative = Field(description="tickets per late withdrawal and hour")
     late_category: str = Field(description="category of the tickets about late withdrawals")
-    late_ceiling_per_hour: Positive = Field(
-        description="most tickets about late withdrawals that are drawn per hour; nothing else bounds them, since all "
-        "that wait may be late together"
+    late_ceiling_per_hour: Positive | None = Field(
+        None, description="most such tickets that are drawn per hour; as many as it takes when left out"
     )
     amount_mean_usd: Positive = Field(description="mean amount, US dollars")
     amount_cv: Cv = Field(description="coefficient of variation of the amount (lognormal)")
