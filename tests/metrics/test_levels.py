@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from sim.core.at_least import AtLeast
 from sim.core.clock import NEVER
@@ -20,6 +21,7 @@ from sim.engine.reference import simulate
 from sim.feedback import FeedbackInputs, FeedbackParameters, PanicParameters, RailParameters, WithdrawalRows
 from sim.feedback import columns as level
 from sim.feedback.columns import ADDRESS_STREAM, NETWORK_STREAM
+from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
@@ -256,6 +258,14 @@ HAND_LEVELS: Table = {
     "trust_low": {"": 0.35},
     "ran_share": {"": 16 / 40},
 }
+
+
+def test_what_is_refused_in_an_hour_counts_the_hours_from_the_warm_up_on() -> None:
+    """Minute 2000 lies in hour 9 after a warm-up of a day; nothing is refused in any other."""
+    found = hourly(levels_world())
+    for name, share in (("tightness", 0.8), ("error_share", 0.7)):
+        expected = [share / 60 if hour == 9 else 0.0 for hour in range(48)]
+        assert found["all", name].tolist() == pytest.approx(expected), name
 
 
 def test_no_two_lines_grow_by_the_same() -> None:
