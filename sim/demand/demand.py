@@ -59,8 +59,10 @@ class Demand:
 
     ``opened_ms`` is NEVER for children, whose time the engine finds. ``legs_from`` has one element more than rows;
     the legs of row i, one or more, are legs_from[i] to legs_from[i + 1]. The last ``leg_hold_ms`` of a leg's pause are
-    the turn of others, the rest is the customer's (no engine asks whose). ``patience_ms`` counts from opening,
-    ``target_ms`` too (NEVER without one); ``complaint_after_ms`` counts from the start of the complaint clock.
+    the turn of others, the rest is the customer's (no engine asks whose). ``patience_ms`` is that with the first queue
+    and counts from opening, ``target_ms`` too (NEVER without one); ``moved_patience_ms`` has a line for each queue of
+    ``moved_to``, from entering it where a wait moved the ticket there, and other queues then have no patience.
+    ``complaint_after_ms`` counts from the start of the complaint clock.
     ``chase`` and ``reopen`` are the rows of the children (-1 for none) and ``after_ms`` is a child's own delay.
     ``mark`` admits a candidate of ``stream``: all marks below ``held_shares``, by stream, are there, 1 if empty.
     ``regulator`` flags customers who turn to a regulator. The
@@ -99,6 +101,8 @@ class Demand:
     unanswerable: tuple[int, ...] = ()
     spam_ms: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     closed_ms: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    moved_to: tuple[int, ...] = ()
+    moved_patience_ms: Ints = field(default_factory=lambda: np.empty((0, 0), np.int64))
 
     @property
     def rows(self) -> int:

@@ -41,6 +41,8 @@ SHARE = np.dtype([("queue", "i8"), ("below", "f8")], align=True)
 """A queue and the uniform below which it is chosen, unless one before it is."""
 QUEUE = np.dtype([("patience", "i8"), ("target_ms", "i8")], align=True)
 """Distribution of the patience; first-response target, NEVER without one."""
+MOVED = np.dtype([("queue", "i8"), ("key", "u8")], align=True)
+"""A queue with a patience that a long wait in another one may lead to, and the key of its name."""
 
 _HANDLE, _SOLVED, _QUEUE, _EVIDENCE, _REPLY, _HOLD, _STRAY, _STRAY_QUEUE, _STRAY_HANDLE = (
     purpose_key(name)
@@ -72,6 +74,7 @@ class Paths(NamedTuple):
     steps: Table
     shares: Table
     queues: Table
+    moved: Table
     loops: Loops
     distributions: Distributions
     legs_most: int
@@ -104,10 +107,19 @@ def paths_of(scenario: Scenario) -> Paths:
         steps=np.array(steps, STEP),
         shares=np.array(shares, SHARE),
         queues=np.array(queues, QUEUE),
+        moved=np.array(_moved(scenario, names), MOVED),
         loops=_loops(scenario, table, names),
         distributions=table.table(),
         legs_most=1 + 2 * max(len(path_of(category)) for category in scenario.categories.values()),
     )
+
+
+def _moved(scenario: Scenario, names: list[str]) -> list[tuple[int, Key]]:
+    """Return the queues with a patience that a long wait in another queue leads to."""
+    to = {queue.then for queue in scenario.queues.values()}
+    to |= {age.to for queue in scenario.queues.values() for age in queue.age if age.to is not None}
+    found = [name for name in names if name in to and name in scenario.queues and scenario.queues[name].patience]
+    return [(names.index(name), purpose_key(f"queue {name}")) for name in found]
 
 
 def _choice(names: list[str], shares: dict[str, float], table: list[tuple[int, float]]) -> tuple[int, int]:

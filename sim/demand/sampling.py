@@ -195,7 +195,7 @@ def _demand(
 ) -> Demand:
     """Return the Demand that the tables of ``draw_rows`` hold, and what has no row: bot-ended tickets, spam."""
     bots, for_bot, spam_ms = without_row
-    rows, legs, n, n_legs, mark, regulator = tables
+    rows, legs, n, n_legs, mark, regulator, moved_patience_ms = tables
     mine = [bots.of(number) for number in range(len(expected.scenario.categories))]
     return Demand(
         categories=tuple(expected.scenario.categories),
@@ -223,6 +223,8 @@ def _demand(
         inputs=inputs,
         bot_candidates=for_bot,
         spam_ms=spam_ms,
+        moved_to=tuple(expected.paths.moved["queue"].tolist()),
+        moved_patience_ms=moved_patience_ms,
         closed_ms=np.array(expected.policy.closed_ms("tickets"), np.int64).reshape(-1, 2),
         unanswerable=tuple(
             number

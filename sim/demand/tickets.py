@@ -37,11 +37,11 @@ _QUESTION, _REOPENED = purpose_key("child: question"), purpose_key("child: reope
 @compiled
 def draw_rows(
     paths: Paths, people: Ints, n_people: int, rows: Ints, own: Ints, legs: Ints
-) -> tuple[Ints, Ints, int, int, Floats, Mask]:
+) -> tuple[Ints, Ints, int, int, Floats, Mask, Ints]:
     """Draw everything about ``n_people`` tickets for people (roots, then candidates) and about their children.
 
     ``rows``, ``own`` and ``legs`` are room, and made larger if need be. Returns rows, legs, how many of each there
-    are, marks and regulator flags.
+    are, marks, regulator flags, and the patience with queues that a wait may lead to.
     """
     _begin(paths, people, n_people, rows, own)
     row: int = np.int64(0)  # type: ignore[assignment]  # for a literal, all would be compiled once more
@@ -54,7 +54,9 @@ def draw_rows(
     rows[LEGS_FROM, n] = at
     mark, regulator = np.zeros(n), np.zeros(n, np.bool_)
     _flag(paths, people, rows, own, n_people, mark, regulator)
-    return rows, legs, n, at, mark, regulator
+    moved_patience_ms = np.empty((len(paths.moved), n), np.int64)
+    _expect_of_others(paths, own, n, moved_patience_ms)
+    return rows, legs, n, at, mark, regulator, moved_patience_ms
 
 
 @compiled
@@ -129,6 +131,16 @@ def _expect(paths: Paths, rows: Ints, own: Ints, legs: Ints, row: int) -> None:
         complaint_ms = max(drawn_ms(paths.distributions, category.complaint, uniform(key, _COMPLAINT)), 1)
     rows[PRIORITY, row], rows[TARGET, row] = category.priority, queue.target_ms
     rows[PATIENCE, row], rows[COMPLAINT, row] = patience_ms, complaint_ms
+
+
+@inlined
+def _expect_of_others(paths: Paths, own: Ints, n: int, patience_ms: Ints) -> None:
+    """Write, by queue that a wait may lead to and row, how long its customer waits there from then on."""
+    for line in range(len(paths.moved)):
+        to = paths.moved[line]
+        for row in range(n):
+            u = uniform(Key(own[KEY, row]) ^ to.key, _PATIENCE)
+            patience_ms[line, row] = drawn_ms(paths.distributions, paths.queues[to.queue].patience, u)
 
 
 @inlined

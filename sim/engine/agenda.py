@@ -1,4 +1,4 @@
-"""The agenda: binary heaps of pairs, and what is due, in the heap of its minute or chained to a later one.
+"""Binary heaps of pairs: the lines of waiters, and the agenda of what is due, by minute a heap or a chain.
 
 ``heaps[which]`` holds lines (x, y), the smallest pair first.
 """
@@ -18,6 +18,8 @@ from sim.engine.arrays import (
     LOADED,
     NOBODY,
     PHASE_BITS,
+    PLACE,
+    SIZE,
     SPARE,
     WHAT_BITS,
 )  # fmt: skip
@@ -87,3 +89,23 @@ def schedule(n, agenda, due_ms, key):
         return
     agenda[CHAINS, link, 0], agenda[CHAINS, link, 1], agenda[CHAINS, link, 2] = due_ms, key, n[FIRST + minute]
     n[FIRST + minute] = link
+
+
+@inlined
+def stand(n, rows, queues, lines, where):
+    """Put a row into a queue's line, at a place; one that it had in it before is stale from now on."""
+    row, queue, place = where
+    rows[PLACE, row] = place
+    size = queues[queue, SIZE]
+    if size == lines.shape[1]:
+        n[FULL] = 1
+        return
+    push(lines, queue, size, place, row)
+    queues[queue, SIZE] += 1
+
+
+@inlined
+def drop_first(queues, lines, queue):
+    """Take the first off a queue's line."""
+    pop(lines, queue, queues[queue, SIZE])
+    queues[queue, SIZE] -= 1

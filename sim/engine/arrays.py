@@ -16,26 +16,29 @@ from numpy.typing import NDArray
 from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, team_of_agent
+from sim.engine.outcome import OPEN, RESOLVED, DeskOutcome, team_of_agent
 from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers, ticket_kinds
 from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
 from sim.feedback.columns import CLASSES
 from sim.staffing.desk import Desk
-from sim.staffing.skills import AWAY, WORK_UNITS
+from sim.staffing.skills import AWAY, ENDLESS, WORK_UNITS
 
 PLACE_BITS, PHASE_BITS, WHAT_BITS = 48, 52, 12
 NOBODY = -1
 
 (
     DRAWN, FIRST_LEG, END_LEG, PRIORITY, PATIENCE, LEAVING, AFTER, PARENT, CHASE, REOPEN, SILENCE, UNANSWERED, UNSOLVED,
-    QUIET, TICKET, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, WORK_LEFT, DUE_AT, NEXT_UNANSWERED, NEXT_UNSOLVED,
-    NEXT_WAITER,
-) = range(26)  # fmt: skip
+    QUIET, TICKET, TARGET, COMPLAINS, OPENED, CLOSED, HAS_LEFT, MOVED, LEG, PLACE, WORK_LEFT, DUE_AT, NEXT_UNANSWERED,
+    NEXT_UNSOLVED, NEXT_WAITER, POSTS_AT, MOVED_PATIENCE,
+) = range(30)  # fmt: skip
 """Columns of ``rows``: what was drawn and when complaints are due; from OPENED on, what has become of it.
 
 TICKET is what the endpoints see of it (``setup.ticket_kinds``). LEG is the leg that a ticket is on, PLACE its place in
 line or NOBODY, WORK_LEFT the units of work left when its agent's hand was last settled and DUE_AT when it is due, NEVER
-when nobody works on it; the last three chain the complaints of a minute, and those who began to wait at this instant.
+when nobody works on it; the NEXT_ ones chain the complaints of a minute, and those who began to wait at this instant.
+PATIENCE, from entering its queue, and LEAVING, SILENCE and UNANSWERED, from opening, are those of the queue it is in;
+POSTS_AT is when the complaint of an unanswered ticket is due whose deadline has changed, else NOBODY. HAS_LEFT is its
+outcome once its customer has gone, else 0. From MOVED_PATIENCE on, a line for each queue of ``Demand.moved_to``.
 """
 HANDLE, PAUSE, QUEUE, ENTERED, START, END, AGENT = range(7)
 """Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
@@ -47,25 +50,28 @@ TEAM_OF, DUTY, PRODUCTIVITY, HELD, CAP, SETTLED, LISTED, HAND = range(8)
 """Columns of ``agents``, a line for each: his team; duty and productivity as of the last change; how many tickets he
 holds, how many he may with these, when the work left was last settled, in which lines of ``idle`` he stands (a bit
 each); from HAND on by twos the row of each ticket in hand and how many may be held beside it."""
-SIZE, PATIENCE_TO, TAKERS, AGES, LISTS = range(5)
-"""Columns of ``queues``, a line for each queue: waiters, where impatience leads, how many takers and age rules there
-are; from LISTS on these rules: by fours (rank, preference, team, places), the best first, where an agent of the team
-may hold that many; then by threes (after_ms, kind, value)."""
+SIZE, PATIENCE_TO, PATIENCE_OF, PLACES, TAKERS, AGES, LISTS = range(7)
+"""Columns of ``queues``, a line for each queue: waiters, where impatience leads, the column of ``rows`` with the
+patience of who was moved here (NOBODY without one), how many may wait, how many takers and age rules there are; from
+LISTS on these rules: by fours (rank, preference, team, places), the best first, where an agent of the team may hold
+that many; then by threes (after_ms, kind, value)."""
 TAKER = 4
 """Columns of a taker in ``queues``."""
 HEAP, CHAINS = range(2)
 """Parts of ``agenda``: the heap of what is due within the minute, by (time, key), and links (time, key, next) of what
 is due later, chained by minute."""
 NOW, HORIZON, AT_OPENING, LEVELS, DECIDING, FULL, WIDEST = range(7)
-DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, CHANGE, CHANGE_AT, SENT, UNRESOLVED, GONE, CANDIDATE = range(7, 19)
+DUE, LOADED, LINKS, SPARE, WAITERS, ROOT, CHANGE, CHANGE_AT, SENT, UNRESOLVED, GONE = range(7, 18)
+FINITE, POSTED, POSTED_QUIET, CANDIDATE = range(18, 22)
 FIRST = CANDIDATE + len(STREAMS)
 """Elements of ``n``: time and horizon; whether complaint clocks start at opening, whether there are feedback levels,
 whether to decide, whether a heap was too small; the most tickets that an agent of any team may hold; how much is in
 the heap and the minutes loaded into it; the links in use and the first spare one; the first of those who began to wait
 at this instant; how far roots and changes of duty have been read, and when the next of these is; the tickets sent in
 this minute, those not resolved of which nobody has noted that their customer left, and where in ``n`` it stands by the
-minute how many leave (0 where nothing reads it); from CANDIDATE on the candidates of each stream; from FIRST on, for
-each minute, the first link of its chain."""
+minute how many leave (0 where nothing reads it); whether a queue's places are counted; the complaints of this minute
+whose time has changed, and the unanswerable ones of them; from CANDIDATE on the candidates of each stream; from FIRST
+on, for each minute, the first link of its chain."""
 
 
 class DeskArrays(NamedTuple):
@@ -115,7 +121,7 @@ def arrays_of(
         teams=_teams(desk),
         agents=_agents(desk),
         idle=np.empty((len(desk.teams) * max(desk.most), _largest_team(desk), 2), dtype=np.int64),
-        queues=_queues(desk),
+        queues=_queues(desk, demand.moved_to),
         agenda=np.empty((2, room, 3), dtype=np.int64),
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
         roots=roots(demand),
@@ -150,7 +156,7 @@ def _counters(desk: Desk, parameters: FeedbackParameters | None, *, at_opening: 
     counts_open = parameters is not None and parameters.gateway.views_per_open > 0
     n = np.zeros(chains + counts_open * (desk.horizon_ms // MINUTE_MS + 2), dtype=np.int64)
     n[HORIZON], n[AT_OPENING], n[LEVELS] = desk.horizon_ms, at_opening, parameters is not None
-    n[WIDEST] = max(desk.most)
+    n[WIDEST], n[FINITE] = max(desk.most), min(desk.places) != ENDLESS
     n[CHANGE_AT] = NEVER
     if len(desk.changes) and desk.changes[0, 0] < desk.horizon_ms:
         n[CHANGE_AT] = desk.changes[0, 0]
@@ -162,16 +168,18 @@ def _counters(desk: Desk, parameters: FeedbackParameters | None, *, at_opening: 
 def _rows(demand: Demand, desk: Desk, *, at_opening: bool) -> Ints:
     leaving = leaving_ms(demand, desk)
     due = clocks(demand, leaving, horizon_ms=desk.horizon_ms, at_opening=at_opening)
-    rows = np.empty((NEXT_WAITER + 1, demand.rows), dtype=np.int64)
+    rows = np.empty((MOVED_PATIENCE + len(demand.moved_to), demand.rows), dtype=np.int64)
     rows[DRAWN], rows[FIRST_LEG], rows[END_LEG] = demand.opened_ms, demand.legs_from[:-1], demand.legs_from[1:]
     rows[PRIORITY], rows[PATIENCE], rows[LEAVING] = demand.priority, demand.patience_ms, leaving
     rows[AFTER], rows[PARENT], rows[CHASE], rows[REOPEN] = demand.after_ms, demand.parent, demand.chase, demand.reopen
     rows[SILENCE], rows[UNANSWERED], rows[UNSOLVED] = due.silence_ms, due.unanswered_ms, due.unsolved_ms
     rows[QUIET] = demand.quiet
-    rows[TICKET] = ticket_kinds(demand)
-    rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, False, NEVER
+    rows[TICKET], rows[TARGET], rows[COMPLAINS] = ticket_kinds(demand), demand.target_ms, demand.complaint_after_ms
+    rows[OPENED], rows[CLOSED], rows[HAS_LEFT], rows[MOVED] = NEVER, NEVER, 0, NEVER
     rows[LEG], rows[PLACE], rows[NEXT_UNANSWERED], rows[NEXT_UNSOLVED] = demand.legs_from[:-1], NOBODY, NOBODY, NOBODY
-    rows[DUE_AT] = NEVER
+    rows[DUE_AT], rows[POSTS_AT] = NEVER, NOBODY
+    if demand.moved_to:
+        rows[MOVED_PATIENCE:] = demand.moved_patience_ms
     return rows
 
 
@@ -208,13 +216,15 @@ def _agents(desk: Desk) -> Ints:
     return agents
 
 
-def _queues(desk: Desk) -> Ints:
+def _queues(desk: Desk, moved_to: tuple[int, ...]) -> Ints:
     lists: list[list[int]] = []
     for queue, (able, ages) in enumerate(zip(takers(desk), desk.ages, strict=True)):
         places = [(*one, desk.concurrency[one[-1]][queue]) for one in able]
         lists.append([len(able), len(ages), *(x for one in places for x in one), *(x for one in ages for x in one)])
-    queues = np.zeros((len(lists), 2 + max(len(one) for one in lists)), dtype=np.int64)
-    queues[:, PATIENCE_TO] = desk.patience_to
+    queues = np.zeros((len(lists), TAKERS + max(len(one) for one in lists)), dtype=np.int64)
+    queues[:, PATIENCE_TO], queues[:, PATIENCE_OF], queues[:, PLACES] = desk.patience_to, NOBODY, desk.places
+    for line, queue in enumerate(moved_to):
+        queues[queue, PATIENCE_OF] = MOVED_PATIENCE + line
     for number, values in enumerate(lists):
         queues[number, TAKERS : TAKERS + len(values)] = values
     return queues
@@ -231,7 +241,7 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
         first_start_ms=legs[START][first],
         first_end_ms=legs[END][first],
         closed_ms=rows[CLOSED].copy(),
-        outcome=np.where(rows[HAS_LEFT] != 0, LEFT, np.where(rows[CLOSED] < NEVER, RESOLVED, OPEN)),
+        outcome=np.where(rows[HAS_LEFT] != 0, rows[HAS_LEFT], np.where(rows[CLOSED] < NEVER, RESOLVED, OPEN)),
         moved_ms=rows[MOVED].copy(),
         leg_entered_ms=legs[ENTERED].copy(),
         leg_start_ms=legs[START].copy(),

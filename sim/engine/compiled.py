@@ -8,28 +8,28 @@ What is due at or after the horizon is never scheduled. The tables are those of 
 
 from __future__ import annotations
 
-from sim.core.clock import MINUTE_MS, NEVER, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
+from sim.core.clock import MINUTE_MS, NEVER, PHASE_COMPLAINT, PHASE_DONE, PHASE_LEVELS, PHASE_OPEN, PHASE_SHIFT
 from sim.core.jit import compiled, inlined
 from sim.demand import Demand
-from sim.engine.agenda import key_of, pop, push, schedule
+from sim.engine.agenda import drop_first, key_of, pop, push, schedule, stand
 from sim.engine.arrays import (
     AFTER, AGES, AT_OPENING, CANDIDATE, CHAINS, CHANGE, CHANGE_AT, CHASE, CLOSED, DECIDING, DRAWN, DUE, DUE_AT, END,
-    END_LEG, ENTERED, FIRST, FIRST_LEG, FULL, GONE, HAS_LEFT, HEAP, HORIZON, LEAVING, LEG, LEVELS, LISTS, LOADED,
-    MOVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_TO, PAUSE, PHASE_BITS, PLACE, PLACE_BITS,
-    PRIORITY, QUEUE, REOPEN, ROOT, SENT, SIZE, SPARE, START, TAKER, TAKERS, TICKET, UNRESOLVED, WAITERS, WHAT_BITS,
-    arrays_of, outcome_of,
+    END_LEG, ENTERED, FINITE, FIRST, FIRST_LEG, FULL, GONE, HAS_LEFT, HEAP, HORIZON, LEAVING, LEG, LEVELS, LISTS,
+    LOADED, MOVED, NEXT_WAITER, NOBODY, NOW, OPENED, PARENT, PATIENCE, PATIENCE_OF, PATIENCE_TO, PAUSE, PHASE_BITS,
+    PLACE, PLACE_BITS, PLACES, POSTED, POSTED_QUIET, PRIORITY, QUEUE, REOPEN, ROOT, SENT, SIZE, SPARE, START, TAKER,
+    TAKERS, TICKET, UNRESOLVED, WAITERS, WHAT_BITS, arrays_of, outcome_of,
 )  # fmt: skip
-from sim.engine.due_complaints import complaints_of, note_unanswered, note_unsolved
-from sim.engine.hands import can_take, change_duty, release, take
+from sim.engine.due_complaints import complaints_of, note_anew, note_unanswered, note_unsolved, post
+from sim.engine.hands import can_take, change_duty, go_on, release, take
 from sim.engine.setup import NO_TICKET, SENT_TICKET
 from sim.feedback import FeedbackParameters, step
 from sim.feedback.columns import ADMISSION_COLUMNS
-from sim.engine.outcome import DeskOutcome
+from sim.engine.outcome import LEFT, TURNED_AWAY, DeskOutcome
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AGE_PRIORITY, LEAVE
 
 # What an agenda entry is about; from IMPATIENT on it is the number of an age rule, for which the order matters.
-OPENS, ASKS, BACK, IMPATIENT = range(4)
+OPENS, ASKS, BACK, POSTS, IMPATIENT = range(5)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
@@ -68,13 +68,14 @@ def _loop(arrays):
         if n[DECIDING] and due_ms > n[NOW] and n[CHANGE_AT] > n[NOW]:
             n[DECIDING] = 0
             _decide(n, rows, legs, staff, queues, agenda, lines)
+            _turn_away(n, rows, legs, queues, agenda, lines)
             _look_ahead(n, rows, legs, queues, agenda, first_due)
             continue  # what has been started may be due before
         if n[CHANGE_AT] <= due_ms and _is_next(n, agenda, due_ms):
             n[NOW] = n[CHANGE_AT]
             if change_duty(n, rows, staff, agenda, arrays.changes[n[CHANGE]]):
                 n[DECIDING] = 1
-            _go_on(n, arrays.changes)
+            go_on(n, arrays.changes)
             continue
         if not n[DUE]:
             if n[LOADED] * MINUTE_MS >= n[HORIZON]:
@@ -92,6 +93,8 @@ def _loop(arrays):
                 _done(n, rows, legs, staff, agenda, first_due, row)
         elif phase == PHASE_LEVELS:
             _tick(n, rows, legs, first_due, arrays, row)
+        elif phase == PHASE_COMPLAINT:
+            post(n, rows, legs, row)
         elif what == BACK:
             legs[ENTERED, rows[LEG, row]] = n[NOW]
             _wait(n, rows, legs, staff, queues, agenda, lines, row)
@@ -110,15 +113,6 @@ def _is_next(n, agenda, due_ms):
     if n[CHANGE_AT] >= n[LOADED] * MINUTE_MS:
         return False
     return n[CHANGE_AT] < due_ms or agenda[HEAP, 0, 1] >> PHASE_BITS > PHASE_SHIFT
-
-
-@inlined
-def _go_on(n, changes):
-    """Look at the next change of duty; one at or after the horizon does not happen."""
-    n[CHANGE] += 1
-    n[CHANGE_AT] = NEVER
-    if n[CHANGE] < len(changes) and changes[n[CHANGE], 0] < n[HORIZON]:
-        n[CHANGE_AT] = changes[n[CHANGE], 0]
 
 
 # --- tickets --------------------------------------------------------------------------------------------------------
@@ -195,7 +189,7 @@ def _wait(n, rows, legs, staff, queues, agenda, lines, row):
             if can_take(staff[0], queues[queue, taker + 2], queues[queue, taker + 3]):
                 _start(n, rows, legs, staff, agenda, row, (queues[queue, taker + 2], queues[queue, taker + 3]))
                 return
-    _stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
+    stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
     n[DECIDING] = 1
     if n[LEVELS] or queues[queue, AGES] or queues[queue, PATIENCE_TO] != LEAVE:
         rows[NEXT_WAITER, row], n[WAITERS] = n[WAITERS], row
@@ -213,7 +207,7 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
             note_unanswered(n, rows, first_due, row)
         if not waits:
             continue
-        if _has_impatience(n, rows, queues, row, queue, now):
+        if _has_impatience(n, rows, queues, row, queue):
             schedule(n, agenda, now + max(rows[PATIENCE, row], 1), key_of(PHASE_OPEN, row, IMPATIENT))
         first = LISTS + TAKER * queues[queue, TAKERS]
         for number in range(queues[queue, AGES]):
@@ -223,10 +217,10 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
 
 
 @inlined
-def _has_impatience(n, rows, queues, row, queue, entered):
-    """Return whether the end of a customer's patience moves the ticket: only from the queue it was opened in."""
-    first_wait = entered == rows[OPENED, row] and rows[LEG, row] == rows[FIRST_LEG, row]
-    return first_wait and queues[queue, PATIENCE_TO] != LEAVE and rows[PATIENCE, row] < n[HORIZON]
+def _has_impatience(n, rows, queues, row, queue):
+    """Return whether the end of a customer's patience will move the ticket: only before its first answer."""
+    waits = rows[LEG, row] == rows[FIRST_LEG, row]
+    return waits and queues[queue, PATIENCE_TO] != LEAVE and rows[PATIENCE, row] < n[HORIZON]
 
 
 @inlined
@@ -242,7 +236,7 @@ def _grow_older(n, rows, legs, staff, queues, agenda, lines, which):
     if place == NOBODY or number > queues[queue, AGES]:
         return
     if number == 0:
-        if not _has_impatience(n, rows, queues, row, queue, entered):
+        if not _has_impatience(n, rows, queues, row, queue):
             return
         after_ms, kind, to = max(rows[PATIENCE, row], 1), LEAVE, queues[queue, PATIENCE_TO]
     else:
@@ -253,12 +247,36 @@ def _grow_older(n, rows, legs, staff, queues, agenda, lines, which):
     if _gone(n, rows, row):
         _leave(rows, row)
     elif kind == AGE_PRIORITY:
-        _stand(n, rows, queues, lines, (row, queue, min(to, place >> PLACE_BITS) << PLACE_BITS | entered))
+        if to < place >> PLACE_BITS:
+            stand(n, rows, queues, lines, (row, queue, to << PLACE_BITS | entered))
     else:
         if number == 0:
-            rows[MOVED, row] = n[NOW]
+            rows[MOVED, row] = min(rows[MOVED, row], n[NOW])
+            if queues[queue, PATIENCE_OF] != NOBODY:  # back here it waits without end
+                rows[queues[queue, PATIENCE_OF], row] = NEVER
         legs[QUEUE, rows[LEG, row]] = to
+        _wait_anew(n, rows, queues, agenda, row, to)
         _wait(n, rows, legs, staff, queues, agenda, lines, row)
+
+
+@inlined
+def _wait_anew(n, rows, queues, agenda, row, queue):
+    """Give a ticket that a wait moves, if it has had no answer, the patience with the queue that it now enters."""
+    if rows[LEG, row] != rows[FIRST_LEG, row]:
+        return
+    own = queues[queue, PATIENCE_OF]
+    rows[PATIENCE, row] = NEVER if own == NOBODY else rows[own, row]
+    leaves = queues[queue, PATIENCE_TO] == LEAVE and rows[PATIENCE, row] < n[HORIZON]
+    _leaves_at(n, rows, agenda, row, n[NOW] + rows[PATIENCE, row] if leaves else NEVER)
+
+
+@inlined
+def _leaves_at(n, rows, agenda, row, deadline):
+    """Change the deadline of a ticket that waits for its first answer, and what hangs on it."""
+    _expect_to_leave(n, rows, row, -1)
+    rows[LEAVING, row] = NEVER if deadline == NEVER else deadline - rows[OPENED, row]
+    _expect_to_leave(n, rows, row, 1)
+    note_anew(n, rows, agenda, row, POSTS)
 
 
 @inlined
@@ -272,7 +290,7 @@ def _gone(n, rows, row):
 def _leave(rows, row):
     """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
     rows[CLOSED, row] = rows[OPENED, row] + rows[LEAVING, row]
-    rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY
+    rows[HAS_LEFT, row], rows[PLACE, row] = LEFT, NOBODY
 
 
 @inlined
@@ -306,7 +324,7 @@ def _decide(n, rows, legs, staff, queues, agenda, lines):
                     break
         if best_queue == NOBODY:
             return
-        _drop_waiter(queues, lines, best_queue)
+        drop_first(queues, lines, best_queue)
         _start(n, rows, legs, staff, agenda, best[2], (best[4], places))
 
 
@@ -319,8 +337,40 @@ def _head(n, rows, legs, queues, lines, queue):
             if not _gone(n, rows, row):
                 return place, row
             _leave(rows, row)
-        _drop_waiter(queues, lines, queue)
+        drop_first(queues, lines, queue)
     return 0, NOBODY
+
+
+@inlined
+def _turn_away(n, rows, legs, queues, agenda, lines):
+    """Turn away, the highest row first, who came at this instant for a first answer and finds no place to wait."""
+    for queue in range(len(queues) if n[FINITE] else 0):
+        while queues[queue, SIZE] > queues[queue, PLACES]:
+            last = _last_comer(n, rows, legs, queues, lines, queue)
+            if last == NOBODY or queues[queue, SIZE] <= queues[queue, PLACES]:
+                break
+            _leaves_at(n, rows, agenda, last, n[NOW])
+            _leave(rows, last)
+            rows[HAS_LEFT, last] = TURNED_AWAY
+
+
+@inlined
+def _last_comer(n, rows, legs, queues, lines, queue):
+    """Keep in a line only those who stand in it; return the highest row of those who could be turned away."""
+    last, size = NOBODY, queues[queue, SIZE]
+    queues[queue, SIZE] = 0
+    for i in range(size):
+        place, row = lines[queue, i, 0], lines[queue, i, 1]
+        if rows[PLACE, row] != place or legs[QUEUE, rows[LEG, row]] != queue:
+            continue
+        if _gone(n, rows, row):
+            _leave(rows, row)
+            continue
+        push(lines, queue, queues[queue, SIZE], place, row)
+        queues[queue, SIZE] += 1
+        if place & _ENTERED == n[NOW] and rows[LEG, row] == rows[FIRST_LEG, row]:
+            last = max(last, row)
+    return last
 
 
 @inlined
@@ -341,10 +391,11 @@ def _start(n, rows, legs, staff, agenda, row, by):
 def _tick(n, rows, legs, first_due, arrays, minute):
     """Count the complaints of the minute before, step the levels, admit the coming minute's candidates."""
     complaints, unanswerable = complaints_of(rows, legs, first_due, minute - 1, n[AT_OPENING]) if minute else (0, 0)
+    complaints, unanswerable = complaints + n[POSTED], unanswerable + n[POSTED_QUIET]
     if n[GONE]:
         n[UNRESOLVED] -= n[n[GONE] + minute]
     step(minute + 1, (complaints, unanswerable, n[SENT], n[UNRESOLVED]), arrays.levels)
-    n[SENT] = 0
+    n[SENT], n[POSTED], n[POSTED_QUIET] = 0, 0, 0
     for stream in range(len(arrays.ends)):
         level = arrays.levels.floats[minute + 1, ADMISSION_COLUMNS[stream]]
         first, end = n[CANDIDATE + stream], arrays.ends[stream]
@@ -362,7 +413,7 @@ def _admit(n, rows, agenda, stream, marks, first, end, level):
     return first
 
 
-# --- heaps ----------------------------------------------------------------------------------------------------------
+# --- the agenda -------------------------------------------------------------------------------------------------------
 
 
 @inlined
@@ -392,23 +443,3 @@ def _load(n, rows, agenda, roots):
         n[ROOT] += 1
     if n[LEVELS]:
         schedule(n, agenda, minute * MINUTE_MS, key_of(PHASE_LEVELS, minute, OPENS))
-
-
-@inlined
-def _stand(n, rows, queues, lines, where):
-    """Put a row into a queue's line, at a place; one that it had in it before is stale from now on."""
-    row, queue, place = where
-    rows[PLACE, row] = place
-    size = queues[queue, SIZE]
-    if size == lines.shape[1]:
-        n[FULL] = 1
-        return
-    push(lines, queue, size, place, row)
-    queues[queue, SIZE] += 1
-
-
-@inlined
-def _drop_waiter(queues, lines, queue):
-    """Take the first off a queue's line."""
-    pop(lines, queue, queues[queue, SIZE])
-    queues[queue, SIZE] -= 1

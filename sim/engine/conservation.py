@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
-from sim.engine.outcome import LEFT, RESOLVED, DeskOutcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, TURNED_AWAY, DeskOutcome
 from sim.feedback import FeedbackInputs, FeedbackParameters, columns
 
 _LOST_ROWS = (columns.LOST_AT_GATEWAY, columns.LOST_AT_LIMIT, columns.UNCONFIRMED)
@@ -78,7 +78,8 @@ def _tickets(outcome: DeskOutcome) -> Balance:
     places = {
         "resolved": ended & (outcome.outcome == RESOLVED),
         "left": ended & (outcome.outcome == LEFT),
-        "open": (opened < NEVER) & (closed == NEVER) & (outcome.outcome != RESOLVED) & (outcome.outcome != LEFT),
+        "turned away": ended & (outcome.outcome == TURNED_AWAY),
+        "open": (opened < NEVER) & (closed == NEVER) & (outcome.outcome == OPEN),
     }
     return Balance("tickets", (opened < NEVER).sum(keepdims=True), {n: p.sum(keepdims=True) for n, p in places.items()})
 

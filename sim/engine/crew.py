@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
+from sim.core.clock import NEVER
 from sim.staffing.desk import Desk
 from sim.staffing.skills import ON_DUTY, WORK_UNITS
 
@@ -26,10 +27,13 @@ class Agent:
 class Crew:
     """All agents, and by team and number of tickets in hand those who could take one more.
 
-    ``idle`` holds heaps of their numbers, in which each stands once, beside others who are not able any more.
+    By ticket, ``work_left`` are the units of work left when the hand it is in was last settled, and ``due_ms`` is when
+    it is due, NEVER when nobody works on it. ``idle`` holds heaps of agents' numbers, in which each stands once, beside
+    others who are not able any more.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, rows: int) -> None:
+        self.work_left, self.due_ms = [0] * rows, [NEVER] * rows
         self.most, self.speeds = desk.most, desk.speeds
         self.agents = [Agent(i, team, desk.most[team]) for i, team in enumerate(desk.agent_team.tolist())]
         self.able = [[0] * most for most in self.most]
@@ -71,12 +75,33 @@ class Crew:
                 agent.stands[held] = True
                 heappush(self.idle[agent.team][held], agent.number)
 
-    def takes(self, agent: Agent, row: int, places: int) -> None:
-        """Put a ticket into an agent's hand."""
-        agent.hand[row] = places
+    def takes(self, agent: Agent, row: int, places: int, work: int) -> None:
+        """Put a ticket into an agent's hand, with so many units of work."""
+        agent.hand[row], self.work_left[row] = places, work
         agent.room = min(agent.room, places)
 
     def drops(self, agent: Agent, row: int) -> None:
         """Take a ticket out of an agent's hand."""
         del agent.hand[row]
+        self.due_ms[row] = NEVER
         agent.room = min(agent.hand.values(), default=self.most[agent.team])
+
+    def settle(self, agent: Agent, now: int) -> None:
+        """Take the work done up to now off what an agent has in hand."""
+        if agent.hand:
+            done = (now - agent.settled_ms) * self.speed(agent)
+            for row in agent.hand:
+                self.work_left[row] -= done
+        agent.settled_ms = now
+
+    def reckon(self, agent: Agent) -> list[tuple[int, int]]:
+        """Return when the work on each ticket in an agent's hand, just settled, is due, where that has changed."""
+        due: list[tuple[int, int]] = []
+        if agent.hand:
+            speed = self.speed(agent)
+            for row in agent.hand:
+                due_ms = agent.settled_ms + max(-(-self.work_left[row] // speed), 0)
+                if due_ms != self.due_ms[row]:
+                    self.due_ms[row] = due_ms
+                    due.append((row, due_ms))
+        return due

@@ -1,24 +1,35 @@
-"""The compiled twin's complaints: each noted in its minute when its clock may start, and counted at the next tick."""
+"""The compiled twin's complaints: each noted in its minute when its clock may start, and counted at the next tick.
+
+One of a ticket whose deadline has changed since it was noted is on the agenda instead.
+"""
 
 from __future__ import annotations
 
-from sim.core.clock import MINUTE_MS
+from sim.core.clock import MINUTE_MS, NEVER, PHASE_COMPLAINT
 from sim.core.jit import inlined
+from sim.engine.agenda import key_of, schedule
 from sim.engine.arrays import (
+    AT_OPENING,
     CLOSED,
+    COMPLAINS,
     END,
     FIRST_LEG,
     HAS_LEFT,
     HORIZON,
+    LEAVING,
     LEVELS,
     NEXT_UNANSWERED,
     NEXT_UNSOLVED,
     NOBODY,
     NOW,
     OPENED,
+    POSTED,
+    POSTED_QUIET,
+    POSTS_AT,
     QUIET,
     SILENCE,
     START,
+    TARGET,
     UNANSWERED,
     UNSOLVED,
 )  # fmt: skip
@@ -48,6 +59,36 @@ def _note(rows, first_due, row, unsolved, due_ms):
 
 
 @inlined
+def note_anew(n, rows, agenda, row, what):
+    """Note when the customer of a ticket that waits for its first answer will complain, since LEAVING has changed.
+
+    A complaint that was due by now was due under the target, which does not change.
+    """
+    if not n[LEVELS] or n[AT_OPENING]:
+        return
+    silence, after = min(rows[TARGET, row], rows[LEAVING, row]), rows[COMPLAINS, row]
+    due_ms = NEVER
+    if silence < n[HORIZON] and after < n[HORIZON]:
+        due_ms = rows[OPENED, row] + silence + after
+    if due_ms <= n[NOW]:
+        return
+    rows[SILENCE, row], rows[POSTS_AT, row] = silence, due_ms
+    schedule(n, agenda, due_ms, key_of(PHASE_COMPLAINT, row, what))
+
+
+@inlined
+def post(n, rows, legs, row):
+    """Count a complaint that is on the agenda now, unless it was noted anew, or the ticket is answered or resolved."""
+    if rows[POSTS_AT, row] != n[NOW]:
+        return
+    rows[POSTS_AT, row] = NEVER
+    begun = legs[START, rows[FIRST_LEG, row]] - rows[OPENED, row] > rows[SILENCE, row]
+    if begun and (rows[CLOSED, row] > n[NOW] or rows[HAS_LEFT, row]):
+        n[POSTED] += 1
+        n[POSTED_QUIET] += rows[QUIET, row]
+
+
+@inlined
 def complaints_of(rows, legs, first_due, minute, at_opening):
     """Return how many complaints of a minute are made, those of tickets not resolved by then; how many unanswerable."""
     made, quiet, complaint = 0, 0, first_due[minute]
@@ -60,6 +101,7 @@ def complaints_of(rows, legs, first_due, minute, at_opening):
         else:
             due_ms = rows[OPENED, row] + rows[UNANSWERED, row]
             begun = at_opening or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]
+            begun = begun and rows[POSTS_AT, row] == NOBODY
             complaint = rows[NEXT_UNANSWERED, row]
         if begun and (rows[CLOSED, row] > due_ms or rows[HAS_LEFT, row]):
             made += 1

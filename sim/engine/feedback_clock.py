@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.core.clock import MINUTE_MS, PHASE_LEVELS, PHASE_OPEN
+from sim.core.clock import MINUTE_MS, NEVER, PHASE_LEVELS, PHASE_OPEN
 from sim.demand import Demand
 from sim.engine.setup import NO_TICKET, SENT_TICKET, candidates, clocks, ticket_kinds
 from sim.feedback import ADMISSION_COLUMNS, FeedbackParameters, state_of, ticks
@@ -34,6 +34,7 @@ class Minute:
         self.quiet = demand.quiet.tolist()
         self.due: list[list[Note]] = [[] for _ in range(minutes)]
         self.sent = self.unresolved = 0
+        self.noted: dict[int, Note | None] = {}  # the complaint of a ticket whose deadline has changed; others are void
         self.gone = [0] * (minutes + 2)  # by minute, tickets whose customer's patience has ended by its tick
         self.sees = ticket_kinds(demand).tolist()
         self._clocks(demand)
@@ -45,6 +46,7 @@ class Minute:
         self.silence_ms = due.silence_ms.tolist()
         self.unanswered_ms = due.unanswered_ms.tolist()
         self.unsolved_ms = due.unsolved_ms.tolist()
+        self.target_ms, self.complains_ms = demand.target_ms.tolist(), demand.complaint_after_ms.tolist()
 
     def _candidates(self, minutes: int) -> list[tuple[NDArray[np.float64], list[int], list[int], list[float]]]:
         """Return for each stream that has any its level, the first of each minute, rows and marks in order of time."""
@@ -68,7 +70,10 @@ class Minute:
             if not env.advance(minute * MINUTE_MS):
                 yield env.at(minute * MINUTE_MS, PHASE_LEVELS, 0, [])
             complaints = unanswerable = 0
-            for row, leg, silent_ms, due_ms in due:  # made if the clock had started and nothing was resolved
+            for note in due:  # made if the clock had started and nothing was resolved
+                row, leg, silent_ms, due_ms = note
+                if silent_ms != ALWAYS and self.noted.get(row, note) is not note:
+                    continue
                 if (start[leg] > silent_ms or at_opening) and (closed[row] > due_ms or row in left):
                     complaints += 1
                     unanswerable += quiet[row]
@@ -95,15 +100,31 @@ class Minute:
         if self.sees[row] != NO_TICKET:
             self.sent += self.sees[row] == SENT_TICKET
             self.unresolved += 1
-            self._expect_to_leave(row, 1)
+            self._expect_to_leave(row, self.state.leaving_ms[row], 1)
 
     def sees_start(self, row: int) -> None:
         """Count a ticket that is taken up for the first time: its customer will not leave."""
         if self.sees[row] != NO_TICKET:
-            self._expect_to_leave(row, -1)
+            self._expect_to_leave(row, self.state.leaving_ms[row], -1)
 
-    def _expect_to_leave(self, row: int, change: int) -> None:
-        leaving_ms = self.state.leaving_ms[row]
+    def sees_new_deadline(self, row: int, leg: int, leaving_ms: int) -> None:
+        """Note when the customer of a ticket that waits for its first answer will complain, since its deadline changes.
+
+        A complaint that was due by now was due under the target, which does not change.
+        """
+        if self.sees[row] != NO_TICKET:
+            self._expect_to_leave(row, self.state.leaving_ms[row], -1)
+            self._expect_to_leave(row, leaving_ms, 1)
+        silence_ms, after_ms = min(self.target_ms[row], leaving_ms), self.complains_ms[row]
+        due_ms = NEVER if NEVER in (silence_ms, after_ms) else self.state.opened[row] + silence_ms + after_ms
+        if self.at_opening or due_ms <= self.state.env._now:
+            return
+        self.silence_ms[row], self.noted[row] = silence_ms, None
+        if due_ms < self.horizon_ms:
+            self.note(row, leg, self.state.opened[row] + silence_ms, due_ms)
+            self.noted[row] = self.due[due_ms // MINUTE_MS][-1]
+
+    def _expect_to_leave(self, row: int, leaving_ms: int, change: int) -> None:
         if leaving_ms < self.horizon_ms - self.state.opened[row]:
             self.gone[(self.state.opened[row] + leaving_ms) // MINUTE_MS + 1] += change
 

@@ -15,11 +15,14 @@ from sim.engine.arrays import (
     ABLE,
     AGENT,
     CAP,
+    CHANGE,
+    CHANGE_AT,
     DUE_AT,
     DUTY,
     HAND,
     HANDLE,
     HELD,
+    HORIZON,
     LEG,
     LISTED,
     MOST,
@@ -96,6 +99,15 @@ def change_duty(n, rows, staff, agenda, change):
         _reckon(n, rows, staff, agenda, agent)
     _enlist(n, staff, agent)
     return _is_able(agents, agent)
+
+
+@inlined
+def go_on(n, changes):
+    """Look at the next change of duty; one at or after the horizon does not happen."""
+    n[CHANGE] += 1
+    n[CHANGE_AT] = NEVER
+    if n[CHANGE] < len(changes) and changes[n[CHANGE], 0] < n[HORIZON]:
+        n[CHANGE_AT] = changes[n[CHANGE], 0]
 
 
 @inlined

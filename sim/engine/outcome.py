@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +13,19 @@ from sim.core.arrays import Ints
 from sim.core.clock import NEVER
 from sim.core.jit import compiled
 from sim.demand import Demand
+from sim.feedback import FeedbackState, exhausted, tables_of
 
-OPEN, RESOLVED, LEFT = range(3)
-OUTCOMES = ("open", "resolved", "left")
+OPEN, RESOLVED, LEFT, TURNED_AWAY = range(4)
+OUTCOMES = ("open", "resolved", "left", "turned away")
+"""From LEFT on the customer has gone without an answer: patience was over, or a queue had no place."""
 
 
 @dataclass(frozen=True)
 class DeskOutcome:
     """One replication as it went: an element per ticket row, per leg, and per minute for the levels.
 
-    Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience moved the ticket to
-    another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one;
+    Times are ms since the start, NEVER for what did not happen. ``moved_ms`` is when impatience first moved the ticket
+    to another queue. ``leg_queue`` is the queue that a leg was last in, ``leg_entered_ms`` when it first entered one;
     ``leg_agent`` is who took it and ``leg_team`` his team, both -1 where nobody did.
     ``withdrawal_rows`` has the columns of ``sim.feedback.columns.ROW_NAMES`` for each withdrawal with an identity,
     ``withdrawal_classes`` those of ``CLASS_NAMES`` for the others, by rail and class.
@@ -54,6 +57,42 @@ class DeskOutcome:
         return np.where(self.outcome == RESOLVED, self.closed_ms, NEVER)
 
 
+def outcome_of_lists(
+    demand: Demand,
+    agent_team: Ints,
+    levels: FeedbackState | None,
+    *,
+    gone: Mapping[int, int],
+    moved: Mapping[int, int],
+    **lists: Sequence[int],
+) -> DeskOutcome:
+    """Return the outcome whose columns are these ``lists``, ``gone`` the outcome of those who have, by row."""
+    columns: dict[str, Any] = {name: _column(values) for name, values in lists.items()}
+    outcome, moved_ms = np.where(columns["closed_ms"] < NEVER, RESOLVED, OPEN), np.full(demand.rows, NEVER)
+    outcome[list(gone)], moved_ms[list(moved)] = list(gone.values()), list(moved.values())
+    first = demand.legs_from[:-1]
+    ints, floats, rails, withdrawals, classes = tables_of(levels)
+    return DeskOutcome(
+        **columns,
+        first_start_ms=columns["leg_start_ms"][first],
+        first_end_ms=columns["leg_end_ms"][first],
+        outcome=outcome,
+        moved_ms=moved_ms,
+        leg_team=team_of_agent(agent_team, columns["leg_agent"]),
+        feedback_ints=ints,
+        feedback_floats=floats,
+        feedback_rails=rails,
+        withdrawal_rows=withdrawals,
+        withdrawal_classes=classes,
+        exhausted=exhausted(levels),
+    )
+
+
+def _column(values: Sequence[int]) -> Ints:
+    """Return a list as an array (``np.fromiter`` is the fastest way there)."""
+    return np.fromiter(values, np.int64, len(values)) if any(values) else np.zeros(len(values), np.int64)
+
+
 def team_of_agent(agent_team: Ints, leg_agent: Ints) -> Ints:
     """Return the team of each leg's agent; -1 where nobody took it."""
     return np.append(agent_team, -1)[leg_agent]
@@ -70,7 +109,7 @@ def clock_start_ms(
 ) -> Ints:
     """Return when each ticket's clock of public complaint starts; NEVER if it does not.
 
-    It starts when the first-response target passes unanswered, when the customer gives up, or when the first
+    It starts when the first-response target passes unanswered, when the customer goes (``left_ms``), or when the first
     handling ends with more to come, whichever is first; or at opening, where the scenario says so.
     """
     if at_opening:
@@ -146,7 +185,7 @@ def _complaints(tickets: _ComplaintColumns, at_opening: bool, horizon_ms: int) -
         opened, closed, outcome = tickets.opened_ms[i], tickets.closed_ms[i], tickets.outcome[i]
         start = opened
         if not at_opening:
-            left = closed if outcome == LEFT else NEVER
+            left = closed if outcome >= LEFT else NEVER
             several = tickets.legs_from[i + 1] - tickets.legs_from[i] > 1
             first_start, first_end = tickets.first_start_ms[i], tickets.first_end_ms[i]
             start = clock_start(opened, first_start, first_end, left, tickets.target_ms[i], several)

@@ -9,29 +9,28 @@ work is one event with one callback; patience and complaints need no events.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Generator, Iterable
+from heapq import heapify, heappop, heappush
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from simpy.events import Event
 
 from sim.core.clock import NEVER, PHASE_DECIDE, PHASE_DONE, PHASE_OPEN, PHASE_SHIFT
 from sim.demand import Demand
 from sim.engine.crew import Agent, Crew
 from sim.engine.feedback_clock import Minute
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, team_of_agent
-from sim.engine.setup import LONGEST_WORK_MS, NO_TICKET, leaving_ms, roots, takers
+from sim.engine.outcome import LEFT, TURNED_AWAY, DeskOutcome, outcome_of_lists
+from sim.engine.setup import LONGEST_WORK_MS, NO_TICKET, leaving_ms, roots, takers, takes
 from sim.engine.simpy_clock import Callbacks, SimpyClock
-from sim.feedback import FeedbackParameters, exhausted, tables_of
+from sim.feedback import FeedbackParameters
 from sim.staffing.desk import Desk
-from sim.staffing.skills import AGE_PRIORITY, LEAVE, WORK_UNITS
+from sim.staffing.skills import AGE_PRIORITY, ENDLESS, LEAVE, WORK_UNITS
 
 _STATE = """
 _aged _back _child _decided _done admitted after_ms agenda agent_of chase closed closed_ms crew deciding demand desk
-drawn_ms due_ms entered env first_leg handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute
-moved opened parent patience_ms pause_ms priority queue_of reopen restless standing takers takes teams_of work_left
+drawn_ms entered env finite first_leg handle_ms horizon_ms leaving leaving_ms left leg leg_end leg_start lines minute
+moved moved_patience_ms opened parent patience_ms pause_ms priority queue_of reopen restless standing takers takes
+teams_of
 """
 Waiter = tuple[int, int, int]  # priority, time it entered the queue, row
 
@@ -78,20 +77,22 @@ class DeskState:
         self.patience_ms, self.after_ms = demand.patience_ms.tolist(), demand.after_ms.tolist()
         self.chase, self.reopen, self.parent = demand.chase.tolist(), demand.reopen.tolist(), demand.parent.tolist()
         self.opened, self.closed = [NEVER] * n, [NEVER] * n
-        self.left: set[int] = set()
+        self.left: dict[int, int] = {}
         self.closed_ms = demand.closed_ms.tolist()
         self.moved: dict[int, int] = {}
         self.leg = self.first_leg[:n]  # the leg that each ticket is on, or goes to next
         self.entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
         self.agent_of = [-1] * legs
-        self.work_left, self.due_ms = [0] * n, [NEVER] * n
         self.standing: list[Waiter | None] = [None] * n  # the place in line that counts; others are stale
         self.lines: list[list[Waiter]] = [[] for _ in desk.queues]
-        self.crew = Crew(desk)
+        self.crew = Crew(desk, n)
         self.leaving = leaving_ms(demand, desk)
         self.leaving_ms = self.leaving.tolist()
+        self.moved_patience_ms = dict(zip(demand.moved_to, demand.moved_patience_ms.tolist(), strict=True))
         self.restless = [bool(ages) or to != LEAVE for ages, to in zip(desk.ages, desk.patience_to, strict=True)]
-        self._skills()
+        self.finite = [queue for queue, places in enumerate(desk.places) if places != ENDLESS]
+        self.takers, self.takes = takers(desk), takes(desk)
+        self.teams_of = [[(t, desk.concurrency[t][q]) for _, _, t in able] for q, able in enumerate(self.takers)]
         self.deciding = False
         self._done: Callbacks = [self.on_done]
         self._back: Callbacks = [self.on_back]
@@ -99,14 +100,6 @@ class DeskState:
         self.admitted: Callbacks = [self.on_admitted]
         self._aged: Callbacks = [self.on_age]
         self._decided: Callbacks = [self.on_decide]
-
-    def _skills(self) -> None:
-        """Set up who takes what: by queue (rank, preference, team), the best first; by team (rank, queue)."""
-        desk = self.desk
-        teams, queues = range(len(desk.teams)), range(len(desk.queues))
-        self.takers = takers(desk)
-        self.teams_of = [[(t, desk.concurrency[t][q]) for _, _, t in self.takers[q]] for q in queues]
-        self.takes = [sorted((desk.ranks[t][q], q) for q in queues if desk.ranks[t][q] >= 0) for t in teams]
 
     # --- time ---------------------------------------------------------------------------------------------
 
@@ -131,7 +124,7 @@ class DeskState:
             yield self.env.at(time_ms, PHASE_SHIFT, number, [])
             agent = crew.agents[number]
             crew.leaves(agent)
-            self.settle(agent)
+            crew.settle(agent, time_ms)
             agent.duty, agent.productivity = duty, productivity
             crew.returns(agent)
             self.reckon(agent)
@@ -142,7 +135,7 @@ class DeskState:
         """Work done: out of hand, then send the ticket on or resolve it (one to be reopened comes back)."""
         row: int = event._value
         leg, now = self.leg[row], self.env._now
-        if self.due_ms[row] != now:  # its agent's hand has changed since
+        if self.crew.due_ms[row] != now:  # its agent's hand has changed since
             return
         agent = self.crew.agents[self.agent_of[leg]]
         self.release(agent, row)
@@ -219,7 +212,7 @@ class DeskState:
         return self.closed[row] <= self.env._now and row not in self.left
 
     def deadline(self, row: int) -> int:
-        """Return when the customer of a waiting ticket leaves for good: only the first leg has an end."""
+        """Return when the customer of a waiting ticket leaves for good: only the wait for a first answer has an end."""
         if self.leaving_ms[row] == NEVER or self.leg[row] != self.first_leg[row]:
             return NEVER
         return self.opened[row] + self.leaving_ms[row]
@@ -239,15 +232,32 @@ class DeskState:
         heappush(line, place)
         if not quiet:
             self.decide_soon()
-        elif len(line) > 1:  # who stands before may have left
-            self.serve(queue)
+        else:
+            if len(line) > 1:  # who stands before may have left
+                self.serve(queue)
+            self.turn_away(queue)
         if self.restless[queue] and self.standing[row] is place:
             self._grow_old(row, queue, now)
 
+    def wait_anew(self, row: int, queue: int) -> None:
+        """Give a ticket that a wait moves, if it has had no answer, the patience with the queue that it now enters."""
+        if self.leg[row] == self.first_leg[row]:
+            own, now = self.moved_patience_ms.get(queue), self.env._now
+            patience_ms = self.patience_ms[row] = NEVER if own is None else own[row]
+            leaves = self.desk.patience_to[queue] == LEAVE and patience_ms != NEVER
+            self.leaves_at(row, now + patience_ms if leaves else NEVER)
+
+    def leaves_at(self, row: int, deadline: int) -> None:
+        """Change the deadline of a ticket that waits for its first answer, and what hangs on it."""
+        leaving_ms = NEVER if deadline == NEVER else deadline - self.opened[row]
+        if self.minute is not None:
+            self.minute.sees_new_deadline(row, self.leg[row], leaving_ms)
+        self.leaving_ms[row] = leaving_ms
+
     def _grow_old(self, row: int, queue: int, entered: int) -> None:
         """Schedule what a long wait in this queue will do to a ticket."""
-        first_wait = entered == self.opened[row] and self.leg[row] == self.first_leg[row]
-        if first_wait and self.patience_ms[row] != NEVER and self.desk.patience_to[queue] != LEAVE:
+        first = self.leg[row] == self.first_leg[row]
+        if first and self.patience_ms[row] != NEVER and self.desk.patience_to[queue] != LEAVE:
             due = entered + max(self.patience_ms[row], 1)
             self.env.at(due, PHASE_OPEN, row, self._aged, (row, queue, entered, None))
         for number, (after_ms, _, _) in enumerate(self.desk.ages[queue]):
@@ -263,8 +273,10 @@ class DeskState:
             self.leave(row)
             return
         if number is None:
-            self.moved[row] = self.env._now
+            self.moved.setdefault(row, self.env._now)
             to = self.desk.patience_to[queue]
+            if queue in self.moved_patience_ms:
+                self.moved_patience_ms[queue][row] = NEVER  # back here it waits without end
         else:
             _, kind, to = self.desk.ages[queue][number]
             if kind == AGE_PRIORITY:
@@ -273,6 +285,7 @@ class DeskState:
                 return
         self.standing[row] = None
         self.queue_of[leg] = to
+        self.wait_anew(row, to)
         self.wait(row, leg, to)
 
     # --- decisions ----------------------------------------------------------------------------------------
@@ -296,7 +309,7 @@ class DeskState:
     def leave(self, row: int) -> None:
         """Let an impatient customer go: stamped with the deadline, however late it is noticed."""
         self.closed[row] = self.deadline(row)
-        self.left.add(row)
+        self.left[row] = LEFT
         self.standing[row] = None
 
     def start(self, row: int, leg: int, team: int, places: int) -> None:
@@ -306,41 +319,25 @@ class DeskState:
         crew = self.crew
         agent = crew.chosen(team)
         crew.leaves(agent)
-        self.settle(agent)
-        crew.takes(agent, row, places)
+        crew.settle(agent, self.env._now)
+        crew.takes(agent, row, places, min(self.handle_ms[leg], LONGEST_WORK_MS) * WORK_UNITS)
         crew.returns(agent)
         self.leg_start[leg], self.agent_of[leg] = self.env._now, agent.number
-        self.work_left[row] = min(self.handle_ms[leg], LONGEST_WORK_MS) * WORK_UNITS
         self.reckon(agent)
 
     def release(self, agent: Agent, row: int) -> None:
         """Take a ticket, whose work is done, out of its agent's hand; what he still holds goes faster."""
         crew = self.crew
         crew.leaves(agent)
-        self.settle(agent)
+        crew.settle(agent, self.env._now)
         crew.drops(agent, row)
         crew.returns(agent)
-        self.due_ms[row] = NEVER
         self.reckon(agent)
-
-    def settle(self, agent: Agent) -> None:
-        """Take the work done up to now off what an agent has in hand."""
-        now = self.env._now
-        if agent.hand:
-            done = (now - agent.settled_ms) * self.crew.speed(agent)
-            for row in agent.hand:
-                self.work_left[row] -= done
-        agent.settled_ms = now
 
     def reckon(self, agent: Agent) -> None:
         """Schedule the end of work on each ticket in an agent's hand, settled to now; what was due before is void."""
-        if agent.hand:
-            now, speed = self.env._now, self.crew.speed(agent)
-            for row in agent.hand:
-                due_ms = now + max(-(-self.work_left[row] // speed), 0)
-                if due_ms != self.due_ms[row]:
-                    self.due_ms[row] = due_ms
-                    self.env.at(due_ms, PHASE_DONE, row, self._done, row)
+        for row, due_ms in self.crew.reckon(agent):
+            self.env.at(due_ms, PHASE_DONE, row, self._done, row)
 
     def start_first(self, team: int, queue: int, place: Waiter) -> None:
         """Begin work on the first of a queue."""
@@ -391,9 +388,31 @@ class DeskState:
         while True:
             best = min(self._pairs(), default=None)
             if best is None:
-                return
+                break
             _, place, _, team, queue = best
             self.start_first(team, queue, place)
+        for queue in self.finite:
+            self.turn_away(queue)
+
+    def turn_away(self, queue: int) -> None:
+        """Turn away, the highest row first, who came at this instant for a first answer and finds no place to wait."""
+        line, places = self.lines[queue], self.desk.places[queue]
+        if len(line) <= places:
+            return
+        line[:] = [place for place in line if self.standing[place[2]] is place and not self._gone(place[2])]
+        heapify(line)
+        now = self.env._now
+        came = sorted(row for _, at, row in line if at == now and self.leg[row] == self.first_leg[row])
+        for row in came[::-1][: max(len(line) - places, 0)]:
+            self.leaves_at(row, now)
+            self.leave(row)
+            self.left[row] = TURNED_AWAY
+
+    def _gone(self, row: int) -> bool:
+        gone = self.deadline(row) < self.env._now
+        if gone:
+            self.leave(row)
+        return gone
 
     def _pairs(self) -> Iterable[tuple[int, Waiter, int, int, int]]:
         """Yield (rank, first waiter, the queue's preference, team, queue) of each pair that can start."""
@@ -412,39 +431,17 @@ class DeskState:
         for row in [place[2] for place in self.standing if place is not None]:
             if self.deadline(row) < self.horizon_ms:
                 self.leave(row)
-        closed, start, end = _column(self.closed), _column(self.leg_start), _column(self.leg_end)
-        outcome = np.where(closed < NEVER, RESOLVED, OPEN)
-        outcome[list(self.left)] = LEFT
-        moved = np.full(self.demand.rows, NEVER)
-        moved[list(self.moved)] = list(self.moved.values())
-        levels = self.minute.levels if self.minute else None
-        ints, floats, rails, withdrawals, classes = tables_of(levels)
-        return DeskOutcome(
-            opened_ms=_column(self.opened),
-            first_start_ms=self._of_first_leg(start),
-            first_end_ms=self._of_first_leg(end),
-            closed_ms=closed,
-            outcome=outcome,
-            moved_ms=moved,
-            leg_entered_ms=_column(self.entered),
-            leg_start_ms=start,
-            leg_end_ms=end,
-            leg_queue=_column(self.queue_of),
-            leg_agent=_column(self.agent_of),
-            leg_team=team_of_agent(self.desk.agent_team, _column(self.agent_of)),
-            feedback_ints=ints,
-            feedback_floats=floats,
-            feedback_rails=rails,
-            withdrawal_rows=withdrawals,
-            withdrawal_classes=classes,
-            exhausted=exhausted(levels),
+        return outcome_of_lists(
+            self.demand,
+            self.desk.agent_team,
+            self.minute.levels if self.minute else None,
+            gone=self.left,
+            moved=self.moved,
+            opened_ms=self.opened,
+            closed_ms=self.closed,
+            leg_entered_ms=self.entered,
+            leg_start_ms=self.leg_start,
+            leg_end_ms=self.leg_end,
+            leg_queue=self.queue_of,
+            leg_agent=self.agent_of,
         )
-
-    def _of_first_leg(self, by_leg: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a time of each ticket's first leg."""
-        return by_leg[self.demand.legs_from[:-1]]
-
-
-def _column(values: Sequence[float], dtype: type = np.int64) -> NDArray[Any]:
-    """Return a list as an array (``np.fromiter`` is the fastest way there)."""
-    return np.fromiter(values, dtype, len(values)) if any(values) else np.zeros(len(values), dtype)

@@ -59,8 +59,13 @@ def takers(desk: Desk) -> list[list[tuple[int, int, int]]]:
     ]
 
 
+def takes(desk: Desk) -> list[list[tuple[int, int]]]:
+    """Return by team the (rank, queue) of what it takes, the preferred first."""
+    return [sorted((rank, queue) for queue, rank in enumerate(ranks) if rank >= 0) for ranks in desk.ranks]
+
+
 def leaving_ms(demand: Demand, desk: Desk) -> Ints:
-    """Return the patience of those who leave for good when it ends: those whose first queue says so."""
+    """Return how long after opening who waits in the first queue leaves for good; NEVER where it does not say so."""
     leaves = np.array(desk.patience_to)[demand.leg_queue[demand.legs_from[:-1]]] == LEAVE
     return np.where(leaves, demand.patience_ms, NEVER)
 

@@ -81,7 +81,7 @@ def _clock_hours(model: Model, observed: Observation) -> NDArray[np.float64]:
         opened_ms=outcome.opened_ms,
         first_start_ms=outcome.first_start_ms,
         first_end_ms=outcome.first_end_ms,
-        left_ms=np.where(outcome.outcome == LEFT, outcome.closed_ms, NEVER),
+        left_ms=np.where(outcome.outcome >= LEFT, outcome.closed_ms, NEVER),
         at_opening=model.scenario.complaints.clock == "opening",
     )
     end = np.clip(outcome.resolved_ms, observed.from_ms, observed.to_ms)

@@ -41,7 +41,7 @@ from sim.metrics.observation.replication import Observation
 from sim.metrics.observation.waits import SHARES
 from sim.metrics.policy import surge_cost
 from sim.numerics.survival import NOT_REACHED
-from sim.staffing.skills import IN_BREAK, ON_DUTY
+from sim.staffing.skills import ENDLESS, IN_BREAK, ON_DUTY
 
 _READS = ("withdrawal_status", "ticket_view", "login")
 
@@ -111,6 +111,17 @@ def _tired(which: str) -> Callable[[Observation], Values]:
         return {name: None if isnan(value) else value for name, value in found.items()}
 
     return share
+
+
+def _turned_away(observed: Observation) -> Values:
+    """Return who was turned away, by queue with a number of places; None where no queue has one."""
+    places = zip(observed.desk.queues, observed.desk.places, strict=True)
+    finite = {number: name for number, (name, places) in enumerate(places) if places != ENDLESS}
+    if not finite:
+        return {"": None}
+    counts = np.bincount(observed.turned_away_from, minlength=len(observed.desk.queues)) / observed.days
+    out: Values = {"": float(counts.sum())}
+    return out | {name: float(counts[number]) for number, name in finite.items()}
 
 
 def _occupancy(observed: Observation) -> Values:
@@ -256,6 +267,10 @@ METRICS: tuple[Metric, ...] = (
         "abandoned_share", "of human-handled tickets", -1,
         "customers who left, or left the chat for the inbox (Aalen-Johansen)",
         _tired("abandoned_share"), parts="category",
+    ),
+    Metric(
+        "turned_away_per_day", "tickets/day", -1, "that found no place to wait for a first answer",
+        _turned_away, parts="queue",
     ),
     Metric(
         "recontact_share", "of human-handled tickets", -1,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.core.arrays import Floats
 from sim.core.clock import HOUR_MS, NEVER
-from sim.engine.outcome import LEFT
+from sim.engine.outcome import LEFT, TURNED_AWAY
 from sim.metrics.observation.replication import Mask, Observation
 from sim.metrics.registry import METRICS
 
@@ -27,7 +27,7 @@ def counted(observed: Observation, category: str | None = None) -> Mask:
 def waits(observed: Observation, category: str | None = None) -> Floats:
     """Return how long each customer waited, until served or gone. Raises ArithmeticError if one still waits."""
     rows = counted(observed, category)
-    left_ms = np.where(observed.outcome.outcome == LEFT, observed.outcome.closed_ms, NEVER)
+    left_ms = np.where(observed.outcome.outcome >= LEFT, observed.outcome.closed_ms, NEVER)
     return _hours(observed, np.minimum(observed.outcome.first_start_ms, left_ms), rows)
 
 
@@ -59,13 +59,32 @@ def share_waiting(observed: Observation, longer_than: float = 0.0) -> float:
 
 def share_served(observed: Observation, within: float) -> float:
     """Return the share of all customers who are served within the given hours."""
-    stayed = observed.outcome.outcome[counted(observed)] != LEFT
+    stayed = observed.outcome.outcome[counted(observed)] < LEFT
     return float((stayed & (waits(observed) <= within)).mean())
 
 
 def share_left(observed: Observation) -> float:
     """Return the share of all customers who leave unserved."""
     return float((observed.outcome.outcome[counted(observed)] == LEFT).mean())
+
+
+def share_turned_away(observed: Observation) -> float:
+    """Return the share of all customers who find no place to wait."""
+    return float((observed.outcome.outcome[counted(observed)] == TURNED_AWAY).mean())
+
+
+def mean_wait_of_served(observed: Observation) -> float:
+    """Return the mean wait, h, of the customers who are served."""
+    return float(_waits_of_served(observed).mean())
+
+
+def share_waiting_of_served(observed: Observation) -> float:
+    """Return the share of the customers who are served that wait before."""
+    return float((_waits_of_served(observed) > 0).mean())
+
+
+def _waits_of_served(observed: Observation) -> Floats:
+    return waits(observed)[observed.outcome.outcome[counted(observed)] < LEFT]
 
 
 def share_public(observed: Observation) -> float:

@@ -1,4 +1,4 @@
-"""One station: Erlang B, C and A, general patience, general service, priorities."""
+"""One station: Erlang B, C and A, finite waiting rooms, general patience, general service, priorities."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ steps.call = {{ queue = "line", handle = {handle} }}
 [complaints]
 clock = "opening"
 [queues.line]
-{patience}
+{line}
 [teams.agents]
 serves = ["line"]
 agents = {agents}
@@ -55,13 +55,12 @@ def station(
     agents: int,
     days: int,
     warmup: int = 1,
-    patience: str = "",
+    line: str = "",
     hazard: float = 0.0,
 ) -> str:
-    """Return one queue before one team as a scenario; rates per hour."""
+    """Return one queue before one team as a scenario; rates per hour. ``line`` is a key of the queue, and its value."""
     return _STATION.format(
-        title=title, rate=rate, handle=handle, agents=agents, days=days, warmup=warmup, hazard=hazard,
-        patience=f"patience = {patience}" if patience else "",
+        title=title, rate=rate, handle=handle, agents=agents, days=days, warmup=warmup, hazard=hazard, line=line,
     )  # fmt: skip
 
 
@@ -70,6 +69,8 @@ def checks() -> Iterator[Check]:
     blocked = ((1, 1, 0.5, 100), (2, 5, 3, 100), (3, 10, 9, 30), (4, 50, 45, 35), (5, 200, 210, 9))
     for number, servers, load, days in blocked:
         yield _erlang_b(number, servers, load, days)
+    for agents, places, rate, days in ((1, 3, 0.8, 120), (5, 0, 4.0, 60), (8, 12, 9.6, 25)):
+        yield _finite(agents, places, rate, days)
     yield _erlang_c("erlangC-1", rate=0.8, service=1.0, agents=1, target=1.0, run=(mm1_days(0.8, 1.0), 30))
     yield _erlang_c("erlangC-2", rate=5.0, service=2.0, agents=3, target=0.25, run=(260, 5))
     yield _erlang_c("erlangC-3", rate=100.0, service=6.0, agents=20, target=1 / 60, run=(18, 1), rare=("Wq",))
@@ -99,10 +100,32 @@ def _erlang_b(number: int, servers: int, load: float, days: int) -> Check:
         name=f"erlangB-{number}",
         scenario=station(
             title=f"M/M/{servers}/{servers}", rate=load, handle=exponential(1), agents=servers, days=days,
-            warmup=2, patience=deterministic(0),
+            warmup=2, line=f"patience = {deterministic(0)}",
         ),
         quantities=(
             Compared("share blocked", blocked, measure.share_left, f"erlangB-{number}:B"),
+        ),
+        source=ERLANG_1917,
+    )  # fmt: skip
+
+
+def _finite(agents: int, places: int, rate: float, days: int) -> Check:
+    """A waiting room of so many places, at an hour of work each: the second has none, and the third is overloaded."""
+    q = theory.mmck(arrival_rate=rate, service_rate=1.0, servers=agents, places=places)
+    waits = (
+        Compared("share of the served that waits", q.p_wait, measure.share_waiting_of_served),
+        Compared("mean wait of the served, h", q.mean_wait, measure.mean_wait_of_served),
+    )
+    return Check(
+        name=f"mmcK-{agents}-{agents + places}",
+        scenario=station(
+            title=f"M/M/{agents}/{agents + places}", rate=rate, handle=exponential(1), agents=agents, days=days,
+            warmup=2, line=f"places = {places}",
+        ),
+        quantities=(
+            Compared("share turned away", q.p_blocked, measure.share_turned_away),
+            Compared("mean number there", q.mean_in_system, partial(measure.mean_at, team="agents")),
+            *(waits if places else ()),
         ),
         source=ERLANG_1917,
     )  # fmt: skip
@@ -156,7 +179,7 @@ def _erlang_a(
         name=f"{first}, {second}",
         scenario=station(
             title=f"M/M/{agents}+M", rate=rate, handle=exponential(1 / service), agents=agents, days=days,
-            patience=exponential(1 / leaving),
+            line=f"patience = {exponential(1 / leaving)}",
         ),
         quantities=(
             *_impatient(g, target, second),
@@ -185,7 +208,8 @@ def _mmn_g(name: str, patience: theory.Patience, distribution: str, days: int) -
     return Check(
         name=name,
         scenario=station(
-            title="M/M/16+G", rate=100, handle=exponential(1 / 6), agents=16, days=days, patience=distribution
+            title="M/M/16+G", rate=100, handle=exponential(1 / 6), agents=16, days=days,
+            line=f"patience = {distribution}",
         ),
         quantities=tuple(_impatient(q, 1 / 60, "" if name == "mmnG-lognormal" else name)),
         source=BACCELLI,

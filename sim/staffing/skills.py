@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.core.arrays import Floats, Ints
-from sim.core.clock import HOUR_MS
+from sim.core.clock import HOUR_MS, NEVER
 from sim.scenario.schema.routes import queue_names, served_by
 from sim.scenario.schema.scenario import Scenario, Team
 
 LEAVE = -1
+ENDLESS = NEVER
+"""More places than anybody takes."""
 AWAY, ON_DUTY, IN_BREAK = range(3)
 """What an agent is, at a time."""
 WORK_UNITS = 10**6
@@ -28,6 +30,7 @@ class Skills:
     an agent may hold who holds one of that queue (1 where he is not skilled). ``stretch_ppm[team][k - 1]``, at least
     a million and never falling, is how many times as long each takes while he holds k. ``ages[queue]`` lists
     (after_ms, kind, value). ``patience_to[queue]`` is where impatient customers go: a queue, or LEAVE.
+    ``places[queue]`` is how many may wait in it, ENDLESS for any number.
     """
 
     queues: tuple[str, ...]
@@ -37,6 +40,7 @@ class Skills:
     concurrency: tuple[tuple[int, ...], ...]
     stretch_ppm: tuple[tuple[int, ...], ...]
     patience_to: tuple[int, ...]
+    places: tuple[int, ...]
     ages: tuple[tuple[tuple[int, int, int], ...], ...]
     cost_per_hour: tuple[float, ...]
 
@@ -48,6 +52,17 @@ class Skills:
             skilled = [team for team in range(len(self.teams)) if self.ranks[team][queue] >= 0]
             homes.append(min(skilled, key=lambda team: (self.ranks[team][queue], prefers[team], team)))
         return np.array(homes, dtype=np.int64)
+
+    @property
+    def leads_to(self) -> tuple[frozenset[int], ...]:
+        """By queue, those that a long wait may lead to from it, at once or in the end."""
+        next_to = [{value for _, kind, value in ages if kind == AGE_QUEUE} for ages in self.ages]
+        for queue, to in enumerate(self.patience_to):
+            next_to[queue] |= {to} - {LEAVE}
+        led = [set(one) for one in next_to]
+        for _ in self.queues:
+            led = [one.union(*(next_to[queue] for queue in one)) for one in led]
+        return tuple(frozenset(one) for one in led)
 
     @property
     def most(self) -> tuple[int, ...]:
@@ -77,6 +92,7 @@ def skills_of(scenario: Scenario) -> Skills:
         concurrency=tuple(_concurrency(team, queues) for team in scenario.teams.values()),
         stretch_ppm=tuple(_stretch(team, queues) for team in scenario.teams.values()),
         patience_to=tuple(_patience_to(scenario, queue, queues) for queue in queues),
+        places=tuple(_places(scenario, queue) for queue in queues),
         ages=tuple(_ages(scenario, queue, queues) for queue in queues),
         cost_per_hour=tuple(team.cost_per_hour for team in scenario.teams.values()),
     )
@@ -112,6 +128,11 @@ def _stretch(team: Team, queues: list[str]) -> tuple[int, ...]:
 def _patience_to(scenario: Scenario, queue: str, queues: list[str]) -> int:
     then = scenario.queues[queue].then if queue in scenario.queues else "leave"
     return LEAVE if then == "leave" else queues.index(then)
+
+
+def _places(scenario: Scenario, queue: str) -> int:
+    places = scenario.queues[queue].places if queue in scenario.queues else None
+    return ENDLESS if places is None else places
 
 
 def _ages(scenario: Scenario, queue: str, queues: list[str]) -> tuple[tuple[int, int, int], ...]:

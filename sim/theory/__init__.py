@@ -18,6 +18,7 @@ from sim.theory.impatience import (
 from sim.theory.networks import Jackson, Priorities, cobham, jackson_open
 from sim.theory.queues import (
     ErlangC,
+    FiniteQueue,
     StationaryQueue,
     birth_death,
     erlang_b,
@@ -25,6 +26,7 @@ from sim.theory.queues import (
     mean_residual,
     mg1,
     mm1_run_length,
+    mmck,
 )
 from sim.theory.support_desk import (
     ByType,
@@ -47,6 +49,7 @@ __all__ = [
     "ByType",
     "ErlangA",
     "ErlangC",
+    "FiniteQueue",
     "FluidSurge",
     "Funnel",
     "Hawkes",
@@ -84,6 +87,7 @@ __all__ = [
     "mean_residual",
     "mg1",
     "mm1_run_length",
+    "mmck",
     "mmn_g",
     "mt_mmc",
     "mtginf_sinusoid",

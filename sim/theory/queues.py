@@ -1,4 +1,4 @@
-"""One station in its stationary state, all customers patient: Erlang B and C, M/G/1."""
+"""One station in its stationary state, all customers patient: Erlang B and C, M/M/c/K, M/G/1."""
 
 from __future__ import annotations
 
@@ -81,6 +81,34 @@ def erlang_c(*, arrival_rate: float, service_rate: float, servers: int) -> Erlan
         throughput=arrival_rate,
         service_rate=service_rate,
         spare_rate=spare,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiniteQueue:
+    """M/M/c/K: the share of arrivals that find no place, and of the others the share that waits and the mean wait."""
+
+    p_blocked: float
+    p_wait: float
+    mean_wait: float
+    mean_in_system: float
+
+
+def mmck(*, arrival_rate: float, service_rate: float, servers: int, places: int) -> FiniteQueue:
+    """Return M/M/c/K from its birth-death chain, with K = servers + ``places``, which may carry any load.
+
+    Who arrives sees the stationary state (Wolff 1982), so P(blocked) = p[K]. Source: Cooper 1981, ch. 3; Gross et al.
+    2008, section 2.5.
+    """
+    n = np.arange(servers + places + 1)
+    p = birth_death(np.full(servers + places, arrival_rate), np.minimum(n[1:], servers) * service_rate)
+    comes = 1 - float(p[-1])
+    in_queue = float(np.maximum(n - servers, 0) @ p)
+    return FiniteQueue(
+        p_blocked=float(p[-1]),
+        p_wait=float(p[servers:-1].sum()) / comes,
+        mean_wait=in_queue / (arrival_rate * comes),
+        mean_in_system=float(n @ p),
     )
 
 

@@ -41,7 +41,7 @@ def test_nothing_is_lost_in_random_worlds_at_any_minute() -> None:
     for seed in range(WORLDS):
         world = random_world(Random(seed))
         used |= places_used(world, run(compiled.simulate, world))
-    assert len(used) == 3 + 10 + 9 + 6 + 4 + 2 * 3 + 2 + 9 + 4 + 6  # every place of every account, those of rows last
+    assert len(used) == 4 + 10 + 9 + 6 + 4 + 2 * 3 + 2 + 9 + 4 + 6  # every place of every account, those of rows last
 
 
 @pytest.mark.parametrize("name", names())

@@ -17,7 +17,7 @@ from sim.demand import CHASE
 from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback.columns import COMPLAINTS
-from sim.staffing.skills import AGE_QUEUE, AWAY, LEAVE, ON_DUTY
+from sim.staffing.skills import AGE_QUEUE, AWAY, ENDLESS, LEAVE, ON_DUTY
 from tests.support.twins.slow_desk import SlowEngine
 from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_world, ticket
 from tests.tools.swarm import differences
@@ -75,7 +75,7 @@ def rows_of_legs(world: Small) -> np.ndarray:
 
 
 @law
-def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: DeskOutcome) -> None:
+def test_every_opened_ticket_is_open_resolved_left_or_turned_away(world: Small, out: DeskOutcome) -> None:
     horizon = world.desk.horizon_ms
     opened = out.opened_ms < NEVER
     assert (out.opened_ms[opened] < horizon).all()
@@ -86,9 +86,46 @@ def test_every_opened_ticket_is_open_resolved_or_left(world: Small, out: DeskOut
     roots = (world.demand.parent < 0) & (world.demand.kind == 0)
     drawn = world.demand.opened_ms[roots]
     assert (out.opened_ms[roots] == np.where(drawn < horizon, drawn, NEVER)).all()
-    left = out.outcome == LEFT
-    assert (out.closed_ms[left] == (out.opened_ms + np.where(left, world.demand.patience_ms, 0))[left]).all()
-    assert (out.first_start_ms[left] == NEVER).all()
+    first = world.demand.legs_from[:-1]
+    left, stayed = out.outcome == LEFT, out.leg_queue[first] == world.demand.leg_queue[first]
+    settled = left & stayed & (out.moved_ms == NEVER) & ~np.isin(out.leg_queue[first], aging(world))
+    assert (out.closed_ms[settled] == (out.opened_ms + np.where(settled, world.demand.patience_ms, 0))[settled]).all()
+    assert (out.first_start_ms[out.outcome >= LEFT] == NEVER).all()
+
+
+def aging(world: Small) -> list[int]:
+    """Return the queues from which age moves a ticket."""
+    return [queue for queue, ages in enumerate(world.desk.ages) if any(kind == AGE_QUEUE for _, kind, _ in ages)]
+
+
+@law
+def test_who_left_another_queue_had_its_patience_with_it_and_none_leaves_one_without(
+    world: Small, out: DeskOutcome
+) -> None:
+    demand, desk = world.demand, world.desk
+    first = demand.legs_from[:-1]
+    for row in np.flatnonzero((out.outcome == LEFT) & (out.leg_queue[first] != demand.leg_queue[first])).tolist():
+        queue = int(out.leg_queue[first[row]])
+        assert desk.patience_to[queue] == LEAVE
+        entered = int(out.closed_ms[row] - demand.moved_patience_ms[demand.moved_to.index(queue), row])
+        assert int(out.opened_ms[row]) < entered <= out.closed_ms[row]
+        if out.moved_ms[row] < NEVER and not aging(world) and desk.patience_to[demand.leg_queue[first[row]]] == queue:
+            assert entered == out.moved_ms[row]  # moved once
+
+
+@law
+def test_no_queue_holds_more_than_its_places_but_for_those_already_answered(world: Small, out: DeskOutcome) -> None:
+    demand, desk = world.demand, world.desk
+    row = rows_of_legs(world)
+    first = np.isin(np.arange(len(row)), demand.legs_from[:-1])
+    ends = np.minimum(out.leg_start_ms, np.where(first & (out.outcome[row] >= LEFT), out.closed_ms[row], NEVER))
+    moving = {*aging(world), *(q for q, to in enumerate(desk.patience_to) if to != LEAVE)}
+    for queue, places in enumerate(desk.places):
+        if places == ENDLESS or queue in moving:
+            continue
+        settled = (out.leg_queue == queue) & (demand.leg_queue == queue) & first  # in one queue for all of its wait
+        for at in np.unique(out.leg_entered_ms[settled & (out.leg_entered_ms < NEVER)]).tolist():
+            assert (settled & (out.leg_entered_ms <= at) & (ends > at)).sum() <= places
 
 
 @law
@@ -193,7 +230,7 @@ def test_no_ticket_waits_while_an_agent_could_take_it(world: Small, out: DeskOut
     row, desk = rows_of_legs(world), world.desk
     first = np.zeros(len(row), dtype=bool)
     first[world.demand.legs_from[:-1][np.diff(world.demand.legs_from) > 0]] = True
-    gone = np.where(first & (out.outcome[row] == LEFT), out.closed_ms[row], NEVER)
+    gone = np.where(first & (out.outcome[row] >= LEFT), out.closed_ms[row], NEVER)
     waits_until = np.minimum(np.minimum(out.leg_start_ms, gone), desk.horizon_ms)
     moving = {q for q, ages in enumerate(desk.ages) if any(kind == AGE_QUEUE for _, kind, _ in ages)}
     moving |= {q for q, to in enumerate(desk.patience_to) if to != LEAVE}

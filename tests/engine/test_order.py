@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.core.clock import NEVER
 from sim.demand import Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, TURNED_AWAY, DeskOutcome, complaints_ms
 from sim.engine.reference import simulate
 from sim.feedback import INT_NAMES, FeedbackParameters, RailParameters, RumourParameters
 from sim.feedback.columns import (
@@ -23,7 +23,7 @@ from sim.feedback.columns import (
 )
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY
-from tests.support.worlds import MIN, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
+from tests.support.worlds import MIN, Crew, Rules, candidate, chase, crew, demand, desk, path, reopening, ticket
 
 ALWAYS = FeedbackParameters(rumour=RumourParameters(decay=1.0, threshold=-1.0, admitted_per_complaint=1.0))
 ECHO = FeedbackParameters(rumour=RumourParameters(decay=0.0, threshold=0.0, admitted_per_complaint=1.0))
@@ -504,6 +504,130 @@ def test_who_moves_and_starts_at_once_stands_in_the_old_queue_no_longer() -> Non
     assert out.leg_start_ms.tolist() == [20]
     assert out.leg_team.tolist() == [1]
     assert out.closed_ms.tolist() == [70]
+
+
+def test_a_queue_s_own_patience_holds_for_who_was_moved_into_it_from_then_on() -> None:
+    rules = Rules(then={"a": "b"})
+    for work, outcome, closed in ((35, RESOLVED, 45), (36, LEFT, 35)):  # who can start at the deadline is served
+        rows = [ticket(0, 10, "a", patience=20, moved={"b": 15}), ticket(0, work, "b")]
+        out = run(demand(*rows, queues="ab"), desk(crew(0, "a"), crew(1, "b"), queues="ab", rules=rules))
+        assert out.moved_ms.tolist() == [20, NEVER]
+        assert out.outcome.tolist() == [outcome, RESOLVED]
+        assert out.closed_ms.tolist() == [closed, work]
+
+
+def test_age_too_leaves_the_old_queue_s_patience_behind() -> None:
+    at = desk(crew(0, "ab"), queues="ab", rules=Rules(ages={"a": [(15, "b")]}), horizon=100)
+    rows = [
+        ticket(0, 10, "a", patience=60, moved={"b": 7}),
+        ticket(0, 10, "a", patience=60),
+        ticket(1, 10, "a", patience=9),
+    ]
+    out = run(demand(*rows, queues="ab"), at)
+    assert out.outcome.tolist() == [LEFT, OPEN, LEFT]
+    assert out.closed_ms.tolist() == [22, NEVER, 10]
+
+
+def test_impatience_moves_on_from_queue_to_queue() -> None:
+    rows = [ticket(0, 10, "a", patience=20, moved={"b": 5, "c": 9})]
+    at = desk(crew(0, "abc"), queues="abc", rules=Rules(then={"a": "b", "b": "c"}))
+    out = run(demand(*rows, queues="abc"), at)
+    assert out.moved_ms.tolist() == [20]
+    assert out.closed_ms.tolist() == [34]
+
+
+def test_no_ticket_goes_round_in_a_circle_of_impatience() -> None:
+    """At 1 to b, at 2 back to a, and there it stays: each queue moves it once."""
+    rows = [
+        ticket(0, 10, "a", patience=0, moved={"a": 0, "b": 0}),
+        ticket(40, 10, "b", patience=0, moved={"a": 0, "b": 0}),
+    ]
+    at = desk(crew({0: 0, 50: 1}, "a"), crew(0, "b"), queues="ab", rules=Rules(then={"a": "b", "b": "a"}))
+    out = run(demand(*rows, queues="ab"), at)
+    assert out.moved_ms.tolist() == [1, 41]
+    assert out.leg_queue.tolist() == [0, 1]
+    assert out.first_start_ms.tolist() == [50, NEVER]  # the second goes to a at 41, and from there to b at 42
+
+
+def test_after_the_first_answer_no_queue_has_a_patience() -> None:
+    rows = [path(0, ("a", 5), ("a", 5), patience=9, moved={"b": 1})]
+    at = desk(crew({0: 1, 5: 0}, "a"), crew(0, "b"), queues="ab", rules=Rules(ages={"a": [(10, "b")]}), horizon=99)
+    out = run(demand(*rows, queues="ab"), at)
+    assert out.leg_queue.tolist() == [0, 1]
+    assert out.outcome.tolist() == [OPEN]
+
+
+def test_a_complaint_follows_the_deadline_of_the_queue_that_the_ticket_is_in() -> None:
+    """It would be due at 3 min + 1; moved at 1 min, the customers leave at 5 min, at 2 min, and never."""
+    patience = [{"b": 4 * MIN}, {"b": MIN}, {}]
+    rows = [ticket(0, 10, "a", patience=3 * MIN, complain=MIN, moved=moved) for moved in patience]
+    world = demand(*rows, queues="ab", minutes=9)
+    at = desk(crew(0, "ab"), queues="ab", rules=Rules(ages={"a": [(MIN, "b")]}), horizon=9 * MIN)
+    out = run(world, at, ECHO)
+    assert posts(world, out, 9 * MIN) == [6 * MIN, 3 * MIN, NEVER]
+    assert out.feedback_ints[COMPLAINTS].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0]
+
+
+# --- places -------------------------------------------------------------------------------------------------------
+
+
+def room(places: int, *crews: Crew) -> Desk:
+    return desk(*crews, rules=Rules(places={"q": places}))
+
+
+def test_who_comes_when_all_places_are_taken_is_turned_away() -> None:
+    out = run(demand(ticket(0), ticket(1), ticket(2), ticket(11)), room(1))
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED, TURNED_AWAY, RESOLVED]
+    assert out.closed_ms.tolist() == [10, 20, 2, 30]
+    assert out.first_start_ms[2] == NEVER
+
+
+def test_without_a_place_who_can_start_at_once_is_served() -> None:
+    out = run(demand(ticket(0), ticket(10), ticket(15), ticket(20)), room(0))
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED, TURNED_AWAY, RESOLVED]
+
+
+def test_of_those_who_come_at_once_the_highest_rows_are_turned_away_and_nobody_is_driven_out() -> None:
+    rows = [ticket(0), ticket(1, priority=9), *[ticket(2, priority=0)] * 3]
+    out = run(demand(*rows), room(2))
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED, RESOLVED, TURNED_AWAY, TURNED_AWAY]
+    assert out.first_start_ms.tolist() == [0, 20, 10, NEVER, NEVER]
+
+
+def test_who_is_called_in_the_instant_gives_his_place_and_who_loses_patience_in_it_does_not() -> None:
+    out = run(demand(ticket(0, 10), ticket(1, 10), ticket(10, 10)), room(1))
+    assert out.first_start_ms.tolist() == [0, 10, 20]
+    out = run(demand(ticket(0, 50), ticket(1, patience=5), ticket(6), ticket(7)), room(1))
+    assert out.outcome.tolist() == [RESOLVED, LEFT, TURNED_AWAY, RESOLVED]
+
+
+def test_who_has_been_answered_is_not_turned_away_but_takes_a_place() -> None:
+    rows = [path(0, ("q", 5), ("q", 5)), path(0, ("q", 5), ("q", 5)), ticket(6)]
+    out = run(demand(*rows), room(1, crew({0: 2, 5: 0, 50: 1})))
+    assert out.leg_start_ms.tolist() == [0, 50, 0, 55, NEVER]
+    assert out.outcome.tolist() == [RESOLVED, RESOLVED, TURNED_AWAY]
+    assert out.closed_ms[2] == 6
+
+
+def test_who_is_moved_to_a_full_queue_is_turned_away_there() -> None:
+    at = desk(crew(0, "ab"), queues="ab", rules=Rules(then={"a": "b"}, places={"b": 1}))
+    out = run(demand(ticket(0, 10, "a", patience=5), ticket(1, 10, "b"), queues="ab"), at)
+    assert out.outcome.tolist() == [TURNED_AWAY, OPEN]
+    assert out.closed_ms.tolist() == [5, NEVER]
+    assert out.moved_ms.tolist() == [5, NEVER]
+    assert out.leg_queue.tolist() == [1, 1]
+
+
+def test_who_is_turned_away_does_what_who_left_does() -> None:
+    """He asks again, is never reopened, and his complaint clock starts: at once, or before, under the target."""
+    rows = [ticket(0, 5 * MIN), ticket(MIN, complain=MIN), ticket(MIN, complain=5 * MIN, target=0), chase(1, 2 * MIN),
+            reopening(1, 1)]  # fmt: skip
+    world = demand(*rows, minutes=9)
+    out = run(world, desk(horizon=9 * MIN, rules=Rules(places={"q": 0})), ECHO)
+    assert out.outcome.tolist() == [RESOLVED, TURNED_AWAY, TURNED_AWAY, TURNED_AWAY, OPEN]
+    assert out.opened_ms.tolist() == [0, MIN, MIN, 3 * MIN, NEVER]
+    assert posts(world, out, 9 * MIN) == [NEVER, 2 * MIN, 6 * MIN, NEVER, NEVER]
+    assert out.feedback_ints[COMPLAINTS].tolist() == [0, 0, 0, 1, 0, 0, 0, 1, 0]
 
 
 # --- the horizon --------------------------------------------------------------------------------------------------

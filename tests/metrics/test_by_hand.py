@@ -21,6 +21,7 @@ from tests.metrics.test_backlog import HAND_STOCKS, stocks_world
 from tests.metrics.test_desk import (
     HAND_BACKLOG,
     HAND_COUNTS,
+    HAND_FULL,
     HAND_OVERTIME,
     HAND_STAFF,
     HAND_TIRED,
@@ -28,6 +29,7 @@ from tests.metrics.test_desk import (
     Table,
     backlog_world,
     counts_world,
+    full_world,
     overtime_world,
     staff_world,
     tired_world,
@@ -47,6 +49,7 @@ CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "seven tickets": (test_metrics.by_hand, test_metrics.HAND_DESK),
     "counts": (counts_world, HAND_COUNTS),
     "waits": (waits_world, HAND_WAITS),
+    "full": (full_world, HAND_FULL),
     "tired": (tired_world, HAND_TIRED),
     "backlog": (backlog_world, HAND_BACKLOG),
     "stocks": (stocks_world, HAND_STOCKS),

@@ -35,7 +35,7 @@ from sim.staffing.desk import Desk
 from sim.staffing.people import Called
 from sim.staffing.skills import AWAY, IN_BREAK, ON_DUTY
 from tests.support.stories import category, model_with, story
-from tests.support.worlds import MIN, chase, crew, demand, desk, ticket
+from tests.support.worlds import MIN, Rules, chase, crew, demand, desk, ticket
 
 H = HOUR_MS
 Table = dict[str, dict[str, float | None]]
@@ -175,6 +175,34 @@ HAND_TIRED: Table = {
     "recontact_share": {"": 3 / 4, "a": 3 / 4, "b": None},
     "abandoned_share": {"": 1 / 2, "a": 1 / 2, "b": None},
     "within_target_share": {"": 1 / 2, "a": 1 / 2, "b": None},
+}
+
+
+def full_world() -> Observation:
+    """Return a world of one agent for p, where one may wait, one for q, where none may, and one for r, where any may.
+
+    Each ticket takes 1 h. To p come 3 at hour 2 of the warm-up, and 5 at hour 30, of whom the second would wait for
+    10 min; to q 2 at hour 60; to r 4. One more comes to p at 30:15, when the second has left.
+    """
+    rows = [
+        *(ticket(2 * H, H, "p") for _ in range(3)),
+        ticket(30 * H, H, "p"),
+        ticket(30 * H, H, "p", patience=10 * MIN),
+        *(ticket(30 * H, H, "p", patience=10 * MIN) for _ in range(3)),
+        ticket(30 * H + 15 * MIN, H, "p"),
+        *(ticket(60 * H, H, "q", category=1) for _ in range(2)),
+        *(ticket(60 * H, H, "r", category=1) for _ in range(4)),
+    ]
+    d = demand(*rows, queues="pqr", categories=("a", "b"), minutes=4320)
+    rules = Rules(places={"p": 1, "q": 0})
+    return observed(d, desk(crew(1, "p"), crew(1, "q"), crew(1, "r"), queues="pqr", horizon=72 * H, rules=rules))
+
+
+# Turned away on the measured days: 3 from p, 1 from q. Of a one leaves after 10 min; before, 3 were turned away of 6,
+# one was answered at once, and so one of the two who were left leaves: 1/6. Of b nobody does.
+HAND_FULL: Table = {
+    "turned_away_per_day": {"": 2, "p": 3 / 2, "q": 1 / 2},
+    "abandoned_share": {"": 1 / 12, "a": 1 / 6, "b": 0},
 }
 
 

@@ -103,6 +103,8 @@ def test_too_few_replications_are_vacuous() -> None:
     [
         ("erlangB-3", "agents = 10", "agents = 9"),
         ("erlangB-3", 'value = "0.000000000 h"', 'value = "30 min"'),
+        ("mmcK-1-4", "places = 3", "places = 4"),
+        ("mmcK-5-5", "places = 0", "places = 1"),
         ("md1", 'law = "deterministic", value', 'law = "exponential", mean'),
         ("complaint-hazard-exponential-2", 'mean = "96', 'mean = "107'),
         ("chats-20x2-85", "stretch = [1.0, 1.25]", "stretch = [1.25, 1.25]"),

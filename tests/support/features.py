@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.core.clock import NEVER
 from sim.demand import CHASE, REOPEN, Demand
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome, complaints_ms
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, TURNED_AWAY, DeskOutcome, complaints_ms
 from sim.engine.setup import leaving_ms
 from sim.feedback import columns as level
 from sim.feedback.columns import ADMISSION_COLUMNS, ADMITTED_LATE, ADMITTED_RUMOUR, COMPLAINTS, N_LATE, STREAMS
@@ -30,6 +30,7 @@ chase due at the horizon
 chase not needed
 chase not needed after a closure
 chase of one that left
+chase of one turned away
 child of one that never opened
 child put off by a closure
 clocks from opening
@@ -37,6 +38,8 @@ complaint from opening
 complaint from silence
 complaint from the first answer
 complaint of one that left
+complaint of one that left where a wait had led
+complaint of one turned away
 complaint with tick
 complaint without an answer
 complaints that fed the rumour
@@ -60,6 +63,7 @@ horizon between minutes
 late withdrawals
 later leg beyond patience
 left
+left where a wait had led
 left with patience 0
 level above 1
 limits of everybody
@@ -115,6 +119,9 @@ tickets asked for later
 tickets put off by a closure
 took longer for others in hand
 trust lost
+turned away
+turned away among others
+turned away where a wait had led
 wallet too low to pay
 work ending at the horizon
 work in a break
@@ -184,6 +191,13 @@ def _of_tickets(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     leaving = leaving_ms(demand, world.desk)
     deadline = np.where((opened < NEVER) & (leaving < NEVER), np.minimum(leaving, NEVER - opened) + opened, NEVER)
     seen["left"] = int(left.sum())
+    first = demand.legs_from[:-1]
+    led = out.leg_queue[first] != demand.leg_queue[first]
+    seen["left where a wait had led"] = int((left & led).sum())
+    away = out.outcome == TURNED_AWAY
+    seen["turned away"] = int(away.sum())
+    seen["turned away where a wait had led"] = int((away & led).sum())
+    seen["turned away among others"] = len(set(out.closed_ms[away].tolist())) < away.sum()
     seen["left with patience 0"] = int((left & (demand.patience_ms == 0)).sum())
     seen["started at the deadline after a wait"] = int(((start == deadline) & (start < NEVER) & (leaving > 0)).sum())
     seen["deadline at the horizon"] = int(((deadline == horizon) & (start == NEVER)).sum())
@@ -211,6 +225,7 @@ def _of_children(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
         seen["chase"] += opened and kind == CHASE
         seen["reopening"] += opened and kind == REOPEN
         seen["chase of one that left"] += opened and kind == CHASE and outcome == LEFT
+        seen["chase of one turned away"] += opened and kind == CHASE and outcome == TURNED_AWAY
         seen["third generation"] += opened and generation[row] > 2
         if base == NEVER or kind != CHASE:
             seen["reopening due at the horizon"] += kind == REOPEN and due == horizon
@@ -364,7 +379,11 @@ def _of_complaints(world: Small, out: DeskOutcome, seen: Counter[str]) -> None:
     seen["complaint from opening"] = int(world.at_opening and (made < NEVER).any())
     seen["complaint from silence"] = int(not world.at_opening and (silent & (made < NEVER)).any())
     seen["complaint from the first answer"] = int(not world.at_opening and (several & ~silent & (made < NEVER)).any())
+    first = world.demand.legs_from[:-1]
+    led = out.leg_queue[first] != world.demand.leg_queue[first]
     seen["complaint of one that left"] = int(((out.outcome == LEFT) & (made < NEVER)).any())
+    seen["complaint of one that left where a wait had led"] = int(((out.outcome == LEFT) & led & (made < NEVER)).any())
+    seen["complaint of one turned away"] = int(((out.outcome == TURNED_AWAY) & (made < NEVER)).any())
     seen["resolved as the complaint is due"] = int(
         ((due < NEVER) & (due == out.closed_ms) & (out.outcome == RESOLVED)).any()
     )

@@ -27,7 +27,7 @@ from sim.feedback import (
 )
 from sim.feedback.columns import CLASSES, PASSING, REVIEWED_ROW, RUMOUR_STREAM, SIGNUP_STREAM, STREAMS
 from sim.staffing.desk import Desk
-from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, AWAY, IN_BREAK, LEAVE, ON_DUTY
+from sim.staffing.skills import AGE_PRIORITY, AGE_QUEUE, AWAY, ENDLESS, IN_BREAK, LEAVE, ON_DUTY
 from tests.support.random_withdrawals import SCALES, random_flow, random_pipeline
 
 MIN = MINUTE_MS
@@ -44,13 +44,17 @@ OFTEN = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One row. ``legs`` hold (queue, handling time), and perhaps the pause afterwards and the hold within it."""
+    """One row. ``legs`` hold (queue, handling time), and perhaps the pause afterwards and the hold within it.
+
+    ``moved`` is by queue letter the patience with a queue that a wait may lead to.
+    """
 
     at: int = NEVER
     legs: tuple[Leg, ...] = (("q", 10),)
     kind: int = ROOT
     priority: int = 5
     patience: int = NEVER
+    moved: Mapping[str, int] = field(default_factory=dict)
     target: int = NEVER
     complain: int = NEVER
     after: int = 1
@@ -106,6 +110,7 @@ def demand(
         times = [t.at for t in tickets if t.kind == kind]
         assert times == sorted(times), "the rows of a kind stand in order of time"
     legs = [leg for t in tickets for leg in t.legs]
+    moved_to = sorted({queue for t in tickets for queue in t.moved})
     child = {kind: {t.parent: row for row, t in enumerate(tickets) if t.kind == kind} for kind in (CHASE, REOPEN)}
 
     def column(values: Sequence[int]) -> np.ndarray:
@@ -146,6 +151,10 @@ def demand(
         bot_opened_ms=tuple(column(times) for times in bot_opened or [()] * len(categories)),
         bot_ordinals=tuple(column(range(len(times))) for times in bot_opened or [()] * len(categories)),
         inputs=FeedbackInputs(requests=requests, rows=rows, posts_ms=column(posts)),
+        moved_to=tuple(queues.index(queue) for queue in moved_to),
+        moved_patience_ms=column([[t.moved.get(queue, NEVER) for t in tickets] for queue in moved_to]).reshape(
+            len(moved_to), len(tickets)
+        ),
     )
 
 
@@ -175,11 +184,13 @@ def crew(
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What queues do: team numbers by preference, ages as (after, priority or queue letter), where the impatient go."""
+    """What queues do: team numbers by preference, ages as (after, priority or queue letter), where the impatient go,
+    how many may wait."""
 
     prefers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     ages: Mapping[str, Sequence[tuple[int, int | str]]] = field(default_factory=dict)
     then: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 def desk(*crews: Crew, queues: str = "q", horizon: int = 10**6, rules: Rules | None = None) -> Desk:
@@ -207,6 +218,7 @@ def desk(*crews: Crew, queues: str = "q", horizon: int = 10**6, rules: Rules | N
             tuple(1000 * factor for factor in c.stretch) or (10**6,) * n for c, n in zip(crews, most, strict=True)
         ),
         patience_to=tuple(queues.index(rules.then[q]) if q in rules.then else LEAVE for q in queues),
+        places=tuple(rules.places.get(q, ENDLESS) for q in queues),
         ages=tuple(tuple(_age(age, queues) for age in rules.ages.get(q, ())) for q in queues),
         agent_team=np.array(agent_team, dtype=np.int64),
         changes=np.array(sorted(changes), dtype=np.int64).reshape(-1, 4),
@@ -273,10 +285,12 @@ def random_world(rng: Random, *, scale: int = 1) -> Small:
     grid = Grid(rng, unit=rng.choice((MIN, MIN, MIN, MIN // 3, 1)), span=rng.randint(6, 24) * -(-scale // 4))
     crews = [_random_crew(grid, queues) for _ in range(rng.randint(1, 3))]
     then = {q: rng.choice(queues) for q in queues if rng.random() < 0.25}
+    finite = rng.choice((0.0, 0.0, 0.5, 1.0))
     rules = Rules(
         prefers={q: rng.sample(range(len(crews)), rng.randint(0, len(crews))) for q in queues},
         ages={q: _random_ages(grid, [other for other in queues if other != q]) for q in queues},
         then={q: to for q, to in then.items() if q != to},
+        places={q: rng.choice((0, 0, 1, 1, 2, 3)) for q in queues if rng.random() < finite},
     )
     levels = _random_level_rules(rng) if rng.random() < 0.6 else None
     end = grid.span * grid.unit
@@ -392,6 +406,7 @@ class _Drawn:
         self.grid, self.queues = grid, queues
         self.legs = rng.choice(((1,), (1, 1, 2, 3)))
         self.patience = rng.choice(((NEVER,), (0,), (NEVER, NEVER, 0, 1, 2, 4), (0, 1, 2, 3)))
+        self.moved = rng.choice(("", queues, "".join(q for q in queues if rng.random() < 0.5)))
         self.priorities = rng.choice(((5,), (0, 5, 5, 9)))
 
     def ticket(self, **exogenous: object) -> Ticket:
@@ -405,6 +420,7 @@ class _Drawn:
             "legs": legs,
             "priority": rng.choice(self.priorities),
             "patience": some(*self.patience),
+            "moved": {queue: some(NEVER, 0, 0, 1, 1, 2, 3) for queue in self.moved},
             "target": some(NEVER, 1, 2, 3),
             "complain": rng.choice((NEVER, 1, unit, unit, 2 * unit, unit + unit // 2 + 1)),
         }

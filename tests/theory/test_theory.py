@@ -291,6 +291,26 @@ def test_flow_balance_of_erlang_a(rho: float, theta: float, servers: int) -> Non
     assert arrivals * (1 - q.p_abandon) == pytest.approx(servers * 3.0 * q.occupancy, rel=1e-10)
 
 
+def test_a_finite_room_is_erlang_b_without_places_and_erlang_c_with_many() -> None:
+    none = theory.mmck(arrival_rate=9, service_rate=1, servers=10, places=0)
+    assert none.p_blocked == pytest.approx(theory.erlang_b(load=9, servers=10), rel=1e-12)
+    assert (none.p_wait, none.mean_wait) == (0, 0)
+    many, c = (theory.mmck(arrival_rate=5, service_rate=2, servers=3, places=400),
+               theory.erlang_c(arrival_rate=5, service_rate=2, servers=3))  # fmt: skip
+    assert many.p_blocked < 1e-20
+    assert (many.p_wait, many.mean_wait) == pytest.approx((c.p_wait, c.mean_wait), rel=1e-12)
+    assert many.mean_in_system == pytest.approx(c.mean_in_system, rel=1e-12)
+
+
+def test_a_finite_room_of_one_agent_has_geometric_states() -> None:
+    """M/M/1/4 at load 0.8: p[n] = 0.8^n (1 - 0.8) / (1 - 0.8^5)."""
+    q = theory.mmck(arrival_rate=0.8, service_rate=1, servers=1, places=3)
+    p = [0.8**n * 0.2 / (1 - 0.8**5) for n in range(5)]
+    assert q.p_blocked == pytest.approx(p[4], rel=1e-13)
+    assert q.p_wait == pytest.approx(sum(p[1:4]) / (1 - p[4]), rel=1e-13)
+    assert q.mean_wait == pytest.approx((p[2] + 2 * p[3] + 3 * p[4]) / (0.8 * (1 - p[4])), rel=1e-13)
+
+
 def test_erlang_a_tends_to_erlang_b_and_to_erlang_c() -> None:
     gone = theory.erlang_a(arrival_rate=45, service_rate=1, abandon_rate=1e9, servers=50)
     assert gone.p_abandon == pytest.approx(theory.erlang_b(load=45, servers=50), rel=1e-6)

@@ -114,18 +114,67 @@ FAULTS = (
     fast("patience ends later legs, too", "return first and rows[LEAVING, row]", "return rows[LEAVING, row]"),
     fast(
         "who has left counts as resolved",
-        "rows[HAS_LEFT, row], rows[PLACE, row] = 1, NOBODY",
+        "rows[HAS_LEFT, row], rows[PLACE, row] = LEFT, NOBODY",
         "rows[HAS_LEFT, row], rows[PLACE, row] = 0, NOBODY",
     ),
     fast("nobody is flushed at the horizon", "                _flush(n, rows)\n", ""),
-    fast("impatience moves from any queue", "return first_wait and", "return"),
+    fast("impatience moves who has had an answer", "return waits and", "return"),
+    fast(
+        "a queue's own patience does not hold for who is moved", "NEVER if own == NOBODY else rows[own, row]", "NEVER"
+    ),
+    fast(
+        "who is moved keeps the old deadline",
+        "_leaves_at(n, rows, agenda, row, n[NOW] + rows[PATIENCE, row] if",
+        "return  # ",
+    ),
+    fast(
+        "patience with a new queue counts from opening",
+        "n[NOW] + rows[PATIENCE, row] if",
+        "rows[OPENED, row] + rows[PATIENCE, row] if",
+    ),
+    fast("impatience goes round in a circle", "rows[queues[queue, PATIENCE_OF], row] = NEVER", "pass"),
+    fast("a complaint keeps the old queue's time", "    note_anew(n, rows, agenda, row, POSTS)\n", ""),
+    elsewhere(
+        "engine/due_complaints",
+        "a complaint is made at its old time, too",
+        "begun and rows[POSTS_AT, row] == NOBODY",
+        "begun",
+    ),
+    elsewhere(
+        "engine/due_complaints",
+        "a complaint is made at each of its times",
+        "if rows[POSTS_AT, row] != n[NOW]:",
+        "if False:",
+    ),
+    # places
+    fast("nobody is turned away", "range(len(queues) if n[FINITE] else 0)", "range(0)"),
+    fast(
+        "one more may wait than there are places",
+        "while queues[queue, SIZE] > queues[queue, PLACES]:",
+        "while queues[queue, SIZE] > queues[queue, PLACES] + 1:",
+    ),
+    fast(
+        "who has been answered is turned away",
+        "n[NOW] and rows[LEG, row] == rows[FIRST_LEG, row]:\n            last",
+        "n[NOW]:\n            last",
+    ),
+    fast("who waited before is driven out", "if place & _ENTERED == n[NOW] and rows[LEG", "if rows[LEG"),
+    fast(
+        "the first who came is turned away", "last = max(last, row)", "last = row if last == NOBODY else min(last, row)"
+    ),
+    fast(
+        "who has lost patience takes a place",
+        "        if _gone(n, rows, row):\n            _leave(rows, row)\n            continue\n",
+        "",
+    ),
+    fast("who is turned away has left", "rows[HAS_LEFT, last] = TURNED_AWAY", "pass"),
     fast("a new priority forgets when the queue was entered", "<< PLACE_BITS | entered))", "<< PLACE_BITS | n[NOW]))"),
-    fast("age makes a priority worse", "min(to, place >> PLACE_BITS)", "to"),
+    fast("age makes a priority worse", "if to < place >> PLACE_BITS:", "if True:"),
     fast(
         "a new queue keeps when the old one was entered",
-        "legs[QUEUE, rows[LEG, row]] = to\n        _wait(n, rows, legs, staff, queues, agenda, lines, row)",
-        "legs[QUEUE, rows[LEG, row]], n[DECIDING] = to, 1\n"
-        "        _stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
+        "_wait_anew(n, rows, queues, agenda, row, to)\n        _wait(n, rows, legs, staff, queues, agenda, lines, row)",
+        "_wait_anew(n, rows, queues, agenda, row, to)\n        n[DECIDING] = 1\n"
+        "        stand(n, rows, queues, lines, (row, to, rows[PRIORITY, row] << PLACE_BITS | entered))",
     ),
     fast(
         "the age of a wait that has ended counts",
@@ -205,7 +254,8 @@ FAULTS = (
     public("trust may go below nothing", "min(max(now", "min((lambda one, _: one)(now", TRUST),
     public("campaigns feed no rumour", "numbers.rumour_campaign * campaign", "0.0", "mechanisms/rumour"),
     # room
-    fast(
+    elsewhere(
+        "engine/agenda",
         "who finds a full line does not wait",
         "if size == lines.shape[1]:\n        n[FULL] = 1",
         "if size == lines.shape[1]:",
@@ -225,7 +275,7 @@ FAULTS = (
 """Faults that make other tables."""
 
 CRASHES = (
-    fast("a full line goes unnoticed", "if size == lines.shape[1]:", "if False:", NO_ROOM),
+    elsewhere("engine/agenda", "a full line goes unnoticed", "if size == lines.shape[1]:", "if False:", NO_ROOM),
     elsewhere("engine/agenda", "a full heap goes unnoticed", "if n[DUE] == room:", "if False:", NO_ROOM),
     elsewhere("engine/agenda", "too many links go unnoticed", "elif n[LINKS] < room:", "elif True:", NO_ROOM),
 )

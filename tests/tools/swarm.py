@@ -153,7 +153,10 @@ def _desk_text(world: Small) -> str:
         lines.append(f"agent {agent} of {desk.teams[number]}: (time, duty, productivity) {changes}")
     for number, queue in enumerate(desk.queues):
         then, ages = desk.patience_to[number], desk.ages[number]
-        lines.append(f"{queue}: prefers {desk.prefers[number]}, patience to {then}, ages (after, kind, value) {ages}")
+        lines.append(
+            f"{queue}: prefers {desk.prefers[number]}, patience to {then}, "
+            f"ages (after, kind, value) {ages}, places {_time(desk.places[number])}"
+        )
     if world.parameters is not None:
         lines.append(f"{world.parameters}, clocks from opening: {world.at_opening}")
         lines.append(f"requests by rail and class, number and cents: {inputs.requests.tolist()}")
@@ -167,6 +170,7 @@ def _tickets_text(world: Small, outcome: DeskOutcome) -> str:
         columns = ("opened", "after", "patience", "target", "complaint_after")
         drawn = ", ".join(f"{name} {_time(getattr(demand, f'{name}_ms')[row])}" for name in columns)
         legs = range(int(demand.legs_from[row]), int(demand.legs_from[row + 1]))
+        moved = dict(zip(demand.moved_to, (_time(one[row]) for one in demand.moved_patience_ms), strict=True))
         path = [
             f"{world.desk.queues[demand.leg_queue[leg]]} {demand.leg_handle_ms[leg]} then {demand.leg_pause_ms[leg]},"
             f" done {_time(outcome.leg_start_ms[leg])} to {_time(outcome.leg_end_ms[leg])} by {outcome.leg_team[leg]}"
@@ -175,7 +179,8 @@ def _tickets_text(world: Small, outcome: DeskOutcome) -> str:
         lines.append(
             f"{row}: {KINDS[demand.kind[row]]} of {demand.parent[row]}, {drawn}, "
             f"priority {demand.priority[row]}, stream {demand.stream[row]} "
-            f"mark {demand.mark[row]}\n   opened {_time(outcome.opened_ms[row])}; " + "; ".join(path)
+            f"mark {demand.mark[row]}, patience of the moved {moved}\n   opened {_time(outcome.opened_ms[row])}; "
+            + "; ".join(path)
         )
     return "\n".join(lines)
 

@@ -136,7 +136,7 @@ def count_legs(legs: Legs, home_team: Ints, per_work: Floats, from_ms: int, to_m
     home, left_ms = np.empty(len(legs.team), np.int16), legs.end_ms.copy()
     needed = np.zeros((len(per_work), (to_ms - from_ms) // HOUR_MS))
     for row in range(len(legs.outcome)):
-        if legs.outcome[row] == LEFT:
+        if legs.outcome[row] >= LEFT:
             for leg in range(legs.legs_from[row], legs.legs_from[row + 1]):
                 left_ms[leg] = legs.closed_ms[row]
     for leg in range(len(home)):

@@ -14,7 +14,7 @@ from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.core.lazy import lazy_property
 from sim.demand import CANDIDATE, ROOT, TASK, Demand, ExpectedDemand, candidates_name
-from sim.engine.outcome import DeskOutcome, complaints_ms, regulator_ms
+from sim.engine.outcome import TURNED_AWAY, DeskOutcome, complaints_ms, regulator_ms
 from sim.feedback import ADMISSION_COLUMNS
 from sim.feedback.columns import ACCEPTED, COUNTED_IN, FINAL, FINAL_AT, ROW_RAIL, ROWS_FINAL, STAGE, UNCONFIRMED
 from sim.metrics.observation.counts import (
@@ -207,11 +207,27 @@ class Observation:
             first_start_ms=outcome.first_start_ms,
             closed_ms=outcome.closed_ms,
             outcome=outcome.outcome,
-            patience_ms=demand.patience_ms,
+            patient=self._patient,
             moved_ms=outcome.moved_ms,
             chase=demand.chase,
         )
         return waits_of(columns, len(demand.categories), len(self.desk.queues), self.from_ms, self.to_ms)
+
+    @property
+    def _patient(self) -> Mask:
+        """Rows whose customers never leave the first queue, nor any that a wait may lead to from there."""
+        demand = self.demand
+        patient, first = demand.patience_ms == NEVER, demand.leg_queue[demand.legs_from[:-1]]
+        for queue, patience_ms in zip(demand.moved_to, demand.moved_patience_ms, strict=True):
+            comes = np.array([queue in led for led in self.desk.leads_to])
+            patient &= ~comes[first] | (patience_ms == NEVER)
+        return patient
+
+    @property
+    def turned_away_from(self) -> Ints:
+        """The queue of each ticket that was turned away in the measured period."""
+        away = (self.outcome.outcome == TURNED_AWAY) & self.measured(self.outcome.closed_ms)
+        return self.outcome.leg_queue[self.demand.legs_from[:-1][away]]
 
     @lazy_property
     def final_waits(self) -> tuple[Ints, ...]:

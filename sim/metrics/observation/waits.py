@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.core.arrays import Floats, Ints
+from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import HOUR_MS, NEVER
 from sim.core.jit import compiled, inlined
-from sim.engine.outcome import LEFT, RESOLVED
+from sim.engine.outcome import LEFT, RESOLVED, TURNED_AWAY
 from sim.metrics.observation.counts import HUMAN, Marks
 from sim.numerics.survival import CENSORED, EVENT, NOT_REACHED, OTHER_END, group_bits, incidence, longest, quantiles
 from sim.numerics.time_grid import whole
@@ -31,7 +31,7 @@ class Waiting(NamedTuple):
     first_start_ms: Ints
     closed_ms: Ints
     outcome: Ints
-    patience_ms: Ints
+    patient: Mask
     moved_ms: Ints
     chase: Ints
 
@@ -92,7 +92,7 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
         if not tickets.marks[row] & (1 << HUMAN):
             continue
         opened, start, outcome = tickets.opened_ms[row], tickets.first_start_ms[row], tickets.outcome[row]
-        gone = tickets.closed_ms[row] if outcome == LEFT else to_ms
+        gone = tickets.closed_ms[row] if outcome >= LEFT else to_ms
         answered = start < gone
         response[n] = ((min(start, gone) - opened) * 2 + (not answered)) << bits | tickets.category[row]
         resolved = tickets.closed_ms[row] if outcome == RESOLVED else NEVER
@@ -108,8 +108,8 @@ def sortable(tickets: Waiting, bits: int, from_ms: int, to_ms: int) -> tuple[Int
 def endings(tickets: Waiting, bits: int, to_ms: int) -> tuple[Ints, Ints]:
     """Return as keys of ``survival.incidence`` how waiting ended in time: by abandonment, and by asking again.
 
-    An answer rules out that a customer leaves, or leaves for another queue, as does patience without end; a resolution
-    that he asks again, as does his nature. Who may still do so at the end is censored.
+    An answer rules out that a customer leaves, or leaves for another queue, as do patience without end and being turned
+    away; a resolution that he asks again, as does his nature. Who may still do so at the end is censored.
     """
     rows, n = len(tickets.marks), 0
     abandoned, asked_again = np.empty(rows, np.int64), np.empty(rows, np.int64)
@@ -118,7 +118,8 @@ def endings(tickets: Waiting, bits: int, to_ms: int) -> tuple[Ints, Ints]:
             continue
         opened, closed, outcome = tickets.opened_ms[row], tickets.closed_ms[row], tickets.outcome[row]
         gone = min(closed if outcome == LEFT else NEVER, tickets.moved_ms[row])
-        answered = opened if tickets.patience_ms[row] == NEVER else tickets.first_start_ms[row]
+        answered = opened if tickets.patient[row] else tickets.first_start_ms[row]
+        answered = closed if outcome == TURNED_AWAY else answered
         abandoned[n] = ending_key(gone - opened, answered - opened, to_ms - opened) << bits | tickets.category[row]
         chase = tickets.chase[row]
         asked = tickets.opened_ms[chase] if chase >= 0 else NEVER

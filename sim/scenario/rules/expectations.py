@@ -48,6 +48,7 @@ def parts_of(scenario: Scenario, metric: str) -> list[str]:
     known: dict[str | None, Iterable[str]] = {
         "category": scenario.categories,
         "team": scenario.teams,
+        "queue": [name for name, queue in scenario.queues.items() if queue.places is not None],
         "asset": assets,
         "wallet": [name for name in assets if name in rails and rails[name].wallet],
         "mistake": [name for name in ("address", "network") if mistakes and getattr(mistakes, name)],

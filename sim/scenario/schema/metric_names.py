@@ -7,7 +7,7 @@ from typing import Literal
 MetricName = Literal[
     "tickets_new_per_day", "tickets_bot_per_day", "tickets_human_per_day", "tickets_first_contact_per_day",
     "tickets_escalated_per_day", "first_response_p50", "first_response_p90", "resolution_p50", "resolution_p90",
-    "within_target_share", "abandoned_share", "recontact_share", "occupancy", "overtime_per_day",
+    "within_target_share", "abandoned_share", "turned_away_per_day", "recontact_share", "occupancy", "overtime_per_day",
     "work_in_breaks_per_day", "complaints_direct_per_day", "complaints_background_per_day", "complaints_floor_per_day",
     "complaints_reducible_per_day", "complaints_peak_day", "complaints_regulator_per_day",
     "unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets", "withdrawals_peak_per_s",
@@ -33,6 +33,9 @@ METRIC_PARTS: dict[str, tuple[MetricName, ...]] = {
         "tickets_escalated_per_day", "first_response_p50", "first_response_p90", "resolution_p50", "resolution_p90",
         "within_target_share", "abandoned_share", "recontact_share", "complaints_direct_per_day",
         "complaints_floor_per_day", "complaints_regulator_per_day", "tickets_prevented_per_day",
+    ),
+    "queue": (
+        "turned_away_per_day",
     ),
     "team": (
         "occupancy", "overtime_per_day", "work_in_breaks_per_day", "agent_cost_per_day", "backlog_waiting_peak",

@@ -228,8 +228,13 @@ class Queue(Part):
     """A line of waiting tickets."""
 
     target: Duration | None = Field(None, description="first-response target of tickets that start here")
-    patience: Distribution | None = Field(None, description="time a customer waits here for the first answer")
+    patience: Distribution | None = Field(
+        None, description="time a customer waits here for the first answer, from entering"
+    )
     then: str = Field("leave", description='where impatient customers go: a queue, or "leave"')
+    places: Annotated[int, Whole("waiting places", low=0, high=1_000_000)] | None = Field(
+        None, description="how many may wait here; who comes for a first answer and finds no place is turned away"
+    )
     age: list[Age] = Field([], description="what happens to tickets that wait long, the youngest age first")
     prefers: list[str] = Field([], description="teams, the preferred first, when several could take a ticket")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, CHASE, ROOT, TASK
-from sim.engine.outcome import LEFT, OPEN, RESOLVED, DeskOutcome
+from sim.engine.outcome import LEFT, OPEN, RESOLVED, TURNED_AWAY, DeskOutcome
 from sim.feedback import ADMISSION_COLUMNS, FLOAT_NAMES, INT_NAMES, RAIL_NAMES
 from sim.feedback.columns import CLASS_NAMES, CLASSES, ROW_NAMES
 from sim.staffing.skills import AGE_PRIORITY, AWAY, LEAVE, ON_DUTY
@@ -50,6 +50,7 @@ class SlowEngine:
         self.leg_entered, self.leg_start, self.leg_end = [NEVER] * legs, [NEVER] * legs, [NEVER] * legs
         self.leg_queue, self.leg_agent = self.d.leg_queue.tolist(), [-1] * legs
         self.position = [int(self.d.legs_from[row]) for row in range(rows)]
+        self.tired: set[tuple[int, int]] = set()  # (row, queue) from which its patience has moved it
         self.waiting: dict[int, tuple[int, int, int]] = {}  # row: (queue, priority, entered)
         self.agents = [Person(team) for team in self.desk.agent_team.tolist()]
         self.work: dict[int, Fraction] = {}  # row: the handling time that is left of it, ms
@@ -80,6 +81,7 @@ class SlowEngine:
             self.pass_time(min(self.due)[0])
             self.do_what_is_due(before=PATIENCE)
             self.decide()
+            self.turn_away()
             self.say_when_work_is_done()
             self.do_what_is_due(before=PATIENCE + 1)
         return self.result()
@@ -180,10 +182,7 @@ class SlowEngine:
             self.start_complaint_clock(row)
         elif self.d.target_ms[row] != NEVER:
             self.tell(self.now + int(self.d.target_ms[row]), PATIENCE, row, "target")
-        patience = int(self.d.patience_ms[row])
-        if patience != NEVER and self.desk.patience_to[self.leg_queue[first]] == LEAVE:
-            self.tell(self.now + patience, PATIENCE, row, "leave")
-        self.back(row, None)
+        self.enter(row, self.leg_queue[first], int(self.d.patience_ms[row]))
 
     def when_open(self, at: int) -> int:
         """Return when a customer who would ask at a time can: then, or at the end of the closures around it."""
@@ -193,13 +192,15 @@ class SlowEngine:
     def back(self, row: int, _: Any) -> None:
         self.enter(row, self.leg_queue[self.position[row]])
 
-    def enter(self, row: int, queue: int) -> None:
-        leg, first = self.position[row], int(self.d.legs_from[row])
+    def enter(self, row: int, queue: int, patience: int = NEVER) -> None:
+        leg = self.position[row]
         self.waiting[row] = (queue, int(self.d.priority[row]), self.now)
         self.leg_entered[leg] = min(self.leg_entered[leg], self.now)
         self.leg_queue[leg] = queue
-        patience, to = int(self.d.patience_ms[row]), self.desk.patience_to[queue]
-        if to != LEAVE and patience != NEVER and leg == first and self.now == self.opened[row]:
+        to = self.desk.patience_to[queue]
+        if patience != NEVER and to == LEAVE:
+            self.tell(self.now + patience, PATIENCE, row, "leave", (queue, self.now))
+        elif patience != NEVER and (row, queue) not in self.tired:
             self.tell(self.now + max(patience, 1), OPENING, row, "impatient", (queue, self.now, to))
         for after, kind, value in self.desk.ages[queue]:
             self.tell(self.now + after, OPENING, row, "age", (queue, self.now, kind, value))
@@ -207,8 +208,17 @@ class SlowEngine:
     def impatient(self, row: int, data: Any) -> None:
         queue, entered, to = data
         if self.stands(row, queue, entered):
-            self.moved[row] = self.now
-            self.enter(row, to)
+            self.moved[row] = min(self.moved[row], self.now)
+            self.tired.add((row, queue))
+            self.move(row, to)
+
+    def move(self, row: int, queue: int) -> None:
+        """Let a ticket wait in another queue; who has had no answer has a patience of his own with it."""
+        unanswered = self.position[row] == self.d.legs_from[row]
+        if unanswered and queue in self.d.moved_to:
+            self.enter(row, queue, int(self.d.moved_patience_ms[self.d.moved_to.index(queue), row]))
+        else:
+            self.enter(row, queue)
 
     def age(self, row: int, data: Any) -> None:
         queue, entered, kind, value = data
@@ -217,7 +227,7 @@ class SlowEngine:
         if kind == AGE_PRIORITY:
             self.waiting[row] = (queue, min(self.waiting[row][1], value), entered)
         else:
-            self.enter(row, value)
+            self.move(row, value)
 
     def stands(self, row: int, queue: int, entered: int) -> bool:
         return row in self.waiting and self.waiting[row][0] == queue and self.waiting[row][2] == entered
@@ -257,12 +267,25 @@ class SlowEngine:
         if leg == self.d.legs_from[row]:
             self.start[row] = self.now
 
-    def leave(self, row: int, _: Any) -> None:
-        if row in self.waiting and self.position[row] == self.d.legs_from[row]:
-            del self.waiting[row]
-            self.closed[row], self.outcome[row] = self.now, LEFT
-            if not self.world.at_opening:
-                self.start_complaint_clock(row)
+    def leave(self, row: int, data: Any) -> None:
+        if self.stands(row, *data) and self.position[row] == self.d.legs_from[row]:
+            self.go(row, LEFT)
+
+    def go(self, row: int, outcome: int) -> None:
+        del self.waiting[row]
+        self.closed[row], self.outcome[row] = self.now, outcome
+        if not self.world.at_opening:
+            self.start_complaint_clock(row)
+
+    def turn_away(self) -> None:
+        """Let go, the highest row first, who came to a queue just now for a first answer and finds no place."""
+        for queue, places in enumerate(self.desk.places):
+            line = [row for row, (q, _, _) in self.waiting.items() if q == queue]
+            came = [
+                row for row in line if self.waiting[row][2] == self.now and self.position[row] == self.d.legs_from[row]
+            ]
+            for row in sorted(came, reverse=True)[: max(len(line) - places, 0)]:
+                self.go(row, TURNED_AWAY)
 
     def target(self, row: int, _: Any) -> None:
         if self.start[row] == NEVER:

@@ -13,7 +13,7 @@ import numpy as np
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 from sim.demand import CANDIDATE, REOPEN, ROOT, Demand
 from sim.drivers.market import MarketPath
-from sim.engine.outcome import LEFT, RESOLVED
+from sim.engine.outcome import LEFT, RESOLVED, TURNED_AWAY
 from sim.engine.reference import simulate
 from sim.feedback import FeedbackInputs
 from sim.feedback.columns import CLASSES
@@ -31,6 +31,7 @@ from sim.metrics.observation.counts import (
 from sim.metrics.observation.replication import Observation
 from sim.numerics.streams import Streams
 from sim.staffing.desk import Desk
+from sim.staffing.skills import AGE_QUEUE, LEAVE
 from tests.support.stories import category, model_with, story
 from tests.support.worlds import random_world
 
@@ -116,7 +117,7 @@ class SlowFacts:
         return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] == RESOLVED else INFINITE
 
     def gone(self, row: int) -> float:
-        return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] == LEFT else INFINITE
+        return self.at(self.outcome.closed_ms, row) if self.outcome.outcome[row] in (LEFT, TURNED_AWAY) else INFINITE
 
     # --- whose turn it is -----------------------------------------------------------------------------------------
 
@@ -221,10 +222,28 @@ class SlowFacts:
 
     def abandoned(self, row: int) -> tuple[int, str]:
         """Return how long it took until a customer left (or left the queue), was out of that, or was lost sight of."""
-        patient = int(self.demand.patience_ms[row]) == NEVER
-        opened = self.at(self.outcome.opened_ms, row)
-        left = min(self.gone(row), self.at(self.outcome.moved_ms, row))
-        return self._ending(opened, left, opened if patient else self.at(self.outcome.first_start_ms, row))
+        opened, moved = self.at(self.outcome.opened_ms, row), self.at(self.outcome.moved_ms, row)
+        if self.outcome.outcome[row] == TURNED_AWAY:
+            return self._ending(opened, moved, self.gone(row))
+        left, answered = min(self.gone(row), moved), self.at(self.outcome.first_start_ms, row)
+        return self._ending(opened, left, opened if self.patient(row) else answered)
+
+    def patient(self, row: int) -> bool:
+        """Return whether a customer waits without end in the first queue, and wherever a wait may lead from it."""
+        if int(self.demand.patience_ms[row]) < NEVER:
+            return False
+        seen, going = set(), [int(self.demand.leg_queue[self.demand.legs_from[row]])]
+        while going:
+            queue = going.pop()
+            to = {value for _, kind, value in self.observed.desk.ages[queue] if kind == AGE_QUEUE}
+            to |= {self.observed.desk.patience_to[queue]} - {LEAVE}
+            going += to - seen
+            seen |= to
+        return all(
+            int(self.demand.moved_patience_ms[line, row]) == NEVER
+            for line, queue in enumerate(self.demand.moved_to)
+            if queue in seen
+        )
 
     def asked_again(self, row: int) -> tuple[int, str]:
         """Return the same of asking again."""
