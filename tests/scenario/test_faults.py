@@ -24,6 +24,7 @@ from sim.scenario.loading.merge import merge
 from sim.scenario.reference.json_schema import json_schema
 from sim.scenario.reference.provenance import missing
 from sim.scenario.rules import cross_faults
+from sim.scenario.rules.notes import notes_of
 from sim.scenario.schema.shape import Shape
 
 NAN, INF = float("nan"), float("inf")
@@ -220,6 +221,63 @@ def unfit(value: Any, node: dict[str, Any], root: dict[str, Any]) -> str | None:
         if not inner or unfit(each, inner, root):
             return key
     return None
+
+
+HOUR = {"law": "exponential", "mean": "1 h"}
+
+
+def silent(inbox: dict[str, Any], other: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a scenario with two queues and nobody to answer in either; tickets come to the inbox."""
+    only = {"queue": "inbox", "handle": HOUR}
+    category = {"arrivals_per_hour": 1, "complaint_hazard_per_hour": 0.002, "steps": {"only": only}}
+    teams = {"front": {"serves": ["inbox", "other"], "agents": 0}}
+    queues = {"inbox": inbox, "other": other}
+    return {"title": "x", "days": 1, "categories": {"a": category}, "teams": teams, "queues": queues} | more
+
+
+AGED = {"age": [{"after": "1 h", "to": "other"}]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "refused"),
+    [
+        (silent({}, {"target": "1 h", "patience": HOUR, "places": 1}), True),
+        (silent(AGED, {}), True),
+        (silent({"patience": HOUR, "then": "other"}, {"target": "1 h"}), True),
+        (silent({"patience": HOUR, "then": "other"}, {"patience": HOUR, "then": "inbox"}), True),
+        (silent({}, {}, complaints={"clock": "opening"}), False),
+        (silent({"target": "1 h"}, {}), False),
+        (silent({"patience": HOUR}, {}), False),
+        (silent({"places": 0}, {}), False),
+        (silent({"patience": HOUR, "then": "other"}, {"patience": HOUR}), False),
+        (silent(AGED, {"patience": HOUR}), False),
+        (silent(AGED, {"places": 3}), False),
+    ],
+)
+def test_a_hazard_that_nothing_starts_the_clock_of_is_refused(raw: dict[str, Any], refused: bool) -> None:
+    """Nobody would ever complain, though nobody ever answers."""
+    found = faults_of(raw)
+    assert [path_text(f.path) for f in found] == ["categories.a.complaint_hazard_per_hour"] * refused
+    for finding in found:
+        assert finding.sentence("a.toml") == (
+            "a.toml: categories.a.complaint_hazard_per_hour: got 0.002; must be 0 where nothing starts the complaint "
+            'clock: give a queue of its first step a target or a patience, or set complaints.clock = "opening"'
+        )
+
+
+def test_a_hazard_whose_clock_only_an_answer_starts_is_noted() -> None:
+    raw = silent({}, {})
+    steps = raw["categories"]["a"]["steps"]
+    steps["more"] = {"queue": "other", "handle": HOUR}
+    steps["only"]["solved"] = 0.5
+    assert faults_of(raw) == []
+    assert notes_of(Scenario.model_validate(raw)) == [
+        "categories.a.complaint_hazard_per_hour: nobody complains who waits for a first answer, since no queue of its "
+        "first step has a target or a patience"
+    ]
+    steps["only"]["solved"] = 1.0
+    assert len(faults_of(raw)) == 1
+    assert notes_of(Scenario.model_validate(silent({"target": "1 h"}, {}))) == []
 
 
 def test_loading_is_quick() -> None:

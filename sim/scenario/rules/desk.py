@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import exp
 
 from sim.scenario.faults import Fault, among
+from sim.scenario.rules.complaints import clock_faults
 from sim.scenario.rules.feedback import public_faults, withdrawal_faults
 from sim.scenario.schema.durations import Distribution, Lognormal, Mixture
 from sim.scenario.schema.quantities import exact_duration_text
@@ -20,6 +21,7 @@ def desk_faults(scenario: Scenario) -> list[Fault]:
     """Return the faults of the desk and of its measurement: (key path, value found, rule)."""
     return [
         *_category_faults(scenario),
+        *clock_faults(scenario),
         *_queue_faults(scenario),
         *_team_faults(scenario),
         *_other_faults(scenario),

@@ -10,13 +10,20 @@ from pydantic import BaseModel
 
 from sim.core.clock import DAY_MS
 from sim.scenario.faults import path_text
+from sim.scenario.rules.complaints import clock_notes
 from sim.scenario.schema.quantities import exact_duration_text
 from sim.scenario.schema.scenario import WEEKDAYS, Scenario
 
 
 def notes_of(scenario: Scenario) -> list[str]:
-    """Return a sentence for each thing after the run's end, each shift that is never in it, or longer than its days."""
-    return [*_late(scenario, scenario, ()), *_idle_shifts(scenario), *_overlapping_shifts(scenario)]
+    """Return a sentence for each thing after the run's end, each shift that is never in it or longer than its days, and
+    each category whose customers complain only after an answer."""
+    return [
+        *_late(scenario, scenario, ()),
+        *_idle_shifts(scenario),
+        *_overlapping_shifts(scenario),
+        *clock_notes(scenario),
+    ]
 
 
 def _late(scenario: Scenario, part: Any, path: tuple[str, ...]) -> Iterator[str]:

@@ -5,6 +5,22 @@ from __future__ import annotations
 from sim.scenario.schema.scenario import Category, Scenario, Step, Team
 
 
+def may_leave(scenario: Scenario, queue: str) -> bool:
+    """Return whether who begins to wait in a queue may go without an answer: there, or where a long wait leads."""
+    seen: set[str] = set()
+    going = [queue]
+    while going:
+        name = going.pop()
+        one = scenario.queues.get(name)
+        if name in seen or one is None:
+            continue
+        seen.add(name)
+        if one.places is not None or (one.patience is not None and one.then == "leave"):
+            return True
+        going += [one.then, *(age.to for age in one.age if age.to is not None)]
+    return False
+
+
 def path_of(category: Category) -> list[str]:
     """Return the names of a category's steps in the order in which a ticket climbs them."""
     return category.path or list(category.steps)
