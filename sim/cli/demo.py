@@ -178,7 +178,7 @@ def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[s
         f"predicted: waiting tickets peak at {metrics['backlog_waiting_peak']}; "
         f"the backlog drains in {metrics['drain_days']}",
         f"predicted: {metrics['complaints_direct_per_day']} in public, "
-        f"{metrics['complaints_floor_per_day']} had no ticket waited for an agent (background included)",
+        f"{metrics['complaints_without_waits_per_day']} had no ticket waited for an agent (background included)",
         f"measured:  {_measured(replays)}",
         f"headroom:  {conclusion(_headrooms(replays)) or 'not known: no load test ended with a verdict'}",
         f"report:    {folder / 'report.html'}",

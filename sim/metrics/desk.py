@@ -167,13 +167,13 @@ def _posts(observed: Observation) -> float:
     return public_metrics.posts(observed) / observed.days
 
 
-def _floor(observed: Observation) -> Values:
+def _without_waits(observed: Observation) -> Values:
     without = _per_day(UNLIMITED)(observed)
     return without | {"": (without[""] or 0.0) + _posts(observed)}
 
 
 def _reducible(observed: Observation) -> Values:
-    return {"": _direct(observed) + _posts(observed) - (_floor(observed)[""] or 0.0)}
+    return {"": _direct(observed) + _posts(observed) - (_without_waits(observed)[""] or 0.0)}
 
 
 def _peak_day(observed: Observation) -> Values:
@@ -289,11 +289,14 @@ METRICS: tuple[Metric, ...] = (
         lambda f: {"": _posts(f)},
     ),
     Metric(
-        "complaints_floor_per_day", "complaints/day", -1,
+        "complaints_without_waits_per_day", "complaints/day", -1,
         "as many tickets, and rumour as it was, but nobody waits for an agent; with background (by category: without)",
-        _floor, parts="category",
+        _without_waits, parts="category",
     ),
-    Metric("complaints_reducible_per_day", "complaints/day", -1, "direct and background, less the floor", _reducible),
+    Metric(
+        "complaints_reducible_per_day", "complaints/day", -1, "direct and background, less those without waits",
+        _reducible,
+    ),
     Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),
     Metric(
         "complaints_regulator_per_day", "complaints/day", -1, "complaints to a regulator",

@@ -35,7 +35,7 @@ SERIES_NAMES = {
     "n_backlog_with_customer": ("tickets", "those that wait for the customer's proof"),
     "n_backlog_with_others": ("tickets", "those that a third party, a chain or the law holds"),
     "new_complaints": ("complaints/h", "direct public complaints"),
-    "new_complaints_floor": (
+    "new_complaints_without_waits": (
         "complaints/h",
         "direct ones of the same tickets, had none waited for an agent",
     ),
@@ -78,7 +78,7 @@ def hourly(observed: Observation) -> Series:
     out["all", "new_human"] = human.sum(axis=0)
     _backlog(observed, out)
     out["all", "new_complaints"] = counted[COMPLAINT].sum(axis=0).astype(np.float64)
-    out["all", "new_complaints_floor"] = counted[UNLIMITED].sum(axis=0).astype(np.float64)
+    out["all", "new_complaints_without_waits"] = counted[UNLIMITED].sum(axis=0).astype(np.float64)
     inputs = observed.demand.inputs
     out["all", "new_posts"] = _posts(observed, inputs.posts_ms, inputs.campaign_ms)
     if observed.model.scenario.campaigns:

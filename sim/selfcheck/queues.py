@@ -69,7 +69,7 @@ def checks() -> Iterator[Check]:
     blocked = ((1, 1, 0.5, 100), (2, 5, 3, 100), (3, 10, 9, 30), (4, 50, 45, 35), (5, 200, 210, 9))
     for number, servers, load, days in blocked:
         yield _erlang_b(number, servers, load, days)
-    for agents, places, rate, days in ((1, 3, 0.8, 120), (5, 0, 4.0, 60), (8, 12, 9.6, 25)):
+    for agents, places, rate, days in ((1, 3, 0.8, 120), (5, 0, 4.0, 60), (8, 12, 9.6, 45)):
         yield _finite(agents, places, rate, days)
     yield _erlang_c("erlangC-1", rate=0.8, service=1.0, agents=1, target=1.0, run=(mm1_days(0.8, 1.0), 30))
     yield _erlang_c("erlangC-2", rate=5.0, service=2.0, agents=3, target=0.25, run=(260, 5))

@@ -58,7 +58,10 @@ def test_a_notebook_is_sound_and_keeps_no_outputs(notebook: str) -> None:
     ("notebook", "shown"),
     [
         ("scenarios/planner.ipynb", ("<caption>quiet_week: 10 replications", "<caption>other less base: ", "<Figure")),
-        ("scenarios/manager.ipynb", ("<caption>volatility_spike: 5 replications", "complaints_floor_per_day: ")),
+        (
+            "scenarios/manager.ipynb",
+            ("<caption>volatility_spike: 5 replications", "complaints_without_waits_per_day: "),
+        ),
     ],
 )
 def test_every_cell_runs(notebook: str, shown: tuple[str, ...], tmp_path: Path) -> None:

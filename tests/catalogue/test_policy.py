@@ -43,9 +43,9 @@ def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim
     show(claim)
 
 
-def test_a_cost_cut_leaves_the_floor_and_touches_no_customer_s_draws() -> None:
+def test_a_cost_cut_leaves_what_comes_without_waits_and_touches_no_customer_s_draws() -> None:
     found = compared(CLAIMS[-1])
-    for metric in ("complaints_floor_per_day", "complaints_background_per_day"):
+    for metric in ("complaints_without_waits_per_day", "complaints_background_per_day"):
         assert found.differences[metric].mean == 0
         assert not found.differences[metric].clear
 

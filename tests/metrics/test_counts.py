@@ -57,7 +57,7 @@ def test_complaints_by_row_are_what_their_definition_says(first: int) -> None:
     for seed, observed, slow in swarm(first):
         for found, wanted in (
             (observed.complaint_ms, slow.complaint),
-            (observed.unlimited_ms, slow.floor),
+            (observed.unlimited_ms, slow.without_waits),
             (observed.regulator_ms, slow.regulator),
         ):
             exact = [NEVER if wanted(row) == INFINITE else wanted(row) for row in slow.rows]

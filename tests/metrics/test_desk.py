@@ -90,7 +90,7 @@ HAND_COUNTS: Table = {
     "within_target_share": {"": 80 / 104, "a": 56 / 64, "b": 24 / 40},
     "complaints_direct_per_day": {"": 9, "a": 6, "b": 3},
     "complaints_background_per_day": {"": (2 + 1 + 5 + 4) / 2},
-    "complaints_floor_per_day": {"": 5 + 6, "a": 3.5, "b": 1.5},
+    "complaints_without_waits_per_day": {"": 5 + 6, "a": 3.5, "b": 1.5},
     "complaints_reducible_per_day": {"": 9 + 6 - 11},
     "complaints_peak_day": {"": 16 + 3},  # the second day has 2 direct ones and 9 posts
     "complaints_regulator_per_day": {"": 3, "a": 2.5, "b": 0.5},

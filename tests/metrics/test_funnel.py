@@ -1,4 +1,4 @@
-"""The published funnel comes out of the simulated baseline, and staff, floor and spike behave as they must."""
+"""The published funnel comes out of the simulated baseline, and staff, complaints and spike behave as they must."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_every_team_is_as_busy_as_a_desk_should_be(team: str) -> None:
 # --- what staffing can lower, and what it cannot ----------------------------------------------------------------
 
 
-def test_floor_and_reducible_are_the_whole() -> None:
+def test_those_without_waits_and_the_reducible_ones_are_the_whole() -> None:
     for replication in [*baseline().replications, *compliance(0.5).replications]:
         m = numbers(replication)
         whole = m["complaints_direct_per_day"] + m["complaints_background_per_day"]
-        assert m["complaints_floor_per_day"] + m["complaints_reducible_per_day"] == pytest.approx(whole)
+        assert m["complaints_without_waits_per_day"] + m["complaints_reducible_per_day"] == pytest.approx(whole)
         assert m["complaints_reducible_per_day"] > 0
-        parts = sum(m[f"complaints_floor_per_day.{category}"] for category in TYPES)
-        assert m["complaints_floor_per_day"] == pytest.approx(parts + m["complaints_background_per_day"])
+        parts = sum(m[f"complaints_without_waits_per_day.{category}"] for category in TYPES)
+        assert m["complaints_without_waits_per_day"] == pytest.approx(parts + m["complaints_background_per_day"])
 
 
 def test_who_complains_under_unlimited_agents_complains_in_any_case() -> None:
@@ -140,8 +140,8 @@ def test_half_the_compliance_agents_raise_what_staffing_can_lower_and_nothing_el
     rise = paired_difference(values(half, "complaints_reducible_per_day"), values(full, "complaints_reducible_per_day"))
     assert rise.half_width is not None
     assert rise.mean - rise.half_width > 10
-    floors = [values(r, "complaints_floor_per_day") for r in (half, full)]
-    assert floors[0] == pytest.approx(floors[1], rel=0.01)  # the rumour brings a few more tickets
+    without_waits = [values(r, "complaints_without_waits_per_day") for r in (half, full)]
+    assert without_waits[0] == pytest.approx(without_waits[1], rel=0.01)  # the rumour brings a few more tickets
     for category in ("kyc", "frozen_kyt"):
         escalated = [values(r, f"tickets_escalated_per_day.{category}") for r in (half, full)]
         assert escalated[0] == pytest.approx(escalated[1], rel=0.003)  # horizon effects
@@ -160,13 +160,13 @@ def test_double_the_compliance_agents_bring_complaints_nearer_to_the_floor() -> 
     )
     assert frozen_fall.half_width is not None
     assert frozen_fall.mean + frozen_fall.half_width < 0
-    for frozen, floor in zip(
+    for frozen, without in zip(
         values(double, "complaints_direct_per_day.frozen_kyt"),
-        values(double, "complaints_floor_per_day.frozen_kyt"), strict=True,
+        values(double, "complaints_without_waits_per_day.frozen_kyt"), strict=True,
     ):  # fmt: skip
-        assert frozen == pytest.approx(floor, abs=0.3)
-    floors = [values(r, "complaints_floor_per_day") for r in (double, full)]
-    assert floors[0] == pytest.approx(floors[1], rel=0.001)
+        assert frozen == pytest.approx(without, abs=0.3)
+    without_waits = [values(r, "complaints_without_waits_per_day") for r in (double, full)]
+    assert without_waits[0] == pytest.approx(without_waits[1], rel=0.001)
 
 
 def test_more_staff_never_means_a_larger_backlog() -> None:

@@ -107,7 +107,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "work_in_breaks_per_day": {"": 0, "t0": 0, "t1": 0},
     "complaints_direct_per_day": {"": 2, "a": 1, "b": 1},
     "complaints_background_per_day": {"": 2},
-    "complaints_floor_per_day": {"": 3, "a": 1, "b": 0},
+    "complaints_without_waits_per_day": {"": 3, "a": 1, "b": 0},
     "complaints_reducible_per_day": {"": 1},
     "complaints_peak_day": {"": 4},
     "complaints_regulator_per_day": {"": 1, "a": 1, "b": 0},
@@ -279,10 +279,10 @@ def test_who_waits_counts_for_the_team_that_would_take_first_and_then_for_the_on
     assert measure(f)["backlog_end.t1"] == 2
 
 
-# --- the floor ----------------------------------------------------------------------------------------------------
+# --- without waits ------------------------------------------------------------------------------------------------
 
 
-def test_the_floor_meets_the_same_draws_with_unlimited_agents() -> None:
+def test_complaints_without_waits_meet_the_same_draws_with_unlimited_agents() -> None:
     """Row 0 would be solved by 5 h, row 1 by 2 h; reopened at 2 + 1 h, it is solved again by 5 h."""
     rows = [
         path(0, ("p", H, 2 * H), ("q", 2 * H), complain=3 * H),  # clock at 1 h, complaint at 4 h: stays
@@ -297,7 +297,7 @@ def test_the_floor_meets_the_same_draws_with_unlimited_agents() -> None:
     assert found.tolist() == [4 * H, NEVER, 4 * H + H // 2, NEVER]
 
 
-def test_the_floor_s_agents_hold_one_ticket_each() -> None:
+def test_without_waits_agents_hold_one_ticket_each() -> None:
     rows = [path(0, ("p", H), ("p", H), complain=5 * H // 4 + 1)]
     d = demand(*rows, queues="p", categories=("a", "b"), minutes=1440)
     at = desk(crew(1, "p", holds=2, stretch=(1250, 4000)), queues="p", horizon=24 * H)
@@ -324,8 +324,8 @@ def test_the_series_add_up_to_the_metrics(replication: Observation) -> None:
     ):
         assert total["all", name] / days == pytest.approx(found[metric])
         assert total["all", name] > 0
-    floor = total["all", "new_complaints_floor"] + total["all", "new_posts"]
-    assert floor / days == pytest.approx(found["complaints_floor_per_day"])
+    without = total["all", "new_complaints_without_waits"] + total["all", "new_posts"]
+    assert without / days == pytest.approx(found["complaints_without_waits_per_day"])
     for kind in ("howto", "payout"):
         assert total[f"category:{kind}", "new_tickets"] / days == pytest.approx(found[f"tickets_new_per_day.{kind}"])
     assert series["all", "n_backlog"][-1] == found["backlog_end"]

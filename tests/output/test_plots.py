@@ -170,9 +170,11 @@ def test_the_complaints_title_states_total_and_reducible(spike: dict[str, Figure
 
 
 def test_complaint_bars_add_up_to_the_days_numbers(spike: dict[str, Figure]) -> None:
-    total, floor, background, _ = (patch for patch in spike["complaints"].axes[0].patches if hasattr(patch, "get_data"))
+    total, without, background, _ = (
+        patch for patch in spike["complaints"].axes[0].patches if hasattr(patch, "get_data")
+    )
     assert total.get_data().values == pytest.approx(24 * 2.2)
-    assert floor.get_data().values == pytest.approx(24 * 1.7)
+    assert without.get_data().values == pytest.approx(24 * 1.7)
     assert background.get_data().values == pytest.approx(24 * 0.2)
 
 
@@ -401,7 +403,7 @@ def test_the_parts_of_what_is_posted_add_up(spike: dict[str, Figure]) -> None:
     view = View(hourly(values(24 * 10)), metrics(), scenario())
     found = public_parts(view)
     assert sum(found.values()) == pytest.approx(24 * (2.0 + 0.2 + 0.7))
-    assert found["floor"] == pytest.approx(24 * 1.5)
+    assert found["without_waits"] == pytest.approx(24 * 1.5)
     assert found["background"] == pytest.approx(24 * 0.1)
     outlines = [patch.get_data().values for patch in spike["public"].axes[0].patches if hasattr(patch, "get_data")]
     assert outlines[-1] == pytest.approx(24 * 2.9)

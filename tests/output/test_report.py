@@ -162,8 +162,8 @@ def test_the_funnel_names_each_denominator(page: Page) -> None:
     assert "of registered users make no direct public complaint" in page.text
 
 
-def test_floor_and_reducible_complaints_are_told_apart(page: Page) -> None:
-    assert "Floor: 40.0 ± 0.8 a day." in page.text
+def test_complaints_without_waits_and_reducible_ones_are_told_apart(page: Page) -> None:
+    assert "Without waits: 40.0 ± 0.8 a day." in page.text
     assert "Reducible: 15.0 ± 0.3 a day" in page.text
 
 

@@ -36,7 +36,7 @@ _METRICS = {
     "occupancy": 0.8,
     "complaints_direct_per_day": 50.0,
     "complaints_background_per_day": 5.0,
-    "complaints_floor_per_day": 40.0,
+    "complaints_without_waits_per_day": 40.0,
     "complaints_reducible_per_day": 15.0,
     "unharmed_share_of_registered": 0.999995,
     "unharmed_share_of_active": 0.99995,
@@ -79,7 +79,7 @@ def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -
         ("all", "n_backlog"): (100 + 1100 * bump) * spread,
         ("all", "n_backlog_waiting"): 1000 * bump * spread,
         ("all", "new_complaints"): np.full(hours, 2.0) * spread,
-        ("all", "new_complaints_floor"): np.full(hours, 1.5) * spread,
+        ("all", "new_complaints_without_waits"): np.full(hours, 1.5) * spread,
         ("all", "new_posts"): np.full(hours, 0.2) * spread,
         ("all", "price_index"): np.full(hours, 1.0) * np.ones_like(spread),
     }

@@ -9,7 +9,7 @@ HEADLINE = (
     "tickets_first_contact_per_day",
     "tickets_escalated_per_day",
     "complaints_direct_per_day",
-    "complaints_floor_per_day",
+    "complaints_without_waits_per_day",
     "complaints_reducible_per_day",
     "complaints_peak_day",
     "backlog_waiting_peak",

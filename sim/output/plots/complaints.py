@@ -1,4 +1,4 @@
-"""Public complaints a day: the floor without any wait for agents, and those that come from waiting."""
+"""Public complaints a day: those that come without any wait for agents, and those that come from waiting."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def draw(view: View) -> Figure | None:
     panel(axis, "", unit(view))
     time_axis(axis, view)
     below = (
-        f"Bars: {view.middle}s per {span_text(step_h(view))}. Floor: direct complaints about the same tickets, had "
-        "none waited for an agent, and the background of posts that name no ticket."
+        f"Bars: {view.middle}s per {span_text(step_h(view))}. Without waits: direct complaints about the same "
+        "tickets, had none waited for an agent, and the background of posts that name no ticket."
     )
     return finish(figure, findings.complaints(view), below, key(view))
 
@@ -55,8 +55,8 @@ def key(view: View) -> list[Artist]:
     whisker = f"all: 5–95 % of {view.replications} replications" if many else "one replication: no whisker"
     return [
         area_key(ORANGE, "come from waiting for agents"),
-        area_key(BLUE, "floor: they would not"),
-        area_key(BACKGROUND, "of the floor: background, no ticket"),
+        area_key(BLUE, "come without any wait"),
+        area_key(BACKGROUND, "of these: background, no ticket"),
         line_key(BLACK if many else "none", whisker),
     ]
 
@@ -69,21 +69,24 @@ def step_h(view: View) -> int:
 
 def has_complaints(view: View) -> bool:
     """Return whether any complaint or post was recorded."""
-    values = (view.get("all", name) for name in ("new_complaints", "new_posts", "new_complaints_floor"))
+    values = (view.get("all", name) for name in ("new_complaints", "new_posts", "new_complaints_without_waits"))
     return any(each is not None and float(np.nansum(each)) > 0 for each in values)
 
 
 def draw_on(axis: Axes, view: View, *, names: bool = True) -> None:
-    """Draw the bars: all complaints, in front of them the floor, in front of that the background."""
+    """Draw the bars: all complaints, in front of them those without waits, in front of these the background."""
     width = step_h(view)
     posts = _sums(view, "new_posts", width)
-    total, floor = _sums(view, "new_complaints", width) + posts, _sums(view, "new_complaints_floor", width) + posts
+    total, without = (
+        _sums(view, "new_complaints", width) + posts,
+        _sums(view, "new_complaints_without_waits", width) + posts,
+    )
     at, spread = edges(view, width), band(total, view.middle)
     shade_shocks(axis, view, names=names)
-    for values, colour in ((total, ORANGE), (floor, BLUE), (posts, BACKGROUND)):
+    for values, colour in ((total, ORANGE), (without, BLUE), (posts, BACKGROUND)):
         axis.stairs(view.centre(values), at, fill=True, color=colour, lw=0)
     axis.stairs(view.centre(total), at, color=BLACK, lw=0.7)
-    top = float(max(view.centre(total).max(), view.centre(floor).max()))
+    top = float(max(view.centre(total).max(), view.centre(without).max()))
     if spread.low is not None and spread.high is not None:
         axis.vlines(centres(view, width), spread.low, spread.high, color=BLACK, lw=0.9)
         top = max(top, float(spread.high.max()))

@@ -169,7 +169,10 @@ def _complaints(axis: Axes, view: View) -> None:
     _title(axis, findings.complaints(view), complaints.unit(view))
     axis.set_ylim(top=1.25 * axis.get_ylim()[1])
     axis.legend(
-        handles=[area_key(ORANGE, "reducible"), area_key(BLUE, "floor")], fontsize=7.5, frameon=False, loc="upper right"
+        handles=[area_key(ORANGE, "reducible"), area_key(BLUE, "without waits")],
+        fontsize=7.5,
+        frameon=False,
+        loc="upper right",
     )
     time_axis(axis, view, narrow=True)
 

@@ -31,7 +31,7 @@ from sim.output.plots.style import (
 from sim.output.presentation.view import Floats, View, band, coarse, estimate_text, humane, percent, span_text
 
 PARTS = (
-    ("floor", BLUE, "floor"),
+    ("without_waits", BLUE, "without waits"),
     ("reducible", ORANGE, "reducible"),
     ("copies", SKY, "copies"),
     ("campaign", RED, "campaign"),
@@ -111,10 +111,10 @@ def parts(view: View) -> dict[str, Floats]:
         return np.zeros(-(-view.hours // width)) if values is None else coarse(values, width, "sum").mean(axis=0)
 
     direct, campaign = mean("new_complaints"), mean("new_campaign_posts")
-    floor = np.minimum(mean("new_complaints_floor"), direct)
+    without = np.minimum(mean("new_complaints_without_waits"), direct)
     return {
-        "floor": floor,
-        "reducible": direct - floor,
+        "without_waits": without,
+        "reducible": direct - without,
         "copies": mean("new_copies"),
         "campaign": campaign,
         "background": mean("new_posts") - campaign,
@@ -127,7 +127,7 @@ def _shown(view: View) -> list[tuple[str, str, str]]:
 
 
 def _posts(axis: Axes, view: View) -> float:
-    """Stack the parts, the floor undermost."""
+    """Stack the parts, those without waits undermost."""
     found, at = parts(view), edges(view, step_h(view))
     under = np.zeros(len(at) - 1)
     for name, colour, _ in _shown(view):
@@ -146,7 +146,7 @@ def _heard(axis: Axes, view: View) -> float:
     noise = view.scenario.listening.noise_per_day * view.scenario.listening.false_share / 24 * hours
     axis.stairs(rightly, at, fill=True, color=RIGHTLY, lw=0)
     axis.stairs(rightly + noise, at, baseline=rightly, fill=True, color=WRONGLY, lw=0)
-    true = found["floor"] + found["reducible"]
+    true = found["without_waits"] + found["reducible"]
     axis.plot(centres(view, width), true, color=BLACK, lw=1.4)
     return float(max((rightly + noise).max(), true.max()))
 

@@ -216,12 +216,12 @@ def headlines(view: View) -> list[str]:
 def complaints_in_words(view: View) -> list[str]:
     """Return what the complaints consist of, and the share of people without one by each denominator."""
     get, found = view.metrics.get, []
-    floor, background = get("complaints_floor_per_day"), get("complaints_background_per_day")
-    if floor is not None and background is not None:
+    without, background = get("complaints_without_waits_per_day"), get("complaints_background_per_day")
+    if without is not None and background is not None:
         found.append(
-            f"Floor: {estimate_text(floor)} a day. That is what remained of them, had no ticket of this run waited for "
-            f"an agent, {estimate_text(background)} posts that name no ticket included. A staffing plan goes below it "
-            "only where fewer complaints mean less rumour, and so fewer tickets."
+            f"Without waits: {estimate_text(without)} a day. That is what remained of them, had no ticket of this run "
+            f"waited for an agent, {estimate_text(background)} posts that name no ticket included. A staffing plan "
+            "goes below it only where fewer complaints mean less rumour, and so fewer tickets."
         )
     if (reducible := get("complaints_reducible_per_day")) is not None:
         found.append(f"Reducible: {estimate_text(reducible)} a day come from waiting for agents.")

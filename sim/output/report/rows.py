@@ -41,7 +41,7 @@ _FUNNEL = (
 _WHOLE = {"tickets_new_per_day": "of the tickets opened", "tickets_human_per_day": "of those handled by people"}
 _OF_CATEGORY = (
     "tickets_new_per_day", "tickets_human_per_day", "first_response_p50", "first_response_p90", "resolution_p90",
-    "within_target_share", "complaints_direct_per_day", "complaints_floor_per_day",
+    "within_target_share", "complaints_direct_per_day", "complaints_without_waits_per_day",
 )  # fmt: skip
 _OF_TEAM = (
     "occupancy", "backlog_waiting_peak", "backlog_waiting_mean", "backlog_waiting_end", "oldest_age_peak",

@@ -144,7 +144,7 @@ class SlowFacts:
         )
         return at if at < min(self.resolved(row), self.to_ms) else INFINITE
 
-    def floor(self, row: int) -> float:
+    def without_waits(self, row: int) -> float:
         opened, first_end, closed = self.unhindered(row)
         at = self._complaint(row, opened, opened, first_end, INFINITE)
         return at if at < min(closed, self.to_ms) else INFINITE
