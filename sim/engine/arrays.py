@@ -42,14 +42,16 @@ outcome once its customer has gone, else 0. From MOVED_PATIENCE on, a line for e
 """
 HANDLE, PAUSE, QUEUE, ENTERED, START, END, AGENT = range(7)
 """Columns of ``legs``. QUEUE changes where a long wait moves a ticket."""
-MOST, ABLE = range(2)
-"""Columns of ``teams``, a line for each team: how many tickets an agent may hold, and from ABLE on, WIDEST columns
-each and by the number k in hand, how many agents could take one more (from 0), how many stand in ``idle`` (from 0), and
-the speed of an agent's work (from 1)."""
-TEAM_OF, DUTY, PRODUCTIVITY, HELD, CAP, SETTLED, LISTED, HAND = range(8)
+MOST, HANDS, ABLE = range(3)
+"""Columns of ``teams``, a line for each team: how many tickets an agent may hold; a bit for each number k in hand with
+which some agent could take one more; and from ABLE on, WIDEST columns each and by k, how many could (from 0), the word
+of ``idle`` before which none stands (from 0), and the speed of an agent's work (from 1)."""
+WORD = 32
+"""Agents in a word of ``idle``, a bit each."""
+TEAM_OF, DUTY, PRODUCTIVITY, HELD, CAP, SETTLED, HAND = range(7)
 """Columns of ``agents``, a line for each: his team; duty and productivity as of the last change; how many tickets he
-holds, how many he may with these, when the work left was last settled, in which lines of ``idle`` he stands (a bit
-each); from HAND on by twos the row of each ticket in hand and how many may be held beside it."""
+holds, how many he may with these, when the work left was last settled; from HAND on by twos the row of each ticket in
+hand and how many may be held beside it."""
 SIZE, PATIENCE_TO, PATIENCE_OF, PLACES, TAKERS, AGES, LISTS = range(7)
 """Columns of ``queues``, a line for each queue: waiters, where impatience leads, the column of ``rows`` with the
 patience of who was moved here (NOBODY without one), how many may wait, how many takers and age rules there are; from
@@ -76,7 +78,7 @@ on, for each minute, the first link of its chain."""
 
 class DeskArrays(NamedTuple):
     """Everything that moves and what it moves by. ``lines`` are heaps of (place, row), one for each queue, ``idle``
-    heaps of (agent, 0), one for each team and number of tickets in hand.
+    the bits of the agents who could take one more, a line for each team and number of tickets in hand.
 
     ``first_due`` is by minute the first complaint due in it. ``candidates`` are the rows of all streams, those of
     stream s up to ends[s], and ``marks`` theirs.
@@ -120,7 +122,7 @@ def arrays_of(
         legs=_legs(demand),
         teams=_teams(desk),
         agents=_agents(desk),
-        idle=np.empty((len(desk.teams) * max(desk.most), _largest_team(desk), 2), dtype=np.int64),
+        idle=np.zeros((len(desk.teams) * max(desk.most), len(desk.agent_team) // WORD + 1), dtype=np.int64),
         queues=_queues(desk, demand.moved_to),
         agenda=np.empty((2, room, 3), dtype=np.int64),
         lines=np.empty((len(desk.queues), room, 2), dtype=np.int64),
@@ -194,10 +196,6 @@ def _no_levels() -> FeedbackState:
     """Return levels of no minute."""
     parameters = FeedbackParameters()
     return state_of(parameters, FeedbackInputs(requests=np.empty((len(parameters.rails), CLASSES, 2, 0), np.int64)), 0)
-
-
-def _largest_team(desk: Desk) -> int:
-    return max(int(np.bincount(desk.agent_team, minlength=1).max()), 1)
 
 
 def _teams(desk: Desk) -> Ints:

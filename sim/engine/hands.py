@@ -2,15 +2,17 @@
 
 An agent's tickets share his attention: each loses ``speed`` units of work in a ms, which falls with the number in
 hand, so that all of his change when one begins or ends. ``staff`` are three tables (``sim.engine.arrays``): ``teams``
-counts by the number in hand the agents who could take one more; ``agents`` holds what each has; ``idle`` holds by team
-and number in hand a heap of agents, in which each of those stands once, beside others whose place there is stale.
+counts by the number in hand the agents who could take one more; ``agents`` holds what each has; ``idle`` has by team
+and number in hand a bit for each of those agents, of whom the lowest number takes.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim.core.clock import NEVER, PHASE_DONE
 from sim.core.jit import inlined
-from sim.engine.agenda import key_of, pop, push, schedule
+from sim.engine.agenda import key_of, schedule
 from sim.engine.arrays import (
     ABLE,
     AGENT,
@@ -21,30 +23,32 @@ from sim.engine.arrays import (
     DUTY,
     HAND,
     HANDLE,
+    HANDS,
     HELD,
     HORIZON,
     LEG,
-    LISTED,
     MOST,
     NOW,
     PRODUCTIVITY,
     SETTLED,
     TEAM_OF,
     WIDEST,
+    WORD,
     WORK_LEFT,
 )  # fmt: skip
 from sim.engine.setup import LONGEST_WORK_MS
 from sim.staffing.skills import ON_DUTY, WORK_UNITS
 
+_DE_BRUIJN = 0x077CB531
+_BIT = np.empty(32, np.int64)
+_BIT[[(_DE_BRUIJN << bit) >> 27 & 31 for bit in range(32)]] = np.arange(32)
+"""The number of a lone bit of a word, at that bit x 0x077CB531 >> 27 & 31 (Leiserson, Prokop and Randall 1998)."""
+
 
 @inlined
 def can_take(teams, team, places):
     """Return whether an agent of a team can take a ticket beside which, itself included, ``places`` may be held."""
-    # The compiler knows no generators.
-    for held in range(places):  # noqa: SIM110
-        if teams[team, ABLE + held] > 0:
-            return True
-    return False
+    return teams[team, HANDS] & ((1 << places) - 1) != 0
 
 
 @inlined
@@ -52,7 +56,7 @@ def take(n, rows, legs, staff, agenda, row, team, places):
     """Give a ticket to the agent of a team who takes it (``can_take``), and note when the work on it is due."""
     agent, leg = _chosen(n, staff, team), rows[LEG, row]
     _, agents, _ = staff
-    _delist(staff, agent)
+    _delist(n, staff, agent)
     _settle(n, rows, staff, agent)
     held = agents[agent, HELD]
     agents[agent, HAND + 2 * held], agents[agent, HAND + 2 * held + 1] = row, places
@@ -68,7 +72,7 @@ def release(n, rows, legs, staff, agenda, row):
     """Take a ticket, whose work is done, out of its agent's hand; what he still holds goes faster."""
     teams, agents, _ = staff
     agent = legs[AGENT, rows[LEG, row]]
-    _delist(staff, agent)
+    _delist(n, staff, agent)
     _settle(n, rows, staff, agent)
     last, cap = agents[agent, HELD] - 1, teams[agents[agent, TEAM_OF], MOST]
     for i in range(last):
@@ -90,7 +94,7 @@ def change_duty(n, rows, staff, agenda, change):
     """
     _, agents, _ = staff
     agent = change[1]
-    _delist(staff, agent)
+    _delist(n, staff, agent)
     if change[3] == agents[agent, PRODUCTIVITY]:
         agents[agent, DUTY] = change[2]
     else:
@@ -118,45 +122,45 @@ def _is_able(agents, agent):
 
 @inlined
 def _enlist(n, staff, agent):
-    """Count an agent among the able, if he is, and stand him in the line of those with as many in hand."""
+    """Count an agent among the able, if he is, with as many in hand."""
+    teams, agents, idle = staff
+    if not _is_able(agents, agent):
+        return
+    team, held, word = agents[agent, TEAM_OF], agents[agent, HELD], agent // WORD
+    teams[team, ABLE + held] += 1
+    teams[team, HANDS] |= 1 << held
+    idle[team * n[WIDEST] + held, word] |= 1 << agent % WORD
+    first = ABLE + n[WIDEST] + held
+    teams[team, first] = min(teams[team, first], word)
+
+
+@inlined
+def _delist(n, staff, agent):
+    """Count an agent no more among the able."""
     teams, agents, idle = staff
     if not _is_able(agents, agent):
         return
     team, held = agents[agent, TEAM_OF], agents[agent, HELD]
-    teams[team, ABLE + held] += 1
-    if not agents[agent, LISTED] >> held & 1:
-        size = ABLE + n[WIDEST] + held
-        push(idle, team * n[WIDEST] + held, teams[team, size], agent, 0)
-        teams[team, size] += 1
-        agents[agent, LISTED] |= 1 << held
-
-
-@inlined
-def _delist(staff, agent):
-    """Count an agent no more among the able; his place in line stays, stale."""
-    teams, agents, _ = staff
-    if _is_able(agents, agent):
-        teams[agents[agent, TEAM_OF], ABLE + agents[agent, HELD]] -= 1
+    teams[team, ABLE + held] -= 1
+    if not teams[team, ABLE + held]:
+        teams[team, HANDS] ^= 1 << held
+    idle[team * n[WIDEST] + held, agent // WORD] ^= 1 << agent % WORD
 
 
 @inlined
 def _chosen(n, staff, team):
-    """Return who takes a ticket: of those who can, the one with the fewest in hand, then the lowest number.
-
-    Whose place in line is stale and who is able has fewer in hand, so that his own line is looked at before.
-    """
-    teams, agents, idle = staff
+    """Return who takes a ticket: of those who can, the one with the fewest in hand, then the lowest number."""
+    teams, _, idle = staff
     held = 0
-    while teams[team, ABLE + held] == 0:
+    while not teams[team, HANDS] >> held & 1:
         held += 1
-    which, size = team * n[WIDEST] + held, ABLE + n[WIDEST] + held
-    while True:
-        agent = idle[which, 0, 0]
-        pop(idle, which, teams[team, size])
-        teams[team, size] -= 1
-        agents[agent, LISTED] ^= 1 << held
-        if _is_able(agents, agent):
-            return agent
+    which, first = team * n[WIDEST] + held, ABLE + n[WIDEST] + held
+    word = teams[team, first]
+    while not idle[which, word]:
+        word += 1
+    teams[team, first] = word
+    bits = idle[which, word]
+    return word * WORD + _BIT[(bits & -bits) * _DE_BRUIJN >> 27 & 31]
 
 
 @inlined
@@ -164,6 +168,8 @@ def _speed(n, staff, agent):
     """Return the units of work that each ticket in an agent's hand, which is not empty, loses in a ms."""
     teams, agents, _ = staff
     full = teams[agents[agent, TEAM_OF], ABLE + 2 * n[WIDEST] + agents[agent, HELD] - 1]
+    if agents[agent, PRODUCTIVITY] == WORK_UNITS:
+        return full  # as nearly always: a division costs as much as all else here
     return max(full * agents[agent, PRODUCTIVITY] // WORK_UNITS, 1)
 
 
@@ -186,7 +192,9 @@ def _reckon(n, rows, staff, agenda, agent):
         speed = _speed(n, staff, agent)
         for i in range(agents[agent, HELD]):
             row = agents[agent, HAND + 2 * i]
-            due_ms = n[NOW] + max(-(-rows[WORK_LEFT, row] // speed), 0)
+            left = rows[WORK_LEFT, row]
+            ms = -(-left // WORK_UNITS) if speed == WORK_UNITS else -(-left // speed)  # by a constant it is fast
+            due_ms = n[NOW] + max(ms, 0)
             if due_ms != rows[DUE_AT, row]:
                 rows[DUE_AT, row] = due_ms
                 schedule(n, agenda, due_ms, key_of(PHASE_DONE, row, 0))

@@ -85,7 +85,11 @@ FAULTS = (
         "agents[agent, CAP] = last, cap",
         "agents[agent, CAP] = last, agents[agent, CAP]",
     ),
-    hands("work that is due is rounded down", "-(-rows[WORK_LEFT, row] // speed)", "rows[WORK_LEFT, row] // speed"),
+    hands(
+        "work that is due is rounded down",
+        "left = rows[WORK_LEFT, row]\n",
+        "left = rows[WORK_LEFT, row] // speed * speed\n",
+    ),
     hands("who learns is as fast as all", "full * agents[agent, PRODUCTIVITY] // WORK_UNITS", "full"),
     hands(
         "a second ticket leaves the first as fast as it was",
@@ -213,8 +217,8 @@ FAULTS = (
     elsewhere(
         "engine/due_complaints",
         "an answer at the target is late",
-        "- rows[OPENED, row] > rows[SILENCE, row]",
-        "- rows[OPENED, row] >= rows[SILENCE, row]",
+        "begun = at_opening or legs[START, leg] - rows[OPENED, row] > rows[SILENCE, row]",
+        "begun = at_opening or legs[START, leg] - rows[OPENED, row] >= rows[SILENCE, row]",
     ),
     fast("who starts at once has no clock from opening", "(waits or n[AT_OPENING])", "waits"),
     elsewhere(
