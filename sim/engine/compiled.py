@@ -33,6 +33,8 @@ OPENS, ASKS, BACK, POSTS, IMPATIENT = range(5)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
+LOOKING = 2
+"""Of DECIDING: nothing is to be decided, but a new waiter may have to go, or to grow old."""
 _ROOM, _WAITING = 4096, 8  # the heaps' initial capacity: a minimum, and one place for this number of rows
 
 
@@ -66,8 +68,8 @@ def _loop(arrays):
     while not n[FULL]:
         due_ms = agenda[HEAP, 0, 0] if n[DUE] else NEVER
         if n[DECIDING] and due_ms > n[NOW] and n[CHANGE_AT] > n[NOW]:
-            n[DECIDING] = 0
             _decide(n, rows, legs, staff, queues, agenda, lines)
+            n[DECIDING] = 0
             _turn_away(n, rows, legs, queues, agenda, lines)
             _look_ahead(n, rows, legs, queues, agenda, first_due)
             continue  # what has been started may be due before
@@ -182,15 +184,15 @@ def _wait(n, rows, legs, staff, queues, agenda, lines, row):
     """Put a ticket into its queue now; where it alone can start, it starts at once."""
     now, queue = n[NOW], legs[QUEUE, rows[LEG, row]]
     # A ticket that waits already finds no agent free, or there would be a decision to come; a clock that starts at
-    # opening is noted after it.
-    alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now)
-    if alone and not n[AT_OPENING]:
+    # opening is noted after it. Who is alone and finds none leaves nothing to decide.
+    alone = not n[DECIDING] and (not n[DUE] or agenda[HEAP, 0, 0] > now) and not n[AT_OPENING]
+    if alone:
         for taker in range(LISTS, LISTS + TAKER * queues[queue, TAKERS], TAKER):
             if can_take(staff[0], queues[queue, taker + 2], queues[queue, taker + 3]):
                 _start(n, rows, legs, staff, agenda, row, (queues[queue, taker + 2], queues[queue, taker + 3]))
                 return
     stand(n, rows, queues, lines, (row, queue, rows[PRIORITY, row] << PLACE_BITS | now))
-    n[DECIDING] = 1
+    n[DECIDING] = LOOKING if alone else 1
     if n[LEVELS] or queues[queue, AGES] or queues[queue, PATIENCE_TO] != LEAVE:
         rows[NEXT_WAITER, row], n[WAITERS] = n[WAITERS], row
 
@@ -307,7 +309,7 @@ def _flush(n, rows):
 @inlined
 def _decide(n, rows, legs, staff, queues, agenda, lines):
     """While a team has an agent who can take from a queue with a waiter, start the best pair of them."""
-    while True:
+    while n[DECIDING] != LOOKING:
         best, best_queue, places = (0, 0, 0, 0, 0), NOBODY, 0
         for queue in range(len(queues)):
             if not queues[queue, SIZE]:

@@ -98,12 +98,6 @@ def team_of_agent(agent_team: Ints, leg_agent: Ints) -> Ints:
     return np.append(agent_team, -1)[leg_agent]
 
 
-def later(time_ms: Ints, delay_ms: Ints) -> Ints:
-    """Return time + delay, NEVER where either is NEVER."""
-    never = (time_ms == NEVER) | (delay_ms == NEVER)
-    return np.where(never, NEVER, np.where(never, 0, time_ms) + np.where(never, 0, delay_ms))
-
-
 def clock_start_ms(
     demand: Demand, *, opened_ms: Ints, first_start_ms: Ints, first_end_ms: Ints, left_ms: Ints, at_opening: bool
 ) -> Ints:

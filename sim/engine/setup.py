@@ -8,8 +8,9 @@ import numpy as np
 
 from sim.core.arrays import Ints
 from sim.core.clock import NEVER
+from sim.core.jit import compiled
 from sim.demand import CANDIDATE, ROOT, TASK, Demand
-from sim.engine.outcome import later
+from sim.engine.outcome import after
 from sim.staffing.desk import Desk
 from sim.staffing.skills import LEAVE, WORK_UNITS
 
@@ -72,7 +73,19 @@ def leaving_ms(demand: Demand, desk: Desk) -> Ints:
 
 def clocks(demand: Demand, leaving: Ints, *, horizon_ms: int, at_opening: bool) -> Clocks:
     """Return when complaints of unanswered and of unsolved tickets are due."""
-    after = np.where(demand.complaint_after_ms < horizon_ms, demand.complaint_after_ms, NEVER)
-    silence = np.zeros_like(after) if at_opening else np.minimum(demand.target_ms, leaving)
-    several = np.diff(demand.legs_from) > 1
-    return Clocks(silence, later(silence, after), np.where(several & (not at_opening), after, NEVER))
+    columns = demand.target_ms, leaving, demand.complaint_after_ms, demand.legs_from
+    return Clocks(*_clocks(*columns, horizon_ms, at_opening))
+
+
+@compiled
+def _clocks(
+    target_ms: Ints, leaving: Ints, complaint_after_ms: Ints, legs_from: Ints, horizon_ms: int, at_opening: bool
+) -> tuple[Ints, Ints, Ints]:
+    rows = len(target_ms)
+    silence, unanswered, unsolved = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for i in range(rows):
+        delay = complaint_after_ms[i] if complaint_after_ms[i] < horizon_ms else NEVER
+        silence[i] = 0 if at_opening else min(target_ms[i], leaving[i])
+        unanswered[i] = after(silence[i], delay)
+        unsolved[i] = delay if legs_from[i + 1] - legs_from[i] > 1 and not at_opening else NEVER
+    return silence, unanswered, unsolved

@@ -7,6 +7,7 @@ time it is the sum of these. Of a team it is what waits for the team or is in it
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from sim.core.at_least import AtLeast
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from sim.metrics.metric import Metric, Values
 from sim.metrics.observation.replication import Observation
-from sim.numerics.intervals import Intervals, Span
+from sim.numerics.intervals import Intervals, Span, within
 from sim.numerics.statistics import quantile_of_sorted
 
 _CALM = 1.25
@@ -86,18 +87,22 @@ def _drain_days(observed: Observation) -> Values:
     """
     if observed.from_ms < 2 * DAY_MS:
         return dict.fromkeys(observed.spans)
-    found: Values = {"": _drained(observed, observed.backlog, observed.spans[""])}
-    for number, name in enumerate(observed.desk.teams):
-        found[name] = _drained(observed, observed.team_backlog(number), observed.spans[name])
+    settled = observed.from_ms // 2, observed.from_ms
+    highest, _ = observed.backlog.peak(*settled)
+    found: Values = {"": _drained(observed, lambda: observed.backlog, observed.spans[""], highest)}
+    worked, teams = observed.worked, observed.desk.teams
+    before = within(observed.outcome.leg_entered_ms, worked.left_ms, worked.home, len(teams), *settled)
+    for number, name in enumerate(teams):
+        mine = partial(observed.team_backlog, number)
+        found[name] = _drained(observed, mine, observed.spans[name], before[number].peak)
     return found
 
 
-def _drained(observed: Observation, backlog: Intervals, span: Span) -> float:
-    highest, _ = backlog.peak(observed.from_ms // 2, observed.from_ms)
+def _drained(observed: Observation, backlog: Callable[[], Intervals], span: Span, highest: int) -> float:
     if span.peak <= _CALM * highest:
         return 0.0
     minutes = -(-(observed.to_ms - span.peak_ms) // MINUTE_MS)
-    calm_again = np.flatnonzero(backlog.by_minute(span.peak_ms, minutes) <= _CALM * highest)
+    calm_again = np.flatnonzero(backlog().by_minute(span.peak_ms, minutes) <= _CALM * highest)
     if not len(calm_again):
         return AtLeast((observed.to_ms - span.peak_ms) / DAY_MS)
     return int(calm_again[0]) * MINUTE_MS / DAY_MS

@@ -14,6 +14,7 @@ import numpy as np
 from sim.core.arrays import Floats, Ints, Mask
 from sim.core.clock import DAY_MS, WEEK_MS
 from sim.core.jit import compiled
+from sim.core.lazy import lazy_property
 from sim.numerics.streams import Streams
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.people import Called, Group, break_blocks, groups_of, stays_of
@@ -121,6 +122,14 @@ class Roster:
 
     def steps(self, pieces: Mask) -> Ints:
         """Return rows (time_ms, team, agents) of who is within these pieces of turns, but for those called in."""
+        return self._all_steps if pieces.all() else self._steps(pieces)
+
+    @lazy_property
+    def _all_steps(self) -> Ints:
+        """The steps of all pieces, which are those of each replication where nobody quits."""
+        return self._steps(np.ones(len(self.turns.agent), dtype=bool))
+
+    def _steps(self, pieces: Mask) -> Ints:
         own = pieces & ~np.array([one.called for one in self.groups], dtype=bool)[self.turns.group]
         team = self.agent_team[self.turns.agent[own]]
         rows = []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.core.arrays import Ints
+from sim.core.clock import DAY_MS
 from sim.core.jit import compiled
 from sim.staffing.skills import AWAY
 
@@ -47,6 +48,7 @@ def held_time(held: Held, duty: Duty, shape: tuple[int, int], from_ms: int, to_m
 def _held(held: Held, duty: Duty, teams: int, queues: int, from_ms: int, to_ms: int) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the time held by duty, team and queue, and (agent, begin, end) of each piece held while away."""
     by_duty = np.zeros((3, teams, queues), np.int64)
+    latest = _by_day(duty, to_ms)
     room, n = 16, 0
     pieces = np.empty((3, room), np.int64)
     for leg in range(len(held.agent)):
@@ -55,7 +57,9 @@ def _held(held: Held, duty: Duty, teams: int, queues: int, from_ms: int, to_ms: 
         if agent < 0 or at >= end:
             continue
         first, last = duty.first[agent], duty.first[agent + 1]
-        step = first + np.searchsorted(duty.at_ms[first:last], at, side="right") - 1
+        step = latest[agent, at // DAY_MS]
+        while step + 1 < last and duty.at_ms[step + 1] <= at:
+            step += 1
         while at < end:
             is_now = duty.duty[step] if step >= first else AWAY
             until = min(duty.at_ms[step + 1], end) if step + 1 < last else end
@@ -70,6 +74,20 @@ def _held(held: Held, duty: Duty, teams: int, queues: int, from_ms: int, to_ms: 
                 n += 1
             at, step = until, step + 1
     return by_duty, pieces[0, :n], pieces[1, :n], pieces[2, :n]
+
+
+@compiled
+def _by_day(duty: Duty, to_ms: int) -> Ints:
+    """Return by agent and day the last change before the day, or the number before his first one."""
+    agents, days = len(duty.team), to_ms // DAY_MS + 1
+    latest = np.empty((agents, days), np.int64)
+    for agent in range(agents):
+        step, last = duty.first[agent] - 1, duty.first[agent + 1]
+        for day in range(days):
+            while step + 1 < last and duty.at_ms[step + 1] < day * DAY_MS:
+                step += 1
+            latest[agent, day] = step
+    return latest
 
 
 @compiled
