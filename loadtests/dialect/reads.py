@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import WRITES, Answer, Arrival, Dialect, Request, Shown, Ticket, Withdrawal
+from loadtests.dialect.exact import exact
 from loadtests.dialect.payload import plain
 
 _LONG, _KEPT = 64, 24
@@ -39,9 +40,9 @@ def shown_by(dialect: Dialect, arrival: Arrival, request: Request, answer: Answe
 
 def line_of(shown: Shown) -> str:
     """Return the line that says what was shown."""
-    one = shown.record
-    if one is None:
-        return _TEXT.encode([shown.account] if shown.account else [])
+    if shown.record is None:
+        return _TEXT.encode([str(shown.account)] if shown.account else [])
+    one = exact(shown.record)
     stage, final = (one.stage, one.final) if isinstance(one, Withdrawal) else (-1, one.closed)
     row = [one.key, one.server_id, one.status, stage, final, brief(contents(one))]
     return _TEXT.encode(row)

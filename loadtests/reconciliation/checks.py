@@ -30,6 +30,7 @@ from loadtests.dialect.contract import (
     Withdrawal,
     named,
 )
+from loadtests.dialect.exact import exact_holdings, exact_sums
 from loadtests.dialect.reads import contents, differences
 from loadtests.reconciliation import desk as tickets
 from loadtests.reconciliation import money as withdrawals
@@ -59,11 +60,11 @@ def read_holdings(
     """
     found = None
     for _ in range(_TRIES):
-        before = dialect.balances(send)
+        before = exact_sums(dialect.balances(send))
         found = dialect.holdings(send, prefix)
         if found is None:
             return None
-        found = named(found, keys or {})
+        found = named(exact_holdings(found), keys or {})
         if found.balances == before:
             return found
         pause(_TRY_AGAIN_S)

@@ -32,16 +32,19 @@ KEY = "a key of our own"
 
 
 class Payouts:
-    """The back office of the page's example. With ``forgets`` it loses some of the payouts that it took."""
+    """The back office of the page's example.
 
-    def __init__(self, *, forgets: bool = False) -> None:
-        self.forgets, self.rows = forgets, list[dict[str, Any]]()
+    With ``forgets`` it loses some of the payouts that it took, with ``numbers`` its ids are numbers.
+    """
+
+    def __init__(self, *, forgets: bool = False, numbers: bool = False) -> None:
+        self.forgets, self.numbers, self.rows = forgets, numbers, list[dict[str, Any]]()
         self.server = TinyServer(self.reply)
 
     def reply(self, path: str, number: int) -> Reply:
         if self.server.body:
             sent = json.loads(self.server.body)
-            name = f"p{number}"
+            name = number if self.numbers else f"p{number}"
             if not (self.forgets and number % 7 == 0):
                 self.rows.append({**sent, "id": name})
             return Reply(201, {"payout_id": name})
@@ -76,6 +79,15 @@ def test_the_page_s_dialect_sends_and_reconciles(tmp_path: Path) -> None:
     assert len(office.rows) == 60
     assert len({row["ref"] for row in office.rows}) == 60
     assert all(re.fullmatch(rf"{verdict['key_prefix']}\d+", row["ref"]) for row in office.rows)
+
+
+@pytest.mark.servers
+def test_ids_that_are_numbers_accuse_nobody(tmp_path: Path) -> None:
+    office = Payouts(numbers=True)
+    with office.server as server:
+        code, out, err = load(tmp_path, server.url)
+    assert code in (0, 3), out + err
+    assert "reconciled: 60 withdrawals" in out
 
 
 @pytest.mark.servers

@@ -69,6 +69,43 @@ def kept(i: int, **changes: Any) -> Withdrawal:
     return asked._replace(**{"server_id": f"id{i}", "status": "PEND", "stage": 2, **changes})
 
 
+class Loose:
+    """A dialect whose file gives numbers where texts are due, and amounts in other forms."""
+
+    def __init__(self) -> None:
+        self._right: Any = dialects.load("reference", ENVIRON)
+
+    def withdrawal(self, arrival: Arrival, prefix: str) -> Withdrawal:
+        right: Withdrawal = self._right.withdrawal(arrival, prefix)
+        amount: Any = float(right.amount)
+        return right._replace(amount=amount, fields={**right.fields, "account": arrival.customer})  # type: ignore[dict-item]
+
+
+def test_numbers_for_texts_and_amounts_in_other_forms_accuse_nobody(tmp_path: Path) -> None:
+    loose: Any = Loose()
+    evidence.begin(tmp_path, start=START, before=None, dialect=loose)
+    evidence.note_asked(tmp_path, loose, ARRIVALS[:1], PREFIX)
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.sent(0, f"{PREFIX}0", b"", 10)
+    journal.done(0, 10, 20, Outcome(ACKNOWLEDGED, "", "17"))
+    journal.close()
+    right = kept(0)
+    odd: Any = {"server_id": 17, "amount": str(right.amount), "fields": {**right.fields, "account": 40, "memo": None}}
+    found = settled(tmp_path, Keeper([right._replace(**odd)]))
+    assert [check for check in found["checks"] if check["passed"] is False] == []
+    assert judged(found)["W1"] is True
+
+
+@pytest.mark.parametrize("amount", ["much", None, float("nan")])
+def test_an_amount_that_is_no_number_is_said_to_be_the_dialect_s(tmp_path: Path, amount: Any) -> None:
+    begun(tmp_path)
+    found = settled(tmp_path, Keeper([kept(0, amount=amount)]))
+    assert found["reason"] == (
+        f"the server could not be read after the run: the dialect's record {PREFIX}0 has the amount {amount!r}, "
+        "which is no number"
+    )
+
+
 def test_what_was_asked_for_is_read_back_whole(tmp_path: Path) -> None:
     begun(tmp_path)
     dialect: Any = dialects.load("reference", ENVIRON)
