@@ -36,11 +36,11 @@ from loadtests.dialect.contract import (
     Ticket,
 )
 from loadtests.reconciliation.check import checked
-from loadtests.reconciliation.poller import EVERY_S, UNREADABLE
+from loadtests.reconciliation.poller import EVERY_S
 from loadtests.transport.client import Client, NoAnswerError
 from loadtests.transport.echoes import failure, outcome_of
 from loadtests.transport.interruptible import Ending
-from loadtests.transport.reader import ENDED, unless_hurried
+from loadtests.transport.reader import ENDED, unless_hurried, why_unread
 from loadtests.transport.recorder import Journal
 
 REPEATS = ("any", "rejected", "replayed")
@@ -200,8 +200,8 @@ class Injector:
             return _case(name, what, [first], self._repeated([first]), "this dialect has no way to close a ticket")
         try:
             told = self._dialect.close(send, Ticket(first.key, first.outcome.server_id))
-        except UNREADABLE as error:
-            told = f"the ticket could not be closed: {error}"
+        except Exception as error:  # a dialect may be a user's file
+            told = f"the ticket could not be closed: {why_unread(error)}"
         self._ending.hurry.wait(2 * EVERY_S)  # time to be seen closed
         again = self._shoot(arrival)
         return _case(name, what, [first, again], self._repeated([first, again]), told)
@@ -219,8 +219,8 @@ class Injector:
             self._announce(parts)
             shots = self._together(parts)
             left = self._dialect.available(send, arrival) or Decimal(0)
-        except UNREADABLE as error:
-            return _case(name, what, [opening], [], f"the account cannot be read: {error}")
+        except Exception as error:  # a dialect may be a user's file
+            return _case(name, what, [opening], [], f"the account cannot be read: {why_unread(error)}")
         part = self._dialect.withdrawal(parts[0], self._known.prefix).amount
         spent = part * sum(shot.outcome.outcome == ACKNOWLEDGED for shot in shots)
         wrong = [f"{spent} was acknowledged of {before}"] if spent > before else []

@@ -26,12 +26,12 @@ from loadtests.reconciliation import checks, evidence
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.command import settle
 from loadtests.reconciliation.observations import Observations
-from loadtests.reconciliation.poller import UNREADABLE, Watcher
+from loadtests.reconciliation.poller import Watcher
 from loadtests.transport import guard
 from loadtests.transport.client import Client
 from loadtests.transport.guard import LOCAL_HOSTS
 from loadtests.transport.interruptible import Ending
-from loadtests.transport.reader import Reader
+from loadtests.transport.reader import Reader, why_unread
 from loadtests.transport.recorder import Journal
 from loadtests.verdict.cases import ERROR, Case, Source, check_cases, document, reconciliation_cases
 from loadtests.verdict.files import write_json, write_text
@@ -221,10 +221,12 @@ def _send_all(plan: Injection, part: Path, client: Client, send: Any, ending: En
 def _before(plan: Injection, send: Any, ending: Ending) -> Holdings | None:
     try:
         return checks.read_holdings(plan.dialect, send, plan.start["key_prefix"], ending.hurry.wait)
-    except UNREADABLE as error:
+    except Exception as error:  # a dialect may be a user's file
         if ending.hurry.is_set():
             raise GeneratorError(NOTHING_SENT) from None
-        raise InputError([f"--host: got {plan.url}, which cannot be read ({error}); must be readable"]) from None
+        raise InputError(
+            [f"--host: got {plan.url}, which cannot be read ({why_unread(error)}); must be readable"]
+        ) from None
 
 
 @contextmanager

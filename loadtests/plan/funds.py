@@ -9,10 +9,10 @@ import polars as pl
 
 from loadtests.core.faults import InputError
 from loadtests.core.schedule import Schedule
-from loadtests.dialect.contract import Arrival, Dialect, ReadError, Send, Spending
+from loadtests.dialect.contract import Arrival, Dialect, Send, Spending
 from loadtests.dialect.payload import plain
 from loadtests.plan.pool import PooledDialect
-from loadtests.transport.client import NoAnswerError
+from loadtests.transport.reader import why_unread
 
 
 def needed(dialect: Dialect, schedule: Schedule) -> dict[str, dict[str, Decimal]]:
@@ -41,8 +41,8 @@ def check(dialect: Dialect, send: Send, schedule: Schedule) -> None:
         place = f"{dialect.pool.path}: accounts.{name}" if isinstance(dialect, PooledDialect) else "test account"
         try:
             held = dialect.available(send, arrival)
-        except (NoAnswerError, ReadError) as error:
-            faults.append(f"{place}: got a balance that cannot be read ({error}); must be readable")
+        except Exception as error:  # a dialect may be a user's file
+            faults.append(f"{place}: got a balance that cannot be read ({why_unread(error)}); must be readable")
             continue
         if held is not None and held < sums[name][currency]:
             must = f"must hold at least {plain(sums[name][currency])} (the schedule's withdrawals) and the fees"

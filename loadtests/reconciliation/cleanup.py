@@ -13,15 +13,12 @@ from loadtests.dialect.contract import (
     Cancelling,
     Closing,
     Dialect,
-    ReadError,
     Send,
     Ticket,
     Withdrawal,
 )
 from loadtests.reconciliation.checks import read_holdings
-from loadtests.reconciliation.poller import UNREADABLE
-from loadtests.transport.client import NoAnswerError
-from loadtests.transport.echoes import failure
+from loadtests.transport.reader import why_unread
 
 _EXAMPLES = 5
 _COLUMNS = ("idx", "endpoint", "kind", "customer", "amount", "payload_seed")
@@ -49,8 +46,8 @@ def clean_up(
     keys = dict(rows.filter(pl.col("endpoint") == "withdrawal").select("server_id", "key").iter_rows())
     try:
         held = read_holdings(dialect, send, prefix, pause, keys)
-    except UNREADABLE as error:
-        faults, held = [f"what the server holds could not be read: {error}"], None
+    except Exception as error:  # a dialect may be a user's file
+        faults, held = [f"what the server holds could not be read: {why_unread(error)}"], None
     if held is not None:
         withdrawals, tickets = held.withdrawals, held.tickets
     else:
@@ -101,7 +98,5 @@ def _end(records: Sequence[Record], over: Sequence[bool], end: Callable[..., str
 def _attempt(end: Callable[..., str], send: Send, record: Record) -> str:
     try:
         return end(send, record)
-    except (NoAnswerError, ReadError) as error:
-        return str(error)
     except Exception as error:  # a dialect may be a user's file
-        return failure(error)
+        return why_unread(error)

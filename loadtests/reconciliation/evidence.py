@@ -35,10 +35,11 @@ from loadtests.dialect.contract import (
     Ticket,
     Withdrawal,
 )
+from loadtests.dialect.exact import exact
 from loadtests.reconciliation import checks
 from loadtests.reconciliation.check import Asked, StoredEvidence
 from loadtests.reconciliation.observations import Observations, replay
-from loadtests.reconciliation.poller import UNREADABLE
+from loadtests.transport.reader import why_unread
 from loadtests.verdict.files import without_secrets, write_json
 from sim.core.tables import REQUESTS, dtypes, read
 
@@ -118,11 +119,11 @@ def note_asked(folder: Path, dialect: Dialect, arrivals: Iterable[Arrival], pref
     try:
         for arrival in arrivals:
             if arrival.endpoint == "withdrawal":
-                one = dialect.withdrawal(arrival, prefix)
+                one = exact(dialect.withdrawal(arrival, prefix))
                 sent = (one.key, one.currency, one.address, str(one.amount), json.dumps(dict(one.fields)))
                 table.append((arrival.idx, arrival.endpoint, *sent))
             elif arrival.endpoint in WRITES:
-                ticket = dialect.ticket(arrival, prefix) if isinstance(dialect, Submitting) else Ticket("", "")
+                ticket = exact(dialect.ticket(arrival, prefix)) if isinstance(dialect, Submitting) else Ticket("", "")
                 table.append((arrival.idx, arrival.endpoint, ticket.key, "", "", "", json.dumps(dict(ticket.fields))))
     except Exception as error:  # a dialect may be a user's file
         fault = f"--dialect: got one whose withdrawal() or ticket() failed ({type(error).__name__}: {error})"
@@ -180,9 +181,9 @@ def settle(
         try:
             held = checks.read_holdings(dialect, send, prefix, pause, acknowledged)
             break
-        except UNREADABLE as error:
+        except Exception as error:  # a dialect may be a user's file
             if waited_s >= patience_s:
-                told = f"the server could not be read after the run: {error}"
+                told = f"the server could not be read after the run: {why_unread(error)}"
                 return _signed(checks.not_done(told, passed=False), start)
         pause(1.0)
         waited_s += 1.0

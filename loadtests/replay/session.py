@@ -24,10 +24,10 @@ from loadtests.reconciliation import evidence as books
 from loadtests.reconciliation.cleanup import clean_up
 from loadtests.reconciliation.command import settle
 from loadtests.reconciliation.observations import Observations
-from loadtests.reconciliation.poller import UNREADABLE, Watcher
+from loadtests.reconciliation.poller import Watcher
 from loadtests.replay.sender import Alone, Sender, Sent, clock
 from loadtests.transport.driver import Hook, Progress, arrivals_of
-from loadtests.transport.reader import Reader
+from loadtests.transport.reader import Reader, why_unread
 from loadtests.verdict import shortage
 from loadtests.verdict.baseline import compare_into
 from loadtests.verdict.files import write_json, write_results
@@ -128,10 +128,10 @@ class Session:
             return None
         try:
             return checks.read_holdings(self.plan.dialect, read, self.plan.prefix, self._sender.hurry.wait)
-        except UNREADABLE as error:
+        except Exception as error:  # a dialect may be a user's file
             if self._sender.hurry.is_set():
                 raise GeneratorError(NOTHING_SENT) from None
-            fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({error})"
+            fault = f"--host: got {self.plan.url}, which cannot be read for reconciliation ({why_unread(error)})"
             raise InputError([f"{fault}; must be readable, or use --no-reconcile"]) from None
 
     def _begin(self, part: Path, before: Holdings | None) -> tuple[dict[str, Any], books.Asked]:

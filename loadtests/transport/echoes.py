@@ -13,8 +13,19 @@ from urllib.parse import unquote
 
 from loadtests.core.escapes import base64_cores
 from loadtests.core.redact import MARK, REDACTOR
-from loadtests.dialect.contract import UNKNOWN, Answer, Arrival, Dialect, Outcome, Request
+from loadtests.dialect.contract import (
+    ACKNOWLEDGED,
+    RATE_LIMITED,
+    REJECTED,
+    UNKNOWN,
+    Answer,
+    Arrival,
+    Dialect,
+    Outcome,
+    Request,
+)
 
+_OF_ANSWERS = frozenset({ACKNOWLEDGED, REJECTED, RATE_LIMITED, UNKNOWN})
 LONGEST_REASON, LONGEST_ID, LONGEST_LINE = 200, 200, 4_000
 _SHORTEST, _HEAD = 16, 9
 _COMMON = frozenset({"accept", "content-type", "idempotency-key", "user-agent"})
@@ -88,9 +99,11 @@ def _views(text: str) -> list[str]:
 def outcome_of(dialect: Dialect, arrival: Arrival, request: Request, answer: Answer) -> Outcome:
     """Return the outcome that a dialect reads from an answer, bounded; a dialect that learns gets it so, too.
 
-    Raises what the dialect raises.
+    Raises what the dialect raises, and ValueError for an outcome that an answer cannot have.
     """
     outcome = bounded(dialect.outcome(arrival, answer), request)
+    if outcome.outcome not in _OF_ANSWERS:
+        raise ValueError(f"{outcome.outcome!r} is no outcome of an answer")
     learn = getattr(dialect, "learn", None)  # asked for each request: isinstance of a protocol is slow
     if learn is not None:
         learn(arrival, outcome)

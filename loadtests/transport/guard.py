@@ -14,6 +14,7 @@ from loadtests.core.numbers import COUNT, DURATION
 from loadtests.core.schedule import SECOND_US, Schedule
 from loadtests.dialect.contract import Dialect, Request, Vouching
 from loadtests.transport.client import Client, NoAnswerError
+from loadtests.transport.echoes import failure
 from loadtests.transport.http1 import ForbiddenError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -105,22 +106,35 @@ def check_health(client: Client, dialect: Dialect, url: str) -> None:
 
     Raises InputError when it cannot be reached, or does not say so.
     """
-    asked = Request("GET", dialect.health_path, {"Accept": "application/json"})
-    if isinstance(dialect, Vouching):
-        asked = dialect.health()
+    asked, wire = _health_request(client, dialect)
     try:
-        answer = client.send(asked, HEALTH_TIMEOUT_S)
-    except ForbiddenError as error:
-        fault = f"--dialect: got a health check that cannot be sent ({error}); must be one request"
-        raise InputError([fault]) from None
+        answer = client.exchange(wire, asked.method, HEALTH_TIMEOUT_S)
     except NoAnswerError as error:
         raise InputError(
             [f"--host: got {url}, which gave no answer ({error}); must be a running test system"]
         ) from None
-    if not dialect.is_test_system(answer):
+    try:
+        vouched = dialect.is_test_system(answer)
+    except Exception as error:  # a dialect may be a user's file
+        fault = f"--dialect: got one that cannot read the answer to its health check ({failure(error)})"
+        raise InputError([f"{fault}; must say whether it is a test system's"]) from None
+    if not vouched:
         raise InputError(
             [
                 f"--host: got {url}, whose {asked.path} (status {answer.status}) does not say that it is a "
                 "test system; must be one"
             ]
         )
+
+
+def _health_request(client: Client, dialect: Dialect) -> tuple[Request, bytes]:
+    """Return the request that asks for a target's health, and its bytes. Raises InputError when there is none."""
+    try:
+        asked = Request("GET", dialect.health_path, {"Accept": "application/json"})
+        if isinstance(dialect, Vouching):
+            asked = dialect.health()
+        return asked, client.encoded(asked)
+    except Exception as error:  # as above
+        told = str(error) if isinstance(error, ForbiddenError) else failure(error)
+        fault = f"--dialect: got a health check that cannot be sent ({told}); must be one request"
+        raise InputError([fault]) from None

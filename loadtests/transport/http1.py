@@ -16,6 +16,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"})
 """Headers that only the client itself may set: with two of one kind, servers disagree where a request ends."""
+_KINDS = {bytes: "bytes", str: "text"}
 
 
 class ForbiddenError(ValueError):
@@ -41,12 +42,16 @@ def encode(request: Request, host_lines: str, base: str = "") -> bytes:
     check_path(request.path)
     if not _TOKEN.fullmatch(request.method):
         raise ForbiddenError("request refused: its method is no word of HTTP")
-    if not isinstance(request.body, bytes):
-        raise ForbiddenError(f"request refused: its body is {type(request.body).__name__}, must be bytes")
+    for what, value, kind in (("body", request.body, bytes), ("key", request.key, str)):
+        if not isinstance(value, kind):
+            raise ForbiddenError(f"request refused: its {what} is {type(value).__name__}, must be {_KINDS[kind]}")
     lines = [f"{request.method} {base}{request.path} HTTP/1.1\r\n", host_lines]
     for name, value in request.headers.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
             raise ForbiddenError(f"request refused: {REDACTOR.cut(name, 60)!r} is no header that a dialect may set")
+        if not isinstance(value, str):
+            told = f"its header {REDACTOR.cut(name, 60)} is {type(value).__name__}"
+            raise ForbiddenError(f"request refused: {told}, must be text")
         if _CONTROL.search(value):
             raise ForbiddenError(
                 f"request refused: the header {REDACTOR.cut(name, 60)} holds a line break or another control"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import gevent
 from gevent.event import Event
 
-from loadtests.dialect.contract import Answer, Request
+from loadtests.dialect.contract import Answer, ReadError, Request
 from loadtests.transport.client import READ_TIMEOUT_S, Client, NoAnswerError
-from loadtests.transport.echoes import without_proofs
+from loadtests.transport.echoes import failure, without_proofs
 
 LONGEST_PAUSES_S = 300.0
 ENDED = "ended at once, as asked"
@@ -77,3 +77,8 @@ def unless_hurried(hurry: Event, ask: Callable[[], Answer]) -> Answer:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def why_unread(error: Exception) -> str:
+    """Return why a read failed: what the server or the connection did, or how the dialect failed."""
+    return str(error) if isinstance(error, (NoAnswerError, ReadError)) else failure(error)
