@@ -15,7 +15,7 @@ import polars as pl
 
 from loadtests.core.intervals import effective_number, needed_more, share_interval
 from loadtests.dialect.contract import ACKNOWLEDGED, NOT_SENT, RATE_LIMITED, REJECTED, SHED, UNKNOWN
-from loadtests.verdict.measured import FAILURES, QUANTILES, Measured, latency_us, per_s
+from loadtests.verdict.measured import FAILURES, LEAST_S, QUANTILES, Measured, latency_us, per_s
 
 ACKNOWLEDGED_FLOOR = 0.5
 """Whatever a scenario states: where less than this share of an endpoint's requests is acknowledged, nothing is held."""
@@ -104,7 +104,10 @@ class EndpointGates:
         line = self._line("throughput_per_s", least, measured, None)
         why: dict[str, Any] = {"state": UNDECIDED, "needs": None, "why": INVALID_RUN}
         passed: bool | None = None
-        if valid and measured >= least:
+        lasted_s = self._evidence.duration_us / 1e6
+        if valid and measured >= least and lasted_s < LEAST_S:
+            why["why"] = f"it lasted {lasted_s:.3g} s, fewer than {LEAST_S:g}: replay a longer window"
+        elif valid and measured >= least:
             passed = True
         elif offered < least:
             why["why"] = f"only {offered:g}/s were due, less than the objective: replay faster"

@@ -26,6 +26,8 @@ SLACK_US = 100_000
 """What is due at the very end of the window has this much longer to leave and to be answered."""
 COMPLETION_SHARE = 0.99
 GROWTH_SHARE = 0.01
+LEAST_S = 30.0
+"""What lasted shorter than this is no rate that a server keeps: queues and buffers take up a burst."""
 COMMONEST = 5
 _OWN_TO_ONE = re.compile(r"\b(?=[\w-]*\d)[\w-]{8,}\b|\d{4,}")
 """What in a reason is one request's own, such as an id."""

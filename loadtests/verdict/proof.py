@@ -1,22 +1,24 @@
 """What a load test proved of each endpoint: the rate that it held, or at which it broke, against its predicted peak.
 
 A rate is held when it lasted at least 30 s, at least 300 requests of the endpoint were acknowledged, their completions
-kept up with them, and every gate of the endpoint passed. It is broken when one failed.
+kept up with them, and every gate of the endpoint passed. It is broken when one failed, in all of the window or in the
+busiest minute, whose rate is the one that is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from loadtests.dialect.contract import ACKNOWLEDGED
-from loadtests.verdict.measured import COMPLETION_SHARE, Measured
+from loadtests.verdict.gates import EndpointGates
+from loadtests.verdict.measured import COMPLETION_SHARE, LEAST_S, Measured, measure
 from sim.core.proven import BROKEN, HELD, UNPROVEN
 
-LEAST_S = 30.0
 LEAST_ACKNOWLEDGED = 300
 MINUTE_US = 60_000_000
 _GRACE_MS = 1000.0
@@ -37,8 +39,10 @@ def headroom(
         own = [line for line in lines if line["endpoint"] == name]
         limit, p99 = (evidence.objectives.get(name) or {}).get("p99_ms"), values["latency_ms"]["p99"]["value"]
         latency[name] = limit / p99 if limit is not None and p99 else None
-        rate, peak = _rate_per_s(rows, evidence), evidence.peaks_per_s.get(name)
+        (rate, busiest), peak = _busiest(rows, evidence), evidence.peaks_per_s.get(name)
         state, why = _state(rows, own, values, evidence, valid=valid)
+        if state != BROKEN and valid and (broken := _broken_in(name, busiest, evidence)):
+            state, why = BROKEN, f"in its busiest minute: {', '.join(broken)}"
         proofs[name] = {
             "sent_per_s": round(rate, 4), "lasted_s": evidence.duration_us / 1e6,
             "acknowledged": values["outcomes"].get(ACKNOWLEDGED, 0), "predicted_p95_per_s": peak,
@@ -48,14 +52,23 @@ def headroom(
     return {"endpoints": proofs, "not_sent": unsent, "p99_objective_over_measured": latency}
 
 
-def _rate_per_s(rows: pl.DataFrame, evidence: Measured) -> float:
-    """Return the rate sent in the busiest minute, or in all of the window where that has too few requests."""
-    due = rows.filter(pl.col("sent_us") >= 0).sort("due_us")["due_us"].to_numpy()
-    span_us = min(evidence.duration_us, MINUTE_US)
-    busiest = int(np.max(np.searchsorted(due, due + span_us, side="left") - np.arange(len(due)), initial=0))
-    if busiest < LEAST_ACKNOWLEDGED:
-        return len(due) / (evidence.duration_us / 1e6)
-    return busiest / (span_us / 1e6)
+def _busiest(rows: pl.DataFrame, evidence: Measured) -> tuple[float, pl.DataFrame]:
+    """Return the rate sent in the busiest minute and that minute's rows; all of a window that has too few requests."""
+    sent = rows.filter(pl.col("sent_us") >= 0).sort("due_us")
+    due, span_us = sent["due_us"].to_numpy(), min(evidence.duration_us, MINUTE_US)
+    counts = np.searchsorted(due, due + span_us, side="left") - np.arange(len(due))
+    if int(np.max(counts, initial=0)) < LEAST_ACKNOWLEDGED:
+        return len(due) / (evidence.duration_us / 1e6), rows
+    begin = int(np.argmax(counts))
+    return int(counts[begin]) / (span_us / 1e6), sent[begin : begin + int(counts[begin])]
+
+
+def _broken_in(name: str, rows: pl.DataFrame, evidence: Measured) -> list[str]:
+    """Return the gates of an endpoint that a part of its rows surely broke: the calm of the rest must not hide them."""
+    goals = {what: limit for what, limit in (evidence.objectives.get(name) or {}).items() if what != "throughput_per_s"}
+    own = replace(evidence, objectives={name: goals})
+    gates = EndpointGates(name, rows, measure(rows, own), own)
+    return [line["name"] for line in gates.lines(valid=True, clock_good=True) if line["passed"] is False]
 
 
 def _state(

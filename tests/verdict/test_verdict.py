@@ -137,16 +137,34 @@ def test_a_rate_limit_may_have_a_limit_of_its_own() -> None:
         assert judged(limited, objectives={"login": {"rate_limited_share": limit}})["exit_code"] == code
 
 
+def slowed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows that are due three times as far apart."""
+    more = 2 * pl.col("due_us")
+    ends = pl.when(pl.col("done_us") >= 0).then(pl.col("done_us") + more).otherwise("done_us")
+    return rows.with_columns(due_us=pl.col("due_us") + more, sent_us=pl.col("sent_us") + more, done_us=ends)
+
+
+def test_no_throughput_is_kept_by_a_moment() -> None:
+    objectives = {"login": {"throughput_per_s": 90}}
+    verdict = judged(rows_of(), objectives=objectives)
+    found = line(verdict, "login.throughput_per_s")
+    assert (verdict["exit_code"], found["passed"]) == (3, None)
+    assert found["why"] == "it lasted 10 s, fewer than 30: replay a longer window"
+    assert judged(rows_of(**ended(200, "rejected", answered=True)), objectives=objectives)["exit_code"] == 1
+
+
 @pytest.mark.parametrize(("n_lost", "code"), [(99, 0), (100, 3), (101, 1)])
 def test_a_throughput_is_the_least_that_a_run_must_have_proven(n_lost: int, code: int) -> None:
-    # 1,000 requests in 10 s, of which 99 to 101 are refused. The last is answered just after the window, 900 to 898
+    # 1,000 requests in 30 s, of which 99 to 101 are refused. The last is answered just after the window, 900 to 898
     # within it: where that one would decide, nothing is decided.
+    rows = slowed(rows_of(**ended(n_lost, "rejected", answered=True)))
+    last = pl.when(pl.col("idx") == 999).then(30 * SECOND_US + 10_000).otherwise(pl.col("done_us"))
     verdict = judged(
-        rows_of(**ended(n_lost, "rejected", answered=True)), objectives={"login": {"throughput_per_s": 90}}
+        rows.with_columns(done_us=last), duration_us=30 * SECOND_US, objectives={"login": {"throughput_per_s": 30}}
     )
     found = line(verdict, "login.throughput_per_s")
-    assert (verdict["exit_code"], found["at_least"], found["limit"]) == (code, True, 90)
-    assert found["measured"] == pytest.approx((1000 - n_lost - 1) / 10)
+    assert (verdict["exit_code"], found["at_least"], found["limit"]) == (code, True, 30)
+    assert found["measured"] == pytest.approx((1000 - n_lost - 1) / 30, abs=1e-4)
     told = {3: "1 were acknowledged only after the window: replay a longer one"}
     assert found["why"] == told.get(code, "")
 
@@ -285,6 +303,24 @@ def test_headroom_names_what_was_not_sent_and_the_objective() -> None:
     verdict = judged(rows_of(), peaks_per_s={"login": 50.0, "ticket": 2.0})
     assert verdict["headroom"]["not_sent"] == {"ticket": 2.0}
     assert verdict["headroom"]["p99_objective_over_measured"] == {"login": 5.0}
+
+
+@pytest.mark.parametrize(("n_bad", "state"), [(0, "held"), (24, "broken")])
+def test_a_quiet_rest_hides_no_failures_of_the_busiest_minute(n_bad: int, state: str) -> None:
+    # 600 requests in one minute of ten, 2/s in the others: 24 failures are 4 % of that minute and 0.6 % of it all.
+    calm = np.concatenate([np.arange(600) / 2, 300 + np.arange(600) / 10, 360 + np.arange(2400) / 2])
+    due = pl.Series((calm * SECOND_US).astype(np.int64))
+    bad = pl.col("idx").is_between(600, 599 + n_bad)
+    rows = rows_of(len(due), due_us=due).with_columns(
+        sent_us=pl.col("due_us") + 1_000, done_us=pl.col("due_us") + 20_000,
+        outcome=pl.when(bad).then(pl.lit("rejected")).otherwise("outcome"),
+    )  # fmt: skip
+    goals = {"login": {"error_share": 0.01}}
+    verdict = judged(rows, duration_us=1560 * SECOND_US, objectives=goals, peaks_per_s={"login": 10.0})
+    found = verdict["headroom"]["endpoints"]["login"]
+    assert line(verdict, "login.error_share")["passed"] is True
+    assert (found["sent_per_s"], found["state"]) == (10.0, state)
+    assert found["why"] == ("in its busiest minute: login.error_share" if n_bad else "")
 
 
 def test_the_rate_of_a_long_run_is_that_of_its_busiest_minute() -> None:
