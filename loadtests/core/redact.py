@@ -62,6 +62,7 @@ class Redactor:
         self._in_bytes = [form.encode().decode("latin-1") for form in self._texts]
         pattern = "|".join([*(core.pattern for core in cores), *map(re.escape, texts)]) or "(?!)"
         lines = {line for part in self._parts for line in part.splitlines() if len(line) >= SHORTEST}
+        lines |= {core.text for core in cores if "+" in core.text or "/" in core.text}  # the rest stays as it is
         escaped = "|".join(mixed(line) for line in sorted(lines, key=lambda line: (-len(line), line))) or "(?!)"
         self._pattern, self._byte_pattern = re.compile(pattern), re.compile(pattern.encode())
         self._mixed, self._byte_mixed = re.compile(escaped), re.compile(escaped.encode())

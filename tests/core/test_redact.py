@@ -237,10 +237,10 @@ def test_a_target_that_echoes_them_tells_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "codes"),
     [
-        ("create", {4}),
-        ("is_test_system", {4}),
-        ("balances", {4}),
-        ("holdings", {4}),
+        ("create", {2}),
+        ("is_test_system", {2}),
+        ("balances", {2}),
+        ("holdings", {2}),
         ("request", {3}),
         ("outcome", {1, 3}),
     ],
@@ -249,7 +249,7 @@ def test_a_dialect_that_raises_with_them_tells_none(tmp_path: Path, method: str,
     found, told = leaks(tmp_path, kept, "--no-plots", dialect=raising(method))
     assert MARK in told
     assert found in codes, told
-    assert ("the dialect failed" in told) == (found != 4), told
+    assert ("create() failed" if method == "create" else "the dialect failed") in told
 
 
 WRITING_IT_DOWN = """
@@ -303,4 +303,19 @@ def test_plain_locust_tells_none(tmp_path: Path) -> None:
     for name in ("stats_failures.csv", "report.html"):
         assert MARK in (folder / name).read_text(), name
     code, told = leaks(tmp_path / "crash", kept, dialect=raising("create"), program=LOCUST)
-    assert code == 4, told
+    assert code == 2, told
+
+
+@pytest.mark.parametrize("escape", ["\\/", "%2F", "%2f", "\\u002f", "&#47;", "&#x2F;"])
+@pytest.mark.parametrize("offset", range(3))
+def test_base64_of_a_secret_is_found_when_it_is_escaped_itself(offset: int, escape: str) -> None:
+    secret = "tok~EN?x>yz~~ab?sk_9aZ~q?>0"  # its Base64 has both of the characters that are escaped
+    made = Redactor()
+    made.derive(secret)
+    text = base64.b64encode(b"u:"[:offset] + secret.encode()).decode()
+    assert {"+", "/"} & set(text)
+    plus = {"\\/": "+", "&#47;": "&#43;", "&#x2F;": "&#x2B;"}.get(escape, escape.lower().replace("2f", "2b"))
+    told = made.clean(f'{{"echo": "Basic {text.replace("/", escape).replace("+", plus)}"}}')
+    assert MARK in told
+    assert not any(text[i : i + 8] in told for i in range(2, len(text) - 10))
+    assert not any(text.replace("/", escape)[i : i + 10] in told for i in range(4, len(text) - 12))
