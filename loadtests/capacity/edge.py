@@ -21,8 +21,11 @@ from scipy.special import fdtri
 
 from loadtests.core.intervals import share_interval
 
-_LEVEL = 0.96
-"""The level of the F distribution: with as few and as scattered steps as a search makes, the interval covers 90 %."""
+_LEVEL = 0.975
+"""The level of the F distribution: with as few and as scattered steps as a search makes, the interval covers 90 %.
+
+Of 300 to 900 searches each it held the truth in 89 to 90 % for four queues, and in 85 % where the steps were too short.
+"""
 BELOW, ABOVE = 0.6, 1.3
 """Steps within these multiples of the edge count: further up a step is all bad, further down all good."""
 _LEAST_NEAR, _LEAST_OF_A_CLIFF = 4, 3
