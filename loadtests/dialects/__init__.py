@@ -15,6 +15,8 @@ from loadtests.core.faults import InputError
 from loadtests.core.redact import REDACTOR
 from loadtests.dialect.contract import Dialect
 
+_LONGEST = 200
+
 
 def names() -> list[str]:
     """Return the names of the dialects in ``loadtests/dialects/``; a name that begins with a line is a part of one."""
@@ -39,7 +41,13 @@ def load(name: str, environ: Mapping[str, str], samples: Mapping[str, Sequence[s
     settings = {key: environ.get(key, value) for key, value in getattr(module, "SETTINGS", {}).items()}
     secrets = {key: environ[key] for key in needed}
     REDACTOR.learn(secrets)
-    made: Dialect = module.create({**settings, **secrets})
+    try:
+        made: Dialect = module.create({**settings, **secrets})
+    except InputError:
+        raise
+    except Exception as error:  # a user's file
+        told = REDACTOR.cut(f"{type(error).__name__}: {error}", _LONGEST)
+        raise InputError([f"--dialect: got {name}, whose create() failed ({told}); must return a dialect"]) from None
     if hasattr(made, "samples"):
         made.samples = samples or {}
     return made
