@@ -102,10 +102,11 @@ def compare(
 def checked(
     name: str, what: str, count: int, wrong: Sequence[str], reason: str = "", *, not_compared: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return one check; with a ``reason`` and nothing wrong it is not checked, and not passed.
+    """Return one check; with a ``reason`` and nothing wrong it is not checked, and not passed, nor is one of nothing.
 
     ``not_compared`` names what was sent and cannot be compared, since the API does not return it.
     """
+    reason = reason or ("" if count else "there was nothing to check")
     unchecked = bool(reason) and not wrong
     return {
         "name": name,

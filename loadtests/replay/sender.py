@@ -51,10 +51,14 @@ class Sent:
         return None if self.area_us is None else self.area_us / max(self.span_us, 1)
 
     def throughput_times_residence(self) -> float:
-        """Return X times R of the same run, from its rows: ended requests a second times their mean time."""
+        """Return X times R of the same run, from its rows: requests a second times their mean time until it ended.
+
+        Those that nobody waited for have spent the time from which on nobody did.
+        """
         rows = self.recorder
-        ended = rows.closed_us >= 0
-        return float((rows.closed_us[ended] - rows.sent_us[ended]).sum()) / max(self.span_us, 1)
+        sent = rows.sent_us >= 0
+        until_us = np.where(rows.closed_us >= 0, rows.closed_us, self.span_us)[sent]
+        return float((until_us - rows.sent_us[sent]).sum()) / max(self.span_us, 1)
 
     def to_judge(self) -> pl.DataFrame:
         """Return the rows by which the target is judged: what went down with a worker is not the target's fault."""
