@@ -33,8 +33,7 @@ OPENS, ASKS, BACK, POSTS, IMPATIENT = range(5)
 _WHAT = (1 << WHAT_BITS) - 1
 _ROW = (1 << (PHASE_BITS - WHAT_BITS)) - 1
 _ENTERED = (1 << PLACE_BITS) - 1
-LOOKING = 2
-"""Of DECIDING: nothing is to be decided, but a new waiter may have to go, or to grow old."""
+LOOKING = 2  # of DECIDING: nothing is to be decided, but a new waiter may have to go, or to grow old
 _ROOM, _WAITING = 4096, 8  # the heaps' initial capacity: a minimum, and one place for this number of rows
 
 
@@ -68,10 +67,7 @@ def _loop(arrays):
     while not n[FULL]:
         due_ms = agenda[HEAP, 0, 0] if n[DUE] else NEVER
         if n[DECIDING] and due_ms > n[NOW] and n[CHANGE_AT] > n[NOW]:
-            _decide(n, rows, legs, staff, queues, agenda, lines)
-            n[DECIDING] = 0
-            _turn_away(n, rows, legs, queues, agenda, lines)
-            _look_ahead(n, rows, legs, queues, agenda, first_due)
+            _end_instant(n, rows, legs, staff, queues, agenda, lines, first_due)
             continue  # what has been started may be due before
         if n[CHANGE_AT] <= due_ms and _is_next(n, agenda, due_ms):
             n[NOW] = n[CHANGE_AT]
@@ -107,6 +103,16 @@ def _loop(arrays):
         elif what == OPENS or _still_asks(n, rows, row):
             _open(n, rows, legs, staff, queues, agenda, lines, row)
     return False
+
+
+@inlined
+def _end_instant(n, rows, legs, staff, queues, agenda, lines, first_due):
+    """Decide, now that nothing else is left in the instant; then who began to wait in it has a place, and grows old."""
+    if n[DECIDING] != LOOKING:
+        _decide(n, rows, legs, staff, queues, agenda, lines)
+    n[DECIDING] = 0
+    _turn_away(n, rows, legs, queues, agenda, lines)
+    _look_ahead(n, rows, legs, queues, agenda, first_due)
 
 
 @inlined
@@ -213,9 +219,8 @@ def _look_ahead(n, rows, legs, queues, agenda, first_due):
             schedule(n, agenda, now + max(rows[PATIENCE, row], 1), key_of(PHASE_OPEN, row, IMPATIENT))
         first = LISTS + TAKER * queues[queue, TAKERS]
         for number in range(queues[queue, AGES]):
-            schedule(
-                n, agenda, now + queues[queue, first + 3 * number], key_of(PHASE_OPEN, row, IMPATIENT + 1 + number)
-            )
+            due_ms = now + queues[queue, first + 3 * number]
+            schedule(n, agenda, due_ms, key_of(PHASE_OPEN, row, IMPATIENT + 1 + number))
 
 
 @inlined
@@ -309,16 +314,14 @@ def _flush(n, rows):
 @inlined
 def _decide(n, rows, legs, staff, queues, agenda, lines):
     """While a team has an agent who can take from a queue with a waiter, start the best pair of them."""
-    while n[DECIDING] != LOOKING:
+    while True:
         best, best_queue, places = (0, 0, 0, 0, 0), NOBODY, 0
         for queue in range(len(queues)):
             if not queues[queue, SIZE]:
                 continue
             for taker in range(LISTS, LISTS + TAKER * queues[queue, TAKERS], TAKER):
                 team = queues[queue, taker + 2]
-                if can_take(
-                    staff[0], team, queues[queue, taker + 3]
-                ):  # the best of those who could take from this queue
+                if can_take(staff[0], team, queues[queue, taker + 3]):  # the best who could take from this queue
                     place, row = _head(n, rows, legs, queues, lines, queue)
                     pair = (queues[queue, taker], place, row, queues[queue, taker + 1], team)
                     if row != NOBODY and (best_queue == NOBODY or pair < best):
