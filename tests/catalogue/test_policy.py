@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,10 +19,9 @@ UNTOLD = ("announcements.ahead.effect=0",)
 OPEN = ("days=14", "incidents.upgrade.closes=[]")
 OLD_BOT = ("bot_releases.regression.resolution=1",)
 OLD_NIGHTS = (
-    "teams.front.agents.night=12", "teams.finance.agents.night=3", "teams.security.agents.night=3",
-    "teams.compliance.agents.night=14",
+    "teams.front.agents.night=20", "teams.finance.agents.night=3", "teams.security.agents.night=3",
+    "teams.compliance.agents.night=14", "teams.vip.agents.night=2",
 )  # fmt: skip
-
 CLAIMS = [
     Claim("maintenance", "tickets_new_per_day", 90, 300, off=["incidents.upgrade.contacts={}"]),
     Claim("maintenance", "withdrawals_peak_per_s", 0.7, 2.5, off=["incidents.upgrade.closes=[]"]),
@@ -29,12 +30,12 @@ CLAIMS = [
           replications=12),
     Claim("maintenance", "reads_peak_per_s", 15, 60, off=["announcements.ahead.login_spike=1"], base="maintenance",
           sets=OPEN, base_sets=["announcements.ahead.login_spike=1"]),
-    Claim("bot_regression", "tickets_human_per_day", 600, 850, off=OLD_BOT),
-    Claim("bot_regression", "backlog_peak", 5000, 15_000, off=OLD_BOT),
-    Claim("bot_regression", "first_response_p90", 2000, 15_000, off=OLD_BOT),
-    Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=OLD_NIGHTS),
+    Claim("bot_regression", "tickets_human_per_day", 230, 340, off=OLD_BOT),
+    Claim("bot_regression", "backlog_peak", 2000, 6000, off=OLD_BOT),
+    Claim("bot_regression", "first_response_p90", 1500, 8000, off=OLD_BOT),
+    Claim("cost_cut", "agent_cost_per_day", -6400, -5200, off=OLD_NIGHTS),
     Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
-    Claim("cost_cut", "abandoned_share", 0.02, 0.1, off=OLD_NIGHTS),
+    Claim("cost_cut", "within_target_share", -0.3, -0.05, off=OLD_NIGHTS),
 ]  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim
 
 
 def test_a_cost_cut_leaves_what_comes_without_waits_and_touches_no_customer_s_draws() -> None:
-    found = compared(CLAIMS[-1])
+    found = compared(replace(SMALL, replications=6))
     for metric in ("complaints_without_waits_per_day", "complaints_background_per_day"):
         assert found.differences[metric].mean == 0
         assert not found.differences[metric].clear
@@ -53,7 +54,7 @@ def test_a_cost_cut_leaves_what_comes_without_waits_and_touches_no_customer_s_dr
 def people_and_front_work(world: Model) -> tuple[float, float]:
     """Return what is expected of the days of the release: tickets for people, and the front line's work."""
     first = world.scenario.warmup_days + 2
-    days = slice(first, first + 5)
+    days = slice(first, first + 2)
     tickets = [not category.task for category in world.scenario.categories.values()]
     people = (world.expected_demand.roots.expected * (1 - world.expected_demand.roots.bot))[tickets, days].sum()
     work = offered_agents(world.expected_demand, world.desk)[list(world.scenario.teams).index("front"), days].sum()
@@ -77,7 +78,7 @@ def test_nothing_happens_before_the_release() -> None:
 
 # --- the helper itself must be able to fail -----------------------------------------------------------------------
 
-SMALL = Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=OLD_NIGHTS, replications=2)
+SMALL = Claim("cost_cut", "agent_cost_per_day", -6400, -5200, off=OLD_NIGHTS, replications=2)
 
 
 def test_a_claim_of_the_wrong_size_fails() -> None:
@@ -95,7 +96,7 @@ def test_a_claim_that_holds_without_its_mechanism_fails() -> None:
     holds(SMALL)
     with pytest.raises(AssertionError):
         holds(SMALL, off=True)
-    idle = Claim("cost_cut", "agent_cost_per_day", -5600, -4700, off=["title=another"], replications=2)
+    idle = Claim("cost_cut", "agent_cost_per_day", -6400, -5200, off=["title=another"], replications=2)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         show(idle)
 

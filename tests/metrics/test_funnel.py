@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sim.api import Run, run
+from sim.core.arrays import Floats
 from sim.core.at_least import is_censored
 from sim.core.clock import DAY_MS, HOUR_MS, NEVER
 from sim.demand import CHASE
@@ -51,9 +52,18 @@ def compliance(factor: float) -> Run:
 
 
 @cache
-def one(name: str, *sets: str) -> Observation:
-    """Return the first replication of a scenario in every detail."""
-    return observe(build(load(name, sets=sets)), seed=1, replication=0)
+def one(name: str, *sets: str, number: int = 0) -> Observation:
+    """Return a replication of a scenario in every detail, the first unless another is named."""
+    return observe(build(load(name, sets=sets)), seed=1, replication=number)
+
+
+def first_waits_h(observed: Observation, queue: str) -> Floats:
+    """Return the hours until the first answer of the root tickets that started in a queue; without end for none."""
+    demand, outcome = observed.demand, observed.outcome
+    began = demand.leg_queue[demand.legs_from[:-1]] == observed.desk.queues.index(queue)
+    mine = began & observed.root & (outcome.opened_ms >= observed.from_ms) & (outcome.opened_ms < observed.to_ms)
+    start = np.where(outcome.first_start_ms < NEVER, outcome.first_start_ms, math.inf)
+    return (start - outcome.opened_ms)[mine] / HOUR_MS
 
 
 def numbers(replication: Replication) -> dict[str, float]:
@@ -105,13 +115,33 @@ def test_the_parts_of_the_funnel_add_up() -> None:
             assert m[name] == pytest.approx(sum(m[f"{name}.{category}"] for category in TYPES))
 
 
-@pytest.mark.parametrize("team", load("baseline").teams)
+@pytest.mark.parametrize("team", [team for team in load("baseline").teams if team != "vip"])
 def test_every_team_is_as_busy_as_a_desk_should_be(team: str) -> None:
     estimate = baseline().metrics[f"occupancy.{team}"]
     assert estimate.mean is not None
     assert estimate.half_width is not None
     assert 0.80 - estimate.half_width <= estimate.mean <= 0.85 + estimate.half_width, str(estimate)
     assert estimate.half_width < 0.06
+
+
+def test_large_customers_are_answered_as_promised_by_a_team_that_has_time_for_it() -> None:
+    within, busy = (baseline().metrics[f"{name}.vip"] for name in ("within_target_share", "occupancy"))
+    assert within.mean is not None
+    assert within.mean - (within.half_width or 0.0) > 0.9, str(within)
+    assert busy.mean is not None
+    assert busy.mean < 0.5, str(busy)
+
+
+def test_a_chat_is_answered_at_once_and_a_mail_takes_hours() -> None:
+    waits = {
+        queue: np.concatenate([first_waits_h(one("baseline", number=number), queue) for number in range(3)])
+        for queue in ("chat", "inbox")
+    }
+    assert np.mean(waits["chat"] <= 1 / 60) > 0.8  # the trade's 80 % in 60 s
+    p80, p95 = np.quantile(waits["inbox"], [0.8, 0.95])
+    assert 2 < p80 < 6
+    assert 10 < p95 < 24
+    assert 0.75 < np.mean(waits["inbox"] <= 6) < 0.95
 
 
 # --- what staffing can lower, and what it cannot ----------------------------------------------------------------
