@@ -22,6 +22,17 @@ OLD_NIGHTS = (
     "teams.front.agents.night=20", "teams.finance.agents.night=3", "teams.security.agents.night=3",
     "teams.compliance.agents.night=14", "teams.vip.agents.night=2",
 )  # fmt: skip
+# What the managed spike does: each measure turned off, and what it moves.
+MEASURES = [
+    (("announcements.calm.effect=0",), "tickets_prevented_per_day", 100, 2000),
+    (("bot_releases.macros.resolution=1",), "tickets_bot_per_day", 20, 400),
+    (("surges.overtime.agents=0",), "backlog_waiting_mean.front", -1500, -50),
+    (("surges.called.agents=0",), "backlog_waiting_mean.front", -3000, -100),
+    (("surges.lent.agents=0",), "backlog_waiting_mean.compliance", -600, -20),
+    (("surges.tracers.agents=0",), "backlog_waiting_mean.finance", -300, -2),
+]
+NOTHING_DONE = tuple(setting for off, *_ in MEASURES for setting in off)
+
 CLAIMS = [
     Claim("maintenance", "tickets_new_per_day", 90, 300, off=["incidents.upgrade.contacts={}"]),
     Claim("maintenance", "withdrawals_peak_per_s", 0.7, 2.5, off=["incidents.upgrade.closes=[]"]),
@@ -36,6 +47,14 @@ CLAIMS = [
     Claim("cost_cut", "agent_cost_per_day", -6400, -5200, off=OLD_NIGHTS),
     Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
     Claim("cost_cut", "within_target_share", -0.3, -0.05, off=OLD_NIGHTS),
+    *(Claim("volatility_spike_managed", metric, low, high, off=off, base="volatility_spike_managed", base_sets=off)
+      for off, metric, low, high in MEASURES),
+    Claim("volatility_spike_managed", "backlog_waiting_peak", -10_000, -3000, off=NOTHING_DONE,
+          base="volatility_spike"),
+    Claim("volatility_spike_managed", "complaints_direct_per_day", -300, -50, off=NOTHING_DONE,
+          base="volatility_spike"),
+    Claim("volatility_spike_managed", "agent_cost_per_day", 15_000, 25_000, off=NOTHING_DONE,
+          base="volatility_spike"),
 ]  # fmt: skip
 
 
