@@ -48,7 +48,7 @@ def parser() -> ArgumentParser:
     _add_run(run)
     check = command("check", "run:check", "check scenario files", "withstand check my_scenario.toml")
     check.add_argument("files", nargs="+", metavar="FILE", help="scenario files, or names of the catalogue")
-    command("list", "show:catalogue", "list the scenarios of the catalogue", "withstand list")
+    command("list", "catalogue:catalogue", "list the scenarios: what each asks, and the answer", "withstand list")
     show = command("show", "show:show", "print the numbers of a run", "withstand show results/quiet_week/*")
     show.add_argument("run", metavar="RUN", help="run folder")
     show.add_argument("--all", action="store_true", help="print every metric, by team and category as well")

@@ -1,4 +1,4 @@
-"""``withstand list``, ``show``, ``compare`` and ``schema``: the existing scenarios and results, in plain text."""
+"""``withstand show``, ``compare`` and ``schema``: the existing results, in plain text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from pathlib import Path
 from sim.cli.tables import columns, metric_table
 from sim.experiment.analysis.headline import HEADLINE
 from sim.scenario.faults import ScenarioFaults, closest
-
-
-def catalogue(options: Namespace) -> int:
-    """Print the scenarios of the catalogue with their titles."""
-    from sim.scenario.loading.catalogue import names, story
-
-    print(columns([(name, story(name).title) for name in names()]))
-    return 0
 
 
 def show(options: Namespace) -> int:

@@ -1,1 +1,1 @@
-"""Studies that a planner repeats: the gallery, the sweep of limits, the Bybit replay, the checklist of facts."""
+"""Studies that a planner repeats: the gallery, limits, the Bybit replay, the checklist of facts, the answers."""

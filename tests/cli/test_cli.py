@@ -19,6 +19,7 @@ import pytest
 
 from sim.cli.options import CHILDREN, parser
 from sim.cli.tables import progress
+from sim.scenario import load
 from sim.scenario.loading import catalogue
 from tests.support.cli_runs import LONGEST_S, QUICK, ROOT, SCRIPT, installed, undrawn, withstand
 
@@ -364,8 +365,35 @@ def test_the_time_left_counts_new_steps_alone(monkeypatch: pytest.MonkeyPatch) -
 def test_list_shows_every_scenario_of_the_catalogue() -> None:
     told = withstand("list")
     assert told.code == 0
-    assert [line.split()[0] for line in told.out.splitlines()] == catalogue.names()
-    assert "A quiet week at a small desk" in told.out
+    entries, _, foot = told.out.partition("\n\n")
+    lines = entries.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == catalogue.names()
+    assert len(lines) == 2 * len(catalogue.names())
+    assert lines[0].split(None, 1)[1] == load(catalogue.names()[0]).question
+    assert "against baseline: agent_cost_per_day -" in entries
+    assert "python -m sim.studies.answers" in foot
+
+
+def test_list_says_which_answers_are_not_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {
+        "new": 'extends = "quiet_week"\ndays = 3\nquestion = "how long?"\nanswers = ["occupancy"]\n',
+        "bad": 'question = "why?"\nanswers = ["occupancy"]\n',
+        "mute": 'title = "A story"\nextends = "quiet_week"\n',
+        "torn": "title = ",
+    }.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "quiet_week.toml").write_text(catalogue.path_of("quiet_week").read_text())
+    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path)
+    told = withstand("list").out
+    entries = told.partition("\n\n")[0].splitlines()
+    assert [line.split(None, 1)[1] if line[0] != " " else line.strip() for line in entries] == [
+        "why?", "not answered: it has faults, which withstand check shows",
+        "A story",
+        "how long?", "not answered since it was changed: python -m sim.studies.answers new",
+        "How does a small desk with one team work?",
+        "not answered since it was changed: python -m sim.studies.answers quiet_week",
+        "(cannot be read: withstand check shows the reason)",
+    ]  # fmt: skip
 
 
 def test_show_shows_the_headline_or_everything() -> None:

@@ -153,7 +153,9 @@ def test_whatever_tells_of_draining_tells_the_metric() -> None:
             f"compliance takes longest to drain: {estimate_text(numbers['drain_days.compliance'])} days"
         )
         assert drained(view) == f"The backlog needs {estimate_text(numbers['drain_days'])} days from its peak to drain"
-        assert f"{estimate_text(numbers['drain_days'])} days" in words(overview(hourly(table), numbers, scenario()))
+        unasked = scenario().model_copy(update={"question": "", "answers": []})
+    assert f"{estimate_text(numbers['drain_days'])} days" in words(overview(hourly(table), numbers, unasked))
+    assert "5.5 days" in words(overview(hourly(table), numbers, scenario()))  # the answer, told once
 
 
 def test_peaks_on_several_days_are_a_span() -> None:

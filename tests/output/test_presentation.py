@@ -11,12 +11,15 @@ from sim import load, run
 from sim.api import Run
 from sim.cli.tables import metric_table
 from sim.core.digits import quantiles_text
+from sim.experiment.analysis.answers import Answer, recorded
 from sim.experiment.analysis.estimate import Estimate, estimate, estimates
 from sim.experiment.analysis.expectations import judge
 from sim.output.presentation import findings
+from sim.output.presentation.answer import answered
 from sim.output.presentation.view import View, estimate_text, humane
 from sim.output.report import report_html
 from sim.output.saved_run import read_run
+from tests.support.run_factory import hourly, metrics, values
 
 TWO_PEAKS: list[float | None] = [0.0] * 6 + [0.65, 0.66, 0.64, 0.65]
 
@@ -55,6 +58,22 @@ def test_metrics_json_says_so_only_where_it_is_so() -> None:
     assert "summary" not in estimate("ran_share", TWO_PEAKS).as_json()
     told = estimate("ran_share", TWO_PEAKS, "quantiles")
     assert Estimate(**told.as_json()) == told
+
+
+def test_the_answer_comes_first_as_a_change_where_one_is_recorded() -> None:
+    spike, changed = load("volatility_spike"), load("volatility_spike", sets="shocks.crash.tickets=2")
+    recording = recorded(spike)
+    assert recording is not None
+    same = metrics(wallet_short_hours=recording.answers[3].own)
+    views = [View(hourly(values(96)), same, one) for one in (spike, changed)]
+    told, alone = (answered(view) for view in views)
+    assert (told.base, alone.base) == ("baseline", None)
+    assert [line.metric for line in told.lines] == ["drain_days", "backlog_waiting_peak", "wallet_short_hours"]
+    assert told.lines[2].told == recording.answers[3].told()
+    assert " (there " in told.lines[1].told  # another run than the recorded one, so no interval
+    assert told.lines[1].label.endswith(f"({Answer('backlog_peak', recording.answers[1].base).told()} in baseline)")
+    assert alone.lines[0].told == alone.lines[0].own
+    assert not answered(View(hourly(values(96)), same, load({"extends": "volatility_spike"}))).lines
 
 
 def test_the_command_line_shows_medians(few: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ``[expect]`` may say: each slip is told at once, with what was meant, and every name it takes has a value."""
+"""What ``[expect]`` and ``answers`` may say: each slip is told at once, and every name that is taken has a value."""
 
 from __future__ import annotations
 
@@ -100,6 +100,42 @@ def test_a_name_like_no_metric_s_lists_them_all(tmp_path: Path) -> None:
 def test_every_slip_is_told_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, "backlog_peek = '> 1'", "'occupancy:p9' = '> 1'", "'occupancy.back' = '> 1'")) == 3
     assert len(faults(tmp_path, "backlog_peak = '?'", "occupancy = 1")) == 2
+
+
+ASKED = 'question = "how long?"'
+
+
+@pytest.mark.parametrize(("line", "told"), [
+    ("answers = ['backlog_peek']", 'answers.0: got "backlog_peek"; must be a metric; did you mean backlog_peak?'),
+    ("answers = ['occupancy', 'backlog_peek.front:p95']",
+     'answers.1: got "backlog_peek.front:p95"; must be a metric; did you mean backlog_peak.front:p95?'),
+    ("answers = ['backlog_peak.frnt']",
+     'answers.0: got "backlog_peak.frnt"; must be of a team; did you mean backlog_peak.front?'),
+    ("answers = ['ran_share:p99']",
+     'answers.0: got "ran_share:p99"; must end with a quantile (:p05, :p50, :p95), or without; '
+     "did you mean ran_share:p95?"),
+    ("answers = ['occupancy', 'occupancy']", 'answers.1: got "occupancy"; must be named once'),
+    ("answers = []", "answers: got []; must name the metrics that answer the question"),
+    ("", "answers: got nothing; must name the metrics that answer the question"),
+    ("answers = 'occupancy'",
+     'answers: got "occupancy"; must be a list (metrics that answer the question, named as in expect)'),
+    ("answers = [3]", "answers.0: got 3; must be text in quotes"),
+])  # fmt: skip
+def test_a_slip_in_the_answers_is_told_as_well(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("\n".join(['extends = "quiet_week"', ASKED, line]), encoding="utf-8")
+    with pytest.raises(ScenarioFaults) as refused:
+        load(file)
+    assert [fault.removeprefix(f"{file}: ") for fault in refused.value.faults] == [told]
+
+
+def test_answers_need_a_question_and_neither_is_inherited(tmp_path: Path) -> None:
+    assert load("quiet_week").question
+    assert load("quiet_week").answers
+    heir = load({"extends": "quiet_week", "days": 2})
+    assert (heir.question, heir.answers) == ("", [])
+    with pytest.raises(ScenarioFaults, match="question: got nothing; must be given, since answers names"):
+        load({"extends": "quiet_week", "answers": ["occupancy"]})
 
 
 def test_a_name_on_the_command_line_is_checked_as_well() -> None:

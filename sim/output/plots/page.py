@@ -34,6 +34,7 @@ from sim.output.plots.style import (
     time_axis,
 )
 from sim.output.presentation import findings
+from sim.output.presentation.answer import answered
 from sim.output.presentation.view import (
     View,
     band,
@@ -48,7 +49,7 @@ from sim.output.presentation.view import (
 )
 
 _HEIGHT_IN = 8.27
-_MOST_ROWS, _MOST_ENDPOINTS = 9, 6
+_MOST_ROWS, _MOST_ENDPOINTS, _MOST_TILES = 9, 6, 6
 _ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2), 5: (3, 2), 6: (3, 3)}
 Panel = Callable[[Axes, View], None]
 
@@ -60,7 +61,7 @@ def draw(view: View) -> Figure:
         shortened(view.scenario.title, 75, 1), x=0.015, y=0.985, ha="left", va="top", fontsize=17,
         fontweight="bold",
     ).set_in_layout(False)  # fmt: skip
-    why = shortened(view.scenario.why, 150, 2)
+    why = shortened(view.scenario.question or view.scenario.why, 150, 2)
     figure.text(0.015, 0.938, why, fontsize=10, color=GREY, va="top").set_in_layout(False)
     _tiles(figure, view)
     drawn = _panels(view)
@@ -99,22 +100,31 @@ def _tiles(figure: Figure, view: View) -> None:
 
 
 def _main_numbers(view: View) -> list[tuple[str, str]]:
+    """Return the answers to the scenario's question, then what is told of every run, as far as there is room."""
+    answers = answered(view).lines
+    told = {line.metric for line in answers}
+    found = [(line.own, line.label) for line in answers]
+    found += [(value, label) for metric, value, label in _usual_numbers(view) if metric not in told]
+    return found[:_MOST_TILES]
+
+
+def _usual_numbers(view: View) -> list[tuple[str, str, str]]:
     get = view.metrics.get
-    found = [(estimate_text(get("tickets_new_per_day")), "tickets opened a day")]
+    found = [("tickets_new_per_day", estimate_text(get("tickets_new_per_day")), "tickets opened a day")]
     if (peak := get("backlog_waiting_peak")) is not None:
-        found.append((estimate_text(peak), "tickets waiting at the peak"))
+        found.append(("backlog_waiting_peak", estimate_text(peak), "tickets waiting at the peak"))
     drain = get("drain_days")
     if drain is not None and view.scenario.warmup_days >= 2:
         never = f"; {drain.censored} of {drain.total} replications do not" if drain.censored else ""
         days = "Not" if drain.censored == drain.total else f"{estimate_text(drain)} days"
-        found.append((days, f"to drain, from the backlog's peak{never}"))
+        found.append(("drain_days", days, f"to drain, from the backlog's peak{never}"))
     if (within := get("within_target_share")) is not None and within.mean is not None:
-        found.append((humane(within), f"{within.unit} answered in time"))
+        found.append(("within_target_share", humane(within), f"{within.unit} answered in time"))
     if complaints.has_complaints(view):
         direct = get("complaints_direct_per_day")
-        found.append((estimate_text(direct), "direct public complaints a day"))
+        found.append(("complaints_direct_per_day", estimate_text(direct), "direct public complaints a day"))
     if findings.active_endpoints(view) and (rate := get("requests_peak_per_s")) is not None:
-        found.append((f"{estimate_text(rate)}/s", "requests in the busiest minute"))
+        found.append(("requests_peak_per_s", f"{estimate_text(rate)}/s", "requests in the busiest minute"))
     return found
 
 

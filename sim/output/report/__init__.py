@@ -10,6 +10,7 @@ from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import Expectation
 from sim.experiment.hourly_table import Hourly
 from sim.output.presentation import findings
+from sim.output.presentation.answer import answered
 from sim.output.presentation.view import View, day_text
 from sim.output.report import loadtest, rows
 from sim.scenario.reference.provenance import Provenance
@@ -46,6 +47,7 @@ def report_html(
         seed=run_info.get("seed"),
         period=f"{day_text(view.start)} {view.start:%Y}",
         replications=view.replications,
+        answered=answered(view),
         headlines=findings.headlines(view),
         pictures=rows.pictures(plots),
         funnel=rows.funnel(metrics),

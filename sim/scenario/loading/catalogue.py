@@ -15,7 +15,8 @@ class Story:
 
     name: str
     title: str
-    why: str
+    question: str
+    extends: str | None
 
 
 def folder() -> Path:
@@ -37,7 +38,7 @@ def path_of(name: str) -> Path:
 
 
 def story(name: str) -> Story:
-    """Return the title and the why of a catalogue scenario, without validating it.
+    """Return the title, the question and the base of a catalogue scenario, without validating it.
 
     A file that cannot be read says so in its title. Raises KeyError if there is none of that name.
     """
@@ -45,5 +46,6 @@ def story(name: str) -> Story:
     try:
         data = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return Story(name, "(cannot be read: withstand check shows the reason)", "")
-    return Story(name, str(data.get("title", "")), str(data.get("why", "")).strip())
+        return Story(name, "(cannot be read: withstand check shows the reason)", "", None)
+    extends = data.get("extends")
+    return Story(name, str(data.get("title", "")), str(data.get("question", "")), extends and str(extends))

@@ -3,7 +3,8 @@
 - Tables merge key by key; everything else, lists included, is replaced. A table whose ``law`` changes is replaced
   as a whole, since the keys of the old distribution mean nothing to the new one.
 - ``remove = ["categories.vip"]`` at the top of a file takes inherited keys away before the file's own are laid over.
-- ``[expect]`` belongs to the file it stands in: another scenario has other outcomes, so it is not inherited.
+- ``[expect]``, ``question`` and ``answers`` belong to the file they stand in: another scenario asks something else and
+  has other outcomes, so they are not inherited.
 - A layer that gives ``market.begin`` and no ``start`` does not inherit one: its run has the dates of its candles.
 - ``--set key.path=value`` is the last layer. It replaces what stands at its path, as a whole; elements of lists are
   addressed by index (``path.0``). The path to it must exist: only its last key may be new. Setting a path twice is
@@ -22,8 +23,8 @@ from sim.scenario.loading.files import OWN_KEYS, REMOVE, Layer
 from sim.scenario.schema.shape import Shape
 
 SET = "--set"
-OF_ITS_FILE = ("expect",)
-"""Tables that hold for the file they stand in, and are not inherited."""
+OF_ITS_FILE = ("expect", "question", "answers")
+"""Keys that hold for the file they stand in, and are not inherited."""
 _START, _CANDLES_BEGIN = "start", ("market", "begin")
 _SWITCH = "law"
 _SET_RULE = "must be key.path=value (such as days=7 or teams.front.agents=3)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.scenario.faults import Fault
 from sim.scenario.rules.desk import desk_faults
-from sim.scenario.rules.expectations import expect_faults
+from sim.scenario.rules.expectations import answer_faults, expect_faults
 from sim.scenario.rules.newcomers import newcomer_faults
 from sim.scenario.rules.policy import policy_faults
 from sim.scenario.schema.scenario import Scenario
@@ -17,4 +17,5 @@ def cross_faults(scenario: Scenario) -> list[Fault]:
         *newcomer_faults(scenario),
         *policy_faults(scenario),
         *expect_faults(scenario),
+        *answer_faults(scenario),
     ]

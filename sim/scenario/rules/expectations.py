@@ -1,4 +1,4 @@
-"""Names allowed in ``[expect]``: a metric of the whole run, of one of its parts, or as a quantile.
+"""Names allowed in ``[expect]`` and ``answers``: a metric of the whole run, of one of its parts, or as a quantile.
 
 A name is ``METRIC``, ``METRIC.PART`` or either with a quantile behind it: ``backlog_peak.compliance:p95``.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
-from sim.scenario.faults import Fault, among, closest
+from sim.scenario.faults import NOTHING, Fault, among, closest
+from sim.scenario.faults import Path as KeyPath
 from sim.scenario.schema.endpoints import Endpoint
 from sim.scenario.schema.expectation import QUANTILE_SIGN, QUANTILES
 from sim.scenario.schema.metric_names import METRIC_PARTS, MetricName
@@ -20,17 +21,34 @@ _METRICS: tuple[str, ...] = get_args(MetricName)
 def expect_faults(scenario: Scenario) -> Iterator[Fault]:
     """Yield the fault of each name that matches no metric of this scenario: (key path, name, rule, hint)."""
     for name in scenario.expect:
-        whole, sign, quantile = name.partition(QUANTILE_SIGN)
-        metric, dot, part = whole.partition(".")
-        at, tail = ("expect", name), sign + quantile
-        if metric not in _METRICS:
-            yield at, name, *_unknown(metric, _METRICS, "a metric", ("", dot + part + tail))
-        elif dot and part not in (parts := parts_of(scenario, metric)):
-            yield at, name, *_unknown_part(metric, part, parts, tail)
-        elif sign and quantile not in QUANTILES:
-            ends = ", ".join(QUANTILE_SIGN + one for one in QUANTILES)
-            near = closest(quantile, QUANTILES)
-            yield at, name, f"must end with a quantile ({ends}), or without", near and whole + QUANTILE_SIGN + near
+        yield from _name_faults(scenario, ("expect", name), name)
+
+
+def answer_faults(scenario: Scenario) -> Iterator[Fault]:
+    """Yield the faults of a question without answers, of answers without one, and of each name among them."""
+    if scenario.question.strip() and not scenario.answers:
+        got = [] if "answers" in scenario.model_fields_set else NOTHING
+        yield "answers", got, "must name the metrics that answer the question"
+    if scenario.answers and not scenario.question.strip():
+        yield "question", NOTHING, "must be given, since answers names what answers it"
+    for number, name in enumerate(scenario.answers):
+        yield from _name_faults(scenario, ("answers", number), name)
+        if name in scenario.answers[:number]:
+            yield ("answers", number), name, "must be named once"
+
+
+def _name_faults(scenario: Scenario, at: KeyPath, name: str) -> Iterator[Fault]:
+    whole, sign, quantile = name.partition(QUANTILE_SIGN)
+    metric, dot, part = whole.partition(".")
+    tail = sign + quantile
+    if metric not in _METRICS:
+        yield at, name, *_unknown(metric, _METRICS, "a metric", ("", dot + part + tail))
+    elif dot and part not in (parts := parts_of(scenario, metric)):
+        yield at, name, *_unknown_part(metric, part, parts, tail)
+    elif sign and quantile not in QUANTILES:
+        ends = ", ".join(QUANTILE_SIGN + one for one in QUANTILES)
+        near = closest(quantile, QUANTILES)
+        yield at, name, f"must end with a quantile ({ends}), or without", near and whole + QUANTILE_SIGN + near
 
 
 def endpoints_of(scenario: Scenario) -> tuple[str, ...]:

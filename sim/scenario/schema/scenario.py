@@ -312,7 +312,9 @@ class Scenario(Part):
     """A complete scenario: demand, ticket routes, staffing, feedback and expectations."""
 
     title: Text = Field(description="the story in one line")
-    why: str = Field("", description="the story and the question that it answers")
+    why: str = Field("", description="the story, and what it leaves out")
+    question: str = Field("", description="the question that it answers")
+    answers: list[str] = Field([], description="metrics that answer the question, named as in expect")
     start: Date = Field(
         date(2026, 1, 5),
         description="first day of the run, warm-up included; without one that of its candles (2026-01-05 is a Monday)",
