@@ -76,6 +76,14 @@ def test_the_answer_comes_first_as_a_change_where_one_is_recorded() -> None:
     assert not answered(View(hourly(values(96)), same, load({"extends": "volatility_spike"}))).lines
 
 
+@pytest.mark.parametrize(("hours", "told"), [(7.9, True), (0.0, False), (None, False)])
+def test_a_wallet_that_runs_empty_is_a_headline(hours: float | None, told: bool) -> None:
+    view = View(hourly(values(96)), metrics(wallet_short_hours=hours), load("volatility_spike"))
+    found = [line for line in findings.headlines(view) if "hot wallet holds less" in line]
+    assert len(found) == told
+    assert all("7.9" in line for line in found)
+
+
 def test_the_command_line_shows_medians(few: Run, tmp_path: Path) -> None:
     text = metric_table(few.metrics)
     assert "median (5 to 95 % of replications)" in text

@@ -23,6 +23,7 @@ HEADLINE = (
     "abandoned_share",
     "occupancy",
     "withdrawals_late_peak",
+    "wallet_short_hours",
     "requests_peak_per_s",
     "agent_cost_per_day",
 )

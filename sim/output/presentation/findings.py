@@ -208,6 +208,8 @@ def headlines(view: View) -> list[str]:
         found.append(f"{endpoints(view)}.")
     if (late := get("withdrawals_late_peak")) is not None and late.mean:
         found.append(f"At the worst moment {estimate_text(late)} withdrawals are later than promised.")
+    if (short := get("wallet_short_hours")) is not None and short.mean:
+        found.append(f"For {estimate_text(short)} h a hot wallet holds less than the first in line asks for.")
     if (cost := get("agent_cost_per_day")) is not None and cost.mean:
         found.append(f"The agents cost {estimate_text(cost)} US dollars a day.")
     return found
