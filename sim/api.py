@@ -72,8 +72,9 @@ def run(
     A scenario is one that was loaded, or what ``load`` takes: a name of the catalogue, a path, a dict. ``name`` is what
     the run is called: that name, or the file's.
 
-    With a ``precision`` (0.02 for 2 %) it ends with the first 10 or more replications in which the 95 % half-width of
-    the scenario's ``primary`` metric is at most that share of its mean; ``replications`` (1,000) are then the most.
+    With a ``precision`` (0.02 for 2 %) it ends with the first 30 or more replications in which the scenario's
+    ``primary`` metric is off its true mean by at most that share, at 95 % (a half-width of at most g / (1 + g) of the
+    estimate); ``replications`` (1,000) are then the most.
     ``jobs`` are threads, one for each core unless given; with the engine ``simpy`` they are processes and 1 unless
     given (from a script of your own, start them under ``if __name__ == "__main__"``).
 

@@ -120,8 +120,8 @@ def _add_run(to: ArgumentParser) -> None:
     )  # fmt: skip
     to.add_argument(
         "--precision", type=_share, metavar="P",
-        help="stop, after 10 replications or more, when the 95 %% half-width of the scenario's primary metric is this "
-        "share of its mean (2%% or 0.02); --replications is then the maximum (default 1000)",
+        help="stop, after 30 replications or more, when the scenario's primary metric is known to this share of its "
+        "true mean, at 95 %% (2%% or 0.02); --replications is then the maximum (default 1000)",
     )  # fmt: skip
     to.add_argument("--profile", action="store_true", help="print the CPU time of each stage")
     to.add_argument("--candles", metavar="FILE", help="hourly or finer prices whose volatility drives demand")

@@ -1,7 +1,9 @@
 """Statistics of replications: pure functions on arrays.
 
 A half-width is half the length of a two-sided confidence interval of a mean, in the unit of the samples. It is
-None where it does not exist: one replication says nothing about its own error.
+None where it does not exist: one replication says nothing about its own error. Few samples of a skewed metric often
+lack its tail, so Student's half-width is widened by their skewness; ``python -m tests.bench intervals`` shows how often
+the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -49,15 +51,35 @@ def t_critical(degrees_of_freedom: float, confidence: float = 0.95) -> float:
 
 
 def half_width(samples: ArrayLike, confidence: float = 0.95) -> float | None:
-    """Return t s / sqrt(n), the half-width of the mean of independent samples; None below two samples.
+    """Return t s / sqrt(n) (1 + 3 G^2 / n), the half-width of the mean of independent samples; None below two samples.
 
-    Source: Law, Simulation Modeling and Analysis, ch. 9 (one sample a replication). Raises ValueError for a sample
-    that is not finite: what is undefined in some replications has no mean over all.
+    G is their skewness. Source: Law, Simulation Modeling and Analysis, ch. 9 (one sample a replication); the second
+    factor, see ``_widened``. Raises ValueError for a sample that is not finite: what is undefined in some replications
+    has no mean over all.
     """
     x = _finite(samples, "samples")
     if len(x) < 2:
         return None
-    return t_critical(len(x) - 1, confidence) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    plain = t_critical(len(x) - 1, confidence) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    return _widened(plain, float(x.var(ddof=1)) / len(x), _third_cumulant(x) / len(x) ** 2)
+
+
+def _widened(half_width: float, variance: float, third: float) -> float:
+    """Return Student's half-width of a mean with that variance and third cumulant, widened by 3 third^2 / variance^3.
+
+    Skewness g of n samples takes from the coverage of Student's interval, to the first order, what a factor of
+    1 + (z^4 + 2 z^2 - 3) g^2 / (18 n) gives back, 1 + 1.08 g^2 / n at 95 % (Hall 1992, The Bootstrap and Edgeworth
+    Expansion, ch. 2.5). The skewness of few samples falls short of the true one most where the interval is too short,
+    so 1.08 is too little: with 3 intervals of 5 to 30 normal, exponential and moderately lognormal samples hold the
+    mean in 92 to 98 %.
+    """
+    return half_width * (1 + 3 * third**2 / variance**3) if variance**3 > 0 else half_width
+
+
+def _third_cumulant(x: Floats) -> float:
+    """Return the unbiased estimate of the third cumulant; 0 below three samples, which have no skewness."""
+    n = len(x)
+    return float(((x - x.mean()) ** 3).sum()) * n / ((n - 1) * (n - 2)) if n > 2 else 0.0
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Difference:
@@ -81,8 +103,8 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Di
     """Return the difference of the means of two independent sets of samples, with Welch's half-width and df.
 
     For plans that met different customers; variances and numbers of samples may differ. Source: Welch 1938; Law,
-    ch. 10. The half-width is None when either set has fewer than two samples. Raises ValueError when either has
-    none or one is not finite.
+    ch. 10. It is widened by what the two skewnesses leave of each other. The half-width is None when either set has
+    fewer than two samples. Raises ValueError when either has none or one is not finite.
     """
     x, y = _finite(a, "a"), _finite(b, "b")
     if len(x) == 0 or len(y) == 0:
@@ -95,7 +117,9 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Di
         return Difference(mean=mean, half_width=0.0, degrees_of_freedom=len(x) + len(y) - 2)
     share = va / (va + vb)
     df = 1 / (share**2 / (len(x) - 1) + (1 - share) ** 2 / (len(y) - 1))
-    return Difference(mean=mean, half_width=t_critical(df, confidence) * math.sqrt(va + vb), degrees_of_freedom=df)
+    third = _third_cumulant(x) / len(x) ** 2 - _third_cumulant(y) / len(y) ** 2
+    width = _widened(t_critical(df, confidence) * math.sqrt(va + vb), va + vb, third)
+    return Difference(mean=mean, half_width=width, degrees_of_freedom=df)
 
 
 def quantile(samples: ArrayLike, p: float) -> float | None:
@@ -129,7 +153,7 @@ def relative_precision(mean: float, half_width: float | None) -> float:
 
 
 def precise_enough(samples: ArrayLike, relative_error: float, confidence: float = 0.95) -> bool:
-    """Return whether replication may stop: t s / sqrt(n) / |mean| <= g / (1 + g), g the wanted relative error.
+    """Return whether replication may stop: half-width / |mean| <= g / (1 + g), g the wanted relative error.
 
     g / (1 + g) and not g, because the error is relative to the true mean and the estimate stands in for it. Start
     with enough samples; the coverage of a rule that looks again and again is slightly low. Source: Law,

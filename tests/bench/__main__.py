@@ -1,4 +1,4 @@
-"""``python -m tests.bench [NAME]...``: engine, living, replications, size, loadtest, memory, coverage; or all."""
+"""``python -m tests.bench [NAME]...``: one bench, several, or without a name all of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from tests.bench import (
     bench_coverage,
     bench_engine,
+    bench_intervals,
     bench_living,
     bench_loadtest,
     bench_memory,
@@ -26,6 +27,7 @@ benches = {
     "loadtest": bench_loadtest.main,
     "memory": bench_memory.main,
     "coverage": bench_coverage.main,
+    "intervals": bench_intervals.main,
 }
 if unknown := [name for name in options.names if name not in benches]:
     parser.error(f"got {', '.join(unknown)}; must be of {', '.join(benches)}")

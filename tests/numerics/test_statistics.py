@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstat, skew
 
 from sim.numerics import statistics
+from tests.bench import bench_intervals
 
 ORACLES = {o["id"]: o for o in json.loads((Path(__file__).parents[1] / "support" / "oracles.json").read_text())}
 
@@ -40,27 +42,50 @@ def test_paired_and_welch_differences() -> None:
     a, b = parameters["A"], parameters["B"]
     paired, welch = statistics.paired_difference(a, b), statistics.welch_difference(a, b)
     assert paired.mean == pytest.approx(answer["mean_diff"], rel=1e-12)
-    assert paired.half_width == pytest.approx(answer["paired_halfwidth"], rel=1e-10)
+    # The table has Student's half-widths; they are widened by 3 x third cumulant^2 / variance^3 of the mean.
+    apart = np.subtract(a, b)
+    widened = 1 + 3 * skew(apart, bias=False) ** 2 / 10
+    assert widened > 1.001
+    assert paired.half_width == pytest.approx(answer["paired_halfwidth"] * widened, rel=1e-10)
     assert paired.degrees_of_freedom == 9
     assert welch.mean == pytest.approx(answer["mean_diff"], rel=1e-12)
-    assert welch.half_width == pytest.approx(answer["welch_halfwidth"], rel=1e-10)
+    third = (kstat(a, 3) - kstat(b, 3)) / 10**2
+    widened = 1 + 3 * third**2 / ((np.var(a, ddof=1) + np.var(b, ddof=1)) / 10) ** 3
+    assert widened > 1.0001
+    assert welch.half_width == pytest.approx(answer["welch_halfwidth"] * widened, rel=1e-10)
     assert welch.degrees_of_freedom == pytest.approx(answer["welch_df"], rel=1e-10)
     assert paired.clear
     assert welch.clear
 
 
 def test_half_width_by_hand() -> None:
-    # 1, 2, 3: s = 1, t_2 = 4.302652729749, n = 3.
+    # 1, 2, 3: s = 1, t_2 = 4.302652729749, n = 3, no skewness.
     assert statistics.half_width([1, 2, 3]) == pytest.approx(4.302652729749 / math.sqrt(3), rel=1e-12)
+    # 0, 0, 3: mean 1, s = sqrt(3), third cumulant 3 / (2 x 1) x (8 - 1 - 1) = 9, and G^2 = 81 / 27 = 3: four times.
+    assert statistics.half_width([0, 0, 3]) == pytest.approx(4 * 4.302652729749, rel=1e-12)
+    assert statistics.half_width([0, 3]) == pytest.approx(12.7062047361747 * 1.5, rel=1e-12), "two have no skewness"
     assert statistics.half_width([5.0]) is None
     assert statistics.half_width([]) is None
     assert statistics.half_width([7, 7, 7]) == 0.0
 
 
-def test_half_widths_cover_the_true_mean_as_often_as_they_say() -> None:
-    samples = np.random.default_rng(11).normal(10.0, 3.0, (2000, 8))
-    hits = sum(abs(row.mean() - 10.0) <= (statistics.half_width(row) or 0.0) for row in samples)
-    assert hits / 2000 == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 2000))
+@pytest.mark.parametrize("n", bench_intervals.SIZES)
+@pytest.mark.parametrize("law", [name for name in bench_intervals.LAWS if name != bench_intervals.BEYOND])
+@pytest.mark.parametrize("kind", bench_intervals.KINDS)
+def test_half_widths_hold_the_truth_as_often_as_they_say(kind: str, law: str, n: int) -> None:
+    """Within the aim, but for three standard errors."""
+    trials = 600
+    rng = np.random.default_rng([11, n])
+    low, high = bench_intervals.AIM
+    share = bench_intervals.KINDS[kind](bench_intervals.LAWS[law], n, trials, rng)
+    assert low - 3 * math.sqrt(low * (1 - low) / trials) <= share <= high + 3 * math.sqrt(high * (1 - high) / trials)
+
+
+def test_student_s_half_widths_alone_would_not() -> None:
+    law = bench_intervals.LAWS["exponential"]
+    rows = law.draw(np.random.default_rng(12), (4000, 10))
+    plain = statistics.t_critical(9) * rows.std(axis=1, ddof=1) / math.sqrt(10)
+    assert (abs(rows.mean(axis=1) - law.mean) <= plain).mean() < bench_intervals.AIM[0] - 0.01
 
 
 def test_a_difference_of_single_replications_has_no_half_width() -> None:
