@@ -112,7 +112,7 @@ def displayed(command: Callable[[], int], told: Told | None = None) -> int:
 
 def _code(command: Callable[[], int], told: Told | None) -> int:
     try:
-        with _terminated_like_interrupted():
+        with _stopped_in_good_order():
             return command()
     except KeyboardInterrupt as stop:
         _tell(str(stop) or _STOPPED)
@@ -178,8 +178,11 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Have a signal to terminate raise an exception, so that running work ends in good order."""
+def _stopped_in_good_order() -> Iterator[None]:
+    """Have an interrupt and a signal to terminate raise exceptions, so that running work ends in good order.
+
+    An interrupt is heard also where a shell's ``&`` had it ignored: unfinished work is kept, and resumes.
+    """
 
     def end(*_: object) -> NoReturn:
         raise Terminated
@@ -187,11 +190,15 @@ def _terminated_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = [
+        (number, signal.signal(number, heard) or signal.SIG_DFL)
+        for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, end))
+    ]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _occupy() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,14 +142,19 @@ from sim.core.system import parented
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], **parented(os.environ))
 child.wait()
 """
+STARTS = {
+    "from a terminal": partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    "with &": partial(signal.signal, signal.SIGINT, signal.SIG_IGN),  # what a shell without job control does
+}
 CHILD = "from sim.core.system import end_with_parent\nend_with_parent()\n" + SLOW
 
 
+@pytest.mark.parametrize("start", ["from a terminal", "with &"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_command_that_is_stopped_says_so_by_its_code(number: int, code: int) -> None:
+def test_a_command_that_is_stopped_says_so_by_its_code(number: int, code: int, start: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLOW], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=_heard,  # noqa: PLW1509 - it only sets a signal's handler
+        preexec_fn=STARTS[start],  # noqa: PLW1509 - it only sets a signal's handler
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
@@ -167,11 +173,6 @@ def test_however_a_process_ends_what_it_started_ends_too(number: int) -> None:
         process.send_signal(number)
         _, told = process.communicate(timeout=PATIENCE_S)  # until the child has closed its streams, too
     assert told == "stopped; unfinished work was not written\n"
-
-
-def _heard() -> None:
-    """Hear an interrupt, which a shell's ``&`` has ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_a_child_that_ends_with_its_parent_can_still_import_what_patches_locks(tmp_path: Path) -> None:

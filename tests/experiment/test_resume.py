@@ -23,7 +23,7 @@ TABLES = ["series.parquet", "replications.parquet", "tickets.parquet", "arrivals
 # A command that says what it has kept, and then goes on, or waits for ever (so that it can be killed exactly there).
 CHILD = """
 import sys, threading
-import sim.cli, sim.output.run_folder
+import sim.cli, sim.cli.execution, sim.output.run_folder
 from sim.experiment.checkpoint import Checkpoint
 
 add, kept, most = Checkpoint.add, [], int(sys.argv[1])
@@ -39,8 +39,14 @@ def writing(*_):
     print("writing", flush=True)
     threading.Event().wait()
 
+def compiling(*, quiet):
+    if most < 0:
+        print("compiling", flush=True)
+        threading.Event().wait()
+
 if __name__ == "__main__":
     Checkpoint.add, sim.output.run_folder.arrivals = noted, writing
+    sim.cli.execution.compiled_first = compiling
     sim.cli.main(sys.argv[2:])
 """
 
@@ -75,23 +81,14 @@ def assert_same(run: str | Path, other: Path) -> None:
 
 
 @contextmanager
-def started_from_a_terminal() -> Iterator[None]:
-    """Have new processes told of an interruption; they inherit that it is ignored, where these tests run with ``&``."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
 def child(*arguments: str | int, most: int = 0) -> Iterator[subprocess.Popen[str]]:
-    """Yield a command that waits for ever once it has kept ``most`` replications (0: once it begins to write)."""
+    """Yield a command that waits for ever once it has kept ``most`` replications.
+
+    0: once it begins to write; -1: once it would compile the engine.
+    """
     command = [sys.executable, "child.py", str(most), *map(str, [*TINY, "--out", "run", *arguments])]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with started_from_a_terminal():
-        process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload]
-    with process:
+    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:
@@ -236,12 +233,23 @@ def test_a_signal_leaves_what_is_finished(number: int, code: int, engine: str, j
     assert listing() == ["run"]
 
 
-def test_a_signal_while_the_run_folder_is_written(never_killed: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_first_replication(number: int, code: int) -> None:
+    with child("--replications", N, most=-1) as process:
+        read_until(process, "compiling")
+        process.send_signal(number)
+        _, told = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == code
+    assert told == f"stopped; 0 of {N} replications were finished, none are kept\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_run_folder_is_written(never_killed: Path, number: int, code: int) -> None:
     with child("--replications", N) as process:
         read_until(process, "writing")
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         _, told = process.communicate(timeout=LONGEST_S)
-    assert process.returncode == 143
+    assert process.returncode == code
     assert f"stopped; {N} of {N} replications are kept in " in told
     assert listing() == [checkpoints()[0].name]
     assert resumed("--replications", N).code == 0
