@@ -20,7 +20,7 @@ from sim.feedback.columns import (
 )
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN, UNLIMITED, by_hour
 from sim.metrics.observation.replication import Observation
-from sim.metrics.observation.waits import SHARES
+from sim.metrics.observation.waits import SHARES, UNANSWERED
 from sim.numerics.survival import NOT_REACHED
 
 Floats = NDArray[np.floating]
@@ -46,8 +46,12 @@ SERIES_NAMES = {
     "n_spreaders": ("depositors", "frightened depositors who frighten others, at the hour's end"),
     "agents_on_duty": ("agents", "mean over the hour"),
     "agents_needed": ("agents", "work that arrived in the hour, in agents with all hands full"),
-    "wait_p50_min": ("min", "median wait for the first response of tickets opened in the hour"),
-    "wait_p90_min": ("min", "90 % quantile of the same"),
+    "wait_p50_min": (
+        "min",
+        "median wait for the first response of tickets opened in the hour; null where none was opened, infinite where "
+        "fewer than half were answered before the end",
+    ),
+    "wait_p90_min": ("min", "90 % quantile of the same; infinite where fewer than 90 % were"),
     "target_min": ("min", "first-response target"),
     "rate_per_s": ("requests/s", "mean over the hour"),
     "peak_per_s": ("requests/s", "busiest minute of the hour"),
@@ -69,7 +73,8 @@ SERIES_NAMES = {
 def hourly(observed: Observation) -> Series:
     """Return every series of one replication: one float64 for each measured hour, by (entity, name).
 
-    The keys are the model's, the same for all of its replications; NaN is what is not known.
+    The keys are the model's, the same for all of its replications; NaN is what does not exist, and infinite a wait that
+    lies beyond the horizon.
     """
     counted = observed.counted.by_hour
     new_tickets, human = (counted[HUMAN] + counted[BOT]).astype(np.float64), counted[HUMAN].astype(np.float64)
@@ -117,12 +122,16 @@ def _posts(observed: Observation, *times: NDArray[np.int64]) -> Floats:
 
 
 def _waits(observed: Observation, out: Series) -> None:
-    """Write the wait for the first response by the queue that a ticket started in; NaN where it is not known."""
+    """Write the wait for the first response by the queue that a ticket started in.
+
+    NaN where no ticket was opened, infinite where too few were answered before the end.
+    """
     for number in observed.measurement.first_queues:
         for column, p in enumerate(SHARES):
             wait_ms = observed.waits.by_hour_ms[number, :, column]
-            known = np.where(wait_ms == NOT_REACHED, np.nan, wait_ms)
-            out[f"queue:{observed.desk.queues[number]}", f"wait_p{p * 100:.0f}_min"] = known / MINUTE_MS
+            wait_min = np.where(wait_ms == NOT_REACHED, np.nan, wait_ms / MINUTE_MS)
+            wait_min[wait_ms == UNANSWERED] = np.inf
+            out[f"queue:{observed.desk.queues[number]}", f"wait_p{p * 100:.0f}_min"] = wait_min
 
 
 def _endpoints(observed: Observation, out: Series) -> None:

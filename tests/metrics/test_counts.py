@@ -18,7 +18,7 @@ from sim.metrics.hourly import hourly
 from sim.metrics.observation import counts
 from sim.metrics.observation.counts import ESCALATED, HUMAN
 from sim.metrics.observation.replication import Observation
-from sim.metrics.observation.waits import SHARES
+from sim.metrics.observation.waits import SHARES, UNANSWERED
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
@@ -115,7 +115,7 @@ def test_waits_by_queue_and_hour_are_what_their_definition_says(first: int) -> N
         for (queue, hour), waits in places.items():
             for column, p in enumerate(SHARES):
                 least = sorted(waits)[math.ceil(p * len(waits)) - 1]
-                wanted[queue, hour, column] = NOT_REACHED if least == INFINITE else least
+                wanted[queue, hour, column] = UNANSWERED if least == INFINITE else least
         assert np.array_equal(observed.waits.by_hour_ms, wanted), seed
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -19,6 +20,7 @@ from sim.core.at_least import AtLeast
 from sim.experiment.analysis.estimate import estimate
 from sim.output.plots import NAMES, figures, overview, save
 from sim.output.plots.public import parts as public_parts
+from sim.output.plots.style import RED
 from sim.output.presentation.findings import backlog, drained, endpoints, missed_share, staffing, waits
 from sim.output.presentation.view import View, band, coarse, estimate_text, figure_text, shortened, wait_text, wrapped
 from tests.support.run_factory import hourly, metrics, scenario, values
@@ -203,7 +205,27 @@ def test_unknown_waits_count_for_no_share_and_are_drawn_as_gaps() -> None:
     figure = figures(hourly(table), metrics(), scenario())["waits"]
     median = next(line for line in figure.axes[0].lines if line.get_linestyle() == "-")
     assert np.isnan(np.asarray(median.get_ydata())[24:]).all()
-    assert "Not known" in words(figure)
+    assert "No ticket" in words(figure)
+
+
+def test_waits_beyond_the_end_are_over_the_target_once_it_has_passed_and_are_drawn_as_such() -> None:
+    """A day of 2 minutes each hour, then a day of which nobody is answered: the target of an hour passes before the end
+    for all but the last hour."""
+    table = values(24 * 2)
+    table["queue:chat", "target_min"][:] = 60.0
+    table["queue:chat", "wait_p50_min"][:] = 2.0
+    table["queue:chat", "wait_p50_min"][:, 24:] = np.inf
+    view = View(hourly(table), metrics(), scenario())
+    assert missed_share(view, "chat") == pytest.approx(23 / 47)
+    figure = figures(hourly(table), metrics(), scenario())["waits"]
+    median = next(line for line in figure.axes[0].lines if line.get_linestyle() == "-")
+    assert np.isinf(np.asarray(median.get_ydata())[24:]).all()
+    reds = [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()).upper() == RED]
+    (one,) = [patch for patch in reds if patch.get_alpha() == 0.25]
+    left, right = one.get_x(), one.get_x() + one.get_width()
+    assert (right - left) * 24 == pytest.approx(24)
+    assert "red: fewer than half answered" in words(figure)
+    assert "longest beyond the end" in words(figures(hourly(table), metrics(), scenario())["overview"])
 
 
 def test_the_staffing_title_names_team_day_and_load(spike: dict[str, Figure]) -> None:

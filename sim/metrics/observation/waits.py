@@ -18,6 +18,8 @@ from sim.numerics.time_grid import whole
 
 SHARES = (0.5, 0.9)
 """The quantiles that are measured."""
+UNANSWERED = NEVER
+"""An hour's wait that too few of its tickets have ended by the end for it to be known."""
 
 
 class Waiting(NamedTuple):
@@ -44,7 +46,8 @@ class Waits:
     ``longest_`` of each are the longest times that are known of, ended or not, beyond which a quantile lies that is not
     reached; NOT_REACHED where nobody waited.
     ``by_hour_ms`` has for each queue and measured hour the least wait for the first response with a share p of the
-    tickets at or below it: of those that started in the queue and were opened in the hour. ``abandoned_share`` and
+    tickets at or below it: of those that started in the queue and were opened in the hour; UNANSWERED where fewer were
+    answered by the end. ``abandoned_share`` and
     ``recontact_share`` are Aalen and Johansen's, by category and, last, for all; NaN where nobody waited.
     """
 
@@ -179,9 +182,9 @@ def add_row_waits(counts: Ints, waits: Ints) -> Ints:
 
 @compiled
 def least(keys: Ints, places: int, span: int, shares: Floats) -> Ints:
-    """Return by place the least value with at least a share p of its keys at or below it; NOT_REACHED where none is.
+    """Return by place the least value with at least a share p of its keys at or below it; NOT_REACHED without keys.
 
-    Keys, in order, are place * span + value, and value span - 1 stands for one that is not known.
+    Keys, in order, are place * span + value, and value span - 1 stands for one that is not known, as does UNANSWERED.
     """
     found, first = np.full((places, len(shares)), NOT_REACHED, np.int64), 0
     while first < len(keys):
@@ -190,7 +193,6 @@ def least(keys: Ints, places: int, span: int, shares: Floats) -> Ints:
             end += 1
         for k in range(len(shares)):
             value = keys[first + max(int(np.ceil(shares[k] * (end - first))) - 1, 0)] - place * span
-            if value < span - 1:
-                found[place, k] = value
+            found[place, k] = value if value < span - 1 else UNANSWERED
         first = end
     return found

@@ -204,7 +204,7 @@ def _waits(axis: Axes, view: View) -> None:
     for queue, share in zip(queues, missed, strict=True):
         target = duration_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]) * MINUTE_MS)
         middle = waits.median_wait(view, queue).middle
-        longest = f"; longest {wait_text(float(np.nanmax(middle)))}" if np.isfinite(middle).any() else ""
+        longest = f"; longest {wait_text(float(np.nanmax(middle)))}" if not np.isnan(middle).all() else ""
         texts.append(f"{queue}, target {target}: {view.share_text(share)}{longest}")
     _title(axis, findings.waits(view), "")
     axis.barh(range(len(queues)), [100 * float(view.centre(share)) for share in missed], height=0.4, color=SKY)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.core.arrays import Mask
 from sim.core.clock import MINUTE_MS, duration_text
 from sim.output.plots.style import (
     BLACK,
@@ -29,10 +32,12 @@ from sim.output.presentation import findings
 from sim.output.presentation.view import Band, Floats, View, band, coarse
 
 SHORTEST_MIN = 0.1
+_ENDLESS, _LONGEST = 1e300, 1e15
+"""Stands for a wait beyond the end, where only the order counts, and the longest that is none."""
 
 
 def draw(view: View) -> Figure | None:
-    """Return the figure, or None when no queue has a known wait."""
+    """Return the figure, or None when no queue has a wait."""
     queues = queues_with_waits(view)
     if not queues:
         return None
@@ -46,15 +51,16 @@ def draw(view: View) -> Figure | None:
         line_key(RED, "90 % wait less than this", "--"),
         line_key(BLACK, "target", ":"),
         *band_key(view, BLUE),
-        area_key(PALE, "grey: not known", 0.6),
+        area_key(PALE, "grey: no ticket", 0.6),
+        area_key(RED, "red: fewer than half answered", 0.25),
     ]
     step = step_h(view)
     hourly = "" if step == 1 else " Each point is the median over its hours of the hourly value."
     banded = " The band is that of the median." if view.replications > 1 else ""
     below = (
         f"{view.drawn_text(step, 'median')}{hourly} By the hour of opening; waits under 6 s are drawn at 6 s.{banded} "
-        "Not known: in half of the replications or more no ticket was opened, or not enough were answered before the "
-        "end."
+        "No ticket: in half of the replications or more none was opened. Fewer than half answered: before the end of "
+        "the run, so that the median wait lies beyond it."
     )
     return finish(figure, findings.waits(view), below, key)
 
@@ -65,27 +71,33 @@ def step_h(view: View) -> int:
 
 
 def queues_with_waits(view: View) -> list[str]:
-    """Return the starting queues in which anybody got an answer."""
-    return [
-        q for q in view.entities("queue", "wait_p50_min") if np.isfinite(view.of(f"queue:{q}", "wait_p50_min")).any()
-    ]
+    """Return the starting queues in which anybody asked."""
+    asked = {queue: view.of(f"queue:{queue}", "wait_p50_min") for queue in view.entities("queue", "wait_p50_min")}
+    return [queue for queue, wait in asked.items() if not np.isnan(wait).all()]
 
 
 def median_wait(view: View, queue: str) -> Band:
-    """Return the median wait in minutes, at least 6 s, with its band over replications."""
+    """Return the median wait in minutes, at least 6 s, with its band over replications; infinite beyond the end."""
     return _drawn(view, queue, "wait_p50_min")
 
 
 def _drawn(view: View, queue: str, name: str) -> Band:
-    step = step_h(view)
-    return band(np.maximum(coarse(view.of(f"queue:{queue}", name), step, "median"), SHORTEST_MIN), "median")
+    waits = coarse(view.of(f"queue:{queue}", name), step_h(view), "median")
+    found = band(np.clip(waits, SHORTEST_MIN, _ENDLESS), "median")
+    low, high = (None if one is None else _beyond(one) for one in (found.low, found.high))
+    return Band(_beyond(found.middle), low, high)
+
+
+def _beyond(waits: Floats) -> Floats:
+    return np.where(waits > _LONGEST, np.inf, waits)
 
 
 def draw_on(axis: Axes, view: View, queue: str) -> None:
     """Draw the median and the 90 % quantile of the wait of one queue, and its target."""
     at, middle = centres(view, step_h(view)), median_wait(view, queue)
     shade_shocks(axis, view)
-    _grey_where_unknown(axis, edges(view, step_h(view)), middle.middle)
+    _shade(axis, edges(view, step_h(view)), np.isnan(middle.middle), PALE, 0.6)
+    _shade(axis, edges(view, step_h(view)), np.isinf(middle.middle), RED, 0.25)
     seen: list[Floats] = [
         middle.middle,
         *([] if middle.high is None or middle.low is None else [middle.low, middle.high]),
@@ -94,7 +106,7 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
         upper = _drawn(view, queue, "wait_p90_min").middle
         draw_band(axis, at, Band(upper, None, None), RED, style="--", width=1.1)
         seen.append(upper)
-    draw_band(axis, at, middle, BLUE)
+    draw_band(axis, at, replace(middle, high=None if middle.high is None else np.minimum(middle.high, _LONGEST)), BLUE)
     target, title = view.get(f"queue:{queue}", "target_min"), f"{queue}: no target"
     if target is not None:
         target_min = float(target[0, 0])
@@ -106,7 +118,7 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
     wait_axis(axis, np.concatenate(seen))
 
 
-def _grey_where_unknown(axis: Axes, at: Floats, middle: Floats) -> None:
-    bounds = np.flatnonzero(np.diff(np.concatenate([[0], np.isnan(middle).astype(int), [0]])))
+def _shade(axis: Axes, at: Floats, where: Mask, colour: str, alpha: float) -> None:
+    bounds = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(int), [0]])))
     for first, last in bounds.reshape(-1, 2):
-        axis.axvspan(at[first], at[last], color=PALE, alpha=0.6, lw=0, zorder=0)
+        axis.axvspan(at[first], at[last], color=colour, alpha=alpha, lw=0, zorder=0)

@@ -97,13 +97,17 @@ def waits(view: View) -> str:
 
 
 def missed_share(view: View, queue: str) -> Floats:
-    """Return, by replication, the share of hours with a median wait over target, of those in which it is known."""
+    """Return, by replication, the share of hours with a median wait over target, of those in which that is known.
+
+    A median beyond the end is over the target once that has passed for all tickets of the hour.
+    """
     wait, target = view.get(f"queue:{queue}", "wait_p50_min"), view.get(f"queue:{queue}", "target_min")
     if wait is None or target is None:
         return np.empty(0)
-    known = np.isfinite(wait)
+    left_min = 60.0 * np.arange(view.hours - 1, -1, -1)  # from the end of each hour to that of the run
+    known = np.isfinite(wait) | (np.isposinf(wait) & (left_min >= target))
     some = known.any(axis=1)
-    over = (known & (np.nan_to_num(wait) > target)).sum(axis=1)[some]
+    over = (known & (wait > target)).sum(axis=1)[some]
     return np.asarray(over / known.sum(axis=1)[some], dtype=np.float64)
 
 

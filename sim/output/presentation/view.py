@@ -231,7 +231,9 @@ def percent(share: float) -> str:
 
 
 def wait_text(minutes: float) -> str:
-    """Return a wait for people: ``5.6 days``."""
+    """Return a wait for people: ``5.6 days``, or that it lies beyond the end where it is infinite."""
+    if math.isinf(minutes):
+        return "beyond the end"
     name, size = next(
         (each for each in _WAIT_UNITS if minutes >= each[1] * (2 if each[0] == "days" else 1)), ("s", 1 / 60)
     )
