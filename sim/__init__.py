@@ -1,7 +1,7 @@
 """withstand: what a bad day does to a crypto exchange's support desk.
 
-``from sim import load, run, compare, read_run`` is the public face; the names are imported on first use, so that
-importing the package costs nothing.
+``from sim import load, run, compare, select, read_run`` is the public face; the names are imported on first use, so
+that importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.api import Run, run
     from sim.experiment.analysis.comparison import compare
+    from sim.experiment.selection import select
     from sim.output.saved_run import read_run
     from sim.scenario import Scenario, ScenarioFaults, load
 
-__all__ = ["Run", "Scenario", "ScenarioFaults", "compare", "load", "read_run", "run"]
+__all__ = ["Run", "Scenario", "ScenarioFaults", "compare", "load", "read_run", "run", "select"]
 _HOME = {
     "load": "sim.scenario",
     "Scenario": "sim.scenario",
@@ -23,6 +24,7 @@ _HOME = {
     "Run": "sim.api",
     "read_run": "sim.output.saved_run",
     "compare": "sim.experiment.analysis.comparison",
+    "select": "sim.experiment.selection",
 }
 
 

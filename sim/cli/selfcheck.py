@@ -19,7 +19,8 @@ def selfcheck(options: Namespace) -> int:
         verdict = "ok" if result.passed else "FAILED"
         failed += not result.passed
         estimate = f"{result.estimate:.6g} ± {result.standard_error:.2g}"
-        row = _row(result.name, result.quantity, f"{result.expected:.6g}", estimate, f"{result.z:+.2f}", verdict)
+        exact = f"{'>= ' if result.least else ''}{result.expected:.6g}"
+        row = _row(result.name, result.quantity, exact, estimate, f"{result.z:+.2f}", verdict)
         print(columns([row]), flush=True)
     print(f"{failed} failed" if failed else "all agree: |z| < 4, and no standard error above 2 % of its answer")
     return 1 if failed else 0

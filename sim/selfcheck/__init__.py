@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.selfcheck import feedback, networks, public, queues, staff, time_varying
+from sim.selfcheck import feedback, networks, public, queues, selection, staff, time_varying, withdrawals
 from sim.selfcheck.check import Check, Compared, Result, run_check
 
 __all__ = ["Check", "Compared", "Result", "checks", "run_check", "selfcheck"]
 
 
-_SUBJECTS = (queues, staff, networks, time_varying, public, feedback)
+_SUBJECTS = (queues, staff, networks, time_varying, public, feedback, withdrawals, selection)
 
 
 def checks() -> tuple[Check, ...]:

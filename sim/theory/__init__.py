@@ -44,8 +44,10 @@ from sim.theory.support_desk import (
     poisson_gamma,
 )
 from sim.theory.transient import FluidSurge, TransientQueue, fluid_surge, mt_mmc, mtginf_sinusoid
+from sim.theory.withdrawals import Above, Retried, above, left_after_batch, retried
 
 __all__ = [
+    "Above",
     "ByType",
     "ErlangA",
     "ErlangC",
@@ -58,10 +60,12 @@ __all__ = [
     "Patience",
     "PoissonGamma",
     "Priorities",
+    "Retried",
     "Ruin",
     "SharedAttention",
     "StationaryQueue",
     "TransientQueue",
+    "above",
     "agent_first_contact",
     "birth_death",
     "cobham",
@@ -82,6 +86,7 @@ __all__ = [
     "hawkes",
     "hawkes_shock",
     "jackson_open",
+    "left_after_batch",
     "lognormal_parameters",
     "lognormal_patience",
     "mean_residual",
@@ -92,6 +97,7 @@ __all__ = [
     "mt_mmc",
     "mtginf_sinusoid",
     "poisson_gamma",
+    "retried",
     "ruin",
     "shared_attention",
     "unconfirmed",

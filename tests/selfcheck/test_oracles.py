@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sim.numerics.selection import spread_factor
 from sim.selfcheck import Check, Compared, Result, checks, run_check, selfcheck
 from sim.selfcheck.check import result
 from sim.selfcheck.networks import routes
@@ -111,12 +112,44 @@ def test_too_few_replications_are_vacuous() -> None:
         ("shrinkage-2", "shrinkage = 0.3", "shrinkage = 0.27"),
         ("shrinkage-throughput", "break_blocks = 8", "break_blocks = 1"),
         ("overtime-lognormal", "cv = 0.5", "cv = 1.0"),
+        ("payout-rate", "payouts_per_minute = 3.3", "payouts_per_minute = 3.301"),
+        ("payout-line-minute", "withdrawals_per_mau_day = 0.108", "withdrawals_per_mau_day = 0.11"),
+        ("payout-line-batch", 'batch = "10 min"', 'batch = "5 min"'),
+        ("gateway-retries", "retry_share = 0.6", "retry_share = 0.57"),
+        ("limit-lognormal", "amount_cv = 1", "amount_cv = 0.95"),
+        ("hold-promise", 'promise = "1 h"', 'promise = "75 min"'),
+        ("hold-promise", "held_share = 0.5", "held_share = 0.48"),
     ],
 )
 def test_a_fault_planted_in_the_model_is_noticed(name: str, text: str, fault: str) -> None:
     broken = CHECKS[name].scenario.replace(text, fault)
     assert broken != CHECKS[name].scenario
     assert not all(one.passed for one in run_check(replace(CHECKS[name], scenario=broken), seed=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("selection-of-two", 0.5), ("selection-of-two", 2.0), ("selection-of-five", 0.25)]
+)
+def test_a_selection_that_allows_too_much_or_too_little_spread_is_noticed(
+    name: str, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bound only what falls short of it can be noticed."""
+
+    def wrong(**given: Any) -> float:
+        return factor * spread_factor(**given)
+
+    monkeypatch.setattr("sim.numerics.selection.spread_factor", wrong)
+    (one,) = run_check(CHECKS[name], seed=1)
+    assert not one.passed
+
+
+def test_a_bound_is_met_from_above_and_missed_from_below() -> None:
+    bound = Compared("x", 10.0, float, least=True)
+    check = Check(name="by hand", quantities=(bound,), source="arithmetic")
+    more, less = (result(check, bound, [value, value + 0.1] * 10) for value in (20.0, 9.0))
+    assert (more.passed, less.passed) == (True, False)
+    exact = replace(bound, least=False)
+    assert not result(check, exact, [20.0, 20.1] * 10).passed
 
 
 def test_priorities_that_are_ignored_are_noticed() -> None:
