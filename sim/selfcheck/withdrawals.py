@@ -48,7 +48,7 @@ def checks() -> Iterator[Check]:
     """Yield the checks of the pipeline."""
     yield _overload()
     yield _line("payout-line-minute", per_minute=0.75, batch=1, places=1, days=20)
-    yield _line("payout-line-batch", per_minute=5.0, batch=10, places=55, days=12)
+    yield _line("payout-line-batch", per_minute=5.0, batch=10, places=55, days=24)
     yield _gateway()
     yield _limit()
     yield _hold()

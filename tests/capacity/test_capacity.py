@@ -26,7 +26,7 @@ from loadtests.core.faults import InputError
 from loadtests.core.schedule import ALL
 from loadtests.transport.guard import Caps
 from loadtests.verdict.plots.capacity import draw_capacity, plt
-from tests.support.servers.staging_client import ENVIRON, ROOT
+from tests.support.servers.staging_client import ENVIRON
 from tests.support.servers.tiny_server import HEALTH, Reply, TinyServer
 from tests.support.trace_factory import make_run, steady
 from tests.support.verdict_rows import ended, first, rows_of, unsent
@@ -401,7 +401,7 @@ def test_a_rate_near_the_cap_keeps_its_busiest_second_below_it() -> None:
 def measured(server: TinyServer, folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
     arguments = [sys.executable, "-m", "loadtests", "capacity", "--host", server.url, "--out", str(folder)]
     short = ["--step", "1 s", "--step-requests", "100", "--p99", "200 ms", "--timeout", "2 s", "--resolution", "25%"]
-    env = {**ENVIRON, "PATH": "", "HOME": str(folder.parent), "PYTHONPATH": str(ROOT)}
+    env = {**ENVIRON, "PATH": "", "HOME": str(folder.parent)}
     done = subprocess.run(
         [*arguments, *short, *options], cwd=folder.parent, env=env, text=True, capture_output=True, timeout=120,
         check=False,

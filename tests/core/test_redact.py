@@ -192,7 +192,7 @@ def leaks(
         options = (*options, "--dialect", str(tmp_path / "telling.py"))
     with TinyServer(reply, health=Reply(body={**HEALTH, "echo": ECHO})) as server:
         command = [sys.executable, *program, str(run), "--host", server.url, "--window", "1 s"]
-        environment = {**SECRETS, "PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+        environment = {**SECRETS, "PATH": "", "HOME": str(tmp_path)}
         done = subprocess.run(
             [*command, *options], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False
         )
@@ -283,7 +283,7 @@ def test_a_measurement_of_capacity_tells_none(tmp_path: Path) -> None:
     short = ["--step", "1 s", "--step-requests", "20", "--start-rate", "40", "--max-requests", "100"]
     with TinyServer(reply, health=Reply(body={**HEALTH, "echo": ECHO})) as server:
         command = [sys.executable, "-m", "loadtests", "capacity", "--host", server.url, "--endpoint", "withdrawal"]
-        environment = {**SECRETS, "PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+        environment = {**SECRETS, "PATH": "", "HOME": str(tmp_path)}
         done = subprocess.run(
             [*command, "--out", str(tmp_path / "out"), *short],
             cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False,

@@ -40,7 +40,7 @@ create = Interrupted
 
 def inject(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "loadtests", "inject", str(run), "--host", url, *options]
-    env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT)}
+    env = {**ENVIRON, "PATH": ""}
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -63,6 +63,19 @@ CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "astray": (test_misdirected.by_hand, test_misdirected.HAND_ASTRAY),
 }
 TABLES = [table for _, table in CASES.values()]
+MORE_IS_BETTER = {
+    "tickets_bot_per_day", "tickets_first_contact_per_day", "within_target_share", "unharmed_share_of_registered",
+    "unharmed_share_of_active", "unharmed_share_of_tickets", "tickets_prevented_per_day", "withdrawals_paid_per_day",
+    "assets_left_share", "wallet_low_share", "recovered_usd_per_day", "complaints_flagged_precision", "trust_low",
+}  # fmt: skip
+NEITHER_IS_BETTER = {
+    "tickets_new_per_day", "occupancy", "withdrawals_peak_per_s", "tickets_peak_per_s", "reads_peak_per_s",
+    "requests_peak_per_s", "backlog_in_hand_mean", "backlog_with_customer_mean", "backlog_with_others_mean",
+    "agents_on_duty", "warnings_raised", "price_low", "volatility_peak", "signups_per_day", "kyc_reviews_per_day",
+    "withdrawals_requests_per_day", "withdrawals_dropped_per_day", "outflow_usd_per_day",
+    "withdrawals_individual_share", "complaints_flagged_per_day", "tickets_spam_per_day",
+}  # fmt: skip
+"""Of all other metrics less is better. A comparison says by this whether a plan is better or worse."""
 
 
 def missing(metrics: Iterable[Metric], tables: Iterable[Table]) -> list[str]:
@@ -89,6 +102,12 @@ def test_each_metric_is_what_its_world_says_on_paper(case: str, name: str) -> No
 def test_every_metric_has_a_number_worked_out_by_hand() -> None:
     lacking = missing(METRICS, TABLES)
     assert not lacking, f"{', '.join(lacking)}: a new metric needs a hand-computed case; add it to a table of CASES"
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_says_which_way_is_better(metric: Metric) -> None:
+    wanted = 1 if metric.name in MORE_IS_BETTER else 0 if metric.name in NEITHER_IS_BETTER else -1
+    assert metric.better == wanted
 
 
 # --- that the demand is one ----------------------------------------------------------------------------------------

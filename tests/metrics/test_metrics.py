@@ -359,6 +359,8 @@ def test_agents_and_waits_in_the_series_by_hand() -> None:
         0,
         1,
     ]  # who closes on the hour is there until then
+    for turn, there in (("in_hand", [2, 1, 0, 0]), ("waiting", [1, 0, 0, 1])):
+        assert series["all", f"n_backlog_{turn}"][[0, 1, 22, 23]].tolist() == there
 
 
 def test_the_keys_of_the_series_are_the_world_s_and_what_nobody_asked_is_not_known() -> None:

@@ -19,19 +19,24 @@ from sim.feedback import FeedbackInputs, FeedbackParameters, RailParameters, Tic
 from sim.feedback.columns import (
     ADDRESS_ROW,
     ADDRESS_STREAM,
+    BARRED,
     BARRED_STREAM,
+    BREACH_COST_C,
+    BREACHES,
     BREACHING_ROW,
     CLASSES,
+    DROPPED,
     DROPPED_ROW,
     FORBIDDEN,
     NETWORK_ROW,
     NETWORK_STREAM,
     PASSING,
     REVIEWED_ROW,
+    WRONG_ADDRESS_C,
 )
 from sim.metrics.hourly import hourly
 from sim.metrics.observation.replication import Observation
-from sim.metrics.registry import measure
+from sim.metrics.registry import measure, metric_of
 from sim.numerics.lognormal import amounts_at, amounts_of
 from sim.numerics.streams import Streams
 from sim.scenario import ScenarioFaults
@@ -154,6 +159,36 @@ HAND_ASTRAY: dict[str, dict[str, float | None]] = {
     "outflow_usd_per_day": {"": 10.4, "BTC": 10.4},
 }
 """Compared with the metrics in test_by_hand."""
+
+
+def test_over_two_days_a_day_has_half_of_it() -> None:
+    found = by_hand()
+    model = replace(found.model, scenario=found.model.scenario.model_copy(update={"days": 2}))
+    two_days = replace(found, model=model)
+    names = [
+        name for name in HAND_ASTRAY if name.startswith(("compliance", "astray", "recovered", "withdrawals_barred"))
+    ]
+    assert len(names) == 5
+    for name in names:
+        for part, value in HAND_ASTRAY[name].items():
+            assert metric_of(name).of(two_days)[part] == pytest.approx((value or 0.0) / 2), (name, part)
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "unit"),
+    [
+        (BARRED, "withdrawals_barred_per_day", 1), (BREACHES, "compliance_breaches_per_day", 1),
+        (BREACH_COST_C, "compliance_cost_per_day", 100), (DROPPED, "withdrawals_dropped_per_day", 1),
+        (WRONG_ADDRESS_C, "astray_usd_per_day", 100),
+    ],
+)  # fmt: skip
+def test_the_last_minute_counts(column: int, name: str, unit: int) -> None:
+    found = by_hand()
+    ints = found.outcome.feedback_ints.copy()
+    ints[column, -1] += 3 * unit
+    more = replace(found, outcome=replace(found.outcome, feedback_ints=ints))
+    before, after = (metric_of(name).of(one)[""] for one in (found, more))
+    assert after == pytest.approx((before or 0.0) + 3)
 
 
 def test_what_is_paid_at_the_first_measured_tick_is_of_the_first_hour() -> None:

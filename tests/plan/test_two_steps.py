@@ -110,7 +110,7 @@ def load(tmp_path: Path, url: str, *options: str) -> tuple[int, str]:
 def called(tmp_path: Path, *arguments: str) -> tuple[int, str]:
     """Return the exit code and output of a command that speaks the dialect."""
     command = [sys.executable, "-m", "loadtests", *arguments, "--dialect", str(tmp_path / "steps.py")]
-    env = {"STEPS_KEY": KEY, "PATH": "", "PYTHONPATH": str(ROOT)}
+    env = {"STEPS_KEY": KEY, "PATH": ""}
     done = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=60, check=False)
     said = done.stdout + done.stderr
     assert "Traceback" not in said
@@ -201,7 +201,7 @@ def test_a_preparation_that_hangs_is_left_at_the_second_interrupt(tmp_path: Path
         before = sorted(path.name for path in tmp_path.rglob("*"))
         with subprocess.Popen(
             [*command, "--dialect", str(tmp_path / "steps.py")], cwd=ROOT, text=True, stderr=subprocess.PIPE,
-            env={"STEPS_KEY": KEY, "PATH": "", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"STEPS_KEY": KEY, "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
         ) as process:  # fmt: skip
             wait_until(desk.was_asked.is_set, "the preparation")
             interrupt(process)

@@ -168,7 +168,7 @@ def test_an_interrupt_ends_it_at_once_and_leaves_the_folder_as_it_was(tmp_path: 
         before = {path: path.read_bytes() for path in folder.iterdir()}
         asked.set()
         command = [sys.executable, "-m", "loadtests", "reconcile", str(folder), "--host", server.url]
-        env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT)}
+        env = {**ENVIRON, "PATH": ""}
         with subprocess.Popen(command, cwd=ROOT, env=env, text=True, stderr=subprocess.PIPE) as process:
             wait_until(hung.is_set, "the reads")
             process.send_signal(signal.SIGINT)

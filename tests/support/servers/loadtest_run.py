@@ -27,7 +27,7 @@ LONGEST_S = 60
 
 def start(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", url, "--no-plots", *options]
-    env = {**ENVIRON, "PATH": "", "HOME": str(run), "PYTHONPATH": str(ROOT)}
+    env = {**ENVIRON, "PATH": "", "HOME": str(run)}
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -104,7 +104,7 @@ def results(run: Path) -> tuple[dict[str, Any], pl.DataFrame]:
 def locust(run: Path, url: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run Locust's own command with our locustfile and the run in the environment."""
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless"]
-    env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT), "WITHSTAND_RUN": str(run)}
+    env = {**ENVIRON, "PATH": "", "WITHSTAND_RUN": str(run)}
     arguments = [*command, "--host", url, "--no-reconcile", "--no-plots", *options]
     return subprocess.run(arguments, cwd=ROOT, env=env, text=True, capture_output=True, timeout=LONGEST_S, check=False)
 
@@ -112,7 +112,7 @@ def locust(run: Path, url: str, *options: str) -> subprocess.CompletedProcess[st
 def load_bare(run: Path, url: str, *options: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "loadtests", "run", str(run), "--host", url, "--no-plots", "--no-reconcile"]
     window = () if "--window" in options else ("--window", "2 s")
-    env = {**ENVIRON, "PATH": "", "HOME": str(run), "PYTHONPATH": str(ROOT)}
+    env = {**ENVIRON, "PATH": "", "HOME": str(run)}
     done = subprocess.run(
         [*command, *window, *options], cwd=ROOT, env=env, text=True, capture_output=True, timeout=60,
         check=False,
@@ -131,7 +131,7 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 def start_locust(run: Path, url: str, *options: str) -> subprocess.Popen[str]:
     """Start Locust's own command with our locustfile."""
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless"]
-    env = {**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT), "WITHSTAND_RUN": str(run)}
+    env = {**ENVIRON, "PATH": "", "WITHSTAND_RUN": str(run)}
     arguments = [*command, "--host", url, "--no-reconcile", "--no-plots", *options]
     return subprocess.Popen(
         arguments,
