@@ -311,7 +311,8 @@ METRICS: tuple[Metric, ...] = (
         _unharmed(_active),
     ),
     Metric(
-        "unharmed_share_of_tickets", "of the day's root tickets", 1, "no direct public complaint",
+        "unharmed_share_of_tickets", "of the days' root tickets", 1,
+        "less the direct public complaints of the same days, whenever their tickets were opened",
         _unharmed(lambda f: _new(f)[""]),
     ),
     Metric("withdrawals_peak_per_s", "requests/s", 0, "busiest minute", _peak_per_s("withdrawal")),

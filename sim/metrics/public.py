@@ -119,5 +119,5 @@ METRICS: tuple[Metric, ...] = (
         "tickets_spam_per_day", "tickets/day", 0, "campaigns' worthless tickets, which a filter ends", _spam,
     ),
     Metric("trust_low", "of full trust", 1, "lowest trust", _trust_low),
-    Metric("ran_share", "of the depositors", -1, "took their money out in a run", _ran),
+    Metric("ran_share", "of the depositors", -1, "took their money out in a run by the end", _ran),
 )  # fmt: skip

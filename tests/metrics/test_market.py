@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.core.clock import HOUR_MS
 from sim.demand import TASK, onboarding
+from sim.metrics.hourly import hourly
 from sim.metrics.observation.counts import BOT, COMPLAINT, HUMAN, WHAT
 from sim.metrics.observation.replication import Counted, Observation
 from tests.metrics.test_desk import Table, observed
@@ -122,6 +123,12 @@ HAND_NEWCOMERS: Table = {
     "kyc_questions_per_day": {"": 5 / 2},
     "signups_lost_per_day": {"": (3 + 5 + 3) / 2},
 }
+
+
+def test_the_series_has_the_reviews_at_each_hour_s_end() -> None:
+    found = hourly(newcomers_world())["all", "n_kyc_reviews"]
+    by_hand = {24: 1, 25: 4, 26: 4, 27: 1, 28: 1, 29: 1, 50: 1, 51: 1, 52: 1, 53: 1}
+    assert found.tolist() == [by_hand.get(hour, 0) for hour in range(24, 72)]
 
 
 # --- mistakes -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sim.core.clock import DAY_MS, HOUR_MS, WEEK_MS
 from sim.experiment.replication import observe
 from sim.metrics.registry import measure
 from sim.model.model import build
-from sim.model.offered_load import offered_agents, work_of
+from sim.model.offered_load import offered_agents, staying_of, work_of
 from sim.numerics.streams import Streams
 from sim.scenario import Scenario
 from sim.scenario.schema.policy import Attrition
@@ -222,6 +222,26 @@ def test_a_busy_desk_loses_more() -> None:
     lost = [sum(build(attrited(10, **rules)).staffed_in(build(attrited(10)).expected_demand, Streams(1, r)).desk.lost[0]
                 for r in range(40)) for rules in ({"knee": 0.85}, {"knee": 0.5})]  # fmt: skip
     assert lost[1] > 1.5 * lost[0]
+
+
+def test_in_a_market_of_its_own_a_replication_loses_those_whom_its_own_demand_drives_out() -> None:
+    calm = {"volatility_per_day": 0.02, "dwell": "10 d", "next": {"panic": 1.0}}
+    panic = {"volatility_per_day": 0.3, "dwell": "10 d", "next": {"calm": 1.0}}
+    market = {"window": "24 h", "reference": "90 d", "tickets_elasticity": 1.0, "withdrawals_elasticity": 0.0,
+              "logins_elasticity": 0.0, "factor_max": 12.0, "path": "regimes",
+              "regimes": {"calm": calm, "panic": panic}}  # fmt: skip
+    rules = {"quits_per_year": 0.3, "quits_per_year_at_1": 3.0, "knee": 0.85}
+    model = build(story(days=70, categories={"howto": category(60.0)}, teams=team(12), attrition=rules, market=market))
+    shares = []
+    for replication in range(4):
+        streams = Streams(1, replication)
+        expected = model.expected_in(streams)
+        (staying,) = model.staffed_in(expected, streams).roster.staying
+        assert staying is not None
+        assert model.scenario.attrition is not None
+        assert staying.tolist() == staying_of(model.scenario.attrition, expected, model.skills)["front"].tolist()
+        shares.append(float(staying[-1]))
+    assert len(set(shares)) == 4
 
 
 def test_full_strength_is_who_works_at_the_same_time_after_shrinkage() -> None:
