@@ -30,7 +30,8 @@ SUBJECTS = {
     "metrics": Subject(
         ("sim/metrics/*.py",),
         (_BY_HAND, *(f"tests/metrics/test_{name}.py" for name in (
-            "metrics", "desk", "levels", "backlog", "feedback_metrics", "market", "floor", "misdirected",
+            "metrics", "desk", "levels", "backlog", "feedback_metrics", "market", "ticket_table",
+            "floor", "misdirected",
         ))),
     ),
     "observation": Subject(
