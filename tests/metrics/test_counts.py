@@ -18,7 +18,7 @@ from sim.metrics.hourly import hourly
 from sim.metrics.observation import counts
 from sim.metrics.observation.counts import ESCALATED, HUMAN
 from sim.metrics.observation.replication import Observation
-from sim.metrics.observation.waits import SHARES, UNANSWERED
+from sim.metrics.observation.waits import SHARES, UNANSWERED, add_row_waits
 from sim.metrics.registry import measure
 from sim.model.model import build
 from sim.numerics.survival import NOT_REACHED
@@ -196,3 +196,9 @@ def test_two_threads_measure_what_one_measures() -> None:
     alone = [numbers(number) for number in range(3)]
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(numbers, [*range(3)] * 4)) == alone * 4
+
+
+def test_waits_of_rows_join_those_of_the_counted_bin_by_bin() -> None:
+    """Three waited 0 minutes and one 1; five still wait. Rows waited 0 and 3 minutes, and two still wait."""
+    together = add_row_waits(np.array([3, 1, 5]), np.array([0, 3, -1, -1]))
+    assert together.tolist() == [4, 1, 0, 1, 7]
