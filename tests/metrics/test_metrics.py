@@ -363,14 +363,6 @@ def test_agents_and_waits_in_the_series_by_hand() -> None:
         assert series["all", f"n_backlog_{turn}"][[0, 1, 22, 23]].tolist() == there
 
 
-def test_what_nobody_would_have_posted_is_all_reducible() -> None:
-    """One who complains after an hour of waiting for an agent, and would not have: the floor is 0."""
-    d = demand(ticket(0, H // 2, "p", complain=H, target=0), queues="pq", categories=("a", "b"), minutes=1440)
-    found = measure(observed(d, desk(crew({0: 0, 20 * H: 1}, "p"), crew(1, "q"), queues="pq", horizon=24 * H)))
-    told = [found[f"complaints_{name}_per_day"] for name in ("direct", "floor", "reducible")]
-    assert told == [1, 0, 1]
-
-
 def test_the_keys_of_the_series_are_the_world_s_and_what_nobody_asked_is_not_known() -> None:
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=24 * H)
     quiet, busy = (

@@ -6,6 +6,8 @@ from sim.experiment.replication import observe
 from sim.metrics.registry import METRICS, measure
 from sim.model.model import build
 from sim.scenario.schema.scenario import Scenario
+from tests.metrics.test_metrics import H, observed
+from tests.support.worlds import crew, demand, desk, ticket
 
 
 def measured(agents: int) -> dict[str, float | None]:
@@ -36,3 +38,11 @@ def test_better_staffing_has_fewer_than_a_run_without_waits_whose_rumour_it_spar
 def test_complaints_without_waits_say_that_they_keep_the_rumour() -> None:
     (meaning,) = (metric.meaning for metric in METRICS if metric.name == "complaints_without_waits_per_day")
     assert "rumour as it was" in meaning
+
+
+def test_what_nobody_would_have_posted_is_all_reducible() -> None:
+    """One who complains after an hour of waiting for an agent, and would not have: none without waits."""
+    d = demand(ticket(0, H // 2, "p", complain=H, target=0), queues="pq", categories=("a", "b"), minutes=1440)
+    found = measure(observed(d, desk(crew({0: 0, 20 * H: 1}, "p"), crew(1, "q"), queues="pq", horizon=24 * H)))
+    told = [found[f"complaints_{name}_per_day"] for name in ("direct", "without_waits", "reducible")]
+    assert told == [1, 0, 1]

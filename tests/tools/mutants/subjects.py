@@ -31,13 +31,14 @@ SUBJECTS = {
         ("sim/metrics/*.py",),
         (_BY_HAND, *(f"tests/metrics/test_{name}.py" for name in (
             "metrics", "desk", "levels", "backlog", "feedback_metrics", "market", "ticket_table",
-            "floor", "misdirected",
+            "without_waits", "misdirected",
         ))),
     ),
     "observation": Subject(
         ("sim/metrics/observation/*.py",),
         (_BY_HAND, "tests/metrics/test_counts.py", "tests/metrics/test_backlog.py", _METRICS,
-         "tests/metrics/test_feedback_metrics.py", "tests/metrics/test_misdirected.py", "tests/metrics/test_floor.py"),
+         "tests/metrics/test_feedback_metrics.py", "tests/metrics/test_misdirected.py",
+         "tests/metrics/test_without_waits.py"),
     ),
     "statistics": Subject(("sim/numerics/statistics.py",), ("tests/numerics/test_statistics.py",)),
     "survival": Subject(
