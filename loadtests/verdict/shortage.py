@@ -246,8 +246,10 @@ def _cost_words(costs: Mapping[str, Amount] | None) -> str:
 
 
 def _cost(name: str, amount: Amount) -> str:
-    """Return a cost in whole numbers; a mean of none or less, which only chance can make, is no cost."""
-    value, low, high = (None if n is None else f"{round(n):,}" for n in (amount.value, amount.low, amount.high))
+    """Return a cost in whole numbers of two digits; a mean of none or less, which only chance can make, is no cost."""
+    value, low, high = (
+        None if n is None else f"{float(f'{round(n):.2g}'):,.0f}" for n in (amount.value, amount.low, amount.high)
+    )
     between = "" if low is None or high is None or low == value == high else f" ({low} to {high})"
     return f"{value}{between} {name}" if round(amount.value) > 0 else f"no{between} {name}"
 

@@ -177,8 +177,8 @@ def _five_lines(run: Run, folder: Path, replays: Sequence[DemoReplay]) -> list[s
     return [
         f"predicted: waiting tickets peak at {metrics['backlog_waiting_peak']}; "
         f"the backlog drains in {metrics['drain_days']}",
-        f"predicted: {metrics['complaints_direct_per_day']} in public, "
-        f"{metrics['complaints_without_waits_per_day']} had no ticket waited for an agent (background included)",
+        f"predicted: public complaints {metrics['complaints_per_day']}; "
+        f"had no ticket waited for an agent {metrics['complaints_without_waits_per_day']}",
         f"measured:  {_measured(replays)}",
         f"headroom:  {conclusion(_headrooms(replays)) or 'not known: no load test ended with a verdict'}",
         f"report:    {folder / 'report.html'}",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sim.cli.execution import compiled_first, produced, run_folder
 from sim.cli.tables import metric_table, precision_line, profile_table, progress, rows_line
-from sim.experiment.analysis.expectations import Expectation
+from sim.experiment.analysis.expectations import Expectation, expected_text
 from sim.experiment.analysis.precision import at_most
 from sim.output.run_place import must_be_free
 from sim.scenario import ScenarioFaults, load
@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
     if not options.quiet:
         for note in (*done.notes, *notes):
             print(f"note: {note}")
-        print(metric_table(done.metrics))
+        print(metric_table(done.metrics, days=scenario.days))
         for one in judged:
             print(expectation_line(one, judged=not sets))
         if done.precision:
@@ -65,7 +65,7 @@ def _quoted(text: str) -> str:
 def expectation_line(one: Expectation, *, judged: bool) -> str:
     """Return an expectation and its verdict in one line."""
     verdict = ("passed" if one.passed else "FAILED") if judged else "not judged (the scenario was changed)"
-    return f"expect {one.metric} {one.limit}: {one.measured}; {verdict}"
+    return f"expect {expected_text(one.metric, one.limit)}: {one.measured}; {verdict}"
 
 
 def check(options: Namespace) -> int:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from sim.cli.tables import columns, metric_table
+from sim.experiment.analysis.expectations import expected_text
 from sim.experiment.analysis.headline import HEADLINE
 from sim.scenario.faults import ScenarioFaults, closest
 
@@ -18,9 +19,9 @@ def show(options: Namespace) -> int:
     saved = read_run(Path(options.run))
     info = saved.info
     print(f"{info['title']}: {info['replications']} replications from seed {info['seed']}, {info['started_utc']}")
-    print(metric_table(saved.metrics, everything=options.all))
+    print(metric_table(saved.metrics, days=info["scenario"]["days"], everything=options.all))
     for one in info["expect"]:
-        print(f"expect {one['metric']} {one['limit']}: {one['verdict']}")
+        print(f"expect {expected_text(one['metric'], one['limit'])}: {one['measured']}; {one['verdict']}")
     for verdict in saved.verdicts():
         print(f"load test {verdict.parent.name}: {_verdict_words(verdict)}")
     return 0
@@ -42,6 +43,10 @@ def compare(options: Namespace) -> int:
     if len(options.runs) < 2:
         raise ScenarioFaults(["command line: RUN: got 1 run; must be 2 or more; the first is the base"])
     runs = [read_run(Path(path)) for path in options.runs]
+    rule = f"must be the {runs[0].days} of {options.runs[0]}: peaks, and averages of what comes and goes, depend on it"
+    unequal = [(path, one.days) for path, one in zip(options.runs, runs, strict=True) if one.days != runs[0].days]
+    if unequal:
+        raise ScenarioFaults([f"{path}: days: got {days}; {rule}" for path, days in unequal])
     known = list(runs[0].metrics)
     unknown = [name for name in options.metric if name not in known]
     if unknown:
@@ -56,7 +61,8 @@ def compare(options: Namespace) -> int:
         rows = [HEAD]
         rows += [table.row(name) for name in names if name in known_of]
         print(columns(rows))
-        if lacking := [name for name in names if name not in known_of]:
+        there = [name for name in names if options.metric or runs[0].metrics[name].mean is not None]
+        if lacking := [name for name in there if name not in known_of]:
             print(f"fewer than 2 values in common, so no difference: {', '.join(lacking)}")
     return 0
 

@@ -11,6 +11,7 @@ from sim.core.profiling import PER_REPLICATION, CpuProfile
 from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.headline import HEADLINE
 from sim.experiment.analysis.precision import Precision
+from sim.experiment.analysis.words import TYPICAL, error_text
 from sim.numerics.statistics import adjusted
 
 
@@ -26,28 +27,16 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     return "\n".join(lines)
 
 
-def metric_table(metrics: Mapping[str, Estimate], *, everything: bool = False) -> str:
-    """Return the headline metrics, or all: mean ± 95 % half-width, and the 5-95 % range of the replications.
+def metric_table(metrics: Mapping[str, Estimate], *, days: int, everything: bool = False) -> str:
+    """Return the headline metrics, or all that have a value, and below them what a day's number is averaged over.
 
-    Where the mean is not typical, the median replaces it.
+    What the futures are like stands first: the median, and the 5 to 95 % range of the replications; the error of the
+    simulation stands apart.
     """
-    names = list(metrics) if everything else [name for name in HEADLINE if name in metrics]
-    if any(one.summary == "quantiles" for one in metrics.values()):
-        head = ("metric", "median (5 to 95 % of replications): the runs differ in kind, so the mean is not typical")
-        return columns([head, *((name, str(metrics[name])) for name in names)])
-    rows = [("metric", "mean ± 95 % half-width", "5-95 % of replications")]
-    rows += [(name, str(metrics[name]), spread(metrics[name])) for name in names]
-    return columns(rows)
-
-
-def spread(one: Estimate) -> str:
-    """Return the 5-95 % range of the replications, with the digits of its width."""
-    from sim.core.digits import significant
-
-    if one.p05 is None or one.p95 is None:
-        return "-"
-    width = (one.p95 - one.p05) / 10
-    return f"{significant(one.p05, width)} .. {significant(one.p95, width)}"
+    names = list(metrics) if everything else HEADLINE
+    rows = [("metric", *TYPICAL)]
+    rows += [(n, str(one), error_text(one)) for n in names if (one := metrics.get(n)) and one.mean is not None]
+    return f"{columns(rows)}\na day: averaged over the {days} days that are measured"
 
 
 def precision_line(one: Precision) -> str:

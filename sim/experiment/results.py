@@ -9,12 +9,13 @@ from functools import cached_property
 
 import polars as pl
 
-from sim.core.digits import significant
+from sim.core.digits import two_digits
 from sim.core.profiling import CpuProfile
 from sim.experiment.analysis.estimate import Estimates, estimates
 from sim.experiment.analysis.expectations import Expectation, judge
 from sim.experiment.analysis.precision import Precision
 from sim.experiment.analysis.shown import Shown, caption_of
+from sim.experiment.customers import customers_of
 from sim.experiment.hourly_table import Hourly, frame, hourly_of
 from sim.experiment.replication import observe
 from sim.experiment.replications import Replication
@@ -66,7 +67,7 @@ class RunResult(Shown):
     @cached_property
     def metrics(self) -> Estimates:
         """The estimate of every metric: ``backlog_peak``, and ``backlog_peak.compliance`` for its parts."""
-        return estimates([one.metrics for one in self.replications], self.scenario.summary)
+        return estimates([one.metrics for one in self.replications], [one.number for one in self.replications])
 
     @cached_property
     def hourly(self) -> Hourly:
@@ -83,6 +84,16 @@ class RunResult(Shown):
         """The hash of the resolved scenario."""
         return sha256(self.scenario)
 
+    @cached_property
+    def customers(self) -> dict[str, str]:
+        """A hash of what was drawn of the customers, by stream: those of two runs are the same where it is."""
+        return customers_of(self.model, seed=self.seed, replication=self.replications[0].number)
+
+    @property
+    def days(self) -> int:
+        """The days that are measured."""
+        return self.scenario.days
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader must know: faults of the inputs, such as missing candles, and bounds that the run met."""
@@ -94,7 +105,7 @@ class RunResult(Shown):
             met = [value for one in self.replications if (value := one.metrics[name])]
             if met:
                 share = f"{len(met)} of {len(self.replications)} replications"
-                yield sentence.format(share=share, most=significant(max(met), max(met) / 10))
+                yield sentence.format(share=share, most=two_digits(max(met)))
 
     def samples(self, name: str) -> dict[int, float | None]:
         """Return a metric by replication."""
@@ -102,7 +113,7 @@ class RunResult(Shown):
 
     def expectations(self) -> list[Expectation]:
         """Return what the scenario expects, judged by the metrics."""
-        return judge(self.scenario.expect, self.metrics)
+        return judge(self.scenario.expect, self)
 
     def observed(self, index: int) -> Observation:
         """Return one of the replications, simulated again."""

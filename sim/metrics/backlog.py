@@ -135,6 +135,6 @@ METRICS: tuple[Metric, ...] = (
         parts="team"),
     Metric(
         "drain_days", "days", -1, "from the backlog's peak until it is within 1.25 x the warm-up's highest",
-        _drain_days, parts="team",
+        _drain_days, parts="team", none="the backlog stays calm",
     ),
 )  # fmt: skip

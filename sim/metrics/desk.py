@@ -163,24 +163,38 @@ def _direct(observed: Observation) -> float:
     return int(observed.totals[COMPLAINT].sum()) / observed.days
 
 
-def _posts(observed: Observation) -> float:
-    return public_metrics.posts(observed) / observed.days
+def _background(observed: Observation) -> float:
+    return public_metrics.background(observed) / observed.days
+
+
+def _complaints(observed: Observation) -> Values:
+    return {"": public_metrics.complaints(observed) / observed.days}
 
 
 def _without_waits(observed: Observation) -> Values:
     without = _per_day(UNLIMITED)(observed)
-    return without | {"": (without[""] or 0.0) + _posts(observed)}
+    return without | {"": (without[""] or 0.0) + _background(observed)}
 
 
 def _reducible(observed: Observation) -> Values:
-    return {"": _direct(observed) + _posts(observed) - (_without_waits(observed)[""] or 0.0)}
+    return {"": _direct(observed) + _background(observed) - (_without_waits(observed)[""] or 0.0)}
 
 
 def _peak_day(observed: Observation) -> Values:
-    posts = np.concatenate([observed.demand.inputs.posts_ms, observed.demand.inputs.campaign_ms])
+    posts = observed.demand.inputs.posts_ms
     days = (posts[observed.measured(posts)] - observed.from_ms) // DAY_MS
     direct = observed.counted.by_hour[COMPLAINT].sum(axis=0).reshape(-1, 24).sum(axis=1)
     return {"": int((direct + np.bincount(days, minlength=len(direct))).max())}
+
+
+def _regulator(observed: Observation) -> Values:
+    """Return the complaints over the measured days from the first on which a ticket can be old enough.
+
+    None without a regulator, and in a run that ends before.
+    """
+    rule, counts = observed.model.scenario.regulator, by_category(observed, REGULATOR)
+    possible_ms = observed.to_ms - max(observed.from_ms, rule.after) if rule else 0
+    return {name: count / possible_ms * DAY_MS if possible_ms > 0 else None for name, count in counts.items()}
 
 
 def _unharmed(denominator: Callable[[Observation], float | None]) -> Callable[[Observation], Values]:
@@ -285,9 +299,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("complaints_direct_per_day", "complaints/day", -1, "public complaints about a ticket", _per_day(COMPLAINT),
         parts="category"),
     Metric(
-        "complaints_background_per_day", "posts/day", -1, "public posts that name no ticket",
-        lambda f: {"": _posts(f)},
+        "complaints_background_per_day", "complaints/day", -1,
+        "public complaints that name no ticket (what campaigns post is no complaint)",
+        lambda f: {"": _background(f)},
     ),
+    Metric("complaints_per_day", "complaints/day", -1, "public complaints: direct and background", _complaints),
     Metric(
         "complaints_without_waits_per_day", "complaints/day", -1,
         "as many tickets, and rumour as it was, but nobody waits for an agent; with background (by category: without)",
@@ -299,8 +315,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("complaints_peak_day", "complaints", -1, "direct and background, on the worst day", _peak_day),
     Metric(
-        "complaints_regulator_per_day", "complaints/day", -1, "complaints to a regulator",
-        _per_day(REGULATOR), parts="category",
+        "complaints_regulator_per_day", "complaints/day", -1,
+        "complaints to a regulator, over the days by which a ticket of the run can be old enough for one",
+        _regulator, parts="category",
     ),
     Metric(
         "unharmed_share_of_registered", "of registered users", 1, "no direct public complaint on a day",

@@ -16,6 +16,7 @@ class Metric:
     """A number of a run: its unit, which way is better (-1 less, 1 more, 0 neither), its meaning, and its function.
 
     ``parts`` says by what it is counted apart as well: category, team, asset ...; nothing for one of the whole alone.
+    ``none`` says what a value of 0 means, where that is an outcome of its own and no small number.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Metric:
     meaning: str
     of: Callable[[Observation], Values]
     parts: str = ""
+    none: str = ""

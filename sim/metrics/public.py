@@ -11,10 +11,17 @@ from sim.metrics.observation.counts import COMPLAINT
 from sim.metrics.observation.replication import Observation
 
 
-def posts(observed: Observation) -> int:
-    """Return the measured posts that name no ticket: background and campaigns."""
-    inputs = observed.demand.inputs
-    return sum(int(observed.measured(times).sum()) for times in (inputs.posts_ms, inputs.campaign_ms))
+def background(observed: Observation) -> int:
+    """Return the measured complaints that name no ticket; what campaigns post is none."""
+    return int(observed.measured(observed.demand.inputs.posts_ms).sum())
+
+
+def _campaigns(observed: Observation) -> int:
+    return int(observed.measured(observed.demand.inputs.campaign_ms).sum())
+
+
+def _written(observed: Observation) -> Values:
+    return {"": _campaigns(observed) / observed.days if observed.model.scenario.campaigns else None}
 
 
 def _minutes(observed: Observation, column: int) -> int:
@@ -33,9 +40,14 @@ def _cut(observed: Observation) -> Values:
 
 
 def all_posts(observed: Observation) -> float:
-    """Return all measured public posts: direct complaints, posts that name no ticket, and copies."""
+    """Return all measured public posts: complaints, direct and background, campaigns' posts, and copies."""
     copies = _minutes(observed, columns.COPIES) if observed.model.scenario.copies else 0
-    return float(observed.totals[COMPLAINT].sum()) + posts(observed) + copies
+    return complaints(observed) + _campaigns(observed) + copies
+
+
+def complaints(observed: Observation) -> float:
+    """Return all measured public complaints, direct and background."""
+    return float(observed.totals[COMPLAINT].sum()) + background(observed)
 
 
 def _public(observed: Observation) -> Values:
@@ -55,11 +67,16 @@ def _peak_day(observed: Observation) -> Values:
 
 
 def flagged(observed: Observation) -> tuple[float, float] | None:
-    """Return how many complaints, and how many other posts, the classifier takes for complaints; None without one."""
+    """Return how many complaints, and how many other posts, the classifier takes for complaints; None without one.
+
+    What campaigns post, and what is copied, reads like a complaint to it, and is none.
+    """
     parameters = observed.model.scenario.listening
     if parameters is None:
         return None
-    return all_posts(observed) * parameters.recall, parameters.noise_per_day * observed.days * parameters.false_share
+    rightly = complaints(observed)
+    noise = parameters.noise_per_day * observed.days * parameters.false_share
+    return rightly * parameters.recall, (all_posts(observed) - rightly) * parameters.recall + noise
 
 
 def _flagged(observed: Observation) -> Values:
@@ -73,7 +90,7 @@ def _precision(observed: Observation) -> Values:
 
 
 def _perceived(observed: Observation) -> Values:
-    """Return the share of complaints in what is read in public, where the content write nothing; None where unknown."""
+    """Return the share of what is read in public that reads like a complaint; None where that is unknown."""
     parameters = observed.model.scenario.listening
     read = all_posts(observed) + parameters.noise_per_day * observed.days if parameters else 0.0
     return {"": all_posts(observed) / read if read else None}
@@ -98,22 +115,25 @@ def _ran(observed: Observation) -> Values:
 
 
 METRICS: tuple[Metric, ...] = (
+    Metric("campaign_posts_per_day", "posts/day", 0, "public posts that campaigns write: no complaints", _written),
     Metric("complaints_copied_per_day", "posts/day", -1, "copies of other posts (counted apart from direct)", _copied),
     Metric(
         "cascades_cut", "cascades", -1,
         f"whether copies came to {columns.MOST_COPIES:,}, the most of a run, and were cut there", _cut,
     ),
     Metric(
-        "complaints_public_per_day", "posts/day", -1, "all public posts: direct, naming no ticket, and copies", _public,
+        "complaints_public_per_day", "posts/day", -1, "all public posts: complaints, campaigns' posts, and copies",
+        _public,
     ),
     Metric("complaints_public_peak_day", "posts", -1, "all public posts of the worst day", _peak_day),
     Metric("complaints_flagged_per_day", "posts/day", 0, "posts that the classifier takes for complaints", _flagged),
     Metric(
         "complaints_perceived_share", "of what is read in public", -1,
-        "are complaints (of all users, see unharmed_share_of_active)", _perceived,
+        "reads like a complaint (of all users, see unharmed_share_of_active)", _perceived,
     ),
     Metric(
-        "complaints_flagged_precision", "of the posts flagged", 1, "are complaints", _precision,
+        "complaints_flagged_precision", "of the posts flagged", 1, "are complaints, no campaign's, copies or others",
+        _precision,
     ),
     Metric(
         "tickets_spam_per_day", "tickets/day", 0, "campaigns' worthless tickets, which a filter ends", _spam,

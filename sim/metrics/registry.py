@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.metrics import backlog, desk, market, misdirected, policy, public, withdrawals
+from sim.metrics import backlog, desk, market, misdirected, peaks, policy, public, withdrawals
 from sim.metrics.metric import Metric
 from sim.metrics.observation.replication import Observation
 
@@ -14,6 +14,7 @@ METRICS: tuple[Metric, ...] = (
     *withdrawals.METRICS,
     *misdirected.METRICS,
     *public.METRICS,
+    *peaks.METRICS,
 )
 """Every metric; a new subject's metrics are added here."""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.core.arrays import Floats, Ints
 from sim.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from sim.scenario.schema.routes import path_of, queues_of
+from sim.scenario.schema.routes import starting_queues
 from sim.scenario.schema.scenario import Scenario
 from sim.staffing.desk import Desk
 
@@ -45,7 +45,7 @@ def measurement_of(scenario: Scenario, desk: Desk, price: Floats) -> Measurement
     from_ms, to_ms = scenario.warmup_days * DAY_MS, desk.horizon_ms
     if to_ms <= from_ms or to_ms % HOUR_MS:
         raise ValueError(f"horizon_ms: got {to_ms}; must be whole hours, and after the warm-up of {from_ms} ms")
-    first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
+    first = starting_queues(scenario)
     queues = tuple(number for number, name in enumerate(desk.queues) if name in first)
     planned = [desk.scheduled[desk.scheduled[:, 1] == team] for team in range(len(desk.teams))]
     return Measurement(

@@ -14,7 +14,6 @@ from sim.core import tables
 from sim.core.at_least import is_censored
 from sim.core.tables import ARRIVALS, REPLICATIONS, TICKETS
 from sim.experiment import hourly_table
-from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.expectations import judge
 from sim.experiment.hourly_table import Hourly
 from sim.experiment.replications import Replication
@@ -23,9 +22,9 @@ from sim.experiment.results import RunResult
 from sim.metrics.ticket_table import ticket_table
 from sim.output.run_info import describe
 from sim.output.run_place import whole
+from sim.output.saved_run import SavedRun, read_run
 from sim.scenario.faults import ScenarioFaults
 from sim.scenario.reference.provenance import Provenance, provenance_of
-from sim.scenario.schema.scenario import Scenario
 
 
 def write_run(
@@ -50,7 +49,9 @@ def write_run(
         info = describe(run, source=source, sets=sets, notes=notes)
         _json(place / "run.json", info)
         with booked("write metrics"):
-            _json(place / "metrics.json", {"metrics": {name: one.as_json() for name, one in run.metrics.items()}})
+            found = {"metrics": {name: one.as_json() for name, one in run.metrics.items()}}
+            kinds = {"second_kind": run.metrics.second_kind} if run.metrics.second_kind else {}
+            _json(place / "metrics.json", found | kinds)
             tables.write(replication_table(run.replications), place / "replications.parquet", REPLICATIONS)
         with booked("write series"):
             hourly_table.write(run.hourly, place / "series.parquet")
@@ -63,7 +64,7 @@ def write_run(
             (place / "plots").mkdir()
             save(figures(run.hourly, run.metrics, run.scenario), place / "plots")
         with booked("write report"):
-            page = report_page(place, info, run.scenario, run.metrics, run.hourly)
+            page = report_page(place, info, run, run.hourly)
             (place / "report.html").write_text(page, encoding="utf-8")
     return folder
 
@@ -78,8 +79,7 @@ def _write_arrivals(run: RunResult, path: Path) -> None:
 def report_page(
     folder: Path,
     info: Mapping[str, Any],
-    scenario: Scenario,
-    metrics: Mapping[str, Estimate],
+    run: RunResult | SavedRun,
     hourly: Hourly,
     *,
     verdicts: Sequence[Mapping[str, Any]] = (),
@@ -89,11 +89,11 @@ def report_page(
 
     return report_html(
         run_info=info,
-        scenario=scenario,
+        scenario=run.scenario,
         hourly=hourly,
-        metrics=metrics,
+        metrics=run.metrics,
         plots=sorted((folder / "plots").iterdir()),
-        expectations=None if info["sets"] else judge(scenario.expect, metrics),
+        expectations=None if info["sets"] else judge(run.scenario.expect, run),
         provenance=_provenance(info["source"]),
         verdicts=verdicts,
     )
@@ -109,13 +109,11 @@ def _provenance(source: str | None) -> dict[str, Provenance] | None:
 
 def add_verdicts(folder: Path) -> None:
     """Write the report of a saved run anew, with the verdicts of all its load tests in it."""
-    from sim.output.saved_run import read_run
-
     saved = read_run(folder)
     hourly = hourly_table.of_file(folder / "series.parquet")
     paths = sorted(folder.glob("loadtest/*/verdict.json"))
     verdicts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    page = report_page(folder, saved.info, saved.scenario, saved.metrics, hourly, verdicts=verdicts)
+    page = report_page(folder, saved.info, saved, hourly, verdicts=verdicts)
     fresh = folder / ".report.partial"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "report.html")

@@ -31,6 +31,7 @@ def describe(run: RunResult, *, source: str | None, sets: Sequence[str], notes: 
         "sets": list(sets),
         "scenario": resolved(run.scenario),
         "scenario_sha256": run.sha256,
+        "customers": run.customers,
         "started_utc": run.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "finished_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "versions": versions(),
@@ -53,9 +54,8 @@ def versions() -> dict[str, str]:
 
 def _judged(one: Expectation, *, judged: bool) -> dict[str, Any]:
     verdict = ("passed" if one.passed else "failed") if judged else "not judged"
-    mean = one.measured.mean
-    known = None if is_censored(mean) else mean
-    return {"metric": one.metric, "limit": one.limit, "mean": known, "verdict": verdict}
+    known = None if is_censored(one.value) else one.value
+    return {"metric": one.metric, "limit": one.limit, "value": known, "measured": one.measured, "verdict": verdict}
 
 
 def _commit() -> str | None:

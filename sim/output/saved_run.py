@@ -21,7 +21,7 @@ from sim.scenario.faults import ScenarioFaults
 from sim.scenario.loading.load import from_resolved
 from sim.scenario.schema.scenario import Scenario
 
-_NEEDED = ("name", "seed", "replications", "scenario")
+_NEEDED = ("name", "seed", "replications", "scenario", "customers")
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,6 +40,16 @@ class SavedRun(Shown):
     def seed(self) -> int:
         """The seed of the run."""
         return int(self.info["seed"])
+
+    @property
+    def days(self) -> int:
+        """The days that were measured."""
+        return int(self.info["scenario"]["days"])
+
+    @property
+    def customers(self) -> dict[str, str]:
+        """A hash of what was drawn of the customers, by stream."""
+        return dict(self.info["customers"])
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -80,6 +90,7 @@ def read_run(folder: str | Path) -> SavedRun:
             got = f"a run.json without {lacking[0]}" if isinstance(info, dict) else "a run.json that is no table"
             raise ScenarioFaults([f"{folder}: RUN: got {got}; must be a run folder as it was written"])
         metrics = Estimates({name: Estimate.from_json(one) for name, one in found["metrics"].items()})
+        metrics.second_kind = tuple(found.get("second_kind", ()))
         return SavedRun(folder, info, metrics, _table(folder / "replications.parquet", REPLICATIONS))
 
 

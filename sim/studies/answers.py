@@ -19,7 +19,7 @@ from sim.experiment.analysis.estimate import estimate, value_of
 from sim.numerics.statistics import paired_difference
 from sim.scenario import load
 from sim.scenario.loading import catalogue
-from sim.scenario.schema.expectation import QUANTILE_SIGN
+from sim.scenario.schema.expectation import QUANTILE_SIGN, is_outcome
 
 REPLICATIONS, FIRST, SEED = 20, 2, 1
 Ran = Callable[[str, tuple[str, ...], int], Run]
@@ -38,7 +38,7 @@ def measured(name: str, *, replications: int = REPLICATIONS, ran: Ran = ran) -> 
     own, other = ran(name, (), replications), ran(base, same, replications) if base else None
     answers = tuple(_answer(one, own, other) for one in scenario.answers)
     first = {one: (_first(one, own), _first(one, other) if other else None) for one in scenario.answers}
-    expected = {one.metric: (value_of(own.metrics, one.metric), one.measured.half_width) for one in own.expectations()}
+    expected = {one.metric: (one.value, _half_width(one.metric, own)) for one in own.expectations()}
     return Recorded(base, answers, first, expected)
 
 
@@ -57,6 +57,11 @@ def _answer(name: str, own: Run, base: Run | None) -> Answer:
     return Answer(name, answer.own, answer.base, difference.half_width)
 
 
+def _half_width(name: str, own: Run) -> float | None:
+    """Return the half-width of an expected metric's mean; None of an outcome's probability."""
+    return None if is_outcome(name) else own.metrics[name.partition(QUANTILE_SIGN)[0]].half_width
+
+
 def _known(of: Run, name: str) -> dict[int, float]:
     """Return the replications that have a value."""
     return {number: value for number, value in of.samples(name).items() if value is not None}
@@ -66,7 +71,7 @@ def _first(name: str, of: Run) -> float | None:
     """Return what an answer comes to in the first replications alone."""
     metric = name.partition(QUANTILE_SIGN)[0]
     values = [value for number, value in of.samples(metric).items() if number < FIRST]
-    return value_of({metric: estimate(metric, values, of.scenario.summary)}, name)
+    return value_of({metric: estimate(metric, values)}, name)
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from sim.experiment.analysis.estimate import Estimates, estimate
 from sim.experiment.analysis.frames import DIFFERENCES, ESTIMATES
 from sim.experiment.analysis.headline import HEADLINE
 from sim.experiment.analysis.html import table
+from sim.experiment.analysis.words import TYPICAL
 from sim.scenario.rules.expectations import parts_of
 from sim.scenario.schema.metric_names import METRIC_PARTS
 from tests.support.cli_runs import undrawn
@@ -93,7 +94,7 @@ def test_a_run_is_a_table_of_its_headline_metrics(base: Run) -> None:
     shown = Cells(base._repr_html_())
     assert shown.caption == base.caption()
     head, *rows = shown.rows
-    assert head == ["metric", "mean ± 95 % half-width", "median (5 to 95 % of replications)"]
+    assert head == ["metric", *TYPICAL]
     assert [row[0] for row in rows] == [name for name in HEADLINE if name in base.metrics]
     assert all(row[1] == str(base.metrics[row[0]]) for row in rows)
 
@@ -103,9 +104,10 @@ def test_estimates_are_tables(base: Run) -> None:
     assert Cells(base.metrics["backlog_peak"]._repr_html_()).rows[1][0] == str(base.metrics["backlog_peak"])
 
 
-def test_outcomes_that_a_mean_does_not_describe_show_none() -> None:
-    shown = Estimates(ran_share=estimate("ran_share", [0.0, 0.0, 0.7, 0.7], "quantiles"))
-    assert Cells(shown._repr_html_()).rows[0] == ["metric", "median (5 to 95 % of replications)"]
+def test_two_kinds_of_outcome_are_shown_as_two() -> None:
+    shown = Estimates(ran_share=estimate("ran_share", [0.0, 0.001, 0.002] * 4 + [0.69, 0.7, 0.71] * 2))
+    told = "0.10 % (0 to 0.20 %) of the depositors in 12 of 18 replications, 70 % (69 to 71 %) of the depositors in 6"
+    assert Cells(shown._repr_html_()).rows[1] == ["ran_share", told, ""]
 
 
 def test_a_comparison_is_a_table_of_what_is_printed(base: Run, more: Run) -> None:
@@ -141,7 +143,9 @@ def test_a_bound_is_no_figure_of_the_frame() -> None:
     beyond = Estimates(backlog_peak=estimate("backlog_peak", [1.0, 2.0, AtLeast(9.0)]))
     (row,) = beyond.frame().iter_rows(named=True)
     assert (row["mean"], row["half_width"], row["p50"], row["censored"]) == (None, None, 2.0, 1)
-    assert row["at_least"] == {"mean": 4.0, "p05": None, "p50": None, "p95": pytest.approx(8.3)}
+    assert row["at_least"] == {
+        "mean": 4.0, "p05": None, "p50": None, "p95": pytest.approx(8.3), "p50_low": None, "p50_high": None,
+    }  # fmt: skip
 
 
 def test_a_part_of_the_frame_has_the_scenario_s_name_and_its_kind(base: Run) -> None:

@@ -13,7 +13,7 @@ from sim.core.clock import DAY_MS, HOUR_MS
 from sim.engine.compiled import simulate
 from sim.feedback.columns import COPIES
 from sim.model.model import build
-from tests.support.paired import SEED, Claim, compared, holds, show
+from tests.support.paired import SEED, Claim, compared, holds, ran, show
 
 pytestmark = pytest.mark.xdist_group("catalogue public")
 
@@ -26,7 +26,6 @@ SHORT = ("days=8",)
 WIDE_GATES = ("gateway.loads_per_s=[3000, 3300, 4000, 5000]",)
 
 CLAIMS = [
-    Claim("fud_campaign", "complaints_peak_day", 450, 560, off=QUIET, sets=SHORT),
     Claim("fud_campaign", "complaints_public_peak_day", 550, 850, off=QUIET, sets=SHORT),
     Claim("fud_campaign", "tickets_spam_per_day", 2400, 2600, off=NO_SPAM, base="fud_campaign", base_sets=NO_SPAM,
           sets=SHORT),
@@ -52,11 +51,12 @@ def test_a_scenario_does_what_its_story_says_and_not_without_its_mechanism(claim
 SMEAR = Claim("fud_campaign", "tickets_new_per_day", 500, 2000, off=QUIET, sets=SHORT)
 
 
-def test_complaints_are_ten_times_the_usual_while_the_smear_lasts() -> None:
-    claim = Claim("fud_campaign", "complaints_peak_day", 450, 560, off=QUIET, sets=SHORT)
+def test_posts_are_ten_times_the_usual_complaints_while_the_smear_lasts_and_none_of_them_is_one() -> None:
     days, usual = 2, 55.0
-    found = compared(claim).differences["complaints_background_per_day"].mean * 8 / days
-    assert found / usual == pytest.approx(9, abs=1)  # beside the usual one, so ten times
+    written = ran("fud_campaign", SHORT, SMEAR.replications).metrics["campaign_posts_per_day"].mean * 8 / days
+    assert written / usual == pytest.approx(9, abs=1)  # beside the usual complaints, so ten times
+    for metric in ("complaints_per_day", "complaints_peak_day", "complaints_background_per_day"):
+        assert abs(compared(SMEAR).differences[metric].mean) < 1e-9, metric
 
 
 def test_nobody_s_backlog_moves_unless_the_smear_is_believed() -> None:
@@ -71,7 +71,7 @@ def test_staff_changes_less_than_a_twentieth_of_the_campaign_s_complaints() -> N
     added = []
     for sets in (SHORT, (*SHORT, *LESS_STAFF)):
         differences = compared(replace(SMEAR, sets=sets)).differences
-        added.append(sum(differences[f"complaints_{one}_per_day"].mean for one in ("direct", "background")))
+        added.append(differences["complaints_public_per_day"].mean)
     assert added[0] > 100
     assert abs(added[1] - added[0]) < 0.05 * added[0]
     show(

@@ -176,6 +176,16 @@ def test_check_of_good_files_passes() -> None:
     assert told.out.count("no fault") == 2
 
 
+def test_an_empty_list_of_numbers_is_not_told_as_one() -> None:
+    """The fault: "numbers: , 4 undocumented"."""
+    handle = '{ queue = "q", handle = { law = "exponential", mean = "5 min" } }'
+    lines = ['title = "bare"', "days = 1", "[categories.a]", "arrivals_per_hour = 5", f"steps.front = {handle}"]
+    Path("bare.toml").write_text("\n".join([*lines, "[teams.t]", 'serves = ["q"]', "agents = 1"]), encoding="utf-8")
+    told = withstand("check", "bare.toml")
+    assert told.code == 0
+    assert re.search(r"^  numbers: \d+ undocumented$", told.out, re.MULTILINE), told.out
+
+
 # --- where a run may be written -----------------------------------------------------------------------------------
 
 
@@ -267,7 +277,7 @@ def test_expectations_decide_the_exit_code(limit: str, sets: tuple[str, ...], co
     assert [one["verdict"] for one in info["expect"]] == [verdict]
     shown = withstand("show", "run")
     assert shown.code == 0
-    assert f"expect tickets_new_per_day {limit}: {verdict}" in shown.out
+    assert re.search(rf"^expect tickets_new_per_day {re.escape(limit)}: mean .*; {verdict}$", shown.out, re.MULTILINE)
 
 
 # --- what is said -------------------------------------------------------------------------------------------------
@@ -401,8 +411,10 @@ def test_show_shows_the_headline_or_everything() -> None:
     brief, whole = withstand("show", "run"), withstand("show", "run", "--all")
     assert (brief.code, whole.code) == (0, 0)
     assert brief.out.startswith("A quiet week at a small desk: 2 replications from seed 1, ")
-    names = json.loads(Path("run", "metrics.json").read_text("utf-8"))["metrics"]
+    found = json.loads(Path("run", "metrics.json").read_text("utf-8"))["metrics"]
+    names = {name for name, one in found.items() if one["replications"]}
     assert [name for name in names if f"\n{name} " not in whole.out] == []
+    assert "\nran_share " not in whole.out, "what is not modelled is not listed"
     assert "backlog_peak.front" not in brief.out
 
 

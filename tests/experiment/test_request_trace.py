@@ -16,6 +16,7 @@ from sim.experiment.request_trace import PEAKS, arrivals, busiest_window, header
 from sim.metrics.observation.replication import Observation
 from sim.metrics.registry import measure
 from sim.model.model import build
+from tests.support.run_factory import Estimated
 from tests.support.stories import category, rich, story
 
 MINUTE_US = 60_000_000
@@ -201,19 +202,19 @@ def test_an_expectation_is_judged_by_the_mean_and_what_has_no_value_fails() -> N
     metrics = {"backlog_peak": estimate("backlog_peak", [10.0, 20.0]), "drain_days": estimate("drain_days", [None])}
 
     def passed(**expect: str) -> list[bool]:
-        return [each.passed for each in judge(expect, metrics)]
+        return [each.passed for each in judge(expect, Estimated(metrics))]
 
     assert passed(backlog_peak="15..16") == [True]
     assert passed(backlog_peak="14..15") == [True]
     assert passed(backlog_peak="16..99") == [False]
     assert passed(backlog_peak="> 14", drain_days="> 0") == [True, False]
     assert passed(backlog_peak="< 14") == [False]
-    one = judge({"backlog_peak": "< 14"}, metrics)[0]
-    assert (one.metric, one.limit, one.measured.mean) == ("backlog_peak", "< 14", 15.0)
+    one = judge({"backlog_peak": "< 14"}, Estimated(metrics))[0]
+    assert (one.metric, one.limit, one.value) == ("backlog_peak", "< 14", 15.0)
 
 
 def test_strict_bounds_leave_out_their_limit() -> None:
-    metrics = {"backlog_peak": estimate("backlog_peak", [15.0, 15.0])}
+    run = Estimated({"backlog_peak": estimate("backlog_peak", [15.0, 15.0])})
     for limit in ("> 15", "< 15"):
-        assert not judge({"backlog_peak": limit}, metrics)[0].passed
-    assert judge({"backlog_peak": "15..15"}, metrics)[0].passed
+        assert not judge({"backlog_peak": limit}, run)[0].passed
+    assert judge({"backlog_peak": "15..15"}, run)[0].passed

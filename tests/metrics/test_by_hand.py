@@ -47,6 +47,7 @@ from tests.metrics.test_market import (
     mistakes_world,
     newcomers_world,
 )
+from tests.metrics.test_peaks import HAND_PEAKS, peaks_world
 from tests.support.stories import category, fixed, near, story
 
 CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
@@ -63,6 +64,7 @@ CASES: dict[str, tuple[Callable[[], Observation], Table]] = {
     "newcomers": (newcomers_world, HAND_NEWCOMERS),
     "mistakes": (mistakes_world, HAND_MISTAKES),
     "levels": (levels_world, HAND_LEVELS),
+    "peaks": (peaks_world, HAND_PEAKS),
     "withdrawals": (test_feedback_metrics.by_hand, test_feedback_metrics.HAND_WITHDRAWALS),
     "astray": (test_misdirected.by_hand, test_misdirected.HAND_ASTRAY),
 }

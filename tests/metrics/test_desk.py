@@ -76,7 +76,7 @@ def counts_world() -> Observation:
     d = replace(d, inputs=replace(d.inputs, posts_ms=posts, campaign_ms=campaigns))
     at = desk(crew(1, "p"), crew(1, "q"), queues="pq", horizon=72 * H)
     people = {"registered": 1000, "mau_share": 0.1, "tickets_per_mau_day": 0.1}  # 100 are active
-    found = observed(d, at, population=people)
+    found = observed(d, at, population=people, regulator={"after": "1 d", "share": 0.5})
     found.__dict__["counted"] = Counted(by_hour, np.zeros(0, np.int16), np.zeros(4320, np.int64))
     return found
 
@@ -89,10 +89,11 @@ HAND_COUNTS: Table = {
     "tickets_escalated_per_day": {"": 20, "a": 11, "b": 9},
     "within_target_share": {"": 80 / 104, "a": 56 / 64, "b": 24 / 40},
     "complaints_direct_per_day": {"": 9, "a": 6, "b": 3},
-    "complaints_background_per_day": {"": (2 + 1 + 5 + 4) / 2},
-    "complaints_without_waits_per_day": {"": 5 + 6, "a": 3.5, "b": 1.5},
-    "complaints_reducible_per_day": {"": 9 + 6 - 11},
-    "complaints_peak_day": {"": 16 + 3},  # the second day has 2 direct ones and 9 posts
+    "complaints_background_per_day": {"": (2 + 5) / 2},  # what campaigns post is no complaint
+    "complaints_per_day": {"": 9 + 3.5},
+    "complaints_without_waits_per_day": {"": 5 + 3.5, "a": 3.5, "b": 1.5},
+    "complaints_reducible_per_day": {"": 9 + 3.5 - 8.5},
+    "complaints_peak_day": {"": 16 + 2},  # the second day has 2 direct ones and 5 posts
     "complaints_regulator_per_day": {"": 3, "a": 2.5, "b": 0.5},
     "unharmed_share_of_registered": {"": 1 - 9 / 1000},
     "unharmed_share_of_active": {"": 1 - 9 / 100},

@@ -165,7 +165,7 @@ HAND_WITHDRAWALS: dict[str, dict[str, float | None]] = {
     "complaints_public_per_day": {"": 3},
     "complaints_public_peak_day": {"": 3},
     "complaints_flagged_per_day": {"": 3 * 0.75 + 4},
-    "complaints_flagged_precision": {"": 2.25 / 6.25},
+    "complaints_flagged_precision": {"": 0.75 / 6.25},  # of one complaint; a copy and a campaign's post are none
     "complaints_perceived_share": {"": 3 / (3 + 40)},
     "trust_low": {"": 0.9 * 0.8},
     "tickets_spam_per_day": {"": 3},

@@ -247,15 +247,20 @@ HAND_LEVELS: Table = {
     "complaints_copied_per_day": {"": 22 / 2},
     "cascades_cut": {"": 1},  # 2^20 copies with those of the warm-up
     "complaints_direct_per_day": {"": 10 / 2, "a": 10 / 2},
-    "complaints_background_per_day": {"": 12 / 2},
-    "complaints_peak_day": {"": 4 + 9},  # on the second day, and copies apart
+    "complaints_background_per_day": {"": 7 / 2},
+    "complaints_per_day": {"": 17 / 2},
+    "campaign_posts_per_day": {"": 5 / 2},
+    "complaints_peak_day": {"": 4 + 5},  # on the second day, and copies and campaigns apart
     "complaints_public_per_day": {"": 44 / 2},
     "complaints_public_peak_day": {"": 23},  # on the first day
     "complaints_flagged_per_day": {"": (44 * 0.75 + 200 * 0.1) / 2},
-    "complaints_flagged_precision": {"": 33 / 53},
+    "complaints_flagged_precision": {"": 17 * 0.75 / 53},  # neither copies nor what campaigns post
     "complaints_perceived_share": {"": 44 / (44 + 200)},
     "tickets_spam_per_day": {"": 7 / 2},
     "trust_low": {"": 0.35},
+    "outflow_usd_peak_hour": {"": (29_000 + 11_900 + 7_000) / 100},  # 500 minutes before the end
+    "gateway_error_peak_hour": {"": 0.7 / 60},
+    "tightness_peak_hour": {"": 0.8 / 60},
     "ran_share": {"": 16 / 40},
 }
 

@@ -110,7 +110,8 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "complaints_without_waits_per_day": {"": 3, "a": 1, "b": 0},
     "complaints_reducible_per_day": {"": 1},
     "complaints_peak_day": {"": 4},
-    "complaints_regulator_per_day": {"": 1, "a": 1, "b": 0},
+    "complaints_per_day": {"": 4},
+    "complaints_regulator_per_day": {"": 24 / 22, "a": 24 / 22, "b": 0},  # after 2 h, so in 22 of the 24
     "unharmed_share_of_registered": {"": 0.998},
     "unharmed_share_of_active": {"": 0.98},
     "unharmed_share_of_tickets": {"": 1 - 2 / 9},
@@ -135,6 +136,12 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "price_low": {"": 1.0},
     "complaints_public_per_day": {"": 4},
     "complaints_public_peak_day": {"": 4},
+    "tickets_peak_hour": {"": 2},
+    "wait_over_target_share": {"": None, "p": None, "q": None},
+    "wait_median_peak": {"": 0, "p": 0, "q": None},
+    # Work that comes to t0: 1, 1, 1 (whose customer leaves), 3, 2, 1 and half an hour; to t1 2 h.
+    "load_share": {"": 11.5 / 48, "t0": 9.5 / 24, "t1": 2 / 24},
+    "load_peak_day": {"": 9.5 / 24, "t0": 9.5 / 24, "t1": 2 / 24},
     "cascades_cut": {"": 0},  # without copies nothing was cut
 }
 """Compared with the metrics in test_by_hand, which demands a number for every metric from some world."""
@@ -149,7 +156,8 @@ NOT_THERE = {
     "withdrawals_deferred_per_day", "withdrawals_individual_share", "withdrawals_barred_per_day",
     "compliance_breaches_per_day", "compliance_cost_per_day", "astray_usd_per_day", "recovered_usd_per_day",
     "complaints_copied_per_day", "complaints_flagged_per_day", "complaints_perceived_share",
-    "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share",
+    "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share", "campaign_posts_per_day",
+    "outflow_usd_peak_hour", "gateway_error_peak_hour", "tightness_peak_hour",
 }  # fmt: skip
 """What needs prices, newcomers, withdrawals, copies, a classifier or a run, none of which the seven tickets have."""
 

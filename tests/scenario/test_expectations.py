@@ -17,6 +17,8 @@ from sim.scenario.schema.metric_names import METRIC_PARTS
 
 INF = float("inf")
 RULE = 'must be "low..high", "> x" or "< x" in quotes, of plain numbers such as 0.5 or 10_000'
+OUTCOME_RULE = 'must name an outcome as "METRIC > x" or "METRIC < x", x a plain number, and no quantile'
+PROBABILITY_RULE = "must be of a probability, from 0 to 1, and leave out some of these"
 WORLD = Path(__file__).parents[1] / "catalogue" / "checklist_world.toml"
 
 
@@ -80,6 +82,15 @@ CATEGORIES = "howto, deposit_missing, withdrawal_delayed"
      "did you mean backlog_peak:p95?"),
     ("'backlog_peak:mean' = '> 1'",
      '"backlog_peak:mean": got "backlog_peak:mean"; must end with a quantile (:p05, :p50, :p95), or without'),
+    ("'backlog_peek > 5' = '0.1..0.9'",
+     '"backlog_peek > 5": got "backlog_peek > 5"; must be a metric; did you mean backlog_peak > 5?'),
+    ("'backlog_peak.frnt>5' = '> 0.1'",
+     '"backlog_peak.frnt>5": got "backlog_peak.frnt>5"; must be of a team; did you mean backlog_peak.front>5?'),
+    ("'backlog_peak >= 5' = '> 0.1'", f'"backlog_peak >= 5": got "backlog_peak >= 5"; {OUTCOME_RULE}'),
+    ("'backlog_peak:p95 > 5' = '> 0.1'", f'"backlog_peak:p95 > 5": got "backlog_peak:p95 > 5"; {OUTCOME_RULE}'),
+    ("'backlog_peak > 5' = '10..90'", f'"backlog_peak > 5": got "10..90"; {PROBABILITY_RULE}'),
+    ("'backlog_peak > 5' = '0..1'", f'"backlog_peak > 5": got "0..1"; {PROBABILITY_RULE}'),
+    ("'backlog_peak > 5' = '< 0.'", f'"backlog_peak > 5": got "< 0."; {RULE}'),
     ("backlog_peak = 5", f"backlog_peak: got 5; {RULE}"),
     ("backlog_peak = [1, 2]", f"backlog_peak: got [1, 2]; {RULE}"),
     ("backlog_peak = '>= 5'", f'backlog_peak: got ">= 5"; {RULE}'),

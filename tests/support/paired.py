@@ -73,6 +73,16 @@ class First:
         return self.run.seed
 
     @property
+    def days(self) -> int:
+        """The days that are measured."""
+        return self.run.days
+
+    @property
+    def customers(self) -> Mapping[str, str]:
+        """What was drawn of the customers, by stream."""
+        return self.run.customers
+
+    @property
     def metrics(self) -> Mapping[str, Estimate]:
         """The estimates, of all replications."""
         return self.run.metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -34,6 +35,7 @@ _METRICS = {
     "first_response_p90": 7_000.0,
     "within_target_share": 0.48,
     "occupancy": 0.8,
+    "complaints_per_day": 55.0,
     "complaints_direct_per_day": 50.0,
     "complaints_background_per_day": 5.0,
     "complaints_without_waits_per_day": 40.0,
@@ -41,6 +43,22 @@ _METRICS = {
     "unharmed_share_of_registered": 0.999995,
     "unharmed_share_of_active": 0.99995,
     "requests_peak_per_s": 300.0,
+    "requests_peak_per_s.withdrawal": 9.0,
+    "requests_peak_per_s.withdrawal_status": 36.0,
+    "requests_peak_per_s.ticket": 144.0,
+    "requests_peak_per_s.ticket_view": 576.0,
+    "requests_peak_per_s.login": 2_304.0,
+    "tickets_peak_hour": 500.0,
+    "wait_over_target_share.chat": 0.2,
+    "wait_over_target_share.inbox": 0.1,
+    "wait_median_peak.chat": 10.5,
+    "wait_median_peak.inbox": 3_780.0,
+    "price_low": 0.75,
+    "trust_low": 0.9,
+    "outflow_usd_peak_hour": 12_000_000.0,
+    "gateway_error_peak_hour": 0.4,
+    "tightness_peak_hour": 0.8,
+    "campaign_posts_per_day": 2.4,
     "complaints_public_per_day": 70.0,
     "complaints_copied_per_day": 16.8,
     "complaints_flagged_per_day": 65.0,
@@ -56,16 +74,29 @@ _METRICS = {
 
 def scenario(*, shock: bool = True) -> Scenario:
     """Return the volatility spike, or without its shock an ordinary month."""
-    found = load("volatility_spike")
+    found = load("volatility_spike").model_copy(update={"days": 28})
     return found if shock else found.model_copy(update={"shocks": {}})
 
 
-def metrics(replications: int = 5, **changed: float | None) -> dict[str, Estimate]:
+def metrics(replications: int = 5, teams: Sequence[str] = TEAMS, **changed: float | None) -> dict[str, Estimate]:
     """Return estimates whose means are those above, 1 % apart from one replication to the next."""
     spread = 1 + 0.01 * (np.arange(replications) - (replications - 1) / 2)
-    values = _METRICS | {name.replace("__", "."): value for name, value in changed.items()}
+    loads = {f"load_share.{team}": 0.9 for team in teams} | {f"load_peak_day.{team}": 0.95 for team in teams}
+    loads |= {"load_peak_day.front": 1.25}
+    values = _METRICS | loads | {name.replace("__", "."): value for name, value in changed.items()}
     each = [{n: None if v is None else v * (s if v != 69_250 else 1) for n, v in values.items()} for s in spread]
     return estimates(each)
+
+
+@dataclass
+class Estimated:
+    """A run that is nothing but its estimates, and the values of a few metrics."""
+
+    metrics: Mapping[str, Estimate]
+    values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+    def samples(self, name: str) -> dict[int, float | None]:
+        return dict(enumerate(self.values[name]))
 
 
 def values(hours: int, replications: int = 5, *, teams: Sequence[str] = TEAMS) -> dict[tuple[str, str], np.ndarray]:

@@ -97,9 +97,15 @@ def recorded(scenario: Scenario) -> Recorded | None:
 
 def identity(scenario: Scenario) -> str:
     """Return the SHA-256 of what decides a scenario's numbers: all of it but words and what it is judged by."""
-    deciding = {key: value for key, value in resolved(scenario).items() if key not in _WORDS}
+    deciding = {key: _unlabelled(value) for key, value in resolved(scenario).items() if key not in _WORDS}
     text = json.dumps(deciding, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return sha256(text.encode("utf-8")).hexdigest()
+
+
+def _unlabelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unlabelled(each) for key, each in value.items() if key != "label"}
+    return value
 
 
 def entry(scenario: Scenario, record: Recorded) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Two runs compared: paired differences where both met the same customers, Welch's otherwise."""
+"""Two runs compared: paired differences where they met the same customers, Welch's otherwise."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from sim.experiment.analysis.estimate import Estimate
 from sim.experiment.analysis.frames import differences_frame
 from sim.experiment.analysis.headline import HEADLINE
 from sim.experiment.analysis.html import table
+from sim.experiment.analysis.words import mean_text, two_kinds, typical
 from sim.metrics.registry import metric_of
 from sim.numerics.statistics import Difference, paired_difference, welch_difference
+from sim.scenario.faults import ScenarioFaults
 
-HEAD = ("metric", "base", "other", "difference ± 95 % half-width", "")
+HEAD = ("metric", "mean of base", "mean of other", "difference ± 95 % half-width", "")
+_MOST_NAMED = 6
 """What stands above the texts of ``Comparison.row``."""
 
 
@@ -27,6 +30,14 @@ class Samples(Protocol):
     @property
     def seed(self) -> int:
         """The seed."""
+
+    @property
+    def days(self) -> int:
+        """The days that are measured."""
+
+    @property
+    def customers(self) -> Mapping[str, str]:
+        """A hash of what was drawn of the customers, by stream."""
 
     @property
     def metrics(self) -> Mapping[str, Estimate]:
@@ -74,27 +85,37 @@ class Comparison:
         """Return a metric as text: name, base, other, difference with its half-width and unit, verdict."""
         metric = metric_of(name)
         base, other = self.base[name], self.other[name]
+        both = tuple(typical(one) if two_kinds(one) else mean_text(one, unit=False) for one in (base, other))
         if name in self.censored:
-            both = (significant(base.mean, base.half_width), significant(other.mean, other.half_width))
-            return name, *both, f"? {metric.unit}", f"not known: {self.censored[name]} values lie beyond the horizon"
+            return (
+                name,
+                both[0],
+                both[1],
+                f"? {metric.unit}",
+                f"not known: {self.censored[name]} values lie beyond the horizon",
+            )
         one = self.differences[name]
         shown = significant(one.mean, one.half_width, plus_minus=True)
         sign = "+" if one.mean > 0 else ""
-        verdict = "no clear difference"
+        verdict = "the same in every pair" if one.half_width == 0 and one.mean == 0 else "no clear difference"
         if one.clear:
             verdict = {0: "different", 1: "better", -1: "worse"}[metric.better * (1 if one.mean > 0 else -1)]
         if self.left_out[name]:
             verdict += f" ({self.left_out[name]} values left out)"
-        texts = (significant(base.mean, base.half_width), significant(other.mean, other.half_width))
-        return name, *texts, f"{sign}{shown} {metric.unit}", verdict
+        return name, both[0], both[1], f"{sign}{shown} {metric.unit}", verdict
 
 
 def compare(base: Samples, other: Samples) -> Comparison:
     """Return ``other`` less ``base``, metric by metric, with 95 % half-widths.
 
-    Paired by replication when both ran from one seed (the same customers met both plans); otherwise Welch's.
+    Paired by replication when both ran from one seed and some of their customers are the same; otherwise Welch's.
+    Raises ScenarioFaults for runs of different lengths, since peaks, and averages of a shock, depend on it.
     """
-    paired = base.seed == other.seed
+    if base.days != other.days:
+        rule = f"must be the base's {base.days}: peaks, and averages of what comes and goes, depend on the length"
+        raise ScenarioFaults([f"compare: days: got {other.days}; {rule}"])
+    same, apart = shared(base.customers, other.customers)
+    paired = base.seed == other.seed and bool(same)
     differences: dict[str, Difference] = {}
     left_out: dict[str, int] = {}
     censored: dict[str, int] = {}
@@ -113,8 +134,37 @@ def compare(base: Samples, other: Samples) -> Comparison:
         if min(len(x), len(y)) >= 2:
             differences[name] = paired_difference(y, x) if paired else welch_difference(y, x)
             left_out[name] = left
-    how = "paired, the same customers met both" if paired else "not paired (other seeds), Welch"
-    return Comparison(base.metrics, other.metrics, how, differences, left_out, censored)
+    how = "paired, the same customers met both"
+    if not paired:
+        how = f"not paired ({'other seeds' if base.seed != other.seed else 'no customers in common'}), Welch"
+    elif apart:
+        how = f"paired by replication; the same in both: {_listed(same)}; not the same: {_listed(apart)}"
+    return Comparison(base.metrics, other.metrics, how + _kinds(base, other), differences, left_out, censored)
+
+
+def _kinds(base: Samples, other: Samples) -> str:
+    """Return how often the second kind of future came in each run, where one of them has two; "" where none has.
+
+    The difference of two means is then that of how often, and of what it is like, in one.
+    """
+    counts = [len(getattr(run.metrics, "second_kind", ())) for run in (base, other)]
+    if not any(counts):
+        return ""
+    return f"; two kinds of future, of which the second came {counts[0]} times in the base and {counts[1]} in the other"
+
+
+def shared(base: Mapping[str, str], other: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the streams in which two runs drew the same customers, and those in which they did not."""
+    names = list(dict.fromkeys([*base, *other]))
+    same = [name for name in names if base.get(name) == other.get(name)]
+    return same, [name for name in names if name not in same]
+
+
+def _listed(streams: list[str]) -> str:
+    """Return the names of streams, and of many the first and the number."""
+    shown = streams if len(streams) <= _MOST_NAMED else streams[: _MOST_NAMED - 1]
+    more = len(streams) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
 
 
 def _known(samples: dict[int, float | None]) -> dict[int, float]:

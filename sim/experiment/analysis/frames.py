@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.experiment.analysis.comparison import Comparison
     from sim.experiment.analysis.estimate import Estimate
 
-FIGURES = ("mean", "p05", "p50", "p95")
+FIGURES = ("mean", "p05", "p50", "p95", "p50_low", "p50_high")
 _TEXT, _F64, _I64 = pl.String(), pl.Float64(), pl.Int64()
 _WHAT: Schema = (
     Column("name", _TEXT, "-", "metric, as [expect] and withstand explain name it"),
@@ -29,6 +29,10 @@ ESTIMATES: Schema = (
     Column("mean", _F64, "unit", "mean of the replications; null without a value, and where at_least has it"),
     Column("half_width", _F64, "unit", "95 % half-width of the mean; null where it has none"),
     *(Column(f"p{p:02}", _F64, "unit", f"{p} % quantile of the replications; null as the mean") for p in (5, 50, 95)),
+    *(
+        Column(f"p50_{end}", _F64, "unit", f"{end} end of the 95 % interval of p50; null below 6 replications")
+        for end in ("low", "high")
+    ),
     Column("replications", _I64, "replications", "those that have a value"),
     Column("undefined", _I64, "replications", "those that have none, such as a share of nothing"),
     Column("censored", _I64, "replications", "those of which only a lower bound is known: beyond the horizon"),

@@ -8,6 +8,7 @@ HEADLINE = (
     "tickets_human_per_day",
     "tickets_first_contact_per_day",
     "tickets_escalated_per_day",
+    "complaints_per_day",
     "complaints_direct_per_day",
     "complaints_without_waits_per_day",
     "complaints_reducible_per_day",

@@ -24,7 +24,7 @@ from sim.output.plots.style import (
     time_axis,
 )
 from sim.output.presentation import findings
-from sim.output.presentation.view import Floats, View, band, coarse, estimate_text
+from sim.output.presentation.view import Floats, View, coarse
 
 _COLUMNS = 4
 
@@ -49,7 +49,7 @@ def draw(view: View) -> Figure | None:
     for number, team in enumerate(shown):
         axis = figure.add_subplot(grid[1 + number // _COLUMNS, number % _COLUMNS])
         draw_on(axis, view, view.of(f"team:{team}", "n_backlog_waiting"), BLUE, names=False)
-        panel(axis, f"{team}: peak {estimate_text(view.metrics.get(f'backlog_waiting_peak.{team}'))}", "tickets")
+        panel(axis, f"{view.label('team', team)}: peak {view.typically(f'backlog_waiting_peak.{team}')}", "tickets")
         time_axis(axis, view, label=number + _COLUMNS >= len(shown), narrow=True)
     key = [
         line_key(BLACK, "waiting"),
@@ -64,7 +64,7 @@ def draw(view: View) -> Figure | None:
 
 def draw_on(axis: Axes, view: View, values: Floats, colour: str, *, names: bool = True) -> None:
     """Draw a level with its band."""
-    drawn = band(coarse(values, view.step_h), view.middle)
+    drawn = view.band(coarse(values, view.step_h))
     shade_shocks(axis, view, names=names)
     draw_band(axis, centres(view, view.step_h), drawn, colour)
-    linear_axis(axis, float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
+    linear_axis(axis, drawn.top or 1.0)

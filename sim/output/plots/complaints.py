@@ -37,9 +37,11 @@ def draw(view: View) -> Figure | None:
     draw_on(axis, view)
     panel(axis, "", unit(view))
     time_axis(axis, view)
+    of = ", of the second kind of future" if view.second.any() else ""
     below = (
-        f"Bars: {view.middle}s per {span_text(step_h(view))}. Without waits: direct complaints about the same "
-        "tickets, had none waited for an agent, and the background of posts that name no ticket."
+        f"Bars: {view.middle}s per {span_text(step_h(view))}{of}. Without waits: direct complaints about the same "
+        "tickets, had none waited for an agent, and the background of those that name no ticket. What campaigns post "
+        "is none."
     )
     return finish(figure, findings.complaints(view), below, key(view))
 
@@ -52,7 +54,8 @@ def unit(view: View) -> str:
 def key(view: View) -> list[Artist]:
     """Return what the colours mean."""
     many = view.replications > 1
-    whisker = f"all: 5–95 % of {view.replications} replications" if many else "one replication: no whisker"
+    of = int(view.second.sum()) or view.replications
+    whisker = f"all: 5–95 % of {of} replications" if many else "one replication: no whisker"
     return [
         area_key(ORANGE, "come from waiting for agents"),
         area_key(BLUE, "come without any wait"),
@@ -68,7 +71,7 @@ def step_h(view: View) -> int:
 
 
 def has_complaints(view: View) -> bool:
-    """Return whether any complaint or post was recorded."""
+    """Return whether any complaint was recorded."""
     values = (view.get("all", name) for name in ("new_complaints", "new_posts", "new_complaints_without_waits"))
     return any(each is not None and float(np.nansum(each)) > 0 for each in values)
 
@@ -76,12 +79,13 @@ def has_complaints(view: View) -> bool:
 def draw_on(axis: Axes, view: View, *, names: bool = True) -> None:
     """Draw the bars: all complaints, in front of them those without waits, in front of these the background."""
     width = step_h(view)
-    posts = _sums(view, "new_posts", width)
+    posts = _sums(view, "new_posts", width) - _sums(view, "new_campaign_posts", width)
     total, without = (
         _sums(view, "new_complaints", width) + posts,
         _sums(view, "new_complaints_without_waits", width) + posts,
     )
-    at, spread = edges(view, width), band(total, view.middle)
+    of_kind = total[view.second] if view.second.any() else total
+    at, spread = edges(view, width), band(of_kind, view.middle)
     shade_shocks(axis, view, names=names)
     for values, colour in ((total, ORANGE), (without, BLUE), (posts, BACKGROUND)):
         axis.stairs(view.centre(values), at, fill=True, color=colour, lw=0)

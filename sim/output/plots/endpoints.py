@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sim.core.proven import PLURALS
-from sim.numerics.statistics import half_width
+from sim.experiment.analysis.words import typical
 from sim.output.plots.style import (
     BLACK,
     BLUE,
@@ -23,7 +23,7 @@ from sim.output.plots.style import (
     small_multiples,
 )
 from sim.output.presentation import findings
-from sim.output.presentation.view import View, band, coarse, quantile_text
+from sim.output.presentation.view import View, coarse
 
 
 def draw(view: View) -> Figure | None:
@@ -51,12 +51,11 @@ def draw_on(axis: Axes, view: View, name: str) -> None:
     peak = coarse(view.of(f"endpoint:{name}", "peak_per_s"), view.step_h, "max")
     shade_shocks(axis, view)
     for values, colour, style in ((peak, RED, "--"), (mean, BLUE, "-")):
-        draw_band(axis, at, band(np.where(values > 0, values, np.nan), view.middle), colour, style=style, width=1.1)
-    peaks = findings.endpoint_peaks(view, name)
-    title = f"{PLURALS[name]}: busiest minute {findings.endpoint_peak(view, name)} requests/s"
-    if view.replications > 1:
-        most = float(np.quantile(peaks, 0.95))
-        axis.axhline(most, color=BLACK, lw=1.1, ls=":")
-        title += f"; test with {quantile_text(most, half_width(peaks))}"
+        draw_band(axis, at, view.band(np.where(values > 0, values, np.nan)), colour, style=style, width=1.1)
+    most = view.metrics[f"requests_peak_per_s.{name}"]
+    title = f"{PLURALS[name]}: busiest minute {typical(most)} requests/s"
+    if view.replications > 1 and most.p95 is not None:
+        axis.axhline(most.p95, color=BLACK, lw=1.1, ls=":")
+        title += f"; test with {findings.upper(most)}"
     panel(axis, title, "requests/s")
-    log_axis(axis, np.concatenate([mean.ravel(), peaks]))
+    log_axis(axis, np.concatenate([mean.ravel(), peak.ravel()]))

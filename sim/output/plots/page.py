@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +12,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from sim.core.clock import MINUTE_MS, duration_text
 from sim.core.proven import PLURALS
-from sim.numerics.statistics import half_width
-from sim.output.plots import backlog, complaints, waits
+from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.words import spread, two_kinds, typical
+from sim.output.plots import backlog, complaints, staffing, waits
 from sim.output.plots.style import (
     BLACK,
     BLUE,
@@ -35,18 +37,7 @@ from sim.output.plots.style import (
 )
 from sim.output.presentation import findings
 from sim.output.presentation.answer import answered
-from sim.output.presentation.view import (
-    View,
-    band,
-    coarse,
-    estimate_text,
-    humane,
-    percent,
-    quantile_text,
-    shortened,
-    wait_text,
-    wrapped,
-)
+from sim.output.presentation.view import View, coarse, shortened, wrapped
 
 _HEIGHT_IN = 8.27
 _MOST_ROWS, _MOST_ENDPOINTS, _MOST_TILES = 9, 6, 6
@@ -78,11 +69,13 @@ def draw(view: View) -> Figure:
 def _small_print(view: View) -> str:
     if view.replications == 1:
         return "One replication: lines have no band, and the uncertainty of the numbers is unknown."
-    numbers = "±: half-width of the 95 % confidence interval of the mean."
-    if view.middle == "median":
-        numbers = "numbers: median (5 % to 95 %), because outcomes differ so much that the mean is not typical."
+    of, numbers = f"{view.replications} replications", "numbers: median of the replications."
+    if view.second.any():
+        first, second = int((~view.second).sum()), int(view.second.sum())
+        of = f"each of two kinds of future, {first} and {second} replications (bars: of the second)"
+        numbers = "numbers: medians of both kinds."
     return (
-        f"Lines and bars: {view.middle} of {view.replications} replications; bands and whiskers: 5–95 % of them; "
+        f"Lines and bars: {view.middle} of {of}; bands and whiskers: 5–95 % of them; "
         f"{numbers} Yellow: shock, paler as it fades. Times in UTC."
     )
 
@@ -104,28 +97,53 @@ def _main_numbers(view: View) -> list[tuple[str, str]]:
     answers = answered(view).lines
     told = {line.metric for line in answers}
     found = [(line.own, line.label) for line in answers]
-    found += [(value, label) for metric, value, label in _usual_numbers(view) if metric not in told]
+    found += [tile for metric, tile in _usual_numbers(view).items() if metric not in told]
     return found[:_MOST_TILES]
 
 
-def _usual_numbers(view: View) -> list[tuple[str, str, str]]:
+def _usual_numbers(view: View) -> dict[str, tuple[str, str]]:
+    """Return by metric what is told of every run."""
     get = view.metrics.get
-    found = [("tickets_new_per_day", estimate_text(get("tickets_new_per_day")), "tickets opened a day")]
-    if (peak := get("backlog_waiting_peak")) is not None:
-        found.append(("backlog_waiting_peak", estimate_text(peak), "tickets waiting at the peak"))
+    labels = {"tickets_new_per_day": "tickets opened a day"}
+    if get("backlog_waiting_peak") is not None:
+        labels["backlog_waiting_peak"] = "tickets waiting at the peak"
     drain = get("drain_days")
-    if drain is not None and view.scenario.warmup_days >= 2:
-        never = f"; {drain.censored} of {drain.total} replications do not" if drain.censored else ""
-        days = "Not" if drain.censored == drain.total else f"{estimate_text(drain)} days"
-        found.append(("drain_days", days, f"to drain, from the backlog's peak{never}"))
+    if drain is not None and drain.mean is not None and view.scenario.warmup_days >= 2:
+        labels["drain_days"] = ""
     if (within := get("within_target_share")) is not None and within.mean is not None:
-        found.append(("within_target_share", humane(within), f"{within.unit} answered in time"))
+        labels["within_target_share"] = f"{within.unit} answered in time"
     if complaints.has_complaints(view):
-        direct = get("complaints_direct_per_day")
-        found.append(("complaints_direct_per_day", estimate_text(direct), "direct public complaints a day"))
-    if findings.active_endpoints(view) and (rate := get("requests_peak_per_s")) is not None:
-        found.append(("requests_peak_per_s", f"{estimate_text(rate)}/s", "requests in the busiest minute"))
-    return found
+        labels["complaints_per_day"] = "public complaints a day"
+    if findings.active_endpoints(view) and get("requests_peak_per_s") is not None:
+        labels["requests_peak_per_s"] = "requests/s in the busiest minute"
+    return {
+        name: _tile(view, name, label) if label else _drain_tile(view, view.metrics[name])
+        for name, label in labels.items()
+    }
+
+
+def _tile(view: View, name: str, label: str) -> tuple[str, str]:
+    """Return the median, and below it what it is, and its range; of two kinds of outcome both."""
+    one = view.metrics[name]
+    if two_kinds(one):
+        return typical(one), f"{label}: in {' and '.join(str(each.replications) for each in one.outcomes)} replications"
+    if one.p05 is None or one.p95 is None or view.replications == 1:
+        return typical(one), label
+    ends = spread(one)
+    return typical(one), f"{label}; 5–95 %: {ends}" if " to " in ends else label
+
+
+def _drain_tile(view: View, drain: Estimate) -> tuple[str, str]:
+    """Return how long the backlog takes to drain, or in how many replications it does."""
+    if not drain.outcomes and drain.censored < drain.total:
+        return (
+            _tile(view, "drain_days", "to drain, from the backlog's peak") if drain.mean else ("calm", "all the time")
+        )
+    counts = {one.kind: one.replications for one in drain.outcomes} or {"beyond": drain.total}
+    words = {"": "drain", "none": "stay calm", "beyond": "do not drain by the end"}
+    most = max(counts, key=lambda kind: counts[kind])
+    rest = [f"{counts[kind]} {words[kind]}" for kind in counts if kind != most]
+    return f"{counts[most]} of {drain.total}", ", ".join([f"replications {words[most]}", *rest])
 
 
 def _panels(view: View) -> list[Panel]:
@@ -151,14 +169,14 @@ def _title(axis: Axes, text: str, unit: str) -> None:
 def _demand(axis: Axes, view: View) -> None:
     step, new = view.step_h, view.of("all", "new_tickets")
     shade_shocks(axis, view, names=False)
-    drawn = band(coarse(new, step), view.middle)
+    drawn = view.band(coarse(new, step))
     draw_band(axis, centres(view, step), drawn, BLACK, width=1.1)
     human = view.get("all", "new_human")
     if human is not None:
         people = view.centre(coarse(human, step))
         axis.fill_between(centres(view, step), 0, people, color=ORANGE, alpha=0.9, lw=0)
     _title(axis, findings.demand(view), "tickets/h")
-    linear_axis(axis, 1.25 * float(np.max(drawn.middle if drawn.high is None else drawn.high)) or 1.0)
+    linear_axis(axis, 1.25 * drawn.top or 1.0)
     axis.legend(
         handles=[line_key(BLACK, "all"), area_key(ORANGE, "handled by people")],
         fontsize=7.5,
@@ -170,7 +188,7 @@ def _demand(axis: Axes, view: View) -> None:
 
 def _backlog(axis: Axes, view: View) -> None:
     backlog.draw_on(axis, view, view.of("all", "n_backlog_waiting"), BLACK)
-    _title(axis, findings.backlog(view), "tickets")
+    _title(axis, findings.backlog_peak(view), "tickets")
     time_axis(axis, view, narrow=True)
 
 
@@ -199,29 +217,28 @@ def _rows(axis: Axes, texts: list[str]) -> None:
 
 def _waits(axis: Axes, view: View) -> None:
     queues = [q for q in waits.queues_with_waits(view) if view.get(f"queue:{q}", "target_min") is not None][:_MOST_ROWS]
-    missed = [findings.missed_share(view, queue) for queue in queues]
+    missed = [_worse(view.metrics[f"wait_over_target_share.{queue}"]) or 0.0 for queue in queues]
     texts = []
-    for queue, share in zip(queues, missed, strict=True):
+    for queue in queues:
         target = duration_text(float(view.of(f"queue:{queue}", "target_min")[0, 0]) * MINUTE_MS)
-        middle = waits.median_wait(view, queue).middle
-        longest = f"; longest {wait_text(float(np.nanmax(middle)))}" if not np.isnan(middle).all() else ""
-        texts.append(f"{queue}, target {target}: {view.share_text(share)}{longest}")
+        over, longest = (view.typically(f"{name}.{queue}") for name in ("wait_over_target_share", "wait_median_peak"))
+        texts.append(f"{view.label('queue', queue)}, target {target}: {over}; longest {longest}")
     _title(axis, findings.waits(view), "")
-    axis.barh(range(len(queues)), [100 * float(view.centre(share)) for share in missed], height=0.4, color=SKY)
+    axis.barh(range(len(queues)), [100 * share for share in missed], height=0.4, color=SKY)
     _rows(axis, texts)
     axis.set_xlim(0, 100)
     axis.set_xlabel("median over target, % of the hours in which it is known", fontsize=8)
 
 
 def _staff(axis: Axes, view: View) -> None:
-    worst = {team: float(findings.daily_load(view, team).max()) for team in view.entities("team", "agents_needed")}
+    loads = {team: _worse(view.metrics[f"load_peak_day.{team}"]) for team in view.entities("team", "agents_needed")}
+    worst = {team: math.inf if load is None else float(load) for team, load in loads.items()}
     teams = sorted(worst, key=lambda team: -worst[team])[:_MOST_ROWS]
-    most = max([1.0, *(worst[team] for team in teams if np.isfinite(worst[team]))]) * 110
-    load = {team: findings.run_load(view, team) for team in teams}
-    texts = [f"{team}: worst day {percent(worst[team])}" for team in teams]
+    most = max([1.0, *(worst[team] for team in teams if math.isfinite(worst[team]))]) * 110
     texts = [
-        f"{text}, whole run {view.share_text(load[team])}" if len(load[team]) else f"{text}, no agent on duty"
-        for text, team in zip(texts, teams, strict=True)
+        f"{view.label('team', team)}: worst day {staffing.worst_load(view, team)}, whole run "
+        f"{view.typically(f'load_share.{team}')}"
+        for team in teams
     ]
     high = [min(100 * worst[team], most) for team in teams]
     _title(axis, findings.staffing(view), "")
@@ -232,29 +249,36 @@ def _staff(axis: Axes, view: View) -> None:
     axis.set_xlabel("load on the worst day, % of the agents on duty", fontsize=8)
 
 
+def _worse(one: Estimate) -> float | None:
+    """Return the median that a bar stands for: of two kinds of future that of the second."""
+    return one.outcomes[-1].p50 if two_kinds(one) else one.p50
+
+
 def _busiest(view: View) -> list[str]:
     """Return the endpoints with the highest peaks, as many as a panel has room for."""
     active = findings.active_endpoints(view)
-    peak = {name: float(findings.endpoint_peaks(view, name).mean()) for name in active}
+    peak = {name: view.metrics[f"requests_peak_per_s.{name}"].mean or 0.0 for name in active}
     most = sorted(active, key=lambda name: -peak[name])[:_MOST_ENDPOINTS]
     return [name for name in active if name in most]
 
 
 def _endpoints(axis: Axes, view: View) -> None:
     names = _busiest(view)
-    peaks = [findings.endpoint_peaks(view, name) for name in names]
+    peaks = [view.metrics[f"requests_peak_per_s.{name}"] for name in names]
     calm = [float(np.median(view.of(f"endpoint:{name}", "rate_per_s"))) for name in names]
-    texts = [f"{PLURALS[n]}: {view.spread_text(p)}/s" for n, p in zip(names, peaks, strict=True)]
-    low, high = positive_range(np.concatenate([calm, *peaks]))
+    texts = [f"{PLURALS[name]}: {typical(peak)}/s" for name, peak in zip(names, peaks, strict=True)]
+    low, high = positive_range(
+        np.array([*calm, *(peak.p50 or 0.0 for peak in peaks), *(peak.p95 or 0.0 for peak in peaks)])
+    )
     _title(axis, findings.endpoints(view), "")
     axis.set_xscale("log")
     for row, (usual, peak) in enumerate(zip(calm, peaks, strict=True)):
-        most = float(np.quantile(peak, 0.95))
+        most = peak.p95 or 0.0
         axis.plot([max(usual, low / 2), most], [row, row], color=SKY, lw=4, solid_capstyle="butt")
         axis.plot(usual, row, marker="o", color="white", mec=BLACK, ms=6)
-        axis.plot(float(view.centre(peak)), row, marker="D", color=BLUE, ms=6)
-        if len(peak) > 1:
-            texts[row] += f", 95 % below {quantile_text(most, half_width(peak))}"
+        axis.plot(peak.p50 or 0.0, row, marker="D", color=BLUE, ms=6)
+        if view.replications > 1:
+            texts[row] += f", 95 % below {findings.upper(peak)}"
             axis.plot(most, row, marker="|", color=BLACK, ms=10, mew=2)
     _rows(axis, texts)
     axis.set_xlim(low / 2, high * 2)

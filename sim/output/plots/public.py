@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.experiment.analysis.words import typical
 from sim.output.plots.complaints import BACKGROUND, step_h
 from sim.output.plots.style import (
     BLACK,
@@ -28,7 +29,8 @@ from sim.output.plots.style import (
     shade_shocks,
     time_axis,
 )
-from sim.output.presentation.view import Floats, View, band, coarse, estimate_text, humane, percent, span_text
+from sim.output.presentation.findings import part_text
+from sim.output.presentation.view import Floats, View, coarse, span_text
 
 PARTS = (
     ("without_waits", BLUE, "without waits"),
@@ -72,30 +74,33 @@ def draw(view: View) -> Figure | None:
 def finding(view: View) -> str:
     """Return how many posts a day there are, and what they are."""
     get = view.metrics.get
-    whole, direct = get("complaints_public_per_day"), get("complaints_direct_per_day")
-    text = f"{estimate_text(whole)} public posts a day, of which {estimate_text(direct)} are customers' own complaints"
-    if (copied := get("complaints_copied_per_day")) is not None and copied.mean:
-        text = f"{text} and {estimate_text(copied)} copy others"
-    campaign = view.get("all", "new_campaign_posts")
-    if campaign is not None and campaign.any():
-        return f"{text}; a campaign writes {campaign.sum(axis=1).mean():,.0f} posts in all"
+    whole = get("complaints_public_per_day")
+    text = f"Public posts a day: {view.told('complaints_public_per_day')}"
+    if whole is None or not whole.mean:
+        return text
+    for name, what in (
+        ("complaints_per_day", "are customers' complaints"),
+        ("complaints_copied_per_day", "copy others"),
+        ("campaign_posts_per_day", "are a campaign's"),
+    ):
+        if (part := get(name)) is not None and part.mean:
+            text = f"{text}; {part_text(view, name, whole)} {what}"
     if (worst := get("complaints_public_peak_day")) is not None and worst.mean:
-        return f"{text}; the worst day has {estimate_text(worst)}"
+        return f"{text}; the worst day has {typical(worst)}"
     return text
 
 
 def heard(view: View) -> str:
     """Return how the posts flagged compare with the complaints that customers made."""
-    flagged, direct = view.metrics.get("complaints_flagged_per_day"), view.metrics.get("complaints_direct_per_day")
-    precision = view.metrics.get("complaints_flagged_precision")
-    if flagged is None or not flagged.mean or direct is None or not direct.mean:
+    flagged, precision = (view.metrics.get(f"complaints_flagged_{name}") for name in ("per_day", "precision"))
+    if flagged is None or not flagged.mean:
         return "Posts that the platform takes for complaints"
-    text = f"Taken for complaints: {flagged.mean / direct.mean:.2g} times as many posts as customers complain"
-    return text if precision is None else f"{text}; {humane(precision)} of those flagged are about the platform"
+    text = f"Taken for complaints: {typical(flagged)} posts a day"
+    return text if precision is None or not precision.mean else f"{text}; {typical(precision)} of them are complaints"
 
 
 def _trusted(view: View) -> str:
-    return f"Trust falls to {percent(float(view.centre(view.of('all', 'trust')).min()))}"
+    return f"Trust falls to {view.typically('trust_low')}"
 
 
 def _unit(view: View) -> str:
@@ -103,12 +108,15 @@ def _unit(view: View) -> str:
 
 
 def parts(view: View) -> dict[str, Floats]:
-    """Return what is posted in each span, mean over replications, by the names of ``PARTS``."""
+    """Return what is posted in each span, mean over replications (of the second kind), by the names of ``PARTS``."""
     width = step_h(view)
 
     def mean(name: str) -> Floats:
         values = view.get("all", name)
-        return np.zeros(-(-view.hours // width)) if values is None else coarse(values, width, "sum").mean(axis=0)
+        if values is None:
+            return np.zeros(-(-view.hours // width))
+        values = values[view.second] if view.second.any() else values
+        return coarse(values, width, "sum").mean(axis=0)
 
     direct, campaign = mean("new_complaints"), mean("new_campaign_posts")
     without = np.minimum(mean("new_complaints_without_waits"), direct)
@@ -138,35 +146,37 @@ def _posts(axis: Axes, view: View) -> float:
 
 
 def _heard(axis: Axes, view: View) -> float:
-    """Draw what is flagged, rightly and wrongly, and the complaints of customers as a line."""
+    """Draw what is flagged, rightly and wrongly, and the complaints of customers as a line.
+
+    What campaigns post, and what is copied, is flagged as complaints are, and is none.
+    """
     assert view.scenario.listening is not None
     width, found, at = step_h(view), parts(view), edges(view, step_h(view))
-    rightly = view.scenario.listening.recall * np.sum(list(found.values()), axis=0)
+    true = found["without_waits"] + found["reducible"] + found["background"]
+    rightly = view.scenario.listening.recall * true
     hours = np.diff(at) * 24
     noise = view.scenario.listening.noise_per_day * view.scenario.listening.false_share / 24 * hours
+    noise = noise + view.scenario.listening.recall * (found["copies"] + found["campaign"])
     axis.stairs(rightly, at, fill=True, color=RIGHTLY, lw=0)
     axis.stairs(rightly + noise, at, baseline=rightly, fill=True, color=WRONGLY, lw=0)
-    true = found["without_waits"] + found["reducible"]
     axis.plot(centres(view, width), true, color=BLACK, lw=1.4)
     return float(max((rightly + noise).max(), true.max()))
 
 
 def _trust(axis: Axes, view: View) -> float:
-    draw_band(
-        axis, centres(view, view.step_h), band(coarse(100 * view.of("all", "trust"), view.step_h), view.middle), BLACK
-    )
+    draw_band(axis, centres(view, view.step_h), view.band(coarse(100 * view.of("all", "trust"), view.step_h)), BLACK)
     return 100.0
 
 
 def _spreaders(axis: Axes, view: View) -> float:
-    drawn = band(coarse(view.of("all", "n_spreaders"), view.step_h), view.middle)
+    drawn = view.band(coarse(view.of("all", "n_spreaders"), view.step_h))
     draw_band(axis, centres(view, view.step_h), drawn, BLACK)
-    return float((drawn.middle if drawn.high is None else drawn.high).max())
+    return drawn.top
 
 
 def _key(view: View) -> list[Artist]:
     found = [area_key(colour, label) for _, colour, label in _shown(view)]
     if view.scenario.listening:
-        found += [area_key(RIGHTLY, "flagged rightly"), area_key(WRONGLY, "flagged wrongly")]
+        found += [area_key(RIGHTLY, "flagged rightly"), area_key(WRONGLY, "flagged, and none")]
         found.append(line_key(BLACK, "customers' complaints"))
     return found

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.experiment.analysis.words import typical
 from sim.output.plots.style import (
     BLACK,
     BLUE,
@@ -23,7 +24,7 @@ from sim.output.plots.style import (
     small_multiples,
 )
 from sim.output.presentation import findings
-from sim.output.presentation.view import View, band, coarse, percent
+from sim.output.presentation.view import View, coarse
 
 
 def draw(view: View) -> Figure | None:
@@ -45,6 +46,12 @@ def draw(view: View) -> Figure | None:
     return finish(figure, findings.staffing(view), below, key)
 
 
+def worst_load(view: View, team: str) -> str:
+    """Return the load of a team's worst day."""
+    worst = view.metrics[f"load_peak_day.{team}"]
+    return "without an agent" if worst.mean is None else typical(worst)
+
+
 def step_h(view: View) -> int:
     """Return the hours of one point: an hour in short runs, in long ones whole days, so that shifts do not tangle."""
     return 1 if view.hours <= 3 * 24 else 4 if view.hours <= 9 * 24 else max(24, view.step_h)
@@ -54,7 +61,7 @@ def draw_on(axis: Axes, view: View, team: str) -> None:
     """Draw one team's agents on duty as steps and its offered load with its band."""
     step = step_h(view)
     at = centres(view, step)
-    need = band(coarse(view.of(f"team:{team}", "agents_needed"), step), view.middle)
+    need = view.band(coarse(view.of(f"team:{team}", "agents_needed"), step))
     duty = view.centre(coarse(view.of(f"team:{team}", "agents_on_duty"), step))
     shade_shocks(axis, view, names=False)
     axis.fill_between(
@@ -62,8 +69,8 @@ def draw_on(axis: Axes, view: View, team: str) -> None:
     )
     draw_band(axis, at, need, BLUE)
     axis.stairs(duty, edges(view, step), color=BLACK, lw=1.5, baseline=None)
-    load, worst = findings.run_load(view, team), float(findings.daily_load(view, team).max())
-    whole = f"load {view.share_text(load)} of the agents on duty" if len(load) else "no agent on duty"
-    panel(axis, f"{team}: {whole}; worst day {percent(worst)}", "agents")
-    top = float(np.max([duty.max(), np.max(need.middle if need.high is None else need.high)]))
+    load = view.metrics[f"load_share.{team}"]
+    whole = "no agent on duty" if load.mean is None else f"load {typical(load)} of the agents on duty"
+    panel(axis, f"{view.label('team', team)}: {whole}; worst day {worst_load(view, team)}", "agents")
+    top = float(np.max([duty.max(), need.top]))
     linear_axis(axis, top or 1.0)

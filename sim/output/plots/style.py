@@ -84,7 +84,8 @@ def band_key(view: View, colour: str) -> list[Artist]:
     """Return the key of a band, or nothing with one replication."""
     if view.replications == 1:
         return []
-    return [area_key(colour, f"band: 5–95 % of {view.replications} replications", 0.22)]
+    of = "each kind of future" if view.second.any() else f"{view.replications} replications"
+    return [area_key(colour, f"band: 5–95 % of {of}", 0.22)]
 
 
 def panel(axis: Axes, title: str, unit: str) -> None:
@@ -111,7 +112,9 @@ def centres(view: View, step_h: int) -> Floats:
 
 
 def draw_band(axis: Axes, at: Floats, values: Band, colour: str, *, width: float = 1.4, style: str = "-") -> None:
-    """Draw the middle as a line and, if there is one, the band behind it."""
+    """Draw the middle as a line and, if there is one, the band behind it; of two kinds of future both."""
+    if values.first is not None:
+        draw_band(axis, at, values.first, colour, width=width, style=style)
     if values.low is not None and values.high is not None:
         axis.fill_between(at, values.low, values.high, color=colour, alpha=0.22, lw=0)
     alone = len(at) == 1

@@ -29,7 +29,7 @@ from sim.output.plots.style import (
     wait_axis,
 )
 from sim.output.presentation import findings
-from sim.output.presentation.view import Band, Floats, View, band, coarse
+from sim.output.presentation.view import Band, Floats, View, coarse
 
 SHORTEST_MIN = 0.1
 _ENDLESS, _LONGEST = 1e300, 1e15
@@ -83,13 +83,22 @@ def median_wait(view: View, queue: str) -> Band:
 
 def _drawn(view: View, queue: str, name: str) -> Band:
     waits = coarse(view.of(f"queue:{queue}", name), step_h(view), "median")
-    found = band(np.clip(waits, SHORTEST_MIN, _ENDLESS), "median")
-    low, high = (None if one is None else _beyond(one) for one in (found.low, found.high))
-    return Band(_beyond(found.middle), low, high)
+    return _beyond(view.band(np.clip(waits, SHORTEST_MIN, _ENDLESS), "median"))
 
 
-def _beyond(waits: Floats) -> Floats:
-    return np.where(waits > _LONGEST, np.inf, waits)
+def _beyond(found: Band) -> Band:
+    """Return a band whose waits beyond the end are infinite."""
+    middle, low, high = (
+        None if one is None else np.where(one > _LONGEST, np.inf, one) for one in (found.middle, found.low, found.high)
+    )
+    assert middle is not None
+    return Band(middle, low, high, found.first and _beyond(found.first))
+
+
+def _drawable(found: Band) -> Band:
+    """Return a band whose upper ends are finite, as areas must be."""
+    high = None if found.high is None else np.minimum(found.high, _LONGEST)
+    return replace(found, high=high, first=found.first and _drawable(found.first))
 
 
 def draw_on(axis: Axes, view: View, queue: str) -> None:
@@ -101,19 +110,21 @@ def draw_on(axis: Axes, view: View, queue: str) -> None:
     seen: list[Floats] = [
         middle.middle,
         *([] if middle.high is None or middle.low is None else [middle.low, middle.high]),
+        *([] if middle.first is None else [middle.first.middle]),
     ]
     if view.get(f"queue:{queue}", "wait_p90_min") is not None:
         upper = _drawn(view, queue, "wait_p90_min").middle
         draw_band(axis, at, Band(upper, None, None), RED, style="--", width=1.1)
         seen.append(upper)
-    draw_band(axis, at, replace(middle, high=None if middle.high is None else np.minimum(middle.high, _LONGEST)), BLUE)
-    target, title = view.get(f"queue:{queue}", "target_min"), f"{queue}: no target"
+    draw_band(axis, at, _drawable(middle), BLUE)
+    name = view.label("queue", queue)
+    target, title = view.get(f"queue:{queue}", "target_min"), f"{name}: no target"
     if target is not None:
         target_min = float(target[0, 0])
         seen.append(np.array([target_min]))
         axis.axhline(target_min, color=BLACK, lw=1.1, ls=":")
-        missed = view.share_text(findings.missed_share(view, queue))
-        title = f"{queue}: median over the target of {duration_text(target_min * MINUTE_MS)} in {missed} of the hours"
+        missed = view.typically(f"wait_over_target_share.{queue}")
+        title = f"{name}: median over the target of {duration_text(target_min * MINUTE_MS)} in {missed} of the hours"
     panel(axis, title, "wait (units at ticks)")
     wait_axis(axis, np.concatenate(seen))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.experiment.analysis.words import typical
 from sim.output.plots.style import (
     BLACK,
     BLUE,
@@ -26,7 +26,7 @@ from sim.output.plots.style import (
     shade_shocks,
     time_axis,
 )
-from sim.output.presentation.view import Band, Floats, View, band, coarse, estimate_text, humane, percent
+from sim.output.presentation.view import Band, Floats, View, coarse
 
 COLOURS = (BLUE, ORANGE, BLACK, SKY, RED)
 _MILLION = 1e6
@@ -51,49 +51,44 @@ def draw(view: View) -> Figure | None:
 def finding(view: View) -> str:
     """Return how much leaves a day, how low a hot wallet gets, and how many are refused."""
     get = view.metrics.get
-    text = f"{estimate_text(get('outflow_usd_per_day'))} US dollars a day are paid out"
+    text = f"Paid out a day: {view.told('outflow_usd_per_day')} US dollars"
     low = {asset: get(f"wallet_low_share.{asset}") for asset in view.entities("asset", "hot_share")}
     known = {asset: one for asset, one in low.items() if one is not None and one.mean is not None}
     if known:
         asset, least = min(known.items(), key=lambda item: item[1].mean or 0.0)
-        empty = least.mean is not None and least.mean < 0.005
-        state = "runs empty" if empty else f"falls to {humane(least)} of its target"
+        empty = (least.p50 or 0.0) < 0.005
+        state = "runs empty" if empty else f"falls to {typical(least)} of its target"
         text = f"{text}; the hot wallet of {asset} {state}"
     if (failed := get("withdrawals_failed_share")) is not None and failed.mean:
-        text = f"{text}; {humane(failed)} of the requests to withdraw fail"
+        text = f"{text}; {typical(failed)} of the requests to withdraw fail"
     if (refused := get("withdrawals_refused_per_day")) is not None and refused.mean:
-        text = f"{text}; limits refuse {estimate_text(refused)} a day"
+        text = f"{text}; limits refuse {typical(refused)} a day"
     return text
 
 
 def _panels(view: View) -> list[Panel]:
     """Return the panels whose subject the run has: title, unit, and what draws it and returns its highest value."""
-    found: list[Panel] = [(_outflow_title(view), "million US dollars/h", _outflow)]
+    most = f"Money paid out: {view.typically('outflow_usd_peak_hour')} US dollars in its busiest hour"
+    found: list[Panel] = [(most, "million US dollars/h", _outflow)]
     if view.entities("asset", "hot_share"):
         low = "; dashed: 5 % of the replications are lower" if view.replications > 1 else ""
         found.append((f"Money in the hot wallets, by asset{low}", "% of their target", _wallets))
     late = view.get("all", "n_withdrawals_late")
     if late is not None and late.any():
         found.append(("Withdrawals that wait for longer than promised", "withdrawals", _late))
-    for name, what in (("error_share", "Share of the requests that the gateway fails"),
-                       ("tightness", "Share of the accounts under tightened limits")):  # fmt: skip
-        values = view.get("all", name)
-        if values is not None:
-            found.append((f"{what}: at most {percent(float(view.centre(values).max()))} in an hour", "%", _share(name)))
+    for name, metric, what in (
+        ("error_share", "gateway_error_peak_hour", "Share of the requests that the gateway fails"),
+        ("tightness", "tightness_peak_hour", "Share of the accounts under tightened limits"),
+    ):
+        if view.get("all", name) is not None:
+            found.append((f"{what}: {view.typically(metric)} in the worst hour", "%", _share(name)))
     return found
 
 
-def _outflow_title(view: View) -> str:
-    mean = view.centre(view.of("all", "outflow_usd"))
-    usual = float(np.median(mean))
-    most = f"{mean.max() / _MILLION:,.3g} million in its busiest hour"
-    return f"Money paid out: {most}" + (f", {mean.max() / usual:.2g} times the median hour's" if usual else "")
-
-
 def _line(axis: Axes, view: View, values: Floats, colour: str) -> float:
-    drawn = band(coarse(values, view.step_h), view.middle)
+    drawn = view.band(coarse(values, view.step_h))
     draw_band(axis, centres(view, view.step_h), drawn, colour)
-    return float(np.nanmax(drawn.middle if drawn.high is None else drawn.high))
+    return drawn.top
 
 
 def _outflow(axis: Axes, view: View) -> float:
@@ -104,12 +99,13 @@ def _wallets(axis: Axes, view: View) -> float:
     """Draw each asset's mean and low end; their bands would hide each other."""
     top, at = 0.0, centres(view, view.step_h)
     for number, asset in enumerate(view.entities("asset", "hot_share")):
-        drawn = band(coarse(100 * view.of(f"asset:{asset}", "hot_share"), view.step_h), view.middle)
+        drawn = view.band(coarse(100 * view.of(f"asset:{asset}", "hot_share"), view.step_h))
         colour = COLOURS[number % len(COLOURS)]
-        draw_band(axis, at, Band(drawn.middle, None, None), colour)
+        first = drawn.first and Band(drawn.first.middle, None, None)
+        draw_band(axis, at, Band(drawn.middle, None, None, first), colour)
         if drawn.low is not None:
             axis.plot(at, drawn.low, color=colour, lw=0.9, ls="--")
-        top = max(top, float(drawn.middle.max()))
+        top = max(top, drawn.top)
     return top
 
 

@@ -1,6 +1,6 @@
 """The findings of the figures, as sentences with numbers: the titles of the figures and the headlines of the report.
 
-No matplotlib here, so that the report can say the same without drawing.
+Every number in them is a metric. No matplotlib here, so that the report can say the same without drawing.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from datetime import timedelta
 
 import numpy as np
 
+from sim.core.digits import two_digits
 from sim.core.proven import PLURALS
 from sim.experiment.analysis.estimate import Estimate
-from sim.output.presentation.view import (
-    Floats,
-    View,
-    coarse,
-    day_text,
-    estimate_text,
-    figure_text,
-    humane,
-    percent,
-    quantile_text,
-)
+from sim.experiment.analysis.headline import HEADLINE
+from sim.experiment.analysis.outcomes import Outcome
+from sim.experiment.analysis.words import futures, span, tell, two_kinds, typical
+from sim.metrics.registry import metric_of
+from sim.numerics.outcomes import probability_interval
+from sim.output.presentation.view import Floats, View, day_text
+from sim.scenario.schema.expectation import is_outcome, outcome_of
 
 DRAINED_TEXT = "Drained: after its peak, back within 1.25 times the highest backlog of the warm-up's second half."
 _LARGE = 0.02
+_NOTHING = 0.01
+_SEVERAL = 3
 
 
 def peak_day(view: View, values: Floats) -> str:
@@ -36,14 +35,17 @@ def peak_day(view: View, values: Floats) -> str:
     return f"between {low.day if low.month == high.month else day_text(low)} and {day_text(high)}"
 
 
-def backlog(view: View) -> str:
-    """Return how many tickets wait at the most, when, and which team takes longest to drain."""
+def backlog_peak(view: View) -> str:
+    """Return how many tickets wait at the most, and when."""
     values = view.get("all", "n_backlog_waiting")
     if values is None:
         return "No backlog was recorded"
-    most = estimate_text(view.metrics.get("backlog_waiting_peak"))
-    text = f"Waiting tickets peak at {most} {peak_day(view, values)}"
-    return text + (f"; {slowest}" if (slowest := slowest_team(view)) else "")
+    return f"Waiting tickets peak at {view.told('backlog_waiting_peak')}, {peak_day(view, values)}"
+
+
+def backlog(view: View) -> str:
+    """Return the same, and which team takes longest to drain."""
+    return "; ".join(text for text in (backlog_peak(view), slowest_team(view)) if text)
 
 
 def slowest_team(view: View) -> str:
@@ -56,11 +58,11 @@ def slowest_team(view: View) -> str:
     drains = {team: drain for team, drain in found.items() if drain and drain.mean and _is_large(view, team, whole)}
     if len(found) < 2 or not drains:
         return ""
-    late = [team for team, drain in drains.items() if drain.censored == drain.total]
+    late = [view.label("team", team) for team, drain in drains.items() if drain.censored == drain.total]
     if late:
         return f"{' and '.join(late)} {'has' if len(late) == 1 else 'have'} not drained by the end"
     team = max(drains, key=lambda name: drains[name].mean or 0.0)
-    return f"{team} takes longest to drain: {estimate_text(drains[team])} days"
+    return f"{view.label('team', team)} takes longest to drain: {_drains(drains[team], view.many)}"
 
 
 def _is_large(view: View, team: str, whole: Estimate | None) -> bool:
@@ -68,62 +70,86 @@ def _is_large(view: View, team: str, whole: Estimate | None) -> bool:
     return bool(own and whole and (own.mean or 0.0) >= _LARGE * (whole.mean or 0.0))
 
 
+def _drains(drain: Estimate, many: str) -> str:
+    """Return how long it takes to drain, or in how many replications the backlog stays calm, drains, and does not."""
+    if not drain.outcomes:
+        return futures(drain, many)
+    told = {"none": "it never rises above calm", "beyond": "it has not drained by the end"}
+    parts = [
+        f"in {one.replications} {told.get(one.kind) or 'it drains in ' + _in_words(drain, one)}"
+        for one in drain.outcomes
+    ]
+    return f"of {drain.replications} replications, {', '.join(parts)}"
+
+
+def _in_words(one: Estimate, kind: Outcome) -> str:
+    return span(one, kind.p05, kind.p50, kind.p95)
+
+
 def complaints(view: View) -> str:
-    """Return the complaints a day, and how many of them come from waiting for agents."""
-    get = view.metrics.get
-    direct, background = get("complaints_direct_per_day"), get("complaints_background_per_day")
-    reducible = get("complaints_reducible_per_day")
-    if direct is None or direct.mean is None:
+    """Return the public complaints a day, and what share of them comes from waiting for agents."""
+    whole = view.metrics.get("complaints_per_day")
+    if whole is None or whole.mean is None:
         return "No complaints were recorded"
-    if not direct.mean and not (background and background.mean):
+    if not whole.mean:
         return "No public complaints"
-    total = direct.mean + ((background.mean or 0.0) if background else 0.0)
-    text = f"{figure_text(total, direct.half_width)} public complaints a day on average"
-    if view.middle == "median":
-        text = f"{estimate_text(direct)} direct public complaints a day"
-    return f"{text}; {estimate_text(reducible)} of them come from waiting for agents"
+    text = f"Public complaints a day: {futures(whole, view.many)}"
+    return f"{text}; {part_text(view, 'complaints_reducible_per_day', whole)} come from waiting for agents"
+
+
+def part_text(view: View, name: str, whole: Estimate) -> str:
+    """Return a metric as a share of its whole, "73 % of them"; in a run of two kinds that of each."""
+    shares = _shares(view, name, whole)
+    return f"{' or '.join(f'{share} %' for share in shares)} of them" if any(shares) else "next to none of them"
+
+
+def _shares(view: View, name: str, whole: Estimate) -> list[int]:
+    """Return the mean of a metric in per cent of that of its whole: such shares add up, as medians do not.
+
+    In a run of two kinds the medians of each kind stand for the means, of which there is none that is typical.
+    """
+    part = view.metrics.get(name)
+    return [min(max(round(100 * share), 0), 100) for share in (shares_of(part, whole) if part else [0.0])]
+
+
+def shares_of(part: Estimate, whole: Estimate) -> list[float]:
+    """Return a part as a share of its whole, of the means, which add up; in a run of two kinds of the medians of each.
+
+    Nothing where there is no whole.
+    """
+    if not two_kinds(part) and not two_kinds(whole):
+        pairs = [(part.mean or 0.0, whole.mean or 0.0)]
+    else:
+        of, wholes = ([each.p50 for each in one.outcomes] or [one.p50 or 0.0] * 2 for one in (part, whole))
+        pairs = list(zip(of, wholes, strict=True))
+    return [a / b for a, b in pairs if b]
 
 
 def waits(view: View) -> str:
     """Return the starting queue whose median wait misses its target most, in the hours in which it is known."""
-    missed = {queue: missed_share(view, queue) for queue in view.entities("queue", "target_min")}
-    known = {queue: share for queue, share in missed.items() if len(share)}
+    shares = {queue: view.metrics.get(f"wait_over_target_share.{queue}") for queue in _queues(view)}
+    known = {queue: one for queue, one in shares.items() if one is not None and one.mean is not None}
     if not known:
         return "First response: no queue has a target"
-    queue, share = max(known.items(), key=lambda item: float(item[1].mean()))
-    if not share.any():
+    queue, share = max(known.items(), key=lambda item: item[1].mean or 0.0)
+    if not share.mean:
         return "First response: the median wait meets its target in every hour"
-    return f"First response: the median wait in {queue} is over its target in {view.share_text(share)} of the hours"
+    name = view.label("queue", queue)
+    return f"First response: the median wait in {name} is over its target in {typical(share)} of the hours"
 
 
-def missed_share(view: View, queue: str) -> Floats:
-    """Return, by replication, the share of hours with a median wait over target, of those in which that is known.
-
-    A median beyond the end is over the target once that has passed for all tickets of the hour.
-    """
-    wait, target = view.get(f"queue:{queue}", "wait_p50_min"), view.get(f"queue:{queue}", "target_min")
-    if wait is None or target is None:
-        return np.empty(0)
-    left_min = 60.0 * np.arange(view.hours - 1, -1, -1)  # from the end of each hour to that of the run
-    known = np.isfinite(wait) | (np.isposinf(wait) & (left_min >= target))
-    some = known.any(axis=1)
-    over = (known & (wait > target)).sum(axis=1)[some]
-    return np.asarray(over / known.sum(axis=1)[some], dtype=np.float64)
+def _queues(view: View) -> list[str]:
+    return view.entities("queue", "target_min")
 
 
-def daily_load(view: View, team: str) -> Floats:
-    """Return offered load / agents on duty of each day, by the middles over replications."""
-    needed = view.centre(coarse(view.of(f"team:{team}", "agents_needed"), 24))
-    there = view.centre(coarse(view.of(f"team:{team}", "agents_on_duty"), 24))
-    nobody = np.where(needed > 0, np.inf, 0.0)
-    return np.where(there > 0, needed / np.where(there > 0, there, 1.0), nobody)
-
-
-def run_load(view: View, team: str) -> Floats:
-    """Return offered load / agents on duty of the whole run, by replication; empty without agents on duty."""
-    needed = view.of(f"team:{team}", "agents_needed").sum(axis=1)
-    there = view.of(f"team:{team}", "agents_on_duty").sum(axis=1)
-    return np.asarray(needed / there, dtype=np.float64) if there.all() else np.empty(0)
+def worst_day(view: View, team: str) -> str:
+    """Return the day on which a team's offered load exceeds its agents on duty most, by the means of replications."""
+    needed, there = (
+        view.of(f"team:{team}", name).reshape(view.replications, -1, 24).sum(axis=(0, 2))
+        for name in ("agents_needed", "agents_on_duty")
+    )
+    load = np.where(there > 0, needed / np.where(there > 0, there, 1.0), np.where(needed > 0, np.inf, 0.0))
+    return day_text(view.start + timedelta(days=int(load.argmax())))
 
 
 def staffing(view: View) -> str:
@@ -131,107 +157,146 @@ def staffing(view: View) -> str:
     teams = view.entities("team", "agents_needed")
     if not teams:
         return "No staff was recorded"
-    worst = {team: daily_load(view, team) for team in teams}
-    team = max(worst, key=lambda name: float(worst[name].max()))
-    high, day = float(worst[team].max()), view.start + timedelta(days=int(worst[team].argmax()))
-    if not np.isfinite(high):
-        return f"Staff falls short most at {team}: on {day_text(day)} there is work and no agent on duty"
-    load = f"on {day_text(day)} its offered load is {percent(high)} of the agents on duty"
-    if high > 1:
-        return f"Staff falls short most at {team}: {load}"
-    return f"On every day as a whole each team has more agents than work; the tightest is {team}: {load}"
+    loads = {team: view.metrics.get(f"load_peak_day.{team}") for team in teams}
+    alone = [team for team, load in loads.items() if load is None or load.mean is None]
+    if alone:
+        where = f"Staff falls short most at {view.label('team', alone[0])}"
+        return f"{where}: on {worst_day(view, alone[0])} there is work and no agent on duty"
+    team = max(teams, key=lambda name: ((one := loads[name]) and one.mean) or 0.0)
+    most = loads[team]
+    assert most is not None
+    load = f"on {worst_day(view, team)} its offered load is {typical(most)} of the agents on duty"
+    if (most.p50 or 0.0) > 1:
+        return f"Staff falls short most at {view.label('team', team)}: {load}"
+    return (
+        f"On every day as a whole each team has more agents than work; the tightest is {view.label('team', team)}: "
+        f"{load}"
+    )
 
 
 def endpoints(view: View) -> str:
     """Return the peak rate of all endpoints together, for the load test."""
     peak = view.metrics.get("requests_peak_per_s")
-    if peak is None or peak.mean is None:
+    if peak is None or peak.p95 is None:
         return "No requests were recorded"
-    text = f"The busiest minute brings {estimate_text(peak)} requests/s"
+    text = f"The busiest minute brings {futures(peak, view.many)} requests/s"
     if view.replications == 1:
         return text
-    return f"{text}; test with {quantile_text(peak.p95, peak.half_width)}, which 95 % of the replications stay below"
+    return f"{text}; test with {upper(peak)}, which 95 % of the replications stay below"
+
+
+def upper(one: Estimate) -> str:
+    """Return the 95 % quantile alone, without a unit."""
+    if one.p05 is None or one.p95 is None:
+        return "–"
+    return tell(one.unit, [one.p95])[0]
 
 
 def active_endpoints(view: View) -> list[str]:
-    """Return the endpoints that get any request."""
+    """Return the endpoints that get requests, in a fixed order."""
     there = view.entities("endpoint", "rate_per_s")
-    found = [name for name in PLURALS if name in there]
-    return [name for name in found if float(np.nansum(view.of(f"endpoint:{name}", "rate_per_s"))) > 0]
-
-
-def endpoint_peaks(view: View, endpoint: str) -> Floats:
-    """Return the rate of an endpoint's busiest minute, requests/s, by replication."""
-    return np.asarray(view.of(f"endpoint:{endpoint}", "peak_per_s").max(axis=1), dtype=np.float64)
-
-
-def endpoint_peak(view: View, endpoint: str) -> str:
-    """Return the rate of an endpoint's busiest minute over the replications, as text."""
-    return view.spread_text(endpoint_peaks(view, endpoint))
+    return [name for name in PLURALS if name in there and view.of(f"endpoint:{name}", "rate_per_s").any()]
 
 
 def demand(view: View) -> str:
     """Return the busiest hour's tickets, and how far the price falls, if it does."""
-    text = f"Demand: up to {view.spread_text(view.of('all', 'new_tickets').max(axis=1))} tickets opened in an hour"
-    price = view.get("all", "price_index")
-    if price is None:
+    text = f"The busiest hour opens {view.told('tickets_peak_hour')} tickets"
+    price = view.metrics.get("price_low")
+    if price is None or price.p50 is None or price.p50 > 0.99:
         return text
-    path = view.centre(price)
-    fall = float((1 - path / np.maximum.accumulate(path)).max())
-    return f"{text}; the price falls by {percent(fall)}" if fall >= 0.01 else text
+    return f"{text}; the price falls by {two_digits(100 * (1 - price.p50))} %"
 
 
 def drained(view: View) -> str:
     """Return how long the backlog takes to drain and in how many replications it does not; "" if that is not known."""
     drain = view.metrics.get("drain_days")
-    if drain is None or view.scenario.warmup_days < 2:
+    if drain is None or drain.mean is None or view.scenario.warmup_days < 2:
         return ""
     if drain.censored == drain.total:
         return "The backlog does not drain before the end in any replication"
-    text = f"The backlog needs {estimate_text(drain)} days from its peak to drain"
-    if not drain.censored:
-        return text
-    return f"{text}; in {drain.censored} of {drain.total} replications it has not drained by the end"
+    if drain.outcomes:
+        return f"The backlog: {_drains(drain, view.many)}"
+    if not drain.mean:
+        return "The backlog never rises above calm, so there is nothing to drain"
+    return f"The backlog drains from its peak in {futures(drain, view.many)}"
+
+
+def split(view: View) -> str:
+    """Return the separate outcomes of the run, with the probability of the last; "" where all runs are of one kind.
+
+    They are told by the metric of the outcome that the scenario expects, or else by the first headline metric that is
+    of two kinds, if others are too: one alone may be by chance.
+    """
+    named = [outcome_of(name)[0] for name in view.scenario.expect if is_outcome(name)]
+    split = [name for name in (*named, *HEADLINE) if (one := view.metrics.get(name)) and two_kinds(one)]
+    if not split or (split[0] not in named and len(split) < _SEVERAL):
+        return ""
+    name = split[0]
+    one = view.metrics[name]
+    low, high = one.outcomes
+    of, what = one.replications, metric_of(name).meaning
+    least, most = probability_interval(high.replications, of)
+    nothing = abs(low.p95) <= _NOTHING * abs(high.p50)
+    first = "nothing of it happens" if nothing else _in_words(one, low)
+    last = f"{_in_words(one, high)}{'' if one.unit.startswith('of ') else ':'} {what}"
+    odds = f"{two_digits(100 * least)} to {two_digits(100 * most)} %"
+    return (
+        f"Two kinds of future: in {low.replications} of {of} {first}; in {high.replications}, {last}. The second kind "
+        f"has a probability of {odds}"
+    )
 
 
 def headlines(view: View) -> list[str]:
-    """Return the course of the run, in sentences with numbers and their uncertainty."""
-    get = view.metrics.get
+    """Return the course of the run, in sentences with numbers: what the futures are like."""
     found = [
-        f"{estimate_text(get('tickets_new_per_day'))} tickets a day are opened; the bot ends "
-        f"{estimate_text(get('tickets_bot_per_day'))} of them and people handle "
-        f"{estimate_text(get('tickets_human_per_day'))}.",
+        *([f"{kinds}."] if (kinds := split(view)) else []),
+        f"Tickets opened a day: {view.told('tickets_new_per_day')}; {_handled(view)}.",
         f"{backlog(view)}.",
         *([f"{drain}."] if (drain := drained(view)) else []),
         f"{staffing(view)}.",
     ]
-    if (within := get("within_target_share")) is not None and within.mean is not None:
-        found.append(f"{humane(within)} {within.unit} get their first answer in time. {waits(view)}.")
+    if (within := view.metrics.get("within_target_share")) is not None and within.mean is not None:
+        found.append(f"First answer in time: {futures(within, view.many)} {within.unit}. {waits(view)}.")
     found.append(f"{complaints(view)}.")
     if active_endpoints(view):
         found.append(f"{endpoints(view)}.")
-    if (late := get("withdrawals_late_peak")) is not None and late.mean:
-        found.append(f"At the worst moment {estimate_text(late)} withdrawals are later than promised.")
-    if (short := get("wallet_short_hours")) is not None and short.mean:
-        found.append(f"For {estimate_text(short)} h a hot wallet holds less than the first in line asks for.")
-    if (cost := get("agent_cost_per_day")) is not None and cost.mean:
-        found.append(f"The agents cost {estimate_text(cost)} US dollars a day.")
+    if view.known("withdrawals_late_peak"):
+        found.append(f"Withdrawals later than promised at the worst moment: {view.told('withdrawals_late_peak')}.")
+    if view.known("wallet_short_hours"):
+        short = view.told("wallet_short_hours")
+        found.append(f"Time in which a hot wallet holds less than the first in line asks for: {short}.")
+    if view.known("agent_cost_per_day"):
+        found.append(f"The agents cost {view.told('agent_cost_per_day')} US dollars a day.")
     return found
+
+
+def _handled(view: View) -> str:
+    """Return the shares of tickets that the bot ends and that people handle, which add up to all."""
+    bot, human = (view.metrics.get(f"tickets_{who}_per_day") for who in ("bot", "human"))
+    whole = ((bot and bot.mean) or 0.0) + ((human and human.mean) or 0.0)
+    if not whole or bot is None:
+        return "none of them reach the desk"
+    share = round(100 * (bot.mean or 0.0) / whole)
+    return f"the bot ends {share} % of them, people handle {100 - share} %"
 
 
 def complaints_in_words(view: View) -> list[str]:
     """Return what the complaints consist of, and the share of people without one by each denominator."""
-    get, found = view.metrics.get, []
-    without, background = get("complaints_without_waits_per_day"), get("complaints_background_per_day")
-    if without is not None and background is not None:
+    found = []
+    whole = view.metrics.get("complaints_per_day")
+    if whole is not None and whole.mean and view.metrics.get("complaints_without_waits_per_day") is not None:
+        background = part_text(view, "complaints_background_per_day", whole)
+        shares = _shares(view, "complaints_reducible_per_day", whole)
+        without, reducible = (" or ".join(f"{one} %" for one in each) for each in ([100 - s for s in shares], shares))
         found.append(
-            f"Without waits: {estimate_text(without)} a day. That is what remained of them, had no ticket of this run "
-            f"waited for an agent, {estimate_text(background)} posts that name no ticket included. A staffing plan "
-            "goes below it only where fewer complaints mean less rumour, and so fewer tickets."
+            f"Without waits: {without} of the public complaints. That is what remained of them, had no ticket of this "
+            f"run waited for an agent; {background} name no ticket, and belong to it. A staffing plan goes below it "
+            "only where fewer complaints mean less rumour, and so fewer tickets."
         )
-    if (reducible := get("complaints_reducible_per_day")) is not None:
-        found.append(f"Reducible: {estimate_text(reducible)} a day come from waiting for agents.")
+        found.append(f"Reducible: {reducible} come from waiting for agents.")
+    if (campaign := view.known("campaign_posts_per_day")) is not None:
+        found.append(f"Campaigns post besides, and are no complaints: {futures(campaign, view.many)} posts a day.")
     for name in ("unharmed_share_of_registered", "unharmed_share_of_active", "unharmed_share_of_tickets"):
-        if (share := get(name)) is not None and share.mean is not None:
-            found.append(f"{humane(share)} {share.unit} make no direct public complaint on a day.")
+        if (share_of := view.metrics.get(name)) is not None and share_of.mean is not None:
+            found.append(f"{futures(share_of, view.many)} {share_of.unit} make no direct public complaint on a day.")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,28 +12,37 @@ from functools import lru_cache
 
 import numpy as np
 
-from sim.core.at_least import is_censored
-from sim.core.digits import quantiles_text, significant
 from sim.experiment.analysis.estimate import Estimate
+from sim.experiment.analysis.words import futures, typical
 from sim.experiment.hourly_table import Floats, Hourly
-from sim.numerics.statistics import half_width
+from sim.scenario.labels import label_of
 from sim.scenario.schema.scenario import Scenario
 
 _FINE = 360
 """Most points of a line: a picture that is 2,000 pixels wide shows no more, and its SVG stays small."""
 _HELD = 2
 """Series held at once: a panel compares two."""
-_WAIT_UNITS = (("days", 1440), ("h", 60), ("min", 1))
+_WITHIN = re.compile(r"(?<=\d) (?=to \d)|(?<=\d to) (?=\d)")
 _STEPS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336)
 
 
 @dataclass(frozen=True)
 class Band:
-    """A series over replications: the middle, and the 5 and 95 % quantiles (None with one replication)."""
+    """A series over replications: the middle, and the 5 and 95 % quantiles (None with one replication).
+
+    In a run of two kinds these are of the second, and ``first`` is the band of the first.
+    """
 
     middle: Floats
     low: Floats | None
     high: Floats | None
+    first: Band | None = None
+
+    @property
+    def top(self) -> float:
+        """The highest value that is drawn; 0 where none is known."""
+        own = [each for each in (self.middle, self.high) if each is not None and np.isfinite(each).any()]
+        return max([0.0, *(float(np.nanmax(each)) for each in own), *([self.first.top] if self.first else [])])
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class View:
     def __init__(self, hourly: Hourly, metrics: Mapping[str, Estimate], scenario: Scenario) -> None:
         self.metrics, self.scenario, self.keys = metrics, scenario, hourly.keys
         self.replications, self.start, self.hours = len(hourly.numbers), hourly.start, hourly.hours
+        self.second = np.isin(hourly.numbers, list(getattr(metrics, "second_kind", ())))
         self._read = lru_cache(_HELD)(hourly.matrix)
 
     def get(self, entity: str, name: str) -> Floats | None:
@@ -68,6 +79,10 @@ class View:
     def entities(self, kind: str, name: str) -> list[str]:
         """Return the entities of a kind, such as ``team``, that have a series, without the kind."""
         return [e.split(":", 1)[1] for e, n in self.keys if e.startswith(f"{kind}:") and n == name]
+
+    def label(self, kind: str, name: str) -> str:
+        """Return what people call a team, queue, category or shock."""
+        return label_of(self.scenario, kind, name)
 
     @property
     def end(self) -> datetime:
@@ -87,7 +102,7 @@ class View:
             end = begin + timedelta(milliseconds=shock.length)
             if begin < self.end:
                 fading = timedelta(milliseconds=shock.half_life)
-                found.append(Phase(name, begin, min(end, self.end), fading, shock.price_change))
+                found.append(Phase(self.label("shock", name), begin, min(end, self.end), fading, shock.price_change))
         return sorted(found, key=lambda phase: phase.start)
 
     @property
@@ -96,21 +111,37 @@ class View:
         return "median" if self.scenario.summary == "quantiles" else "mean"
 
     def centre(self, values: Floats) -> Floats:
-        """Return that middle over the first axis."""
+        """Return that middle over the first axis; in a run of two kinds that of the second."""
+        values = values[self.second] if self.second.any() else values
         return np.asarray(np.median(values, axis=0) if self.middle == "median" else values.mean(axis=0))
 
-    def spread_text(self, samples: Floats) -> str:
-        """Return the replications as text: mean with its half-width, or median with the 5 and 95 % quantiles."""
-        known = samples[np.isfinite(samples)]
-        if not len(known):
-            return "none"
-        if self.middle == "median":
-            return quantiles_text(*(float(q) for q in np.quantile(known, (0.05, 0.5, 0.95))))
-        return figure_text(float(known.mean()), half_width(known))
+    def band(self, values: Floats, middle: str = "") -> Band:
+        """Return that middle with its band, at each time; in a run of two kinds of both."""
+        middle = middle or self.middle
+        if not self.second.any():
+            return band(values, middle)
+        return replace(band(values[self.second], middle), first=band(values[~self.second], middle))
 
-    def share_text(self, samples: Floats) -> str:
-        """Return a share by replication as such a text, in per cent."""
-        return f"{self.spread_text(100 * samples)} %"
+    @property
+    def many(self) -> str:
+        """Return what replications are to a reader: days, weeks, months, or runs of another length."""
+        names = {1: "days", 7: "weeks"} | dict.fromkeys((28, 29, 30, 31), "months")
+        return names.get(self.scenario.days, "runs")
+
+    def told(self, name: str) -> str:
+        """Return a metric in a sentence, "typically 210, in 9 of 10 months 140 to 330"; "none" without a value."""
+        one = self.metrics.get(name)
+        return "none" if one is None else futures(one, self.many)
+
+    def typically(self, name: str) -> str:
+        """Return the median of a metric where there is room for one number only; "none" without a value."""
+        one = self.metrics.get(name)
+        return "none" if one is None else typical(one)
+
+    def known(self, name: str) -> Estimate | None:
+        """Return the estimate of a metric that has a value other than 0 in some replication; None without one."""
+        one = self.metrics.get(name)
+        return one if one is not None and one.mean else None
 
     def drawn_text(self, step_h: int, middle: str = "") -> str:
         """Return what a point of a line is, in words."""
@@ -118,7 +149,8 @@ class View:
         span = f"a point for each {span_text(step_h)}"
         if self.replications == 1:
             return f"One replication, so there is no band; {span}."
-        return f"Lines: {middle} of the replications, {span}."
+        of = "each kind of future" if self.second.any() else "the replications"
+        return f"Lines: {middle} of {of}, {span}."
 
 
 def coarse(values: Floats, step_h: int, how: str = "mean") -> Floats:
@@ -161,84 +193,9 @@ def band(values: Floats, middle: str = "mean") -> Band:
     return Band(centre, np.where(enough, low, np.nan), np.where(enough, high, np.nan))
 
 
-def figure_text(mean: float | None, error: float | None) -> str:
-    """Return ``12,000 ± 3,000``: the digits that the error leaves; without an error three digits."""
-    if mean is None:
-        return "none"
-    if is_censored(mean):
-        return significant(mean, None)
-    if error is not None and error <= 1e-9 * abs(mean):
-        error = 0.0
-    if error == 0 or (error is None and mean == round(mean) and abs(mean) < 1000):
-        return _exact(mean)
-    return significant(mean, error, plus_minus=error is not None)
-
-
-def estimate_text(estimate: Estimate | None) -> str:
-    """Return an estimate's mean with its half-width (``> 12,000`` beyond the horizon), or its quantiles, no unit."""
-    if estimate is None or estimate.mean is None:
-        return "none"
-    if estimate.summary == "quantiles":
-        return quantiles_text(estimate.p05, estimate.p50, estimate.p95)
-    return figure_text(estimate.mean, estimate.half_width)
-
-
-def quantile_text(value: float | None, error: float | None) -> str:
-    """Return a quantile with the digits that the mean's error leaves."""
-    if value is None:
-        return "–"
-    if is_censored(value):
-        return significant(value, None)
-    if error is not None and error <= 1e-9 * abs(value):
-        error = 0.0
-    return _exact(value) if error == 0 else significant(value, error)
-
-
-def _exact(value: float) -> str:
-    """Return a value without error: whole, or with at least three digits."""
-    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else significant(value, None)
-
-
 def day_text(when: datetime) -> str:
     """Return ``9 January``."""
     return f"{when.day} {when:%B}"
-
-
-def humane(estimate: Estimate) -> str:
-    """Return an estimate for people, with its unit where it is not plain: minutes become h or days, shares per cent."""
-    mean, unit = estimate.mean, estimate.unit
-    if mean is None:
-        return "none"
-    if unit in {"min", "h"}:
-        minutes = mean * (60 if unit == "h" else 1)
-        name, size = ("days", 1440) if minutes >= 2 * 1440 else ("h", 60) if minutes >= 120 else ("min", 1)
-        return f"{_scaled_text(estimate, (60 if unit == 'h' else 1) / size)} {name}"
-    if unit.startswith("of "):
-        return f"{_scaled_text(estimate, 100.0)} %"
-    return estimate_text(estimate)
-
-
-def _scaled_text(estimate: Estimate, scale: float) -> str:
-    """Return an estimate as text, in a unit ``scale`` times as small."""
-    figures = (estimate.mean, estimate.half_width, estimate.p05, estimate.p50, estimate.p95)
-    mean, error, p05, p50, p95 = (None if figure is None else figure * scale for figure in figures)
-    return estimate_text(replace(estimate, mean=mean, half_width=error, p05=p05, p50=p50, p95=p95))
-
-
-def percent(share: float) -> str:
-    """Return a share in whole per cent."""
-    return f"{100 * share:,.0f} %" if math.isfinite(share) else "without limit"
-
-
-def wait_text(minutes: float) -> str:
-    """Return a wait for people: ``5.6 days``, or that it lies beyond the end where it is infinite."""
-    if math.isinf(minutes):
-        return "beyond the end"
-    name, size = next(
-        (each for each in _WAIT_UNITS if minutes >= each[1] * (2 if each[0] == "days" else 1)), ("s", 1 / 60)
-    )
-    value = minutes / size
-    return f"{value:,.0f} {name}" if value >= 10 else f"{value:.2g} {name}"
 
 
 def span_text(hours: int) -> str:
@@ -249,8 +206,8 @@ def span_text(hours: int) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Return the text in lines of at most ``width`` letters, never broken within ``12 ± 3`` or ``5 %``."""
-    joined = text.replace(" ± ", "\xa0±\xa0").replace(" %", "\xa0%")
+    """Return the text in lines of at most ``width`` letters, never broken within ``12 to 13`` or ``5 %``."""
+    joined = _WITHIN.sub("\xa0", text.replace(" %", "\xa0%"))
     return "\n".join(textwrap.wrap(joined, width)).replace("\xa0", " ")
 
 

@@ -56,7 +56,7 @@ def report_html(
         by_team=rows.by_team(view),
         endpoints=rows.endpoints(view),
         expectations=None if expectations is None else [rows.expected(each) for each in expectations],
-        metrics=rows.all_metrics(metrics),
+        metrics=rows.all_metrics(view),
         provenance=rows.origins(provenance),
         loadtests=loadtest.all_in_words(verdicts),
         notes=list(run_info.get("notes") or ()),

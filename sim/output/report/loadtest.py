@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sim.core.digits import significant
 from sim.core.proven import PLURALS, conclusion, proofs_of
 
 _ORDER = {1: 0, 3: 1, 0: 2}
@@ -185,5 +184,4 @@ def _number(value: float | None) -> str:
     """Return a measured number with three digits, without zeros at its end."""
     if value is None:
         return "–"
-    text = significant(float(value), None) if value else "0"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{float(f'{value:.3g}'):,.10g}"

@@ -12,18 +12,16 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from sim.core.digits import significant
 from sim.core.proven import PLURALS
 from sim.experiment.analysis.estimate import Estimate
-from sim.experiment.analysis.expectations import Expectation
+from sim.experiment.analysis.expectations import Expectation, expected_text
+from sim.experiment.analysis.words import amount, error_text, mean_text
 from sim.metrics.registry import metric_of
-from sim.numerics.statistics import half_width
 from sim.output.plots import NAMES
 from sim.output.presentation import findings
-from sim.output.presentation.view import View, estimate_text, humane, quantile_text
+from sim.output.presentation.view import View
 from sim.scenario.reference.provenance import KINDS, Provenance
 
 _SVG_AT_MOST = 120_000
@@ -44,7 +42,7 @@ _OF_CATEGORY = (
     "within_target_share", "complaints_direct_per_day", "complaints_without_waits_per_day",
 )  # fmt: skip
 _OF_TEAM = (
-    "occupancy", "backlog_waiting_peak", "backlog_waiting_mean", "backlog_waiting_end", "oldest_age_peak",
+    "occupancy", "load_share", "backlog_waiting_peak", "backlog_waiting_mean", "backlog_waiting_end", "oldest_age_peak",
     "agent_cost_per_day",
 )  # fmt: skip
 
@@ -86,42 +84,32 @@ def funnel(metrics: Mapping[str, Estimate]) -> list[dict[str, str]]:
         if part is None or part.mean is None:
             continue
         share = ""
-        if of is not None and of.mean and part.mean and part.summary == "mean":
-            error = None if part.half_width is None else 100 * part.half_width / of.mean
-            share = f"{significant(100 * part.mean / of.mean, error)} % {_WHOLE[whole]}"
-        rows.append({"what": what, "mean": estimate_text(part), "range": _range(part), "share": share})
+        if of is not None and of.mean and part.mean:
+            shares = findings.shares_of(part, of)
+            # Three digits, so that 75 and 25 % do not become 75 and 24.
+            share = f"{' or '.join(f'{100 * one:.3g} %' for one in shares)} {_WHOLE[whole]}"
+        rows.append({"what": what, "told": amount(part, unit=False), "share": share})
     return rows
-
-
-def _range(estimate: Estimate) -> str:
-    """Return the 5 and 95 % quantiles, if there is more than one replication."""
-    if estimate.replications < 2:
-        return "–"
-    return " … ".join(quantile_text(q, estimate.half_width) for q in (estimate.p05, estimate.p95))
 
 
 def by_category(view: View) -> list[dict[str, str]]:
     """Return waits and complaints of each ticket category, and of all together."""
-    return [_row(view, name, _OF_CATEGORY) for name in [*view.scenario.categories, ""]]
+    return [_row(view, "category", name, _OF_CATEGORY) for name in [*view.scenario.categories, ""]]
 
 
 def by_team(view: View) -> list[dict[str, str]]:
     """Return load, backlog and cost of each team, and of all together."""
     rows = []
     for name in [*view.scenario.teams, ""]:
-        row = _row(view, name, _OF_TEAM) | {"load": ""}
-        if name and view.get(f"team:{name}", "agents_needed") is not None:
-            load = findings.run_load(view, name)
-            row["load"] = view.share_text(load) if len(load) else "no agent on duty"
-        rows.append(row)
+        rows.append(_row(view, "team", name, _OF_TEAM))
     return rows
 
 
-def _row(view: View, name: str, wanted: Sequence[str]) -> dict[str, str]:
-    row = {"name": name or "all together"}
+def _row(view: View, kind: str, name: str, wanted: Sequence[str]) -> dict[str, str]:
+    row = {"name": view.label(kind, name) if name else "all together"}
     for metric in wanted:
         estimate = view.metrics.get(f"{metric}.{name}" if name else metric)
-        row[metric] = humane(estimate) if estimate is not None else "–"
+        row[metric] = "–" if estimate is None or estimate.mean is None else amount(estimate, unit=False)
     return row
 
 
@@ -129,38 +117,37 @@ def endpoints(view: View) -> list[dict[str, str]]:
     """Return the busiest minute of each endpoint that gets requests, over the replications."""
     rows = []
     for name in findings.active_endpoints(view):
-        peaks = findings.endpoint_peaks(view, name)
-        p50, p95 = (quantile_text(float(np.quantile(peaks, p)), half_width(peaks)) for p in (0.5, 0.95))
-        many = len(peaks) > 1
-        words = {"name": PLURALS[name], "mean": findings.endpoint_peak(view, name)}
-        rows.append(words | {"p50": p50 if many else "–", "p95": p95 if many else "–"})
+        peak = view.metrics[f"requests_peak_per_s.{name}"]
+        p95 = findings.upper(peak) if view.replications > 1 else "–"
+        rows.append({"name": PLURALS[name], "told": amount(peak, unit=False), "p95": p95})
     return rows
 
 
 def expected(each: Expectation) -> dict[str, Any]:
     """Return one expectation and what came out."""
     return {
-        "metric": each.metric,
-        "limit": each.limit,
-        "measured": estimate_text(each.measured),
-        "unit": each.measured.unit,
+        "expected": expected_text(each.metric, each.limit),
+        "measured": each.measured,
         "passed": each.passed,
     }
 
 
-def all_metrics(metrics: Mapping[str, Estimate]) -> list[dict[str, Any]]:
-    """Return every metric, its parts below it."""
+def all_metrics(view: View) -> list[dict[str, Any]]:
+    """Return every metric that has a value in some replication, its parts below it."""
     rows = []
-    for name, estimate in metrics.items():
-        quantiles = (estimate.p05, estimate.p50, estimate.p95)
+    for name, estimate in view.metrics.items():
+        metric, _, part = name.partition(".")
+        if estimate.mean is None:
+            continue
         rows.append(
             {
                 "name": name,
-                "part": name.partition(".")[2],
+                "part": view.label(metric_of(metric).parts, part) if part else "",
                 "meaning": metric_of(name).meaning,
                 "unit": estimate.unit,
-                "mean": estimate_text(estimate),
-                "quantiles": [quantile_text(q, estimate.half_width) for q in quantiles],
+                "told": amount(estimate, unit=False),
+                "error": error_text(estimate),
+                "mean": mean_text(estimate, unit=False),
                 "replications": estimate.replications,
                 "undefined": estimate.undefined,
                 "censored": estimate.censored,

@@ -1,6 +1,7 @@
 """Names allowed in ``[expect]`` and ``answers``: a metric of the whole run, of one of its parts, or as a quantile.
 
-A name is ``METRIC``, ``METRIC.PART`` or either with a quantile behind it: ``backlog_peak.compliance:p95``.
+A name is ``METRIC``, ``METRIC.PART``, either with a quantile behind it, ``backlog_peak.compliance:p95``, or an outcome
+whose probability is meant: ``ran_share > 0.1``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,38 @@ from typing import get_args
 from sim.scenario.faults import NOTHING, Fault, among, closest
 from sim.scenario.faults import Path as KeyPath
 from sim.scenario.schema.endpoints import Endpoint
-from sim.scenario.schema.expectation import QUANTILE_SIGN, QUANTILES
+from sim.scenario.schema.expectation import (
+    OUTCOME_RULE,
+    QUANTILE_SIGN,
+    QUANTILES,
+    is_outcome,
+    outcome_of,
+    probability_bounds,
+)
 from sim.scenario.schema.metric_names import METRIC_PARTS, MetricName
+from sim.scenario.schema.routes import starting_queues
 from sim.scenario.schema.scenario import Scenario
 
 _METRICS: tuple[str, ...] = get_args(MetricName)
 
 
 def expect_faults(scenario: Scenario) -> Iterator[Fault]:
-    """Yield the fault of each name that matches no metric of this scenario: (key path, name, rule, hint)."""
-    for name in scenario.expect:
-        yield from _name_faults(scenario, ("expect", name), name)
+    """Yield the fault of each name that matches no metric of this scenario: (key path, name, rule, hint).
+
+    Of an outcome, that of a name in another form, and that of bounds which are none of a probability, as well.
+    """
+    for name, limit in scenario.expect.items():
+        at, whole, rest = ("expect", name), name, ""
+        if is_outcome(name):
+            try:
+                whole, *_ = outcome_of(name)
+                probability_bounds(limit)
+            except ValueError as error:
+                rule = str(error)
+                yield at, name if rule == OUTCOME_RULE else limit, rule, None
+                continue
+            rest = name[name.index(whole) + len(whole) :]
+        yield from _name_faults(scenario, at, name, whole, rest)
 
 
 def answer_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -32,15 +54,16 @@ def answer_faults(scenario: Scenario) -> Iterator[Fault]:
     if scenario.answers and not scenario.question.strip():
         yield "question", NOTHING, "must be given, since answers names what answers it"
     for number, name in enumerate(scenario.answers):
-        yield from _name_faults(scenario, ("answers", number), name)
+        yield from _name_faults(scenario, ("answers", number), name, name, "")
         if name in scenario.answers[:number]:
             yield ("answers", number), name, "must be named once"
 
 
-def _name_faults(scenario: Scenario, at: KeyPath, name: str) -> Iterator[Fault]:
-    whole, sign, quantile = name.partition(QUANTILE_SIGN)
+def _name_faults(scenario: Scenario, at: KeyPath, name: str, whole: str, rest: str) -> Iterator[Fault]:
+    """Yield the fault of what is named ``whole`` in a name, behind which ``rest`` stands."""
+    whole, sign, quantile = whole.partition(QUANTILE_SIGN)
     metric, dot, part = whole.partition(".")
-    tail = sign + quantile
+    tail = sign + quantile + rest
     if metric not in _METRICS:
         yield at, name, *_unknown(metric, _METRICS, "a metric", ("", dot + part + tail))
     elif dot and part not in (parts := parts_of(scenario, metric)):
@@ -65,6 +88,7 @@ def parts_of(scenario: Scenario, metric: str) -> list[str]:
     assets, rails = (withdrawals.assets, withdrawals.rails) if withdrawals else ({}, {})
     known: dict[str | None, Iterable[str]] = {
         "category": scenario.categories,
+        "starting queue": starting_queues(scenario),
         "team": scenario.teams,
         "queue": [name for name, queue in scenario.queues.items() if queue.places is not None],
         "asset": assets,

@@ -1,4 +1,7 @@
-"""The forms of an expectation: ``"low..high"``, ``"> x"`` or ``"< x"``, of a mean or of a quantile."""
+"""The forms of an expectation: ``"low..high"``, ``"> x"`` or ``"< x"``, of a mean, a quantile or a probability.
+
+The probability is that of an outcome, and named by it: ``"ran_share > 0.1" = "0.2..0.8"``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ _NUMBER = r"\s*(-?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)\s*"
 _RANGE, _ABOVE, _BELOW = (
     re.compile(form) for form in (rf"{_NUMBER}\.\.{_NUMBER}", rf"\s*>{_NUMBER}", rf"\s*<{_NUMBER}")
 )
+_OUTCOME = re.compile(rf"\s*([^\s<>]+)\s*([<>]){_NUMBER}")
 QUANTILE_SIGN, QUANTILES = ":", ("p05", "p50", "p95")
+OUTCOME_RULE = 'must name an outcome as "METRIC > x" or "METRIC < x", x a plain number, and no quantile'
+PROBABILITY_RULE = "must be of a probability, from 0 to 1, and leave out some of these"
 RULE = 'must be "low..high", "> x" or "< x" in quotes, of plain numbers such as 0.5 or 10_000'
 
 
@@ -28,6 +34,33 @@ def bounds(text: str) -> tuple[float, float]:
     if match := _BELOW.fullmatch(text):
         return -inf, nextafter(float(match[1]), -inf)
     raise ValueError(RULE)
+
+
+def is_outcome(name: str) -> bool:
+    """Return whether a name is meant for an outcome, and so for its probability, and not for a metric."""
+    return "<" in name or ">" in name
+
+
+def outcome_of(name: str) -> tuple[str, float, float]:
+    """Return the metric of an outcome, and the lowest and highest value that it has then.
+
+    Raises ValueError, with the rule, for a name of another form.
+    """
+    match = _OUTCOME.fullmatch(name)
+    if match is None or QUANTILE_SIGN in match[1]:
+        raise ValueError(OUTCOME_RULE)
+    return match[1], *bounds(f"{match[2]} {match[3]}")
+
+
+def probability_bounds(text: str) -> tuple[float, float]:
+    """Return the lowest and highest probability that an expectation allows.
+
+    Raises ValueError, with the rule, for what no probability can miss, or none can meet.
+    """
+    low, high = bounds(text)
+    if not (0 <= low <= 1 or low == -inf) or not (0 <= high <= 1 or high == inf) or (low <= 0 and high >= 1):
+        raise ValueError(PROBABILITY_RULE)
+    return low, high
 
 
 class Bounds(Quantity):

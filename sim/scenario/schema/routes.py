@@ -31,6 +31,12 @@ def queues_of(step: Step) -> dict[str, float]:
     return {step.queue: 1.0} if isinstance(step.queue, str) else dict(step.queue)
 
 
+def starting_queues(scenario: Scenario) -> list[str]:
+    """Return the queues in which tickets, or tasks, start."""
+    first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
+    return list(dict.fromkeys(first))
+
+
 def served_by(team: Team) -> list[list[str]]:
     """Return the queues of a team by rank: the preferred first, equals together."""
     return [[rank] if isinstance(rank, str) else list(rank) for rank in team.serves]

@@ -91,6 +91,7 @@ class Busyness(Part):
 class Shock(Part):
     """A burst of demand: constant for a while, then decaying."""
 
+    label: Text | None = Field(None, description="what people call it; made from its name when absent")
     at: DurationOrZero = Field(description="start, from the end of the warm-up")
     length: Duration = Field(description="time at full strength")
     half_life: DurationOrZero = Field(0, description="half-life of the excess afterwards; 0 ends it at once")
@@ -148,6 +149,7 @@ class Step(Part):
 class Category(Part):
     """A ticket category: its volume, the bot's part, the escalation path, and its public complaints."""
 
+    label: Text | None = Field(None, description="what people call it; made from its name when absent")
     share: Share | None = Field(None, description="share of all tickets")
     arrivals_per_hour: NonNegative | None = Field(None, description="tickets per hour, given directly")
     task: bool = Field(False, description="whether it is work that no customer asked for: no ticket, no complaint")
@@ -227,6 +229,7 @@ class Age(Part):
 class Queue(Part):
     """A line of waiting tickets."""
 
+    label: Text | None = Field(None, description="what people call it; made from its name when absent")
     target: Duration | None = Field(None, description="first-response target of tickets that start here")
     patience: Distribution | None = Field(
         None, description="time a customer waits here for the first answer, from entering"
@@ -267,6 +270,7 @@ class Shrinking(Part):
 class Team(Shrinking):
     """A pool of agents with the same skills."""
 
+    label: Text | None = Field(None, description="what people call it; made from its name when absent")
     serves: list[str | list[str]] = Field(min_length=1, description="queues, the preferred first; a list pools equals")
     agents: Agents | dict[Name, Agents] = Field(description="scheduled agents, around the clock or by shift")
     concurrency: Held | dict[Name, Held] = Field(
@@ -326,7 +330,7 @@ class Scenario(Part):
     primary: MetricName = Field("backlog_peak", description="metric that --precision makes as precise as asked")
     summary: Literal["mean", "quantiles"] = Field(
         "mean",
-        description="how numbers are reported: mean ± half-width, or median and 5-95 % where the mean is not typical",
+        description="what lines and bars are of the replications: the mean, or the median where that is no typical one",
     )
 
     population: Population | None = None
@@ -376,8 +380,8 @@ class Scenario(Part):
     objectives: dict[Endpoint, Objective] = {}
     expect: dict[str, Annotated[str, Bounds()]] = Field(
         {},
-        description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, or of a quantile: '
-        '"ran_share:p95"',
+        description='what must come out, metric by metric: "low..high", "> x", "< x"; of the mean, of a quantile '
+        '("ran_share:p95"), or of the probability of an outcome ("ran_share > 0.1")',
     )
 
     def __repr__(self) -> str:
