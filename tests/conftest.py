@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.real_data import ABSENT
 from tests.support.servers import postgres_cluster
 
 REQUIRE_ALL = "WITHSTAND_REQUIRE_ALL"
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("untimed")
 
 
 def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> bool:

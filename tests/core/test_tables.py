@@ -48,7 +48,7 @@ rows = st.lists(st.tuples(st.integers(-(2**63), NEVER), st.text(max_size=8), st.
 header_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, st.dictionaries(header_text.filter(lambda key: key != "ARROW:schema"), header_text, max_size=4))
 def test_what_is_written_is_read(tmp_path: Path, rows: list[tuple], header: dict[str, str]) -> None:
     frame = pl.DataFrame(rows, schema={column.name: column.dtype for column in SMALL}, orient="row")

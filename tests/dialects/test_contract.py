@@ -60,7 +60,7 @@ def test_each_answer_ends_as_it_must(name: str, case: Case, place: Bench) -> Non
     body=st.one_of(st.binary(max_size=40), st.sampled_from([b"[]", b"{}", b'{"error":[]}', b'{"result":true}'])),
     retry=st.one_of(st.none(), st.text(max_size=5)),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_answer_whatever_it_is_passes_for_an_acknowledged_write(
     name: str, status: int, body: bytes, retry: str | None
 ) -> None:

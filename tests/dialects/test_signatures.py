@@ -23,7 +23,7 @@ from loadtests.dialect import signing
 from loadtests.dialect.contract import Arrival, Known, Request, Withdrawal
 from tests.tools.dialect_contract import ENVIRONS
 
-MANY = settings(max_examples=1000, deadline=None)
+MANY = settings(max_examples=1000)
 SEEDS = st.integers(0, 2**63 - 1)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=12).filter(
     lambda name: name not in ("price", "timestamp", "recvWindow", "signature", "nonce", "query")

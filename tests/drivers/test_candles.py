@@ -123,7 +123,7 @@ def candles(draw: st.DrawFn) -> list[Row]:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=candles(), seed=st.integers(0, 99), ends=st.sampled_from(["\n", "\r\n", "\r"]), spoilt=st.booleans(),
        newest_first=st.booleans(), packed=st.sampled_from(["", "gz", "zip", "bom", "utf-16"]))  # fmt: skip
 def test_a_layout_reads_as_the_candles_that_were_written(
@@ -186,14 +186,12 @@ def test_what_is_no_time_is_none(text: str) -> None:
     assert time_of(text, order_of([text])) is None
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_cell_breaks_the_reading_of_times(text: str) -> None:
     time_of(text, "day first")
     order_of([text])
 
 
-@settings(deadline=None)
 @given(text=st.text(alphabet=' \n\r\t;,|"#date:closeTZ0123456789.-/+é', max_size=200), raw=st.binary(max_size=60))
 def test_any_text_or_bytes_give_prices_or_faults(
     tmp_path_factory: pytest.TempPathFactory, text: str, raw: bytes

@@ -45,7 +45,7 @@ def test_the_engines_make_the_same_of_a_swarm_of_worlds_that_meets_every_feature
     assert not tally.complaint(), tally.complaint()
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, phases=(Phase.generate, Phase.shrink))
+@settings(max_examples=300, derandomize=True, phases=(Phase.generate, Phase.shrink))
 @given(st.randoms(use_true_random=False).map(random_world))
 def test_the_engines_make_the_same_of_worlds_that_shrink(world: Small) -> None:
     assert disagreement(world, run(engine.simulate, world), compiled.simulate) == []

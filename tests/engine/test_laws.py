@@ -23,7 +23,7 @@ from tests.support.worlds import MIN, Small, crew, demand, desk, path, random_wo
 from tests.tools.swarm import differences
 
 SWARM, LAWFUL = 400, 600
-few = settings(max_examples=150, deadline=None, derandomize=True, phases=(Phase.generate,))
+few = settings(max_examples=150, derandomize=True, phases=(Phase.generate,))
 shrinking = settings(few, phases=(Phase.generate, Phase.shrink))  # one test shrinks what it finds: it takes a while
 worlds = st.randoms(use_true_random=False).map(random_world)
 

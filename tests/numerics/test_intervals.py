@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.core.clock import HOUR_MS, MINUTE_MS, NEVER
@@ -53,7 +53,6 @@ def as_lists(span: Span) -> list[object]:
     return [span.peak, span.peak_ms, span.held_ms, span.hourly.tolist(), span.ages_ms.tolist()]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(pairs, st.integers(0, 2)), max_size=25))
 def test_each_group_is_what_its_definition_says(stays: list[tuple[Pair, int]]) -> None:
     begin, end = columns([pair for pair, _ in stays])
@@ -64,7 +63,6 @@ def test_each_group_is_what_its_definition_says(stays: list[tuple[Pair, int]]) -
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(pairs, max_size=12), st.integers(0, 9), st.integers(1, 2 * FIVE))
 def test_a_period_may_begin_and_end_within_a_step(stays: list[Pair], first: int, length: int) -> None:
     begin, end = columns(stays)
@@ -73,7 +71,6 @@ def test_a_period_may_begin_and_end_within_a_step(stays: list[Pair], first: int,
     assert Intervals(begin, end).held_ms(FROM + first, FROM + first + length) == wanted.held_ms
 
 
-@settings(deadline=None)
 @given(st.lists(pairs, max_size=12), times, st.sampled_from([1, 2, 6, 61, 121]))
 def test_by_the_minute_and_at_any_time(stays: list[Pair], first_ms: int, minutes: int) -> None:
     begin, end = columns(stays)

@@ -38,7 +38,7 @@ uniforms = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.floats(0, 50), st.floats(0, 800), st.sampled_from([0.0, 1e-300, 1e-9])), uniforms)
 def test_poisson_counts_equal_the_exact_series(mean: float, u: float) -> None:
     assert int(poisson_count(mean, u)) == exact_poisson(mean, u) or exact_poisson(mean, u) == -1
@@ -108,7 +108,6 @@ def test_the_expansion_leaves_out_less_than_half_of_what_is_allowed_for() -> Non
         assert (left_out <= np.array([one[1] for one in found]) / 2 + 1e-12 * mean).all(), mean
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30), uniforms)
 def test_a_busier_plan_never_has_fewer_arrivals_of_the_same_uniform(means: list[float], u: float) -> None:
     assert (np.diff(poisson_count(np.sort(means), u)) >= 0).all()

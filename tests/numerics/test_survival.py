@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.numerics.survival import NOT_REACHED, group_bits, quantiles
 from tests.support.twins.slow_survival import slow_kaplan_meier
-
-few = settings(deadline=None)
 
 
 def quantile(durations: Sequence[int] | np.ndarray, observed: Sequence[bool] | np.ndarray, p: float) -> float | None:
@@ -40,7 +38,6 @@ def test_kaplan_meier_of_the_leukaemia_remissions() -> None:
     assert quantile(weeks, relapsed, 0.75) is None
 
 
-@few
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40),
     st.one_of(st.floats(0.01, 1.0), st.sampled_from([0.1, 0.25, 0.5, 0.9, 1.0])),
@@ -51,7 +48,6 @@ def test_kaplan_meier_equals_its_exact_twin(rows: list[tuple[int, bool]], p: flo
     assert fast == slow_kaplan_meier(durations, observed, p)
 
 
-@few
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60), st.integers(1, 100))
 def test_without_censoring_it_is_the_smallest_duration_with_a_share_p_at_or_below(
     durations: list[int], percent: int
@@ -78,7 +74,6 @@ def test_censored_tickets_pull_the_quantile_up_and_never_down() -> None:
     assert honest > 1.5 * closed_only
 
 
-@few
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 3)), max_size=60),
     st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), min_size=1, max_size=3, unique=True).map(sorted),

@@ -37,7 +37,7 @@ from sim.scenario.schema.shape import Shape
 DURATION = 'must be a duration in quotes: a number and one of ms, s, min, h, d, w (such as "12 min"), 1 ms or more'
 
 
-FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class Exponential(Part):

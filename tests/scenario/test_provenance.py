@@ -12,7 +12,7 @@ from sim.scenario.faults import ScenarioFaults
 from sim.scenario.loading import catalogue
 from sim.scenario.reference.provenance import KINDS, Provenance, missing, provenance_of
 
-FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 KIND = 'must be "source: text", "assumption", "derived: text" or "story", then "; range low..high"'
 RANGE = 'must write each range as low..high, with units (such as "range 0.02..0.3" or "mean 8 min..20 min")'
 NO_RANGE = 'must give a range in the unit of the value, such as "; range 0.1..0.3"'

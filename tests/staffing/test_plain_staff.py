@@ -21,7 +21,7 @@ from tests.support.stories import category, story
 from tests.support.twins.plain_staff import TRAINED, WEEKDAYS, Person, PlainStaff
 
 rosters = st.randoms(use_true_random=False)
-some = settings(max_examples=120, deadline=None, derandomize=True, phases=(Phase.generate,))
+some = settings(max_examples=120, derandomize=True, phases=(Phase.generate,))
 NAMES = ("early", "late", "night")
 
 

@@ -170,7 +170,7 @@ STEP = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(steps=st.lists(STEP, max_size=40))
 def test_the_books_balance_after_any_few_operations(new_database: NewDatabase, steps: list[tuple[Any, ...]]) -> None:
     with Exchange(new_database()) as exchange:

@@ -27,7 +27,7 @@ def test_the_known_cells(agents: int, stretch: Sequence[float], load: float, p_w
     assert found.p_wait == pytest.approx(p_wait, abs=0.00051)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 6), st.integers(1, 4), st.floats(0.05, 0.98))
 def test_chats_that_do_not_slow_each_other_are_agents_of_their_own(agents: int, most: int, load: float) -> None:
     one = theory.shared_attention(
