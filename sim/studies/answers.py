@@ -16,10 +16,11 @@ from sim.api import Run, run
 from sim.core.system import displayed
 from sim.experiment.analysis.answers import FILE, Answer, Recorded, entry
 from sim.experiment.analysis.estimate import estimate, value_of
+from sim.experiment.analysis.expectations import frequency
 from sim.numerics.statistics import paired_difference
 from sim.scenario import load
 from sim.scenario.loading import catalogue
-from sim.scenario.schema.expectation import QUANTILE_SIGN, is_outcome
+from sim.scenario.schema.expectation import QUANTILE_SIGN, is_outcome, outcome_of
 
 REPLICATIONS, FIRST, SEED = 20, 2, 1
 Ran = Callable[[str, tuple[str, ...], int], Run]
@@ -43,11 +44,11 @@ def measured(name: str, *, replications: int = REPLICATIONS, ran: Ran = ran) -> 
 
 
 def _answer(name: str, own: Run, base: Run | None) -> Answer:
-    found = value_of(own.metrics, name)
+    found = _figure(name, own)
     if base is None:
         return Answer(name, found)
-    answer = Answer(name, found, value_of(base.metrics, name))
-    if QUANTILE_SIGN in name or answer.change is None:
+    answer = Answer(name, found, _figure(name, base))
+    if QUANTILE_SIGN in name or is_outcome(name) or answer.change is None:
         return answer
     mine, theirs = _known(own, name), _known(base, name)
     both = [number for number in mine if number in theirs]
@@ -67,11 +68,18 @@ def _known(of: Run, name: str) -> dict[int, float]:
     return {number: value for number, value in of.samples(name).items() if value is not None}
 
 
+def _figure(name: str, of: Run) -> float | None:
+    """Return what an answer comes to: a mean, a quantile, or how often an outcome comes."""
+    if is_outcome(name):
+        return frequency(name, of.samples(outcome_of(name)[0]).values())[0]
+    return value_of(of.metrics, name)
+
+
 def _first(name: str, of: Run) -> float | None:
     """Return what an answer comes to in the first replications alone."""
-    metric = name.partition(QUANTILE_SIGN)[0]
+    metric = outcome_of(name)[0] if is_outcome(name) else name.partition(QUANTILE_SIGN)[0]
     values = [value for number, value in of.samples(metric).items() if number < FIRST]
-    return value_of({metric: estimate(metric, values)}, name)
+    return frequency(name, values)[0] if is_outcome(name) else value_of({metric: estimate(metric, values)}, name)
 
 
 def main() -> int:

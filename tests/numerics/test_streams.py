@@ -179,6 +179,7 @@ def test_a_ticket_and_its_children_are_independent() -> None:
         story(
             days=60,
             categories={"a": category(20.0, handle=exponential, complaint_hazard_per_hour=0.1)},
+            complaints={"clock": "opening"},
             recontact={"share": 0.6, "after": exponential, "queue": "inbox", "handle": exponential},
             reopen={"share": 0.6, "after": exponential},
         )

@@ -18,7 +18,7 @@ from sim.core.digits import significant
 from sim.metrics.registry import metric_of
 from sim.scenario.loading import catalogue
 from sim.scenario.loading.load import resolved
-from sim.scenario.schema.expectation import QUANTILE_SIGN
+from sim.scenario.schema.expectation import QUANTILE_SIGN, is_outcome
 from sim.scenario.schema.scenario import Scenario
 
 FILE = "answers.json"
@@ -35,8 +35,9 @@ _BOUND = "at_least"
 class Answer:
     """What one of a scenario's ``answers`` came to: ``own``, and ``base`` in the scenario that it changes.
 
-    Each is a mean, or the quantile in which the name ends: None without a value (or a base), ``AtLeast`` where only a
-    lower bound is known. ``half_width`` is that of the difference of the means, None where it is not known.
+    Each is a mean, the quantile in which the name ends, or the share of the replications with the outcome named: None
+    without a value (or a base), ``AtLeast`` where only a lower bound is known. ``half_width`` is that of the difference
+    of the means, None where it is not known.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Answer:
 
     def told(self) -> str:
         """Return the answer in words, its change first: "+31 days (from 0.3 to 31)"."""
-        scale, unit = _scale(metric_of(self.name.partition(QUANTILE_SIGN)[0]).unit, self.own, self.base)
+        scale, unit = _scale(_unit(self.name), self.own, self.base)
         own, was, change = _text(self.own, scale), _text(self.base, scale), self.change
         if self.base is None:
             return own if self.own is None else f"{own} {unit}".rstrip()
@@ -130,6 +131,10 @@ def _written(figure: float | None) -> Any:
         return None
     short = float(f"{figure:.6g}")
     return {_BOUND: short} if is_censored(figure) else short
+
+
+def _unit(name: str) -> str:
+    return "of the replications" if is_outcome(name) else metric_of(name.partition(QUANTILE_SIGN)[0]).unit
 
 
 def _scale(unit: str, *figures: float | None) -> tuple[float, str]:

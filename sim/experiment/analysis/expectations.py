@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol
@@ -53,7 +53,10 @@ def judge(expect: Mapping[str, str], run: Judged) -> list[Expectation]:
     """
     judged = []
     for name, limit in expect.items():
-        value, measured = _frequency(name, run) if is_outcome(name) else _figure(name, run.metrics)
+        if is_outcome(name):
+            value, measured = frequency(name, run.samples(outcome_of(name)[0]).values())
+        else:
+            value, measured = _figure(name, run.metrics)
         judged.append(Expectation(name, limit, value, measured, _met(value, limit)))
     return judged
 
@@ -66,13 +69,13 @@ def _figure(name: str, metrics: Mapping[str, Estimate]) -> tuple[float | None, s
     return value, f"{quantile} {tell(one.unit, [value])[0]}{unit_text(one.unit)}"
 
 
-def _frequency(name: str, run: Judged) -> tuple[float | None, str]:
+def frequency(name: str, samples: Iterable[float | None]) -> tuple[float | None, str]:
     """Return in what share of the replications with a value an outcome came, and that in words, with its interval.
 
     A value beyond the horizon is above a bound that its own lower bound exceeds; else it is not known, and left out.
     """
-    metric, low, high = outcome_of(name)
-    values = [value for value in run.samples(metric).values() if value is not None]
+    _, low, high = outcome_of(name)
+    values = [value for value in samples if value is not None]
     known = [value for value in values if not is_censored(value) or (value >= low if high == inf else value > high)]
     if not known:
         return None, "no value in any replication"

@@ -10,7 +10,7 @@ from sim.experiment.analysis.answers import Answer, recorded
 from sim.experiment.analysis.estimate import value_of
 from sim.metrics.registry import metric_of
 from sim.output.presentation.view import View, shortened
-from sim.scenario.schema.expectation import QUANTILE_SIGN
+from sim.scenario.schema.expectation import QUANTILE_SIGN, is_outcome
 
 _SAME = 1e-5
 """Relative: a run's figure is the record's, whose change has an interval."""
@@ -46,7 +46,8 @@ def answered(view: View) -> Answered:
     record = recorded(view.scenario)
     known = {one.name: one for one in record.answers} if record else {}
     base = record.base if record else None
-    names = [name for name in view.scenario.answers if name.partition(QUANTILE_SIGN)[0] in view.metrics]
+    numbers = [name for name in view.scenario.answers if not is_outcome(name)]  # findings.split tells outcomes
+    names = [name for name in numbers if name.partition(QUANTILE_SIGN)[0] in view.metrics]
     return Answered([_line(view, known.get(name, Answer(name, None)), base) for name in names], base)
 
 

@@ -33,17 +33,14 @@ def expect_faults(scenario: Scenario) -> Iterator[Fault]:
     Of an outcome, that of a name in another form, and that of bounds which are none of a probability, as well.
     """
     for name, limit in scenario.expect.items():
-        at, whole, rest = ("expect", name), name, ""
-        if is_outcome(name):
+        at = ("expect", name)
+        if is_outcome(name) and _outcome_is_named(name):
             try:
-                whole, *_ = outcome_of(name)
                 probability_bounds(limit)
             except ValueError as error:
-                rule = str(error)
-                yield at, name if rule == OUTCOME_RULE else limit, rule, None
+                yield at, limit, str(error), None
                 continue
-            rest = name[name.index(whole) + len(whole) :]
-        yield from _name_faults(scenario, at, name, whole, rest)
+        yield from _name_faults(scenario, at, name)
 
 
 def answer_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -54,13 +51,27 @@ def answer_faults(scenario: Scenario) -> Iterator[Fault]:
     if scenario.answers and not scenario.question.strip():
         yield "question", NOTHING, "must be given, since answers names what answers it"
     for number, name in enumerate(scenario.answers):
-        yield from _name_faults(scenario, ("answers", number), name, name, "")
+        yield from _name_faults(scenario, ("answers", number), name)
         if name in scenario.answers[:number]:
             yield ("answers", number), name, "must be named once"
 
 
-def _name_faults(scenario: Scenario, at: KeyPath, name: str, whole: str, rest: str) -> Iterator[Fault]:
-    """Yield the fault of what is named ``whole`` in a name, behind which ``rest`` stands."""
+def _outcome_is_named(name: str) -> bool:
+    try:
+        outcome_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _name_faults(scenario: Scenario, at: KeyPath, name: str) -> Iterator[Fault]:
+    whole, rest = name, ""
+    if is_outcome(name):
+        if not _outcome_is_named(name):
+            yield at, name, OUTCOME_RULE, None
+            return
+        whole, *_ = outcome_of(name)
+        rest = name[name.index(whole) + len(whole) :]
     whole, sign, quantile = whole.partition(QUANTILE_SIGN)
     metric, dot, part = whole.partition(".")
     tail = sign + quantile + rest
