@@ -113,7 +113,7 @@ def test_a_figure_survives_the_file_as_what_it_is(tmp_path: Path, monkeypatch: p
     (Answer("backlog_peak", 100.0, 100.0, 0.0), "100 tickets (unchanged)"),
     (Answer("backlog_peak", 100.0, 0.0, 0.0), "+100 tickets (from 0 to 100)"),
     (Answer("ran_share:p95", 0.66, 0.0), "66 % (there 0)"),
-    (Answer("drain_days", AtLeast(46.4), 0.5, None), "> 46.4 days (there 0.50)"),
+    (Answer("drain_days", AtLeast(46.4), 0.5, None), "> 46 days (there 0.50)"),
     (Answer("drain_days", None, None), "none"),
 ])  # fmt: skip
 def test_an_answer_says_its_change_first_and_no_more_than_is_known(answer: Answer, told: str) -> None:
