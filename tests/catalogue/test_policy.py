@@ -45,10 +45,10 @@ CLAIMS = [
     Claim("bot_regression", "backlog_peak", 2000, 6000, off=OLD_BOT),
     Claim("bot_regression", "first_response_p90", 1500, 8000, off=OLD_BOT),
     Claim("cost_cut", "agent_cost_per_day", -6400, -5200, off=OLD_NIGHTS),
-    Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=12),
+    Claim("cost_cut", "complaints_reducible_per_day", 2, 20, off=OLD_NIGHTS, replications=30),
     Claim("cost_cut", "within_target_share", -0.3, -0.05, off=OLD_NIGHTS),
-    *(Claim("volatility_spike_managed", metric, low, high, off=off, base="volatility_spike_managed", base_sets=off)
-      for off, metric, low, high in MEASURES),
+    *(Claim("volatility_spike_managed", metric, low, high, off=off, base="volatility_spike_managed", base_sets=off,
+            replications=20) for off, metric, low, high in MEASURES),
     Claim("volatility_spike_managed", "backlog_waiting_peak", -10_000, -3000, off=NOTHING_DONE,
           base="volatility_spike"),
     Claim("volatility_spike_managed", "complaints_direct_per_day", -300, -50, off=NOTHING_DONE,

@@ -34,7 +34,7 @@ CLAIMS = [
     Claim("api_melts", "withdrawals_failed_share", 0.02, 0.2, off=WIDE_GATES, base="api_melts", base_sets=WIDE_GATES,
           sets=SHORT),
     Claim("api_melts", "tickets_new_per_day", 100, 600, off=WIDE_GATES, base="api_melts", base_sets=WIDE_GATES,
-          sets=SHORT),
+          sets=SHORT, replications=20),
     Claim("api_melts", "tickets_new_per_day", 400, 2000, off=["shocks={}"], sets=SHORT),
     Claim("api_melts", "withdrawals_peak_per_s", 1, 10, off=["gateway.retry_share=0"], base="api_melts",
           base_sets=["gateway.retry_share=0"], sets=SHORT),

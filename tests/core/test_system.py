@@ -99,7 +99,7 @@ def test_letters_that_a_console_lacks_become_plainer(letters: dict[str, str], tm
     run = (SCRIPT, "run", "story.toml", "--replications", "2", "--out", "run")
     done = command(*run, stdout=subprocess.PIPE, cwd=tmp_path, env=os.environ | letters)
     assert done.returncode == 1, done.stderr
-    assert "mean +- 95 % half-width" in done.stdout
+    assert "+-" in done.stdout
     shown = command(SCRIPT, "show", "run", stdout=subprocess.PIPE, cwd=tmp_path, env=os.environ | letters)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.isascii()

@@ -126,7 +126,9 @@ def test_who_asks_again_has_a_short_question_with_the_ticket_s_priority_and_no_c
 
 
 def test_complaint_times_are_exponential_in_the_hazard() -> None:
-    d = drawn(story(days=60, categories={"a": category(20.0, complaint_hazard_per_hour=0.5)}))
+    d = drawn(
+        story(days=60, complaints={"clock": "opening"}, categories={"a": category(20.0, complaint_hazard_per_hour=0.5)})
+    )
     hours = d.complaint_after_ms / HOUR_MS
     assert abs(hours.mean() - 2.0) < 4 * 2.0 / np.sqrt(len(hours))
     assert abs((hours > 2.0).mean() - np.exp(-1)) < 4 * np.sqrt(0.25 / len(hours))

@@ -105,7 +105,8 @@ def test_tickets_stand_by_time_and_at_equal_times_by_category_and_ordinal() -> N
     """Rebuilt from the public streams: times, and who is who by their complaint."""
     names = ("first", "second", "third")
     scenario = story(days=1, categories={name: category(40_000.0, handle=fixed("1 min"), bot_resolve=0.9,
-                     complaint_hazard_per_hour=0.1) for name in names}, bot={"handle": fixed("1 min")})  # fmt: skip
+                     complaint_hazard_per_hour=0.1) for name in names}, complaints={"clock": "opening"},
+                     bot={"handle": fixed("1 min")})  # fmt: skip
     d, streams = drawn(scenario), Streams(1, 0)
     expected = []
     for number, name in enumerate(names):

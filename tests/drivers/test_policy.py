@@ -208,7 +208,7 @@ SILENCE = {"strategic": 1.5, "legal": 2.0}
 
 def silent(policy_now: str | None, calibrated: str = "reply", **more: Any) -> Scenario:
     one = category(complaint_hazard_per_hour=0.01, reply_policy=policy_now, reply_policy_calibrated=calibrated)
-    return story(categories={"howto": one}, silence=SILENCE, **more)
+    return story(categories={"howto": one}, silence=SILENCE, complaints={"clock": "opening"}, **more)
 
 
 @pytest.mark.parametrize(("now", "calibrated", "factor"), [

@@ -228,7 +228,9 @@ def test_the_swarm_shows_a_twin_that_falls_behind_its_definition(
 
 def test_an_unchanged_definition_loaded_in_the_same_way_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        engine, "simulate", redefined(Change("engine/reference", "    return DeskOutcome(", "    return DeskOutcome("))
+        engine,
+        "simulate",
+        redefined(Change("engine/reference", "    return outcome_of_lists(", "    return outcome_of_lists(")),
     )
     assert not swarm(range(200)).wrong
 

@@ -17,7 +17,7 @@ def plan(agents: int) -> Scenario:
 def test_the_plan_that_answers_sooner_is_chosen_as_soon_as_that_is_clear() -> None:
     found = select({"few": plan(1), "many": plan(4)}, METRIC, indifference=5.0)
     assert found.best == "many"
-    assert found.replications == {"few": 10, "many": 10}
+    assert found.replications["few"] == found.replications["many"] <= 20
 
 
 def test_more_is_better_where_it_is() -> None:

@@ -44,7 +44,7 @@ from sim.selfcheck import feedback as living
 ORACLES: dict[str, dict[str, Any]] = {
     o["id"]: o for o in json.loads((Path(__file__).parents[1] / "support" / "oracles.json").read_text())
 }
-CHECKS = {check.name: check for check in checks() if check.replicate}
+CHECKS = {check.name: check for check in checks() if check.replicate and not check.name.startswith("selection")}
 HOUR = 60
 
 

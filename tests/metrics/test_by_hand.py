@@ -79,7 +79,8 @@ NEITHER_IS_BETTER = {
     "requests_peak_per_s", "backlog_in_hand_mean", "backlog_with_customer_mean", "backlog_with_others_mean",
     "agents_on_duty", "warnings_raised", "price_low", "volatility_peak", "signups_per_day", "kyc_reviews_per_day",
     "withdrawals_requests_per_day", "withdrawals_dropped_per_day", "outflow_usd_per_day",
-    "withdrawals_individual_share", "complaints_flagged_per_day", "tickets_spam_per_day",
+    "withdrawals_individual_share", "complaints_flagged_per_day", "tickets_spam_per_day", "campaign_posts_per_day",
+    "tickets_peak_hour", "load_share", "outflow_usd_peak_hour", "tightness_peak_hour",
 }  # fmt: skip
 """Of all other metrics less is better. A comparison says by this whether a plan is better or worse."""
 
@@ -162,7 +163,9 @@ AT_THE_END = {
     "withdrawals_individual_share": "levels",
     # levels at the end, at the least or at the most, as their meaning says
     "assets_left_share": "levels", "wallet_low_share": "levels", "trust_low": "levels", "ran_share": "levels",
-    "volatility_peak": "staff",
+    "volatility_peak": "staff", "gateway_error_peak_hour": "levels", "tightness_peak_hour": "levels",
+    # work that comes in the same days as the agents that are there; a wait beyond the end is over its target
+    "load_share": "peaks", "load_peak_day": "peaks", "wait_over_target_share": "peaks",
 }  # fmt: skip
 """By share, the world of CASES whose table has it."""
 

@@ -102,6 +102,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "within_target_share": {"": 1 / 3, "a": 1 / 3, "b": None},  # the target of row 4 ends after the day
     "abandoned_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
     "recontact_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
+    "turned_away_per_day": {"": 0, "p": 0, "q": 0},
     "occupancy": {"": 8.5 / 48, "t0": 6.5 / 24, "t1": 2 / 24},
     "overtime_per_day": {"": 0, "t0": 0, "t1": 0},
     "work_in_breaks_per_day": {"": 0, "t0": 0, "t1": 0},
@@ -138,7 +139,8 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "complaints_public_peak_day": {"": 4},
     "tickets_peak_hour": {"": 2},
     "wait_over_target_share": {"": None, "p": None, "q": None},
-    "wait_median_peak": {"": 0, "p": 0, "q": None},
+    # Of those who came to p in hour 1, fewer than half were answered; 22 h were left.
+    "wait_median_peak": {"": AtLeast(1320), "p": AtLeast(1320), "q": None},
     # Work that comes to t0: 1, 1, 1 (whose customer leaves), 3, 2, 1 and half an hour; to t1 2 h.
     "load_share": {"": 11.5 / 48, "t0": 9.5 / 24, "t1": 2 / 24},
     "load_peak_day": {"": 9.5 / 24, "t0": 9.5 / 24, "t1": 2 / 24},

@@ -138,7 +138,7 @@ def test_the_work_of_a_ticket_has_its_steps_wrong_departments_and_reopenings() -
 
 def test_the_planned_load_is_the_work_that_comes() -> None:
     scenario = rich(days=60, recontact=None, withdrawals=None, mfa=None, rumour=None, queues={"security": {}},
-                    busyness={"cv": 0.0})  # fmt: skip
+                    busyness={"cv": 0.0}, complaints={"clock": "opening"})  # fmt: skip
     world = build(scenario)
     observed = observe(world, seed=2, replication=0)
     planned = offered_agents(world.expected_demand, world.desk)[:, scenario.warmup_days :].mean(axis=1)

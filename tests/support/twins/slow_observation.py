@@ -201,7 +201,11 @@ class SlowFacts:
 
     def _what(self, row: int) -> list[tuple[int, float]]:
         d, o = self.demand, self.outcome
-        happened = [(COMPLAINT, self.complaint(row)), (UNLIMITED, self.floor(row)), (REGULATOR, self.regulator(row))]
+        happened = [
+            (COMPLAINT, self.complaint(row)),
+            (UNLIMITED, self.without_waits(row)),
+            (REGULATOR, self.regulator(row)),
+        ]
         if d.kind[row] not in (ROOT, CANDIDATE):
             return happened
         solved = len(self.legs(row)) == 1

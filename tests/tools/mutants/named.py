@@ -28,7 +28,7 @@ class Named(NamedTuple):
 NAMED = (
     Named(
         "drain_days takes the whole warm-up for calm", "metrics", "sim/metrics/backlog.py",
-        "backlog.peak(observed.from_ms // 2, observed.from_ms)", "backlog.peak(0, observed.from_ms)",
+        "settled = observed.from_ms // 2, observed.from_ms", "settled = 0, observed.from_ms",
     ),
     Named(
         "hazards count the clocks of questions", "hazards", "sim/experiment/calibration.py",

@@ -30,9 +30,9 @@ SUBJECTS = {
     "metrics": Subject(
         ("sim/metrics/*.py",),
         (_BY_HAND, *(f"tests/metrics/test_{name}.py" for name in (
-            "metrics", "desk", "levels", "backlog", "feedback_metrics", "market", "ticket_table",
+            "metrics", "desk", "levels", "backlog", "feedback_metrics", "market",
             "without_waits", "misdirected",
-        ))),
+        )), "tests/output/test_ticket_table.py"),
     ),
     "observation": Subject(
         ("sim/metrics/observation/*.py",),

@@ -48,8 +48,8 @@ ODD: tuple[Any, ...] = (
 LARGEST_TICKETS = 300_000
 """What is larger is loaded but not run: it would only take long."""
 THOUSAND = 1000
-RATIOS = {"assets_left_share", "wallet_low_share"}
-"""Shares of a level of another time, which deposits may exceed."""
+RATIOS = {"assets_left_share", "wallet_low_share", "load_share", "load_peak_day"}
+"""Shares of a level of another time, which deposits may exceed, and of the agents, who may have more work than time."""
 SIGNED = {"complaints_reducible_per_day"}
 """A difference of two levels, which may be below 0."""
 
