@@ -102,7 +102,7 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "within_target_share": {"": 1 / 3, "a": 1 / 3, "b": None},  # the target of row 4 ends after the day
     "abandoned_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
     "recontact_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
-    "turned_away_per_day": {"": 0, "p": 0, "q": 0},
+    "turned_away_per_day": {"": 0},
     "occupancy": {"": 8.5 / 48, "t0": 6.5 / 24, "t1": 2 / 24},
     "overtime_per_day": {"": 0, "t0": 0, "t1": 0},
     "work_in_breaks_per_day": {"": 0, "t0": 0, "t1": 0},

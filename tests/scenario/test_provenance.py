@@ -213,7 +213,7 @@ def test_the_catalogue_tells_its_stories(here: Path, monkeypatch: pytest.MonkeyP
     Path("notes.txt").write_text("no scenario")
     assert catalogue.names() == ["a", "b"]
     assert catalogue.path_of("b") == here / "b.toml"
-    assert catalogue.story("b") == catalogue.Story("b", "A title", "Because.", None)
+    assert catalogue.story("b") == catalogue.Story("b", "A title", "", None)
     assert catalogue.story("a").title == "(cannot be read: withstand check shows the reason)"
     with pytest.raises(KeyError):
         catalogue.path_of("../a")

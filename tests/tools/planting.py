@@ -123,17 +123,11 @@ def defined(seed: int) -> tuple[Small, DeskOutcome]:
 
 
 def noticed(simulate: Simulate, worlds: int) -> int | None:
-    """Return after how many worlds of the swarm an engine is seen to make other tables; None if it is not.
-
-    An engine that is interpreted says so, too, when it reads beyond its tables.
-    """
+    """Return after how many worlds of the swarm an engine is seen to make other tables; None if it is not."""
     with np.errstate(divide="ignore"):
         for seed in range(worlds):
             world, outcome = defined(seed)
-            try:
-                if differences(outcome, run(simulate, world)):
-                    return seed + 1
-            except IndexError:
+            if differences(outcome, run(simulate, world)):
                 return seed + 1
     return None
 

@@ -237,7 +237,9 @@ class Observation:
         """
         rails, first = self.outcome.feedback_rails, self.from_ms // MINUTE_MS
         final = rails[:, FINAL] - rails[:, ROWS_FINAL]
-        counted = [line_waits(*lines, first) for lines in zip(rails[:, COUNTED_IN], final, strict=True)]
+        lines = zip(rails[:, COUNTED_IN], final, strict=True)
+        # One layout, however many rails there are: for another, all would be compiled once more.
+        counted = [line_waits(*map(np.ascontiguousarray, both), first) for both in lines]
         return tuple(add_row_waits(counts, self._row_waits(rail)) for rail, counts in enumerate(counted))
 
     def _row_waits(self, rail: int) -> Ints:

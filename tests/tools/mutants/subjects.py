@@ -32,17 +32,17 @@ SUBJECTS = {
         (_BY_HAND, *(f"tests/metrics/test_{name}.py" for name in (
             "metrics", "desk", "levels", "backlog", "feedback_metrics", "market",
             "without_waits", "misdirected",
-        )), "tests/output/test_ticket_table.py"),
+        )), "tests/metrics/test_ticket_table.py"),
     ),
     "observation": Subject(
         ("sim/metrics/observation/*.py",),
-        (_BY_HAND, "tests/metrics/test_counts.py", "tests/metrics/test_backlog.py", _METRICS,
+        (_BY_HAND, "tests/metrics/observation/test_counts.py", "tests/metrics/test_backlog.py", _METRICS,
          "tests/metrics/test_feedback_metrics.py", "tests/metrics/test_misdirected.py",
          "tests/metrics/test_without_waits.py"),
     ),
     "statistics": Subject(("sim/numerics/statistics.py",), ("tests/numerics/test_statistics.py",)),
     "survival": Subject(
-        ("sim/numerics/survival.py",), ("tests/numerics/test_survival.py", "tests/metrics/test_counts.py"),
+        ("sim/numerics/survival.py",), ("tests/numerics/test_survival.py", "tests/metrics/observation/test_counts.py"),
     ),
     "intervals": Subject(
         ("sim/numerics/intervals.py",), ("tests/numerics/test_intervals.py", "tests/metrics/test_backlog.py"),
