@@ -239,7 +239,8 @@ class Observation:
         final = rails[:, FINAL] - rails[:, ROWS_FINAL]
         lines = zip(rails[:, COUNTED_IN], final, strict=True)
         # One layout, however many rails there are: for another, all would be compiled once more.
-        counted = [line_waits(*map(np.ascontiguousarray, both), first) for both in lines]
+        flat = np.ascontiguousarray
+        counted = [line_waits(flat(came), flat(gone), first) for came, gone in lines]
         return tuple(add_row_waits(counts, self._row_waits(rail)) for rail, counts in enumerate(counted))
 
     def _row_waits(self, rail: int) -> Ints:
