@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from sim.experiment.analysis.estimate import Estimate
-from sim.experiment.analysis.words import futures, typical
+from sim.experiment.analysis.words import futures, tell, two_kinds, typical
 from sim.experiment.hourly_table import Floats, Hourly
 from sim.scenario.labels import label_of
 from sim.scenario.schema.scenario import Scenario
@@ -136,6 +136,8 @@ class View:
     def typically(self, name: str) -> str:
         """Return the median of a metric where there is room for one number only; "none" without a value."""
         one = self.metrics.get(name)
+        if one is not None and one.outcomes and one.p50 is not None and not two_kinds(one):
+            return tell(one.unit, [one.p50])[0]
         return "none" if one is None else typical(one)
 
     def known(self, name: str) -> Estimate | None:
