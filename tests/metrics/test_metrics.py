@@ -102,7 +102,6 @@ HAND_DESK: dict[str, dict[str, float | None]] = {
     "within_target_share": {"": 1 / 3, "a": 1 / 3, "b": None},  # the target of row 4 ends after the day
     "abandoned_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
     "recontact_share": {"": 1 / 6, "a": 0, "b": 1 / 3},
-    "turned_away_per_day": {"": 0},
     "occupancy": {"": 8.5 / 48, "t0": 6.5 / 24, "t1": 2 / 24},
     "overtime_per_day": {"": 0, "t0": 0, "t1": 0},
     "work_in_breaks_per_day": {"": 0, "t0": 0, "t1": 0},
@@ -159,7 +158,7 @@ NOT_THERE = {
     "compliance_breaches_per_day", "compliance_cost_per_day", "astray_usd_per_day", "recovered_usd_per_day",
     "complaints_copied_per_day", "complaints_flagged_per_day", "complaints_perceived_share",
     "complaints_flagged_precision", "tickets_spam_per_day", "trust_low", "ran_share", "campaign_posts_per_day",
-    "outflow_usd_peak_hour", "gateway_error_peak_hour", "tightness_peak_hour",
+    "outflow_usd_peak_hour", "gateway_error_peak_hour", "tightness_peak_hour", "turned_away_per_day",
 }  # fmt: skip
 """What needs prices, newcomers, withdrawals, copies, a classifier or a run, none of which the seven tickets have."""
 
