@@ -204,5 +204,5 @@ def test_somebody_else_who_withdraws_and_writes_is_not_held_against_the_run(tmp_
             out, err = process.communicate(timeout=LONGEST_S)
     assert code_but_for_lateness(run, process.returncode) == 0, out + err
     _, _, found = outcome_of(run)
-    untold = dict.fromkeys(("T4", "W10", "W11", "R1", "R2", "R3", "R4"))
+    untold = dict.fromkeys(("T4", "W3", "W4", "W10", "W11", "R1", "R2", "R3", "R4"))
     assert checks_of(found) == {**dict.fromkeys(checks_of(found), True), **untold}
