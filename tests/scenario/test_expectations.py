@@ -171,3 +171,13 @@ def test_every_part_and_quantile_may_be_expected() -> None:
     expect: dict[str, Any] = {name + tail: "> 0" for name in names for tail in ("", ":p05", ":p50", ":p95")}
     taken = Scenario.model_validate(world.model_dump(mode="json") | {"expect": expect})
     assert not list(expect_faults(taken))
+
+
+def test_a_path_of_steps_that_do_not_exist_is_a_fault_and_hides_none_of_what_is_expected() -> None:
+    with pytest.raises(ScenarioFaults) as caught:
+        load(
+            {"extends": "quiet_week", "categories": {"howto": {"path": ["nosuch"]}}, "expect": {"backlog_peek": "> 1"}}
+        )
+    told = str(caught.value)
+    assert "categories.howto.path" in told
+    assert "backlog_peek" in told

@@ -32,9 +32,9 @@ def queues_of(step: Step) -> dict[str, float]:
 
 
 def starting_queues(scenario: Scenario) -> list[str]:
-    """Return the queues in which tickets, or tasks, start."""
-    first = [queue for one in scenario.categories.values() for queue in queues_of(one.steps[path_of(one)[0]])]
-    return list(dict.fromkeys(first))
+    """Return the queues in which tickets, or tasks, start; of a path whose first step does not exist, none."""
+    firsts = [one.steps.get(step) for one in scenario.categories.values() for step in path_of(one)[:1]]
+    return list(dict.fromkeys(queue for step in firsts if step is not None for queue in queues_of(step)))
 
 
 def served_by(team: Team) -> list[list[str]]:
