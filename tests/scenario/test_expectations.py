@@ -176,7 +176,11 @@ def test_every_part_and_quantile_may_be_expected() -> None:
 def test_a_path_of_steps_that_do_not_exist_is_a_fault_and_hides_none_of_what_is_expected() -> None:
     with pytest.raises(ScenarioFaults) as caught:
         load(
-            {"extends": "quiet_week", "categories": {"howto": {"path": ["nosuch"]}}, "expect": {"backlog_peak.nobody": "> 1"}}
+            {
+                "extends": "quiet_week",
+                "categories": {"howto": {"path": ["nosuch"]}},
+                "expect": {"backlog_peak.nobody": "> 1"},
+            }
         )
     told = str(caught.value)
     assert "categories.howto.path" in told
