@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from sim.core.arrays import Ints
 from sim.core.clock import MINUTE_MS, NEVER
 from sim.demand import Demand
-from sim.engine.outcome import OPEN, RESOLVED, DeskOutcome, team_of_agent
+from sim.engine.outcome import OPEN, RESOLVED, DeskOutcome, of_levels, team_of_agent
 from sim.engine.setup import candidates, clocks, leaving_ms, roots, takers, ticket_kinds
-from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, exhausted, state_of, tables_of
+from sim.feedback import STREAMS, FeedbackInputs, FeedbackParameters, FeedbackState, state_of
 from sim.feedback.columns import CLASSES
 from sim.staffing.desk import Desk
 from sim.staffing.skills import AWAY, ENDLESS, WORK_UNITS
@@ -232,7 +232,6 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
     """Return the tables at the end, copied, so that the arrays and all else in them can go."""
     rows, legs = arrays.rows, arrays.legs
     levels = arrays.levels if arrays.n[LEVELS] else None
-    ints, floats, rails, withdrawals, classes = tables_of(levels)
     first: Any = rows[FIRST_LEG]
     return DeskOutcome(
         opened_ms=rows[OPENED].copy(),
@@ -247,10 +246,5 @@ def outcome_of(arrays: DeskArrays) -> DeskOutcome:
         leg_queue=legs[QUEUE].copy(),
         leg_agent=legs[AGENT].copy(),
         leg_team=team_of_agent(arrays.agents[:, TEAM_OF], legs[AGENT]),
-        feedback_ints=ints,
-        feedback_floats=floats,
-        feedback_rails=rails,
-        withdrawal_rows=withdrawals,
-        withdrawal_classes=classes,
-        exhausted=exhausted(levels),
+        **of_levels(levels),
     )

@@ -71,7 +71,6 @@ def outcome_of_lists(
     outcome, moved_ms = np.where(columns["closed_ms"] < NEVER, RESOLVED, OPEN), np.full(demand.rows, NEVER)
     outcome[list(gone)], moved_ms[list(moved)] = list(gone.values()), list(moved.values())
     first = demand.legs_from[:-1]
-    ints, floats, rails, withdrawals, classes = tables_of(levels)
     return DeskOutcome(
         **columns,
         first_start_ms=columns["leg_start_ms"][first],
@@ -79,13 +78,21 @@ def outcome_of_lists(
         outcome=outcome,
         moved_ms=moved_ms,
         leg_team=team_of_agent(agent_team, columns["leg_agent"]),
-        feedback_ints=ints,
-        feedback_floats=floats,
-        feedback_rails=rails,
-        withdrawal_rows=withdrawals,
-        withdrawal_classes=classes,
-        exhausted=exhausted(levels),
+        **of_levels(levels),
     )
+
+
+def of_levels(levels: FeedbackState | None) -> dict[str, Any]:
+    """Return the fields of an outcome that feedback levels leave, by name."""
+    ints, floats, rails, withdrawals, classes = tables_of(levels)
+    return {
+        "feedback_ints": ints,
+        "feedback_floats": floats,
+        "feedback_rails": rails,
+        "withdrawal_rows": withdrawals,
+        "withdrawal_classes": classes,
+        "exhausted": exhausted(levels),
+    }
 
 
 def _column(values: Sequence[int]) -> Ints:
